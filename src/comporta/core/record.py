@@ -1,0 +1,115 @@
+"""What a stream's records look like, as plain values: columns, shape, page.
+
+A row is a tuple in the order of ``Shape.columns`` and holds only canonical values, so that every
+source means the same thing by them and every destination may store them as they are:
+
+========== ====================================================================
+type       canonical value (``None`` is null, for every type)
+========== ====================================================================
+boolean    ``True`` / ``False``
+integer    ``int`` within 64 bits, signed
+numeric    ``int`` or ``float`` (finite) or ``Decimal``
+text       ``str`` without lone surrogates
+timestamp  ``str``, UTC, always ``YYYY-MM-DDTHH:MM:SS.ffffffZ``: sorts as it compares
+date       ``str``, ``YYYY-MM-DD``
+json       ``str``, compact JSON text
+========== ====================================================================
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Key = int | str
+Value = bool | int | float | str | None
+Row = tuple[Value, ...]
+
+
+class ColumnType(StrEnum):
+    """The types a mirrored column may have, the same on every database."""
+
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    NUMERIC = "numeric"
+    TEXT = "text"
+    TIMESTAMP = "timestamp"
+    DATE = "date"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a mirrored table and the source's field that feeds it."""
+
+    name: str
+    type: ColumnType
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A stream as its source describes it when a run starts.
+
+    ``key`` and ``stamp`` name columns; the stamp is the cursor field and the version at once.
+    ``parent`` names the column that points to the stream in ``parent_stream``, where there is one.
+    """
+
+    source: str
+    stream: str
+    columns: tuple[Column, ...]
+    key: str
+    stamp: str | None = None
+    parent: str | None = None
+    parent_stream: str | None = None
+
+    @property
+    def table(self) -> str:
+        """Return the mirrored table's name, ``odoo_sale_order`` for Odoo's ``sale.order``."""
+        return f"{self.source}_{self.stream}".replace(".", "_")
+
+    def index(self, name: str) -> int:
+        """Return the position in a row of the column called ``name``."""
+        return next(place for place, column in enumerate(self.columns) if column.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that cannot be written, with what a person needs to know to mend it."""
+
+    key: str
+    code: str
+    reason: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of a source, already in canonical rows.
+
+    ``extras`` holds, by index into ``rows``, JSON text of what no column can hold.
+    ``position`` is where a later run goes on after this page; ``is_last`` is the source's own word
+    that nothing follows.
+    """
+
+    rows: Sequence[Row]
+    rejected: Sequence[Rejected] = ()
+    extras: Mapping[int, str] = field(default_factory=dict)
+    position: str | None = None
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A small table that gives names to ids in a stream; written with it, not counted."""
+
+    shape: Shape
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """How many rows are stamped in one hour, and the sum of their ids: cheap to compare."""
+
+    hour: str
+    rows: int
+    key_sum: int

@@ -1,0 +1,103 @@
+"""What the product needs from an API that records come from.
+
+A ``Source`` is one account: it logs in once and opens ``Reader``s. A ``Reader`` is one stream for
+one run. Both raise only classes of ``comporta.errors``; a method that was cancelled leaves nothing
+behind but a closed connection.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from comporta.core.record import Bucket, Key, Lookup, Page, Shape
+from comporta.ports.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """Which stream to read and how the user wants it, as written in comporta.toml."""
+
+    stream: str
+    fields: tuple[str, ...] | None = None
+    domain: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which database is behind the URL. ``unique`` is the source's own id of it, if it gives one."""
+
+    url: str
+    database: str
+    unique: str | None
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of ``comporta check``: what was tried, whether it works, what to do if not."""
+
+    subject: str
+    ok: bool
+    message: str
+    next_step: str = ""
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+class Reader(Protocol):
+    """One stream of one account, ready to be read. Instants are source time, aware, in UTC."""
+
+    shape: Shape
+    identity: Identity
+    query: Mapping[str, object]
+    """What decides which rows and columns are asked for; goes into the query fingerprint."""
+
+    async def clock(self) -> datetime:
+        """Return the source's clock now."""
+
+    def pages(
+        self, *, since: datetime | None, until: datetime | None, after: str | None, limit: int | None = None
+    ) -> AsyncIterator[Page]:
+        """Yield the pages of records stamped in ``[since, until)`` that follow position ``after``.
+
+        ``None`` means no bound: then rows without a stamp come too. ``limit`` bounds the page size.
+        The last page has ``is_last``, also when it is empty. Every row is checked against the bounds
+        asked; a source that ignored them raises ``SourceChangedShape``.
+        """
+
+    async def count(self, *, since: datetime | None, until: datetime | None) -> int:
+        """Return how many records the source says are stamped in ``[since, until)``."""
+
+    def listing(self, *, since: datetime | None, until: datetime | None) -> AsyncIterator[Sequence[tuple[Key, str | None]]]:
+        """Yield (key, stamp as canonical text) of every record stamped in ``[since, until)``, by key."""
+
+    async def fetch(self, keys: Sequence[Key]) -> Page:
+        """Return those of the records that exist and the stream's domain admits, as one page."""
+
+    async def fetch_children(self, parents: Sequence[Key]) -> Page:
+        """Return every record whose ``shape.parent`` is one of ``parents``, as one page."""
+
+    async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
+        """Return which of the keys live at the source, archived ones too, whatever the domain."""
+
+    async def buckets(self, *, until: datetime) -> Sequence[Bucket]:
+        """Return count and sum of keys for every hour before ``until``, in order of the hour."""
+
+    async def lookups(self) -> Sequence[Lookup]:
+        """Return the small tables that name what this stream's ids mean."""
+
+
+class Source(Protocol):
+    """One account of an API."""
+
+    async def read(self, request: StreamRequest, progress: Progress) -> Reader:
+        """Log in if needed, describe the stream and return its reader.
+
+        Every request made for the reader is counted in ``progress``.
+        """
+
+    async def check(self, requests: Sequence[StreamRequest]) -> Sequence[Finding]:
+        """Try credentials, permissions, clock and each stream; never raise for what it finds."""
+
+    async def aclose(self) -> None:
+        """Close the connections."""
