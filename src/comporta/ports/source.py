@@ -68,7 +68,9 @@ class Reader(Protocol):
     async def count(self, *, since: datetime | None, until: datetime | None) -> int:
         """Return how many records the source says are stamped in ``[since, until)``."""
 
-    def listing(self, *, since: datetime | None, until: datetime | None) -> AsyncIterator[Sequence[tuple[Key, str | None]]]:
+    def listing(
+        self, *, since: datetime | None, until: datetime | None
+    ) -> AsyncIterator[Sequence[tuple[Key, str | None]]]:
         """Yield (key, stamp as canonical text) of every record stamped in ``[since, until)``, by key."""
 
     async def fetch(self, keys: Sequence[Key]) -> Page:

@@ -1,0 +1,64 @@
+"""The checks, for people and CI alike: `nox` in under a minute, `nox -s full` before a release.
+
+Sessions use the environment nox itself runs in (`uv run nox`, or a venv with the dev group), so
+nothing is installed twice. What follows `--` goes to pytest: `nox -s full -- --chaos-rounds 50`.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.10"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["check"]
+
+BIN = Path(sys.executable).parent
+CONSTRAINTS_HEAD = """\
+# The exact versions that Comporta is tested with. Renew with: nox -s constraints
+"""
+
+
+def run(session: nox.Session, *command: str) -> None:
+    """Run a tool of this environment, whether or not the environment is activated."""
+    path = os.pathsep.join((str(BIN), os.environ.get("PATH", os.defpath)))
+    session.run(*command, env={"PATH": path})
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run tests; every session's pytest goes through here."""
+    run(session, "python", "-m", "pytest", *arguments, *session.posargs)
+
+
+def look(session: nox.Session) -> None:
+    """Check what can be checked without running it."""
+    run(session, "ruff", "check")
+    run(session, "ruff", "format", "--check")
+    run(session, "mypy")
+    run(session, "lint-imports", "--no-logo")
+    run(session, "deptry", "src")
+
+
+@nox.session
+def check(session: nox.Session) -> None:
+    """Everything quick: style, types, imports, dependencies, fast tests."""
+    look(session)
+    pytest(session, "-n", "2", "-m", "not full")
+
+
+@nox.session
+def full(session: nox.Session) -> None:
+    """Everything: the check, hypothesis at depth, real processes, chaos."""
+    look(session)
+    pytest(session, "-n", "2", "--hypothesis-profile", "full", "--ignore", "tests/acceptance")
+    # The acceptance tests count seconds and kill processes: alone, so that nothing else is measured.
+    pytest(session, "tests/acceptance")
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Write constraints.txt anew from the newest versions that fit together."""
+    export = "uv export --upgrade --all-groups --all-extras --no-emit-project --no-hashes --no-annotate --no-header"
+    listed = session.run(*export.split(), silent=True, external=True)
+    Path("constraints.txt").write_text(CONSTRAINTS_HEAD + str(listed), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Comporta's own tables: runs, coverage, leases, resume points."""

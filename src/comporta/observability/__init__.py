@@ -1,0 +1,1 @@
+"""What the product says about itself: logs with a closed list of events."""
