@@ -1,4 +1,7 @@
-"""Time, as the product sees it. The only port through which anything waits or asks the hour."""
+"""Time, as the product sees it.
+
+The only port through which anything waits or asks the hour; ``system_clock`` is the real one.
+"""
 
 from datetime import datetime, timedelta
 from typing import Protocol
