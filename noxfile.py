@@ -15,9 +15,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["check"]
 
 BIN = Path(sys.executable).parent
-CONSTRAINTS_HEAD = """\
-# The exact versions that Comporta is tested with. Renew with: nox -s constraints
-"""
+CONSTRAINTS_HEAD = "# The exact versions that Comporta is tested with. Renew with: uv run nox -s constraints\n"
 
 
 def run(session: nox.Session, *command: str) -> None:
@@ -58,7 +56,8 @@ def full(session: nox.Session) -> None:
 
 @nox.session
 def constraints(session: nox.Session) -> None:
-    """Write constraints.txt anew from the newest versions that fit together."""
+    """Write constraints.txt anew from the newest versions that fit together; needs uv."""
+    listed = Path("constraints.txt")
     export = "uv export --upgrade --all-groups --all-extras --no-emit-project --no-hashes --no-annotate --no-header"
-    listed = session.run(*export.split(), silent=True, external=True)
-    Path("constraints.txt").write_text(CONSTRAINTS_HEAD + str(listed), encoding="utf-8")
+    run(session, *export.split(), "--quiet", "--output-file", str(listed))
+    listed.write_text(CONSTRAINTS_HEAD + listed.read_text(encoding="utf-8"), encoding="utf-8")
