@@ -17,7 +17,7 @@ settings.load_profile("fast")
 
 pytest_collect_file = Sybil(
     parsers=[SkipParser(), PythonCodeBlockParser()],
-    patterns=["README*.md", "docs/**/*.md"],
+    patterns=["*.md"],
 ).pytest()
 
 

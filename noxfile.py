@@ -5,6 +5,7 @@ nothing is installed twice. What follows `--` goes to pytest: `nox -s full -- --
 """
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,14 +15,13 @@ nox.needs_version = ">=2025.10"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["check"]
 
-BIN = Path(sys.executable).parent
 CONSTRAINTS_HEAD = "# The exact versions that Comporta is tested with. Renew with: uv run nox -s constraints\n"
 
 
-def run(session: nox.Session, *command: str) -> None:
-    """Run a tool of this environment, whether or not the environment is activated."""
-    path = os.pathsep.join((str(BIN), os.environ.get("PATH", os.defpath)))
-    session.run(*command, env={"PATH": path})
+def run(session: nox.Session, tool: str, *arguments: str) -> None:
+    """Run a tool of the environment nox is in, whether or not that is activated."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    session.run(shutil.which(tool, path=path) or tool, *arguments, env={"PATH": path})
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
