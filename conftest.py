@@ -4,15 +4,13 @@ It lies at the root, not in tests/, because the code blocks of README and docs a
 """
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
-DEADLINE = None
-"""hypothesis would time each example; on a shared machine that only makes tests flaky."""
-
-settings.register_profile("fast", max_examples=50, deadline=DEADLINE)
-settings.register_profile("full", max_examples=1_000, deadline=DEADLINE)
+# hypothesis would time each example; on a shared machine that only makes tests flaky.
+settings.register_profile("fast", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("full", settings.get_profile("fast"), max_examples=1_000)
 settings.load_profile("fast")
 
 pytest_collect_file = Sybil(

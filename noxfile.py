@@ -49,7 +49,8 @@ def check(session: nox.Session) -> None:
 def full(session: nox.Session) -> None:
     """Everything: the check, hypothesis at depth, real processes, chaos."""
     look(session)
-    pytest(session, "-n", "2", "--hypothesis-profile", "full", "--ignore", "tests/acceptance")
+    # A thousand examples take longer than the ten seconds that a fast test has.
+    pytest(session, "-n", "2", "--hypothesis-profile", "full", "--timeout", "120", "--ignore", "tests/acceptance")
     # The acceptance tests count seconds and kill processes: alone, so that nothing else is measured.
     pytest(session, "tests/acceptance")
 
