@@ -1,0 +1,42 @@
+"""When a pass may claim its window: what the source's own count says against what was read.
+
+``before`` and ``after`` are the source's count of the window, read before the first page and after the
+last; ``read`` is how many distinct records the pass read. Three equal numbers prove nothing was missed
+that a count can show. Anything else is not judged by guessing: the window is listed again by key and
+compared with the table (engine.compare), and a total that fell must be explained record by record.
+"""
+
+from enum import StrEnum
+
+LISTINGS_MAX = 4
+"""How often a window is listed again before the run fails with the numbers."""
+
+
+class Verdict(StrEnum):
+    """What the three numbers allow."""
+
+    AGREED = "agreed"
+    EMPTY_UNCONFIRMED = "empty_unconfirmed"
+    LIST_AGAIN = "list_again"
+
+
+def judge(*, before: int, read: int, after: int) -> Verdict:
+    """Decide whether the window may close.
+
+    >>> judge(before=3, read=3, after=3).value, judge(before=3, read=0, after=3).value
+    ('agreed', 'empty_unconfirmed')
+    """
+    if read == before == after:
+        return Verdict.AGREED
+    if read == 0 and max(before, after) > 0:
+        return Verdict.EMPTY_UNCONFIRMED
+    return Verdict.LIST_AGAIN
+
+
+def unexplained_fall(*, before: int, after: int, gone: int) -> int:
+    """Return by how many records the total fell beyond those that are known, by key, to have left.
+
+    >>> unexplained_fall(before=100, after=90, gone=10), unexplained_fall(before=10, after=5, gone=0)
+    (0, 5)
+    """
+    return max(0, before - after - gone)

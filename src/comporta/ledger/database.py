@@ -1,0 +1,181 @@
+"""One SQLite file: one writer thread with group commit, and read-only connections for everything else.
+
+SQLite lets one transaction write at a time. Instead of many connections that fight for that right and
+fail with "database is locked", every write of this process goes through one queue; what waits together
+is committed together, each job in a savepoint of its own, so that one job's failure (a lost lease, say)
+takes nothing else with it. A job that is a plain function of the connection returns its result through
+a future, only after COMMIT. Other processes are waited for: BEGIN IMMEDIATE takes the right to write
+before anything is read, so nothing that was read can be overtaken.
+"""
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from comporta.errors import ComportaError, DestinationBusy, DestinationRefused, NotADatabase
+
+GROUP_MAX = 32
+"""Jobs in one transaction at most: bounds how long the first of them waits for its COMMIT."""
+READERS_MAX = 8
+"""Idle read-only connections that are kept; more may be open at once, the rest are closed after use."""
+
+T = TypeVar("T")
+Job = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pragmas:
+    """Settings of SQLite that measurably pay; docs/explanation/performance.md has the figures."""
+
+    cache_mb: int = 16
+    mmap_mb: int = 0
+    temp_store: str = "memory"
+    synchronous: str = "normal"
+    busy_timeout_s: float = 15.0
+
+    def statements(self) -> list[str]:
+        """Return what a new connection executes."""
+        return [
+            f"PRAGMA busy_timeout = {int(self.busy_timeout_s * 1000)}",
+            f"PRAGMA cache_size = {-1024 * self.cache_mb}",
+            f"PRAGMA mmap_size = {1024 * 1024 * self.mmap_mb}",
+            f"PRAGMA temp_store = {self.temp_store}",
+            f"PRAGMA synchronous = {self.synchronous}",
+        ]
+
+
+class Database:
+    """An open SQLite file. Close it; it may be used from any thread until then."""
+
+    def __init__(self, path: Path, pragmas: Pragmas) -> None:
+        self.path = path
+        self._pragmas = pragmas
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._closed = False
+        self._writer = self._connect()
+        self._thread = threading.Thread(target=self._write_until_closed, name="comporta-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> "Future[T]":
+        """Run ``work`` in a write transaction; the future is done after COMMIT, or holds the error."""
+        future: Future[T] = Future()
+        if self._closed:
+            future.set_exception(DestinationRefused(f"{self.path}: the database was closed"))
+        else:
+            self._jobs.put((work, future))
+        return future
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` on a read-only connection, seeing one consistent state, in the calling thread."""
+        try:
+            connection = self._readers.get_nowait()
+        except queue.Empty:
+            connection = self._connect(read_only=True)
+        try:
+            connection.execute("BEGIN")
+            return work(connection)
+        except sqlite3.Error as error:
+            raise explained(error, self.path) from error
+        finally:
+            self._give_back(connection)
+
+    def close(self) -> None:
+        """Write what is queued, let SQLite refresh its statistics, and close every connection."""
+        if self._closed:
+            return
+        self._closed = True
+        self._jobs.put(None)
+        self._thread.join()
+        while not self._readers.empty():
+            self._readers.get_nowait().close()
+        with suppress(sqlite3.Error):
+            self._writer.execute("PRAGMA optimize")
+        self._writer.close()
+
+    def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                self.path, isolation_level=None, check_same_thread=False, cached_statements=256
+            )
+            for statement in self._pragmas.statements():
+                connection.execute(statement)
+            connection.execute("PRAGMA query_only = 1" if read_only else "PRAGMA journal_mode = WAL")
+        except sqlite3.Error as error:
+            raise explained(error, self.path) from error
+        connection.row_factory = sqlite3.Row
+        return connection
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if self._closed or self._readers.qsize() >= READERS_MAX:
+            connection.close()
+        else:
+            self._readers.put(connection)
+
+    def _write_until_closed(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            group = [first]
+            while len(group) < GROUP_MAX and not self._jobs.empty():
+                following = self._jobs.get()
+                if following is None:
+                    self._jobs.put(None)
+                    break
+                group.append(following)
+            self._write_group(group)
+
+    def _write_group(self, group: list[Job]) -> None:
+        """Commit a group in one transaction; tell each job its result only when it is durable."""
+        done: list[tuple[Future[Any], Any]] = []
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            for work, future in group:
+                self._write_one(work, future, done)
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            reason = explained(error, self.path)
+            for _, future in group:
+                with suppress(InvalidStateError):
+                    future.set_exception(reason)
+            return
+        for future, result in done:
+            future.set_result(result)
+
+    def _write_one(self, work: Callable[[sqlite3.Connection], Any], future: "Future[Any]", done: list[Any]) -> None:
+        """Run one job in its savepoint. An error of the file itself ends the whole group."""
+        if not future.set_running_or_notify_cancel():
+            return
+        self._writer.execute("SAVEPOINT job")
+        try:
+            result = work(self._writer)
+        except BaseException as error:  # noqa: BLE001  it is handed to whoever waits for the future
+            if not self._writer.in_transaction:
+                raise sqlite3.OperationalError(str(error)) from error
+            self._writer.execute("ROLLBACK TO job")
+            self._writer.execute("RELEASE job")
+            known = explained(error, self.path) if isinstance(error, sqlite3.Error) else error
+            future.set_exception(known)
+            return
+        self._writer.execute("RELEASE job")
+        done.append((future, result))
+
+
+def explained(error: sqlite3.Error, path: Path) -> ComportaError:
+    """Return the error of ours that says what SQLite's error means for the user."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return DestinationBusy(f"{path}: another program keeps the database locked ({text})")
+    if "not a database" in text or "malformed" in text:
+        return NotADatabase(f"{path}: {text}; expected an SQLite database")
+    if "disk is full" in text or "full" in text:
+        return DestinationRefused(f"{path}: no space left to write ({text})")
+    return DestinationRefused(f"{path}: SQLite says: {text}")

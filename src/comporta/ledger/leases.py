@@ -1,0 +1,168 @@
+"""The lease protocol on SQLite: each function is the inside of one write transaction.
+
+core/lease.py tells the idea, coordination.md §3 the reasons for each statement. The order inside
+``fence``'s transaction matters: it comes last, so that its row lock is short and every commit renews.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from comporta.core.lease import Lease
+from comporta.core.retry import RUN_RETRIES
+from comporta.core.run import Run, RunState, Trigger
+from comporta.core.window import Kind, parse_request
+from comporta.errors import LeaseLost, RunLost
+from comporta.ledger.rows import instant_from, run_from, text_of
+from comporta.ledger.statements import statements
+from comporta.ports.store import Granted, Occupied, Ticket
+
+SQL = statements("sqlite")
+
+
+def queue_run(connection: sqlite3.Connection, ticket: Ticket, *, run_id: str, now: datetime) -> Run:
+    """Queue a run or join the queued one of equal kind and bounds."""
+    scope = f"dry/{run_id}" if ticket.dry_run else ticket.scope
+    values = {
+        "id": run_id,
+        "scope": scope,
+        "account": ticket.account,
+        "stream": ticket.stream,
+        "trigger": ticket.trigger.value,
+        "request": ticket.request.text,
+        "not_before": text_of(ticket.not_before),
+        "priority": ticket.priority,
+        "attempt": ticket.attempt,
+        "dry_run": ticket.dry_run,
+        "partial": ticket.request.max_records is not None,
+        "now": text_of(now),
+    }
+    return run_from(connection.execute(SQL["queue_run"], values).fetchone())
+
+
+def acquire(
+    connection: sqlite3.Connection, run: Run, *, now: datetime, ttl: timedelta, timeout: timedelta, instance: str
+) -> Granted | Occupied:
+    """Take the lease and start the run, or say who holds it. A dead predecessor is marked lost here."""
+    values = {"scope": run.scope, "run": run.id, "now": text_of(now), "expires_at": text_of(now + ttl)}
+    taken = connection.execute(SQL["take_lease"], values).fetchone()
+    if taken is None:
+        return _occupied(connection, run.scope)
+    _mark_lost(connection, run.scope, now=now, adopted=run.request)
+    started = connection.execute(
+        SQL["start_run"],
+        {
+            "run": run.id,
+            "epoch": taken["epoch"],
+            "now": text_of(now),
+            "deadline_at": text_of(now + timeout),
+            "instance": instance,
+        },
+    ).fetchone()
+    if started is None:
+        # Somebody else started this very run and has already ended it, or a person cancelled it.
+        message = f"{run.scope}: run {run.id} is no longer queued; another process took it"
+        raise LeaseLost(message)
+    return Granted(Lease(run.scope, taken["epoch"], run.id, taken["commits"]), run_from(started))
+
+
+def renew(connection: sqlite3.Connection, lease: Lease, *, expires_at: datetime) -> bool:
+    """Extend the lease if it is still ours, expired or not: the epoch did not change, so it is safe."""
+    values = _identity(lease) | {"expires_at": text_of(expires_at)}
+    return connection.execute(SQL["renew"], values).rowcount == 1
+
+
+def hold(connection: sqlite3.Connection, lease: Lease, *, expires_at: datetime) -> None:
+    """Renew, or raise ``LeaseLost``: the guard of small writes beside the batches."""
+    if not renew(connection, lease, expires_at=expires_at):
+        raise _lost(lease)
+
+
+def fence(connection: sqlite3.Connection, lease: Lease, *, expires_at: datetime, release: bool) -> Lease:
+    """Let the transaction through only if the lease is ours and nothing was committed meanwhile."""
+    values = _identity(lease) | {"commits": lease.commits}
+    if release:
+        hit = connection.execute(SQL["fence_and_release"], values).rowcount
+    else:
+        hit = connection.execute(SQL["fence"], values | {"expires_at": text_of(expires_at)}).rowcount
+    if hit != 1:
+        raise _lost(lease)
+    return lease.advanced()
+
+
+def release(connection: sqlite3.Connection, lease: Lease) -> None:
+    """Free our own lease, never a successor's."""
+    if connection.execute(SQL["release"], _identity(lease)).rowcount != 1:
+        raise _lost(lease)
+
+
+def reap(connection: sqlite3.Connection, *, now: datetime) -> list[Run]:
+    """Take away every expired lease; its run is lost in the same transaction that raises the epoch."""
+    seized = connection.execute(SQL["seize_expired"], {"now": text_of(now)}).fetchall()
+    return [lost for row in seized for lost in _mark_lost(connection, row["scope"], now=now)]
+
+
+def unlock(connection: sqlite3.Connection, scope: str, *, now: datetime) -> bool:
+    """Free a scope by hand: the reaper's statements without the test of time."""
+    if connection.execute(SQL["seize_one"], {"scope": scope}).fetchone() is None:
+        return False
+    _mark_lost(connection, scope, now=now)
+    return True
+
+
+def end_run(
+    connection: sqlite3.Connection, lease: Lease, *, values: Mapping[str, object], error: Mapping[str, str] | None
+) -> Run:
+    """Write the terminal state of the run that holds ``lease``."""
+    given = {"run": lease.holder, "epoch": lease.epoch, "error": json.dumps(error) if error else None, **values}
+    row = connection.execute(SQL["end_run"], given).fetchone()
+    if row is None:
+        raise _lost(lease)
+    return run_from(row)
+
+
+def successor_of(run: Run, *, not_before: datetime | None) -> Ticket | None:
+    """Return the next attempt of a run that ended without its fault, ``None`` after the last."""
+    if run.attempt > RUN_RETRIES.retries or run.dry_run:
+        return None
+    return Ticket(
+        account=run.account,
+        stream=run.stream,
+        request=parse_request(run.request),
+        trigger=Trigger.RETRY,
+        attempt=run.attempt + 1,
+        not_before=not_before,
+    )
+
+
+def _mark_lost(connection: sqlite3.Connection, scope: str, *, now: datetime, adopted: str | None = None) -> list[Run]:
+    """Mark the running run of a scope lost and queue its successor, unless ``adopted`` is the same request."""
+    error = RunLost(f"{scope}: the lease ran out; the process died, froze or lost the database")
+    values = {"scope": scope, "now": text_of(now), "error": json.dumps(error.as_json())}
+    lost = [run_from(row) for row in connection.execute(SQL["mark_lost"], values).fetchall()]
+    for run in lost:
+        ticket = successor_of(run, not_before=None)
+        if ticket is not None and run.request != adopted and ticket.request.kind is not Kind.RECONCILE:
+            queue_run(connection, ticket, run_id=f"{run.id}.{ticket.attempt}", now=now)
+    return lost
+
+
+def _occupied(connection: sqlite3.Connection, scope: str) -> Occupied:
+    row = connection.execute(SQL["holder"], {"scope": scope}).fetchone()
+    expires_at = instant_from(row["expires_at"])
+    assert expires_at is not None, "a held scope always has an expiry"  # noqa: S101
+    return Occupied(scope, row["holder"], instant_from(row["started_at"]), expires_at, row["instance"])
+
+
+def _identity(lease: Lease) -> dict[str, object]:
+    return {"scope": lease.scope, "epoch": lease.epoch, "run": lease.holder}
+
+
+def _lost(lease: Lease) -> LeaseLost:
+    message = f"{lease.scope}: run {lease.holder} no longer holds epoch {lease.epoch}; nothing of this batch was written"
+    return LeaseLost(message)
+
+
+TERMINAL_BY_US = frozenset(set(RunState) - {RunState.QUEUED, RunState.RUNNING, RunState.LOST, RunState.SKIPPED})
+"""The states a holder may write."""

@@ -1,0 +1,174 @@
+-- The ledger's statements on SQLite, by name. coordination.md §3 is the protocol; the order of the
+-- statements inside a transaction is in the Python that names them.
+
+-- name: queue_run
+INSERT INTO cmp_run(id, scope, account, stream, state, trigger, request, not_before, priority, attempt, dry_run, partial, queued_at)
+VALUES (:id, :scope, :account, :stream, 'queued', :trigger, :request, :not_before, :priority, :attempt, :dry_run, :partial, :now)
+ON CONFLICT(scope, request) WHERE state = 'queued' DO UPDATE
+SET priority = max(priority, excluded.priority), not_before = CASE WHEN excluded.not_before IS NULL THEN NULL ELSE not_before END
+RETURNING *;
+
+-- name: take_lease
+INSERT INTO cmp_scope AS s(scope, epoch, holder, expires_at) VALUES (:scope, 1, :run, :expires_at)
+ON CONFLICT(scope) DO UPDATE SET epoch = s.epoch + 1, holder = excluded.holder, expires_at = excluded.expires_at
+WHERE s.holder IS NULL OR s.expires_at <= :now
+RETURNING epoch, commits;
+
+-- name: mark_lost
+UPDATE cmp_run SET state = 'lost', finished_at = :now, error = :error WHERE scope = :scope AND state = 'running' RETURNING *;
+
+-- name: start_run
+UPDATE cmp_run SET state = 'running', epoch = :epoch, started_at = :now, progress_at = :now, deadline_at = :deadline_at, instance = :instance
+WHERE id = :run AND state = 'queued' RETURNING *;
+
+-- name: skip_run
+UPDATE cmp_run SET state = 'skipped', finished_at = :now, error = :error WHERE id = :run AND state = 'queued' RETURNING *;
+
+-- name: holder
+SELECT s.scope, s.epoch, s.holder, s.expires_at, s.commits, r.started_at, r.instance
+FROM cmp_scope s LEFT JOIN cmp_run r ON r.id = s.holder WHERE s.scope = :scope;
+
+-- name: leases
+SELECT s.scope, s.epoch, s.holder, s.expires_at, s.commits, r.started_at, r.instance
+FROM cmp_scope s LEFT JOIN cmp_run r ON r.id = s.holder WHERE s.holder IS NOT NULL OR s.scope NOT LIKE 'dry/%' ORDER BY s.scope;
+
+-- name: renew
+UPDATE cmp_scope SET expires_at = :expires_at WHERE scope = :scope AND epoch = :epoch AND holder = :run;
+
+-- name: fence
+UPDATE cmp_scope SET commits = commits + 1, expires_at = :expires_at
+WHERE scope = :scope AND epoch = :epoch AND holder = :run AND commits = :commits;
+
+-- name: fence_and_release
+UPDATE cmp_scope SET commits = commits + 1, holder = NULL, expires_at = NULL
+WHERE scope = :scope AND epoch = :epoch AND holder = :run AND commits = :commits;
+
+-- name: release
+UPDATE cmp_scope SET holder = NULL, expires_at = NULL WHERE scope = :scope AND epoch = :epoch AND holder = :run;
+
+-- name: seize_expired
+UPDATE cmp_scope SET epoch = epoch + 1, holder = NULL, expires_at = NULL
+WHERE holder IS NOT NULL AND expires_at <= :now RETURNING scope;
+
+-- name: seize_one
+UPDATE cmp_scope SET epoch = epoch + 1, holder = NULL, expires_at = NULL WHERE scope = :scope AND holder IS NOT NULL RETURNING scope;
+
+-- name: has_expired
+SELECT EXISTS(SELECT 1 FROM cmp_scope WHERE holder IS NOT NULL AND expires_at <= :now);
+
+-- name: end_run
+UPDATE cmp_run SET state = :state, finished_at = :now, progress_at = :now, error = :error,
+  requests_sent = :sent, requests_retried = :retried, requests_throttled = :throttled, waited_s = :waited_s
+WHERE id = :run AND state = 'running' AND epoch = :epoch RETURNING *;
+
+-- name: count_batch
+UPDATE cmp_run SET read = read + :read, inserted = inserted + :inserted, updated = updated + :updated,
+  unchanged = unchanged + :unchanged, rejected = rejected + :rejected, deleted = deleted + :deleted, progress_at = :now,
+  requests_sent = :sent, requests_retried = :retried, requests_throttled = :throttled, waited_s = :waited_s
+WHERE id = :run AND state = 'running';
+
+-- name: cancel_queued
+UPDATE cmp_run SET state = 'cancelled', finished_at = :now, error = :error WHERE id = :run AND state = 'queued' RETURNING *;
+
+-- name: ask_to_cancel
+UPDATE cmp_run SET cancel_requested = 1 WHERE id = :run AND state = 'running' RETURNING *;
+
+-- name: cancel_requested
+SELECT cancel_requested FROM cmp_run WHERE id = :run;
+
+-- name: set_window
+UPDATE cmp_run SET window_kind = :kind, window_since = :since, window_until = :until WHERE id = :run AND state = 'running';
+
+-- name: run
+SELECT * FROM cmp_run WHERE id = :run;
+
+-- name: runs
+SELECT * FROM cmp_run
+WHERE (:account IS NULL OR account = :account) AND (:stream IS NULL OR stream = :stream) AND (:state IS NULL OR state = :state)
+ORDER BY queued_at DESC, id DESC LIMIT :limit;
+
+-- name: coverage
+SELECT since, until FROM cmp_coverage WHERE scope = :scope ORDER BY since;
+
+-- name: forget_coverage
+DELETE FROM cmp_coverage WHERE scope = :scope;
+
+-- name: add_coverage
+INSERT INTO cmp_coverage(scope, since, until, query_fingerprint) VALUES (:scope, :since, :until, :fingerprint);
+
+-- name: put_pass
+INSERT INTO cmp_pass(id, scope, request, kind, since, until, query_fingerprint, started_at)
+VALUES (:id, :scope, :request, :kind, :since, :until, :fingerprint, :now)
+ON CONFLICT(scope, request) DO UPDATE SET id = excluded.id, kind = excluded.kind, since = excluded.since, until = excluded.until,
+  query_fingerprint = excluded.query_fingerprint, position = NULL, read = 0, started_at = excluded.started_at
+WHERE cmp_pass.id <> excluded.id;
+
+-- name: open_pass
+SELECT * FROM cmp_pass WHERE scope = :scope AND request = :request;
+
+-- name: advance_pass
+UPDATE cmp_pass SET position = coalesce(:position, position), read = read + :read WHERE id = :pass;
+
+-- name: end_pass
+DELETE FROM cmp_pass WHERE id = :pass;
+
+-- name: forget_passes
+DELETE FROM cmp_pass WHERE scope = :scope;
+
+-- name: facts
+SELECT * FROM cmp_stream WHERE scope = :scope;
+
+-- name: learn
+INSERT INTO cmp_stream(scope, query_fingerprint, identity, clock_offset_s, reconciled_at, reconcile_result)
+VALUES (:scope, :fingerprint, :identity, :clock_offset_s, :reconciled_at, :reconcile_result)
+ON CONFLICT(scope) DO UPDATE SET query_fingerprint = coalesce(excluded.query_fingerprint, query_fingerprint),
+  identity = coalesce(excluded.identity, identity), clock_offset_s = coalesce(excluded.clock_offset_s, clock_offset_s),
+  reconciled_at = coalesce(excluded.reconciled_at, reconciled_at), reconcile_result = coalesce(excluded.reconcile_result, reconcile_result);
+
+-- name: hint
+INSERT INTO cmp_hint(scope, parent) VALUES (:scope, :parent) ON CONFLICT DO NOTHING;
+
+-- name: hints
+SELECT parent FROM cmp_hint WHERE scope = :scope ORDER BY parent LIMIT :limit;
+
+-- name: forget_hint
+DELETE FROM cmp_hint WHERE scope = :scope AND parent = :parent;
+
+-- name: forget_hints
+DELETE FROM cmp_hint WHERE scope = :scope;
+
+-- name: put_in_quarantine
+INSERT INTO cmp_quarantine(scope, key, code, reason, payload, run, first_seen, last_seen)
+VALUES (:scope, :key, :code, :reason, :payload, :run, :now, :now)
+ON CONFLICT(scope, key) DO UPDATE SET code = excluded.code, reason = excluded.reason, payload = excluded.payload,
+  run = excluded.run, last_seen = excluded.last_seen, times = times + 1;
+
+-- name: quarantine
+SELECT * FROM cmp_quarantine WHERE :scope IS NULL OR scope = :scope ORDER BY scope, key;
+
+-- name: quarantined_keys
+SELECT key FROM cmp_quarantine WHERE scope = :scope;
+
+-- name: leave_quarantine
+DELETE FROM cmp_quarantine WHERE scope = :scope AND key = :key;
+
+-- name: append_log
+INSERT INTO cmp_log(run, seq, at, level, step, message, fields)
+SELECT :run, coalesce(max(seq), 0) + 1, :now, :level, :step, :message, :fields FROM cmp_log WHERE run = :run;
+
+-- name: log
+SELECT seq, at, level, step, message, fields FROM cmp_log WHERE run = :run AND seq > :after ORDER BY seq LIMIT 1000;
+
+-- name: put_account
+INSERT INTO cmp_account(name, source, settings, updated_at) VALUES (:name, :source, :settings, :now)
+ON CONFLICT(name) DO UPDATE SET source = excluded.source, settings = excluded.settings, updated_at = excluded.updated_at;
+
+-- name: accounts
+SELECT name, source, settings FROM cmp_account ORDER BY name;
+
+-- name: put_secret
+INSERT INTO cmp_secret(id, key_id, nonce, ciphertext, updated_at) VALUES (:id, :key_id, :nonce, :ciphertext, :now)
+ON CONFLICT(id) DO UPDATE SET key_id = excluded.key_id, nonce = excluded.nonce, ciphertext = excluded.ciphertext, updated_at = excluded.updated_at;
+
+-- name: secret
+SELECT key_id, nonce, ciphertext FROM cmp_secret WHERE id = :id;

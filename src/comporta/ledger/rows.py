@@ -1,0 +1,110 @@
+"""Reading the ledger's rows back into values, and values into the parameters of its statements."""
+
+import json
+import sqlite3
+from datetime import datetime
+
+from comporta.core.counts import Counts
+from comporta.core.instant import instant_text, parse_instant
+from comporta.core.run import Run, RunState, Trigger
+from comporta.core.window import Kind, Window
+from comporta.ports.store import LeaseRow, Pass, Quarantined, StreamFacts
+
+COUNTS = ("read", "inserted", "updated", "unchanged", "rejected", "deleted")
+
+
+def run_from(row: sqlite3.Row) -> Run:
+    """Return the run of a row of cmp_run."""
+    return Run(
+        id=row["id"],
+        scope=row["scope"],
+        account=row["account"],
+        stream=row["stream"],
+        state=RunState(row["state"]),
+        trigger=Trigger(row["trigger"]),
+        request=row["request"],
+        attempt=row["attempt"],
+        epoch=row["epoch"],
+        dry_run=bool(row["dry_run"]),
+        partial=bool(row["partial"]),
+        window_kind=row["window_kind"],
+        window_since=instant_from(row["window_since"]),
+        window_until=instant_from(row["window_until"]),
+        counts=Counts(*(row[name] for name in COUNTS)),
+        requests_sent=row["requests_sent"],
+        requests_retried=row["requests_retried"],
+        requests_throttled=row["requests_throttled"],
+        waited_s=row["waited_s"],
+        not_before=instant_from(row["not_before"]),
+        queued_at=instant_from(row["queued_at"]),
+        started_at=instant_from(row["started_at"]),
+        finished_at=instant_from(row["finished_at"]),
+        progress_at=instant_from(row["progress_at"]),
+        deadline_at=instant_from(row["deadline_at"]),
+        cancel_requested=bool(row["cancel_requested"]),
+        instance=row["instance"],
+        error=json.loads(row["error"]) if row["error"] else None,
+    )
+
+
+def lease_row_from(row: sqlite3.Row) -> LeaseRow:
+    """Return the line of ``comporta leases`` of a row of cmp_scope joined with its holder."""
+    return LeaseRow(
+        scope=row["scope"],
+        epoch=row["epoch"],
+        holder=row["holder"],
+        expires_at=instant_from(row["expires_at"]),
+        commits=row["commits"],
+        since=instant_from(row["started_at"]),
+        instance=row["instance"],
+    )
+
+
+def pass_from(row: sqlite3.Row) -> Pass:
+    """Return the pass of a row of cmp_pass."""
+    return Pass(
+        id=row["id"],
+        request=row["request"],
+        window=Window(parse_instant(row["since"]), parse_instant(row["until"]), Kind(row["kind"])),
+        fingerprint=row["query_fingerprint"],
+        position=row["position"],
+        read=row["read"],
+    )
+
+
+def facts_from(row: sqlite3.Row | None) -> StreamFacts:
+    """Return the facts of a row of cmp_stream; nothing known without one."""
+    if row is None:
+        return StreamFacts()
+    return StreamFacts(
+        fingerprint=row["query_fingerprint"],
+        identity=row["identity"],
+        clock_offset_s=row["clock_offset_s"],
+        reconciled_at=instant_from(row["reconciled_at"]),
+        reconcile_result=json.loads(row["reconcile_result"]) if row["reconcile_result"] else None,
+    )
+
+
+def quarantined_from(row: sqlite3.Row) -> Quarantined:
+    """Return the waiting record of a row of cmp_quarantine."""
+    return Quarantined(
+        scope=row["scope"],
+        key=row["key"],
+        code=row["code"],
+        reason=row["reason"],
+        payload=row["payload"],
+        run=row["run"],
+        first_seen=parse_instant(row["first_seen"]),
+        last_seen=parse_instant(row["last_seen"]),
+        times=row["times"],
+    )
+
+
+def instant_from(text: str | None) -> datetime | None:
+    """Return the instant of a column, ``None`` for null."""
+    return parse_instant(text) if text else None
+
+
+def text_of(instant: datetime | None) -> str | None:
+    """Return what a column of instants stores."""
+    return instant_text(instant) if instant is not None else None

@@ -1,0 +1,57 @@
+"""The ledger's schema version: look first, migrate only when behind, refuse what is newer.
+
+Looking costs one query. SQLAlchemy and Alembic are imported only when a migration has to run, because
+importing them takes longer than a run that finds nothing new.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from comporta.errors import NewerSchema
+
+REVISIONS = ("0001",)
+"""Every revision this version knows, oldest first; a test compares it with the migrations folder."""
+
+
+def revision_of(connection: sqlite3.Connection) -> str | None:
+    """Return the schema's revision, ``None`` for a database without a ledger."""
+    known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'cmp_schema_version'"
+    if connection.execute(known).fetchone() is None:
+        return None
+    row = connection.execute("SELECT version_num FROM cmp_schema_version").fetchone()
+    return row[0] if row else None
+
+
+def is_current(connection: sqlite3.Connection, path: Path) -> bool:
+    """Say whether the schema is the one this version works with; refuse a newer one."""
+    revision = revision_of(connection)
+    if revision is not None and revision not in REVISIONS:
+        message = f"{path}: the ledger has schema {revision!r}; this version knows up to {REVISIONS[-1]!r}"
+        raise NewerSchema(message)
+    return revision == REVISIONS[-1]
+
+
+def migrate(path: Path) -> None:
+    """Bring the schema up to date, in one transaction that excludes every other writer.
+
+    Two processes may start at once: the second finds the work done after it got the lock.
+    """
+    import sqlalchemy as sa  # noqa: PLC0415  imported only when there is something to migrate
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), poolclass=sa.NullPool)
+    # The driver would open its own, deferred transactions, too late for DDL: ours is explicit.
+    sa.event.listen(engine, "connect", lambda driver, _: _explicit(driver))
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+
+
+def _explicit(connection: sqlite3.Connection) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA busy_timeout = 30000")

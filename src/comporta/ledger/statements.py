@@ -1,0 +1,16 @@
+"""Named SQL: every hot or subtle statement stands in ``queries/<dialect>.sql``; Python names it.
+
+One file is read once, at the first use. A name that is not there is a programming error, seen at the
+first test that runs it.
+"""
+
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def statements(dialect: str) -> dict[str, str]:
+    """Return the statements of a dialect by name."""
+    text = files("comporta.ledger").joinpath("queries", f"{dialect}.sql").read_text("utf-8")
+    blocks = text.split("-- name: ")[1:]
+    return {name.strip(): body.strip().rstrip(";") for name, _, body in (block.partition("\n") for block in blocks)}

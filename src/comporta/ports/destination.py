@@ -1,0 +1,52 @@
+"""What the product needs from the user's tables, inside a transaction that the ledger opened.
+
+``Connection`` is the driver's own connection object, handed through by the ledger: the two halves of a
+store share it, which is what makes rows and ledger one transaction. Every method is blocking.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from comporta.core.counts import Counts
+from comporta.core.record import Bucket, Key, Rejected, Shape
+from comporta.ports.store import Among, Batch, Change
+
+Connection = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a batch did to the table: counts, rows the database refused, keys inserted or updated."""
+
+    counts: Counts
+    rejected: Sequence[Rejected] = ()
+    changed: Sequence[Key] = field(default_factory=tuple)
+
+
+class Destination(Protocol):
+    """The mirrored tables and the views over them."""
+
+    def prepare(self, connection: Connection, shape: Shape) -> Sequence[str]:
+        """Make table, columns and views fit the shape; return what was done, in words."""
+
+    def write(self, connection: Connection, account: str, batch: Batch, *, run: str, now: str) -> Written:
+        """Insert, update, mark deleted and remove, with exact counts; leave unchanged rows untouched."""
+
+    def preview(self, connection: Connection, account: str, batch: Batch) -> tuple[Counts, Sequence[Change]]:
+        """Return what ``write`` would count and change."""
+
+    def stamps(self, connection: Connection, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
+        """Return key and stamp of the living rows among those, by key."""
+
+    def children(
+        self, connection: Connection, account: str, shape: Shape, parents: Sequence[Key]
+    ) -> frozenset[Key]:
+        """Return the keys of living rows whose parent is one of ``parents``."""
+
+    def buckets(self, connection: Connection, account: str, shape: Shape, until: datetime) -> Sequence[Bucket]:
+        """Return count and sum of keys of living rows for every hour before ``until``."""
+
+    def count(self, connection: Connection, account: str, shape: Shape) -> int:
+        """Return the number of living rows; 0 when there is no table."""

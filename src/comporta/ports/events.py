@@ -1,0 +1,56 @@
+"""What the product tells whoever watches a sync: a terminal, a page, a test.
+
+Calls come from the event loop, never from a thread; they must return at once and never raise.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from comporta.core.run import Run
+from comporta.ports.progress import Progress
+from comporta.ports.store import Change, LogLine, Occupied
+
+
+class Observer(Protocol):
+    """Somebody who watches runs. ``progress`` may be read at any time until the run has ended."""
+
+    def started(self, run: Run, progress: Progress) -> None:
+        """A run holds its lease and begins."""
+
+    def stepped(self, run: Run, line: LogLine) -> None:
+        """A run has something to tell: the same line that its log keeps."""
+
+    def changed(self, run: Run, changes: Sequence[Change]) -> None:
+        """A dry run found what a real one would do."""
+
+    def busy(self, run: Run, occupied: Occupied, *, waiting: bool) -> None:
+        """Another run holds the scope; ``waiting`` says whether this one waits for it."""
+
+    def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
+        """A run ended without success and will be tried again after ``delay``."""
+
+    def ended(self, run: Run) -> None:
+        """A run ended; its state says how."""
+
+
+class Unwatched:
+    """Nobody watches."""
+
+    def started(self, run: Run, progress: Progress) -> None:
+        """Ignore it."""
+
+    def stepped(self, run: Run, line: LogLine) -> None:
+        """Ignore it."""
+
+    def changed(self, run: Run, changes: Sequence[Change]) -> None:
+        """Ignore it."""
+
+    def busy(self, run: Run, occupied: Occupied, *, waiting: bool) -> None:
+        """Ignore it."""
+
+    def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
+        """Ignore it."""
+
+    def ended(self, run: Run) -> None:
+        """Ignore it."""

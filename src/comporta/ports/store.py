@@ -1,0 +1,301 @@
+"""What the product needs from the database: rows and ledger that commit together.
+
+One ``Store`` is one database. Rows, counts, coverage, resume point and fence of a batch are one
+transaction, so there is no moment at which one of them is true and another is not. Methods are async
+but ``renew`` and ``cancel_requested``, which a heartbeat calls from its own thread.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from comporta.core.counts import Counts
+from comporta.core.coverage import Coverage, Interval
+from comporta.core.lease import Lease, ScopeState
+from comporta.core.record import Bucket, Key, Lookup, Rejected, Row, Shape
+from comporta.core.run import Run, RunState, Trigger
+from comporta.core.window import Request, Window
+from comporta.ports.progress import Requests
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A wish to run: which stream, what for, who asked."""
+
+    account: str
+    stream: str
+    request: Request
+    trigger: Trigger
+    dry_run: bool = False
+    attempt: int = 1
+    not_before: datetime | None = None
+    priority: int = 0
+
+    @property
+    def scope(self) -> str:
+        """Return the scope a lease is taken for; a dry run is given one of its own by the ledger."""
+        return f"{self.account}/{self.stream}"
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The lease was acquired; the run is running."""
+
+    lease: Lease
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Occupied:
+    """Somebody else holds the scope."""
+
+    scope: str
+    holder: str
+    since: datetime | None
+    expires_at: datetime
+    instance: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow:
+    """One line of ``comporta leases``."""
+
+    scope: str
+    epoch: int
+    holder: str | None
+    expires_at: datetime | None
+    commits: int
+    since: datetime | None
+    instance: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One traversal for a window; survives the runs that work on it."""
+
+    id: str
+    request: str
+    window: Window
+    fingerprint: str
+    position: str | None = None
+    read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What the ledger knows of a stream beyond its coverage."""
+
+    fingerprint: str | None = None
+    identity: str | None = None
+    clock_offset_s: float | None = None
+    reconciled_at: datetime | None = None
+    reconcile_result: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One step of a run, told to people; ``step`` is from the closed list of events."""
+
+    level: str
+    step: str
+    message: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction writes.
+
+    ``overwrite``: repair, full and clear-first passes write whatever the stored stamp says.
+    ``deleted``: keys to mark with ``_cmp_deleted_at``. ``removed``: keys to remove for good.
+    ``handled_hints``: parents of which the children were re-listed.
+    ``uncounted``: rows that were counted as read before and are written again.
+    """
+
+    shape: Shape
+    rows: Sequence[Row] = ()
+    extras: Mapping[int, str] = field(default_factory=dict)
+    rejected: Sequence[Rejected] = ()
+    lookups: Sequence[Lookup] = ()
+    overwrite: bool = False
+    deleted: Sequence[Key] = ()
+    removed: Sequence[Key] = ()
+    hint_scope: str | None = None
+    handled_hints: Sequence[str] = ()
+    position: str | None = None
+    pass_id: str | None = None
+    requests: Requests = field(default_factory=Requests)
+    log: Sequence[LogLine] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends, in the transaction that frees its lease.
+
+    ``covered`` is what coverage gains; ``replaces`` says that it is all of it. ``reconciled`` is the
+    result to keep with the stream. ``successor`` is queued in the same transaction.
+    """
+
+    state: RunState
+    error: Mapping[str, str] | None = None
+    covered: Interval | None = None
+    replaces: bool = False
+    fingerprint: str | None = None
+    pass_id: str | None = None
+    reconciled: Mapping[str, object] | None = None
+    successor: Ticket | None = None
+    requests: Requests = field(default_factory=Requests)
+    log: Sequence[LogLine] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a batch did; ``lease`` is the lease to go on with."""
+
+    lease: Lease
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a dry run would do to one row; ``fields`` maps a column to (before, after)."""
+
+    key: Key
+    change: str
+    fields: Mapping[str, tuple[object, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """A part of a table: the given keys, or keys in ``(after, upto]``; stamped in ``[since, until)``."""
+
+    keys: Sequence[Key] | None = None
+    after: Key | None = None
+    upto: Key | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One record that waits, with its reason."""
+
+    scope: str
+    key: str
+    code: str
+    reason: str
+    payload: str
+    run: str
+    first_seen: datetime
+    last_seen: datetime
+    times: int
+
+
+class Store(Protocol):
+    """The database: mirrored tables and ledger."""
+
+    async def enqueue(self, ticket: Ticket) -> Run:
+        """Queue a run, or return the queued one of equal kind and bounds, hurried along."""
+
+    async def acquire(self, run: Run, *, ttl: timedelta, timeout: timedelta, instance: str) -> Granted | Occupied:
+        """Take the lease for a queued run and start it, or say who holds the scope."""
+
+    async def skip(self, run: Run, error: Mapping[str, str]) -> Run:
+        """End a queued run that had nothing to do or found the scope held."""
+
+    def renew(self, lease: Lease, ttl: timedelta) -> bool:
+        """Extend the lease; say whether it is still ours. Blocking, for the heartbeat's thread."""
+
+    def cancel_requested(self, run_id: str) -> bool:
+        """Say whether a person asked the run to end. Blocking, for the heartbeat's thread."""
+
+    async def reap(self) -> Sequence[Run]:
+        """Take every expired lease away, mark its run lost, queue a successor; return the lost runs."""
+
+    async def unlock(self, scope: str) -> bool:
+        """Free a scope by raising its epoch; say whether anybody held it."""
+
+    async def cancel(self, run_id: str) -> Run | None:
+        """Cancel a queued run, or ask a running one to end; ``None`` when there is no such run."""
+
+    async def scope_state(self, scope: str) -> ScopeState:
+        """Return epoch, holder and commits of a scope."""
+
+    async def prepare(self, lease: Lease, shape: Shape) -> Sequence[str]:
+        """Make the table and views fit the shape; return what changed, in words."""
+
+    async def begin_pass(self, lease: Lease, new: Pass) -> None:
+        """Record the window of the run and the pass it works on, replacing an older pass of that request."""
+
+    async def commit(self, lease: Lease, batch: Batch, ending: Ending | None = None) -> Committed:
+        """Write a batch under the fence, and end the run in the same transaction if ``ending`` is given.
+
+        Raises ``LeaseLost`` when the fence fails and ``CommitOutcomeUnknown`` when the connection was
+        lost while COMMIT was under way; nothing else may have been written in the first case.
+        """
+
+    async def finish(self, lease: Lease, ending: Ending) -> Run:
+        """End a run and free its lease, guarded by epoch and holder; ``LeaseLost`` if it is not ours."""
+
+    async def note(self, run_id: str, lines: Sequence[LogLine]) -> None:
+        """Append log lines to a run outside a batch."""
+
+    async def coverage(self, scope: str) -> Coverage:
+        """Return what is covered."""
+
+    async def void_coverage(self, lease: Lease) -> None:
+        """Forget the coverage and the passes of a stream, because its query changed."""
+
+    async def open_pass(self, scope: str, request: Request) -> Pass | None:
+        """Return the unfinished pass for that request, if there is one."""
+
+    async def facts(self, scope: str) -> StreamFacts:
+        """Return what else is known of the stream."""
+
+    async def learn(self, lease: Lease, facts: StreamFacts) -> None:
+        """Record the facts that are not ``None``."""
+
+    async def hints(self, scope: str, limit: int) -> Sequence[str]:
+        """Return keys of parents whose children should be listed again."""
+
+    async def stamps(self, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
+        """Return key and stamp, by key, of our living rows among those."""
+
+    async def children(self, account: str, shape: Shape, parents: Sequence[Key]) -> frozenset[Key]:
+        """Return the keys of our living rows whose parent is one of ``parents``."""
+
+    async def buckets(self, account: str, shape: Shape, until: datetime) -> Sequence[Bucket]:
+        """Return count and sum of keys of our living rows for every hour before ``until``."""
+
+    async def count_rows(self, account: str, shape: Shape) -> int:
+        """Return how many living rows the account has in the table; 0 when there is no table."""
+
+    async def preview(self, account: str, batch: Batch) -> tuple[Counts, Sequence[Change]]:
+        """Return what ``commit`` would count and change, writing nothing."""
+
+    async def quarantine(self, scope: str | None = None) -> Sequence[Quarantined]:
+        """Return the records that wait."""
+
+    async def run(self, run_id: str) -> Run | None:
+        """Return one run."""
+
+    async def runs(
+        self, *, account: str | None = None, stream: str | None = None, state: RunState | None = None, limit: int = 50
+    ) -> Sequence[Run]:
+        """Return the newest runs first."""
+
+    async def log(self, run_id: str, after: int = 0) -> Sequence[tuple[int, datetime, LogLine]]:
+        """Return the log lines of a run that follow number ``after``."""
+
+    async def leases(self) -> Sequence[LeaseRow]:
+        """Return every scope that was ever held."""
+
+    async def aclose(self) -> None:
+        """Wait for what is being written and close."""
+
+
+Checkpoint = Callable[[str], None]
+"""Called by a store at named points (after_acquire, before_fence, after_fence, before_release): tests
+pause or kill there; in production it does nothing."""
