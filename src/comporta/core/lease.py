@@ -1,4 +1,4 @@
-"""Leases: may this run still write, and should its heartbeat go on?
+"""Leases: whether a run may still write, and whether its heartbeat should go on.
 
 A lease is a right that expires. It lives in the database that receives the data, one row for each
 scope (account/stream), beside the fencing *epoch*: a number that rises with every new holder and
@@ -93,9 +93,7 @@ class Beat(StrEnum):
     OVERDUE = "overdue"
 
 
-def judge_beat(
-    *, now: float, touched: float, waiting_until: float | None, stall_s: float, deadline: float
-) -> Beat:
+def judge_beat(*, now: float, touched: float, waiting_until: float | None, stall_s: float, deadline: float) -> Beat:
     """Decide whether a run may keep its lease. All in seconds of one monotonic clock.
 
     A wait whose end is known (Retry-After, a budget) is not a stall before that end.

@@ -7,6 +7,9 @@ people can see and hurry along.
 from dataclasses import dataclass
 from datetime import timedelta
 
+DOUBLINGS_MAX = 20
+"""A delay doubles so often at most: a million times the base is beyond every cap, and no timedelta overflows."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -28,7 +31,7 @@ class RetryPolicy:
         """
         if attempt > self.retries:
             return None
-        full = min(self.base * 2 ** (attempt - 1), self.cap)
+        full = min(self.base * (1 << min(attempt - 1, DOUBLINGS_MAX)), self.cap)
         return max(full * jitter, asked or timedelta())
 
 

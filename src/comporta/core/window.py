@@ -100,7 +100,7 @@ class Request:
 def parse_request(text: str) -> Request:
     """Return the request that ``Request.text`` wrote.
 
-    >>> parse_request('incremental')
+    >>> parse_request("incremental")
     Request(kind=<Kind.INCREMENTAL: 'incremental'>, since=None, until=None, max_records=None)
     """
     kind, *words = text.split(" ")
@@ -143,8 +143,10 @@ def next_window(
 
 
 def hole_requests(coverage: Coverage, origin: datetime) -> tuple[Request, ...]:
-    """Return a request for each hole; planned after the incremental one, so that a hole that keeps
-    failing never starves fresh data."""
+    """Return a request for each hole, to be planned after the incremental one.
+
+    So a hole that keeps failing never starves fresh data.
+    """
     return tuple(Request(Kind.HOLE, hole.since, hole.until) for hole in coverage.holes(origin))
 
 

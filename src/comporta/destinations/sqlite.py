@@ -90,7 +90,10 @@ class SqliteDestination:
         rows = _newest(batch.rows, shape)
         stored = _stored(connection, account, shape, rows) if known else {}
         sorted_rows = _sort(rows, stored, batch, writing(shape, plan), ("", ""))
-        changes = [_change(connection, account, shape, plan, row, present) for row in _changed_rows(rows, sorted_rows, shape)]
+        changes = [
+            _change(connection, account, shape, row, plan=plan, present=present)
+            for row in _changed_rows(rows, sorted_rows, shape)
+        ]
         gone = [Change(key, "deleted", {}) for key in (*batch.deleted, *batch.removed)]
         counts = Counts(
             read=len(rows) + len(batch.rejected),
@@ -110,7 +113,7 @@ class SqliteDestination:
         for condition, values in _conditions(shape, among):
             stamp = quoted(shape.stamp) if shape.stamp else "NULL"
             query = (
-                f"SELECT {quoted(shape.key)}, {stamp} FROM {quoted(shape.table)} WHERE account = ?"  # noqa: S608
+                f"SELECT {quoted(shape.key)}, {stamp} FROM {quoted(shape.table)} WHERE account = ?"
                 f" AND _cmp_deleted_at IS NULL{condition} ORDER BY {quoted(shape.key)}"
             )
             limit = f" LIMIT {among.limit}" if among.limit is not None else ""
@@ -123,7 +126,7 @@ class SqliteDestination:
         """Return the keys of living rows whose parent is one of ``parents``."""
         if shape.parent is None or not columns_of(connection, shape.table):
             return frozenset()
-        start = f"SELECT {quoted(shape.key)} FROM {quoted(shape.table)} WHERE account = ? AND _cmp_deleted_at IS NULL"  # noqa: S608
+        start = f"SELECT {quoted(shape.key)} FROM {quoted(shape.table)} WHERE account = ? AND _cmp_deleted_at IS NULL"
         found: list[Key] = []
         for chunk in _chunks(parents):
             query = f"{start} AND {quoted(shape.parent)} IN ({_marks(chunk)})"
@@ -136,7 +139,7 @@ class SqliteDestination:
             return []
         key, stamp = quoted(shape.key), quoted(shape.stamp)
         query = (
-            f"SELECT substr({stamp}, 1, 13), count(*), sum({key}) FROM {quoted(shape.table)} WHERE account = ?"  # noqa: S608
+            f"SELECT substr({stamp}, 1, 13), count(*), sum({key}) FROM {quoted(shape.table)} WHERE account = ?"
             f" AND _cmp_deleted_at IS NULL AND {stamp} < ? GROUP BY 1 ORDER BY 1"
         )
         return [Bucket(*row) for row in connection.execute(query, (account, instant_text(until)))]
@@ -145,7 +148,7 @@ class SqliteDestination:
         """Return the number of living rows; 0 when there is no table."""
         if not columns_of(connection, shape.table):
             return 0
-        query = f"SELECT count(*) FROM {quoted(shape.table)} WHERE account = ? AND _cmp_deleted_at IS NULL"  # noqa: S608
+        query = f"SELECT count(*) FROM {quoted(shape.table)} WHERE account = ? AND _cmp_deleted_at IS NULL"
         return int(connection.execute(query, (account,)).fetchone()[0])
 
     def _upsert(
@@ -161,7 +164,9 @@ class SqliteDestination:
         todo = _sort(rows, stored, batch, statements, ours)
         refused = [
             *_execute_each(connection, statements.insert, [(key, (account, *values)) for key, values in todo.inserts]),
-            *_execute_each(connection, statements.update, [(key, (*values, account, key)) for key, values in todo.updates]),
+            *_execute_each(
+                connection, statements.update, [(key, (*values, account, key)) for key, values in todo.updates]
+            ),
         ]
         bad = {each.key for each in refused}
         inserted = [key for key, _ in todo.inserts if str(key) not in bad]
@@ -202,7 +207,9 @@ def _newest(rows: Sequence[Row], shape: Shape) -> Sequence[Row]:
 def _stored(connection: sqlite3.Connection, account: str, shape: Shape, rows: Sequence[Row]) -> dict[Key, _Stored]:
     key = shape.index(shape.key)
     stamp = quoted(shape.stamp) if shape.stamp else "NULL"
-    start = f"SELECT {quoted(shape.key)}, _cmp_hash, {stamp}, _cmp_deleted_at FROM {quoted(shape.table)} WHERE account = ?"  # noqa: S608
+    start = (
+        f"SELECT {quoted(shape.key)}, _cmp_hash, {stamp}, _cmp_deleted_at FROM {quoted(shape.table)} WHERE account = ?"
+    )
     found: dict[Key, _Stored] = {}
     for chunk in _chunks([row[key] for row in rows]):
         query = f"{start} AND {quoted(shape.key)} IN ({_marks(chunk)})"
@@ -262,24 +269,28 @@ def _execute_one(
 ) -> Rejected | None:
     try:
         connection.execute(statement, values)
-    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError, UnicodeEncodeError) as error:
+    except (
+        sqlite3.IntegrityError,
+        sqlite3.DataError,
+        sqlite3.InterfaceError,
+        OverflowError,
+        UnicodeEncodeError,
+    ) as error:
         reason = f"the database refused the row: {type(error).__name__}: {error}"
         return Rejected(str(key), "CMP-ROW-001", reason, json.dumps([str(value) for value in values]))
     return None
 
 
-def _mark_deleted(
-    connection: sqlite3.Connection, account: str, batch: Batch, run: str, now: str
-) -> list[Key]:
+def _mark_deleted(connection: sqlite3.Connection, account: str, batch: Batch, run: str, now: str) -> list[Key]:
     statement = (
-        f"UPDATE {quoted(batch.shape.table)} SET _cmp_deleted_at = ?, _cmp_run = ?"  # noqa: S608
+        f"UPDATE {quoted(batch.shape.table)} SET _cmp_deleted_at = ?, _cmp_run = ?"
         f" WHERE account = ? AND {quoted(batch.shape.key)} = ? AND _cmp_deleted_at IS NULL"
     )
     return [key for key in batch.deleted if connection.execute(statement, (now, run, account, key)).rowcount]
 
 
 def _remove(connection: sqlite3.Connection, account: str, batch: Batch) -> list[Key]:
-    statement = f"DELETE FROM {quoted(batch.shape.table)} WHERE account = ? AND {quoted(batch.shape.key)} = ?"  # noqa: S608
+    statement = f"DELETE FROM {quoted(batch.shape.table)} WHERE account = ? AND {quoted(batch.shape.key)} = ?"
     return [key for key in batch.removed if connection.execute(statement, (account, key)).rowcount]
 
 
@@ -290,7 +301,7 @@ def _changed_rows(rows: Sequence[Row], todo: _Sorted, shape: Shape) -> Iterator[
 
 
 def _change(
-    connection: sqlite3.Connection, account: str, shape: Shape, plan: TablePlan, row: Row, present: dict[str, Column]
+    connection: sqlite3.Connection, account: str, shape: Shape, row: Row, *, plan: TablePlan, present: dict[str, Column]
 ) -> Change:
     """Return what would happen to one row, with the fields that would differ, before and after."""
     key: Key = row[shape.index(shape.key)]  # type: ignore[assignment]  # see _sort
@@ -298,7 +309,7 @@ def _change(
     before = None
     if present:
         names = ", ".join(quoted(name) for name in known)
-        query = f"SELECT {names} FROM {quoted(shape.table)} WHERE account = ? AND {quoted(shape.key)} = ?"  # noqa: S608
+        query = f"SELECT {names} FROM {quoted(shape.table)} WHERE account = ? AND {quoted(shape.key)} = ?"
         before = connection.execute(query, (account, key)).fetchone()
     after = dict(zip(plan.placed, row, strict=True))
     if before is None:

@@ -55,8 +55,8 @@ def writing(shape: Shape, plan: TablePlan) -> Writing:
     cleared = "".join(f", {quoted(name)} = NULL" for name in plan.cleared)
     assignments = ", ".join(f"{name} = ?" for name in names)
     return Writing(
-        insert=f"INSERT INTO {table} (account, {', '.join(names)}) VALUES ({marks})",  # noqa: S608  quoted names
-        update=f"UPDATE {table} SET {assignments}{cleared} WHERE account = ? AND {names[key]} = ?",  # noqa: S608
+        insert=f"INSERT INTO {table} (account, {', '.join(names)}) VALUES ({marks})",
+        update=f"UPDATE {table} SET {assignments}{cleared} WHERE account = ? AND {names[key]} = ?",
         key=key,
         stamp=shape.index(shape.stamp) if shape.stamp else None,
     )

@@ -60,7 +60,9 @@ def _present(connection: sqlite3.Connection, view: str) -> str | None:
         return None
     kind, definition = row
     if kind != "view" or MARK not in definition:
-        message = f"the database has a {kind} called {view!r} that is not ours; Comporta's view of that name needs the place"
+        message = (
+            f"the database has a {kind} called {view!r} that is not ours; Comporta's view of that name needs the place"
+        )
         raise NameTaken(message)
     return str(definition)
 
@@ -76,7 +78,11 @@ def _part(connection: sqlite3.Connection, source: str, view: str, columns_of: Co
         return None
     known = {alias: columns_of(connection, table) for table, alias in {**aliases, **optional}.items()}
     lines = [line for line in template.splitlines() if not line.startswith("-- ")]
-    kept = [line for line in lines if not any(f"JOIN {table} " in line and not known[alias] for table, alias in optional.items())]
+    kept = [
+        line
+        for line in lines
+        if not any(f"JOIN {table} " in line and not known[alias] for table, alias in optional.items())
+    ]
     return re.sub(r"\b([a-z])\.(\w+)", lambda found: _column(found, known), "\n".join(kept)).strip()
 
 

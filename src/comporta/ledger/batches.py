@@ -121,9 +121,7 @@ def _cover(connection: sqlite3.Connection, scope: str, new: Interval, fingerprin
         connection.execute(SQL["add_coverage"], values | {"fingerprint": fingerprint})
 
 
-def _record_counts(
-    connection: sqlite3.Connection, lease: Lease, batch: Batch, written: Written, now: datetime
-) -> None:
+def _record_counts(connection: sqlite3.Connection, lease: Lease, batch: Batch, written: Written, now: datetime) -> None:
     values: dict[str, object] = {"run": lease.holder, "now": text_of(now)}
     connection.execute(SQL["count_batch"], values | _counts(written.counts) | requests_values(batch.requests))
 

@@ -157,7 +157,7 @@ class Database:
         self._writer.execute("SAVEPOINT job")
         try:
             result = work(self._writer)
-        except BaseException as error:  # noqa: BLE001  it is handed to whoever waits for the future
+        except BaseException as error:
             if not self._writer.in_transaction:
                 raise sqlite3.OperationalError(str(error)) from error
             self._writer.execute("ROLLBACK TO job")

@@ -160,7 +160,9 @@ def _identity(lease: Lease) -> dict[str, object]:
 
 
 def _lost(lease: Lease) -> LeaseLost:
-    message = f"{lease.scope}: run {lease.holder} no longer holds epoch {lease.epoch}; nothing of this batch was written"
+    message = (
+        f"{lease.scope}: run {lease.holder} no longer holds epoch {lease.epoch}; nothing of this batch was written"
+    )
     return LeaseLost(message)
 
 

@@ -1,4 +1,8 @@
-"""What people ask of runs: cancel one, skip one, read its log. Each write is the inside of a transaction."""
+"""What people ask of runs: cancel one, skip one, read its log.
+
+Each write is the inside of a transaction. A running run is only *asked* to end: it writes its own end,
+because only the holder of a lease may.
+"""
 
 import json
 import sqlite3

@@ -10,7 +10,22 @@ from pathlib import Path
 from comporta.errors import NetworkFileSystem, UnwritablePath
 
 NETWORK_TYPES = frozenset(
-    {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "fuse.rclone", "ceph", "glusterfs", "ncpfs"}
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "fuse.sshfs",
+        "fuse.rclone",
+        "ceph",
+        "glusterfs",
+        "ncpfs",
+    }
 )
 
 

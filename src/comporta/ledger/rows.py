@@ -1,4 +1,7 @@
-"""Reading the ledger's rows back into values, and values into the parameters of its statements."""
+"""Reading the ledger's rows back into values, and values into the parameters of its statements.
+
+The one place that knows how an instant, a window or an error is stored; nothing here decides.
+"""
 
 import json
 import sqlite3

@@ -36,9 +36,9 @@ def migrate(path: Path) -> None:
 
     Two processes may start at once: the second finds the work done after it got the lock.
     """
-    import sqlalchemy as sa  # noqa: PLC0415  imported only when there is something to migrate
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
+    import sqlalchemy as sa
+    from alembic import command
+    from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))

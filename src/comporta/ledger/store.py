@@ -4,6 +4,7 @@ Every write is a function of the connection, run by the database's writer thread
 read-only connection in a worker thread. Nothing here decides: the protocol is in ``leases``, the batch
 transaction in ``batches``, the rows in the destination.
 """
+# ruff: noqa: D102  ports.store.Store says what each method promises
 
 import asyncio
 import sqlite3
@@ -21,7 +22,14 @@ from comporta.core.window import Request
 from comporta.ledger import batches, leases, people
 from comporta.ledger.batches import NOTHING_LEARNT, Batches
 from comporta.ledger.database import Database
-from comporta.ledger.rows import facts_from, instant_from, lease_row_from, pass_from, quarantined_from, run_from, text_of
+from comporta.ledger.rows import (
+    facts_from,
+    lease_row_from,
+    pass_from,
+    quarantined_from,
+    run_from,
+    text_of,
+)
 from comporta.ledger.statements import statements
 from comporta.ports.clock import Clock
 from comporta.ports.destination import Destination
@@ -174,7 +182,9 @@ class SqliteStore:
         return await self._read(lambda c: self._destination.preview(c, account, batch))
 
     async def quarantine(self, scope: str | None = None) -> Sequence[Quarantined]:
-        return await self._read(lambda c: [quarantined_from(row) for row in c.execute(SQL["quarantine"], {"scope": scope})])
+        return await self._read(
+            lambda c: [quarantined_from(row) for row in c.execute(SQL["quarantine"], {"scope": scope})]
+        )
 
     async def run(self, run_id: str) -> Run | None:
         row = await self._read(lambda c: c.execute(SQL["run"], {"run": run_id}).fetchone())

@@ -40,9 +40,7 @@ class Destination(Protocol):
     def stamps(self, connection: Connection, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
         """Return key and stamp of the living rows among those, by key."""
 
-    def children(
-        self, connection: Connection, account: str, shape: Shape, parents: Sequence[Key]
-    ) -> frozenset[Key]:
+    def children(self, connection: Connection, account: str, shape: Shape, parents: Sequence[Key]) -> frozenset[Key]:
         """Return the keys of living rows whose parent is one of ``parents``."""
 
     def buckets(self, connection: Connection, account: str, shape: Shape, until: datetime) -> Sequence[Bucket]:

@@ -16,22 +16,22 @@ class Observer(Protocol):
     """Somebody who watches runs. ``progress`` may be read at any time until the run has ended."""
 
     def started(self, run: Run, progress: Progress) -> None:
-        """A run holds its lease and begins."""
+        """Hear that a run holds its lease and begins."""
 
     def stepped(self, run: Run, line: LogLine) -> None:
-        """A run has something to tell: the same line that its log keeps."""
+        """Hear what a run has to tell: the same line that its log keeps."""
 
     def changed(self, run: Run, changes: Sequence[Change]) -> None:
-        """A dry run found what a real one would do."""
+        """Hear what a dry run found that a real one would do."""
 
     def busy(self, run: Run, occupied: Occupied, *, waiting: bool) -> None:
-        """Another run holds the scope; ``waiting`` says whether this one waits for it."""
+        """Hear that another run holds the scope; ``waiting`` says whether this one waits for it."""
 
     def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
-        """A run ended without success and will be tried again after ``delay``."""
+        """Hear that a run ended without success and will be tried again after ``delay``."""
 
     def ended(self, run: Run) -> None:
-        """A run ended; its state says how."""
+        """Hear that a run ended; its state says how."""
 
 
 class Unwatched:

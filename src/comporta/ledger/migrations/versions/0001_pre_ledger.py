@@ -13,9 +13,7 @@ branch_labels = None
 depends_on = None
 
 INSTANT = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")
-STATES = (
-    "state IN ('queued','running','succeeded','failed','timed_out','cancelled','interrupted','lost','skipped')"
-)
+STATES = "state IN ('queued','running','succeeded','failed','timed_out','cancelled','interrupted','lost','skipped')"
 
 
 def upgrade() -> None:
@@ -85,7 +83,10 @@ def _runs() -> None:
         sa.Column("window_kind", sa.Text),
         sa.Column("window_since", INSTANT),
         sa.Column("window_until", INSTANT),
-        *(sa.Column(name, INSTANT) for name in ("queued_at", "started_at", "finished_at", "progress_at", "deadline_at")),
+        *(
+            sa.Column(name, INSTANT)
+            for name in ("queued_at", "started_at", "finished_at", "progress_at", "deadline_at")
+        ),
         sa.Column("cancel_requested", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("instance", sa.Text),
         *(sa.Column(name, sa.BigInteger, nullable=False, server_default="0") for name in (*counts, *requests)),
@@ -153,4 +154,3 @@ def _accounts() -> None:
         sa.Column("ciphertext", sa.LargeBinary, nullable=False),
         sa.Column("updated_at", INSTANT, nullable=False),
     )
-
