@@ -1,1 +1,1 @@
-"""The APIs that records come from, one adapter each, over one shared HTTP transport."""
+"""The APIs records come from: one adapter per source, all over the one ``http.Transport``."""

@@ -1,0 +1,128 @@
+"""What goes to a source and what came back, as values, and the errors that need no protocol to see.
+
+Everything here is decided from its arguments. A message quotes at most the title of a page or the
+beginning of a body, never a header or a body of ours: those carry keys.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from comporta.errors import (
+    ComportaError,
+    RateLimited,
+    SourceAnsweredPage,
+    SourceBadGateway,
+    SourceRefused,
+)
+
+QUOTED_MAX = 120
+"""Characters of a foreign text that go into a message: enough to recognise it, short enough to read."""
+
+_TITLE = re.compile(rb"<title[^>]*>\s*(.{0,200}?)\s*</title", re.IGNORECASE | re.DOTALL)
+_PAGE_OPENINGS = (b"<!doctype html", b"<html", b"<head", b"<body")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request. ``subject`` says in words what is attempted on what; ``expected`` what should come."""
+
+    method: str
+    url: str
+    subject: str
+    expected: str = "JSON"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One response, read to its end; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def date(self) -> datetime | None:
+        """Return the server's clock as the answer's ``Date`` header shows it, in UTC."""
+        return _http_date(self.headers.get("date", ""))
+
+    @property
+    def is_page(self) -> bool:
+        """Say whether this is a web page for people."""
+        start = bytes(self.body[:256]).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        is_html = self.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml"))
+        return start.startswith(_PAGE_OPENINGS) or (is_html and not start.startswith((b"{", b"[", b"<?xml")))
+
+    def retry_after(self, now: datetime) -> timedelta | None:
+        """Return how long the server asks us to wait, written as seconds or as a date."""
+        text = self.headers.get("retry-after", "").strip()
+        if text.isascii() and text.isdigit():
+            return timedelta(seconds=min(int(text), 86_400))
+        when = _http_date(text)
+        return None if when is None else max(when - now, timedelta(0))
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        parsed = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def quote(text: str) -> str:
+    """Return a foreign text as it may stand in a message: one line, printable, short.
+
+    >>> quote("a   b")
+    'a b'
+    """
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return line if len(line) <= QUOTED_MAX else line[: QUOTED_MAX - 1] + "…"
+
+
+def describe(answer: Answer) -> str:
+    """Say in a few words what an unexpected answer holds."""
+    if not answer.body:
+        return "an empty body"
+    if answer.is_page:
+        title = _TITLE.search(bytes(answer.body[:65_536]))
+        seen = f'"<title>{quote(title[1].decode(errors="replace"))}"' if title else "no title"
+        return f"an HTML page ({seen})"
+    return f'"{quote(bytes(answer.body[:400]).decode(errors="replace"))}"'
+
+
+def refusal(answer: Answer, *, subject: str, expected: str, now: datetime) -> ComportaError | None:
+    """Return the error that the answer's status or a web page in it stands for, or ``None``."""
+    seen = f"{subject} answered {answer.status} with {describe(answer)}; expected {expected}"
+    if answer.status == 429:
+        return RateLimited(seen, retry_after=answer.retry_after(now))
+    if answer.status >= 500:
+        return SourceBadGateway(seen)
+    if 300 <= answer.status < 400:
+        return _redirected(answer, subject=subject, expected=expected)
+    if answer.status >= 400:
+        return SourceRefused(seen, next_step=_ADVICE.get(answer.status, _ADVICE_ELSE))
+    return SourceAnsweredPage(seen) if answer.is_page else None
+
+
+_ADVICE_ELSE = "Check the account's url; a proxy or firewall before the server may refuse the request."
+_ADVICE = {
+    401: "A proxy before the server asks for a login of its own: let the API paths through without it.",
+    403: "A proxy or firewall before the server forbids this path: allow this machine's address there.",
+    413: "A proxy refuses requests of this size: raise its limit (nginx: client_max_body_size).",
+}
+
+
+def _redirected(answer: Answer, *, subject: str, expected: str) -> ComportaError:
+    """Redirects are not followed: a POST would turn into a GET and the key might go elsewhere."""
+    target = urlsplit(answer.headers.get("location", ""))
+    where = f"{target.scheme}://{target.hostname}" if target.hostname else quote(target.path) or "nowhere"
+    return SourceAnsweredPage(
+        f"{subject} answered {answer.status}, a redirect to {where}; expected {expected}",
+        next_step=f"If {where} is the server's own address, set it as `url` of the account; a login page is not.",
+    )

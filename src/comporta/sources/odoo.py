@@ -1,0 +1,108 @@
+"""The Odoo source: one login at one database, from which streams are read.
+
+The login is made once, by whoever comes first, and forgotten when the server refuses it, so that a
+renewed key works without a restart. Which database answers is asked anew for every reader.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+from typing import cast
+
+from comporta.core.record import Shape
+from comporta.errors import AccessRefused, LoginRefused, ProtocolUnsupported
+from comporta.ports.clock import Clock
+from comporta.ports.progress import Progress
+from comporta.ports.source import Finding, Identity, StreamRequest
+from comporta.sources.http import Transport
+from comporta.sources.odoo_check import check_account
+from comporta.sources.odoo_config import HOSTED_LIMIT, OdooConfig
+from comporta.sources.odoo_domain import all_of
+from comporta.sources.odoo_login import Login
+from comporta.sources.odoo_reader import OdooReader
+from comporta.sources.odoo_session import OdooSession
+from comporta.sources.odoo_shape import ATTRIBUTES, DEFAULT_STREAMS, Field, describe
+from comporta.sources.pace import Pace
+
+__all__ = ["DEFAULT_STREAMS", "OdooConfig", "OdooSource"]
+
+
+class OdooSource:
+    """An Odoo account, over JSON-RPC, XML-RPC or JSON-2."""
+
+    default_streams = DEFAULT_STREAMS
+
+    def __init__(
+        self,
+        config: OdooConfig,
+        *,
+        account: str,
+        clock: Clock,
+        dice: Random | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self.config = config
+        self.account = account
+        self._clock = clock
+        self._transport = transport or _transport(config, clock, dice or Random())  # noqa: S311 - it spreads retries
+        self._session: OdooSession | None = None
+        self._door = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"OdooSource({self.account!r}, {self.config.shown_url!r})"
+
+    async def read(self, request: StreamRequest, progress: Progress) -> OdooReader:
+        """Log in if needed, describe the stream and return its reader."""
+        domain = all_of(request.domain)
+        session = await self.session(progress)
+        try:
+            identity = await self._identity(session, progress)
+            shape = await self._shape(session, request, progress)
+        except LoginRefused:
+            self._forget(session)
+            raise
+        return OdooReader(session, progress, shape=shape, identity=identity, domain=domain)
+
+    async def check(self, requests: Sequence[StreamRequest]) -> Sequence[Finding]:
+        """Try credentials, permissions, clock and each stream; never raise for what it finds."""
+        return await check_account(self, requests, self._clock)
+
+    async def aclose(self) -> None:
+        """Close the connections and forget the login."""
+        self._session = None
+        await self._transport.aclose()
+
+    async def session(self, progress: Progress) -> OdooSession:
+        """Return the login, made by the first who asks; a refused one is tried again by the next."""
+        async with self._door:
+            if self._session is None:
+                login = Login(
+                    self.config, account=self.account, clock=self._clock, transport=self._transport, progress=progress
+                )
+                self._session = await login.open()
+            return self._session
+
+    def _forget(self, session: OdooSession) -> None:
+        if self._session is session:
+            self._session = None
+
+    async def _identity(self, session: OdooSession, progress: Progress) -> Identity:
+        args = {"key": "database.uuid"}
+        call = session.call("ir.config_parameter", "get_param", "the database's uuid", args)
+        try:
+            unique = await session.ask(call, progress, cast("type[str | bool | None]", str | bool | None))
+        except (AccessRefused, ProtocolUnsupported):
+            unique = None
+        unique = unique if isinstance(unique, str) and unique else None
+        return Identity(self.config.shown_url, self.config.database, unique, session.version)
+
+    async def _shape(self, session: OdooSession, request: StreamRequest, progress: Progress) -> Shape:
+        call = session.call(request.stream, "fields_get", "its fields", {}, attributes=list(ATTRIBUTES))
+        fields = await session.ask(call, progress, dict[str, Field])
+        return describe(request.stream, fields, request.fields, subject=call.subject)
+
+
+def _transport(config: OdooConfig, clock: Clock, dice: Random) -> Transport:
+    is_hosted = config.is_hosted and config.limit is None
+    pace = Pace(clock, limit=HOSTED_LIMIT if is_hosted else config.limit, is_sequential=is_hosted)
+    return Transport(clock, dice=dice, timeout=config.timeout, pace=pace)

@@ -1,0 +1,75 @@
+"""What ``comporta check`` says of an Odoo account: server, login, clock, and every stream."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from comporta.errors import ComportaError
+from comporta.ports.clock import Clock
+from comporta.ports.progress import Progress
+from comporta.ports.source import Finding, StreamRequest
+from comporta.sources.odoo_config import OdooConfig
+from comporta.sources.odoo_reader import OdooReader
+from comporta.sources.odoo_session import OdooSession
+
+OFFSET_MAX_S = 60
+"""Seconds between the clocks before it is worth a word; coverage goes by the server's alone."""
+
+
+class Account(Protocol):
+    """An account as it is checked."""
+
+    config: OdooConfig
+
+    async def session(self, progress: Progress) -> OdooSession:
+        """Return the login."""
+
+    async def read(self, request: StreamRequest, progress: Progress) -> OdooReader:
+        """Return a stream's reader."""
+
+
+async def check_account(account: Account, requests: Sequence[StreamRequest], clock: Clock) -> list[Finding]:
+    """Return one finding for each thing tried; without a login nothing further is."""
+    progress = Progress(clock)
+    try:
+        session = await account.session(progress)
+    except ComportaError as error:
+        return [_failed("login", error)]
+    protocol = session.dialect.name
+    findings = [
+        Finding(
+            "login",
+            ok=True,
+            message=f"Odoo {session.version} at {account.config.shown_url}, user {session.uid} over {protocol}",
+            details={"version": session.version, "protocol": protocol, "user": session.uid},
+        ),
+        await _clock(session, progress, clock),
+    ]
+    return [*findings, *[await _stream(account, request, progress) for request in requests]]
+
+
+def _failed(subject: str, error: ComportaError) -> Finding:
+    return Finding(subject, ok=False, message=error.message, next_step=error.next_step, details={"code": error.code})
+
+
+async def _clock(session: OdooSession, progress: Progress, clock: Clock) -> Finding:
+    try:
+        there = await session.time(progress)
+    except ComportaError as error:
+        return _failed("clock", error)
+    offset_s = (there - clock.now()).total_seconds()
+    is_near = abs(offset_s) <= OFFSET_MAX_S
+    message = f"the server's clock is {offset_s:+.0f} s from ours"
+    next_step = "" if is_near else "Nothing is lost by it; but one of the two clocks is wrong: check both for NTP."
+    return Finding("clock", ok=True, message=message, next_step=next_step, details={"offset_s": offset_s})
+
+
+async def _stream(account: Account, request: StreamRequest, progress: Progress) -> Finding:
+    try:
+        reader = await account.read(request, progress)
+        count = await reader.count(since=None, until=None)
+        await anext(reader.pages(since=None, until=None, after=None, limit=1))
+    except ComportaError as error:
+        return _failed(request.stream, error)
+    message = f"{count} records, {len(reader.shape.columns)} columns"
+    details = {"records": count, "columns": len(reader.shape.columns), "stamp": reader.shape.stamp}
+    return Finding(request.stream, ok=True, message=message, details=details)

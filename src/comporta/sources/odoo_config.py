@@ -1,0 +1,64 @@
+"""What an Odoo account needs to be read, checked once, and how it is shown: never with its key."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from comporta.errors import BadValue
+from comporta.sources.http import TIMEOUT
+from comporta.sources.pace import Limit
+
+Protocol = Literal["jsonrpc", "xmlrpc", "json2"]
+PROTOCOLS: tuple[Protocol, ...] = ("jsonrpc", "xmlrpc", "json2")
+
+PAGE_SIZE = 1_000
+PAGE_SIZE_MAX = 10_000
+
+HOSTED = ".odoo.com"
+HOSTED_LIMIT: Limit = (1, timedelta(seconds=1))
+"""Odoo Online publishes no figure; one call a second, one at a time, is what its people ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class OdooConfig:
+    """One login at one database. ``protocol`` is chosen by asking the server unless it is set."""
+
+    url: str
+    database: str
+    login: str
+    api_key: str = field(repr=False)
+    protocol: Protocol | None = None
+    companies: tuple[int, ...] | None = None
+    page_size: int = PAGE_SIZE
+    timeout: timedelta = TIMEOUT
+    limit: Limit | None = None
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            message = f"url of an Odoo account is {self.shown_url!r}; expected https://host or http://host:port"
+            raise BadValue(message)
+        if self.protocol is not None and self.protocol not in PROTOCOLS:
+            message = f"protocol of an Odoo account is {self.protocol!r}; expected one of {', '.join(PROTOCOLS)}"
+            raise BadValue(message)
+        if not 1 <= self.page_size <= PAGE_SIZE_MAX:
+            message = f"page_size of an Odoo account is {self.page_size}; expected 1 to {PAGE_SIZE_MAX}"
+            raise BadValue(message)
+
+    @property
+    def base(self) -> str:
+        """Return the URL that paths are appended to."""
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+    @property
+    def shown_url(self) -> str:
+        """Return the URL without a user and password in it."""
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+
+    @property
+    def is_hosted(self) -> bool:
+        """Say whether this is Odoo Online, which wants one call at a time."""
+        return (urlsplit(self.url).hostname or "").endswith(HOSTED)

@@ -1,0 +1,114 @@
+"""From Odoo's description of a model to the columns we keep.
+
+Fields are discovered, never hard-coded: localisations and studios add their own. What a release
+renamed is found under either name and kept under the one the server has.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from comporta.core.record import Column, ColumnType, Shape
+from comporta.errors import UnknownField
+
+SOURCE = "odoo"
+KEY = "id"
+STAMP = "write_date"
+
+DEFAULT_STREAMS = ("sale.order", "sale.order.line", "res.partner", "product.product", "product.template")
+
+_PARENTS = {"sale.order.line": ("order_id", "sale.order")}
+
+_RENAMED = (("tax_id", "tax_ids"), ("product_uom", "product_uom_id"), ("groups_id", "group_ids"))
+"""Names of one field before and since 19."""
+
+_TYPES = {
+    "integer": ColumnType.INTEGER,
+    "many2one": ColumnType.INTEGER,
+    "many2one_reference": ColumnType.INTEGER,
+    "float": ColumnType.NUMERIC,
+    "monetary": ColumnType.NUMERIC,
+    "boolean": ColumnType.BOOLEAN,
+    "datetime": ColumnType.TIMESTAMP,
+    "date": ColumnType.DATE,
+    "char": ColumnType.TEXT,
+    "text": ColumnType.TEXT,
+    "html": ColumnType.TEXT,
+    "selection": ColumnType.TEXT,
+    "reference": ColumnType.TEXT,
+}
+"""Everything else (lists of ids, properties, json, types yet to come) is kept as JSON text."""
+
+_LEFT_OUT = frozenset({"binary", "one2many"})
+"""By default: attachments, and lists that come complete with the stream they list."""
+
+
+class Field(msgspec.Struct, frozen=True):
+    """What ``fields_get`` says of a field."""
+
+    type: str
+    store: bool = True
+    relation: str | None = None
+    string: str = ""
+
+
+ATTRIBUTES = ("type", "string", "relation", "store")
+
+
+def describe(stream: str, fields: Mapping[str, Field], wanted: Sequence[str] | None, *, subject: str) -> Shape:
+    """Return the stream's shape: the key first, then the fields in alphabetical order."""
+    if wanted is None:
+        names = {name for name, known in fields.items() if known.store and known.type not in _LEFT_OUT}
+    else:
+        names = {_resolve(name, fields, subject=subject) for name in wanted}
+    parent, parent_stream = _PARENTS.get(stream, ("", ""))
+    names |= {name for name in (STAMP, parent) if name in fields}
+    columns = _columns([KEY, *sorted(names - {KEY})], fields)
+    return Shape(
+        SOURCE,
+        stream,
+        columns,
+        key=KEY,
+        stamp=STAMP if STAMP in names else None,
+        parent=parent if parent in names else None,
+        parent_stream=parent_stream if parent in names else None,
+    )
+
+
+def _resolve(name: str, fields: Mapping[str, Field], *, subject: str) -> str:
+    if name in fields:
+        return name
+    for names in _RENAMED:
+        present = [other for other in names if name in names and other in fields]
+        if present:
+            return present[0]
+    near = difflib.get_close_matches(name, fields, n=1, cutoff=0.5)
+    hint = f"; the nearest is {near[0]!r}" if near else ""
+    message = f"{subject}: the model has no field {name!r} among the {len(fields)} that this user may read{hint}"
+    raise UnknownField(message)
+
+
+def _columns(names: Iterable[str], fields: Mapping[str, Field]) -> tuple[Column, ...]:
+    columns: list[Column] = []
+    taken: set[str] = set()
+    for name in names:
+        kind = ColumnType.INTEGER if name == KEY else _TYPES.get(fields[name].type, ColumnType.JSON)
+        column = column_name(name)
+        while column in taken:
+            column += "_"
+        taken.add(column)
+        columns.append(Column(column, kind, name))
+    return tuple(columns)
+
+
+def column_name(field: str) -> str:
+    """Return the field's name as a column: snake_case, and out of the way of our own columns.
+
+    >>> column_name("x_studioTotal"), column_name("account"), column_name("_cmp_run")
+    ('x_studio_total', 'account_', '_cmp_run_')
+    """
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field)
+    name = re.sub(r"[^a-z0-9_]+", "_", spaced.lower())
+    return f"{name}_" if name == "account" or name.startswith("_cmp_") else name
