@@ -12,7 +12,7 @@ from typing import Any
 from comporta.errors import BadValue
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Fault:
     """One active fault; ``label`` narrows it to calls whose label contains that text."""
 
@@ -24,10 +24,7 @@ class Fault:
     @property
     def number(self) -> float:
         """Return the value as a number."""
-        try:
-            return float(self.value)
-        except ValueError as error:
-            raise BadValue(f"fault {self.name}: value {self.value!r} is not a number") from error
+        return float(self.value)
 
     def as_json(self) -> dict[str, Any]:
         """Return the fault as ``GET /_faults`` lists it."""
@@ -53,6 +50,8 @@ class Faults:
         if count and not count.isdigit():
             raise BadValue(f"fault {text!r}: {count!r} is not a number of times")
         fault = Fault(name, value or self._known[name], int(count) if count else times, label)
+        if _is_number(self._known[name]) and not _is_number(fault.value):
+            raise BadValue(f"fault {text!r}: {fault.value!r} is not a number")
         if fault.times is None and name == "slow_page":
             fault.times = 1
         with self._lock:
@@ -101,3 +100,16 @@ class Faults:
                     self._active = [known for known in self._active if known is not fault]
             self.struck[fault.name] = self.struck.get(fault.name, 0) + 1
             return True
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether a value reads as a number.
+
+    >>> _is_number("0.5"), _is_number("sale.order")
+    (True, False)
+    """
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

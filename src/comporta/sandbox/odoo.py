@@ -17,7 +17,7 @@ from comporta.sandbox.faults import Faults
 from comporta.sandbox.odoo_activity import People
 from comporta.sandbox.odoo_control import Control
 from comporta.sandbox.odoo_faults import ODOO_FAULTS
-from comporta.sandbox.odoo_fields import FIRST_VERSION, LAST_VERSION
+from comporta.sandbox.odoo_models import FIRST_VERSION, LAST_VERSION
 from comporta.sandbox.odoo_protocols import (
     plan_json2,
     plan_jsonrpc,

@@ -76,7 +76,7 @@ class People:
 
     def finish(self) -> None:
         """Commit every transaction that is still open, these people's and the scenes' alike."""
-        with self._lock:
+        with self._lock, self.world.lock:
             self._due = []
             for transaction in [known for known in self.world.open.values() if known.is_open]:
                 transaction.commit()

@@ -128,4 +128,6 @@ def no_access(model: str, label: str) -> OdooError:
 def missing_record(model: str, ids: list[int]) -> OdooError:
     """Return what Odoo says about records that were deleted."""
     listed = ",".join(str(known) for known in ids)
-    return OdooError(MISSING_ERROR, f"Record does not exist or has been deleted.\n(Record: {model}({listed},), User: 2)")
+    return OdooError(
+        MISSING_ERROR, f"Record does not exist or has been deleted.\n(Record: {model}({listed},), User: 2)"
+    )

@@ -4,7 +4,7 @@ A record is a plain list with one cell for every field that is a column in Postg
 a cell (one2many, computed, inherited through ``product_tmpl_id``) are worked out when they are read.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from comporta.sandbox.odoo_models import FIRST_VERSION, INHERITS, LAST_VERSION, MAGIC, MODELS
@@ -71,7 +71,7 @@ def build_models(version: int) -> dict[str, Model]:
         own = models[name].fields
         own.update(
             {
-                known.name: Field(known.name, known.type, known.relation, known.selection, False, False, link)
+                known.name: replace(known, is_stored=False, is_required=False, inherited_through=link)
                 for known in models[parent].fields.values()
                 if known.name not in own and not known.name.startswith("product_variant")
             }

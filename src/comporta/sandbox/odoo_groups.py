@@ -6,6 +6,7 @@ key is ``__count``; an hour's label is ambiguous ("08:00 01 Mar" twice a day): t
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,6 +32,16 @@ AGGREGATES: dict[str, Aggregate] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One group: its rows, and for each specification the value shown, its UTC range and its domain."""
+
+    rows: list[Record]
+    shown: dict[str, Any]
+    ranges: dict[str, dict[str, str]]
+    leaves: list[Any]
+
+
 def read_group(database: Database, model: str, arguments: Mapping[str, Any], context: Context) -> list[dict[str, Any]]:
     """Return one dict per group, as the method of that name does."""
     domain = list(arguments.get("domain") or ())
@@ -39,15 +50,13 @@ def read_group(database: Database, model: str, arguments: Mapping[str, Any], con
     taken = groupby[:1] if is_lazy else groupby
     aggregates = [_aggregate(database, model, text) for text in arguments.get("fields") or ()]
     count_key = f"{taken[0].partition(':')[0]}_count" if is_lazy and taken else "__count"
-    groups = _groups(database, Search(model, domain, order="id", context=context), taken)
     answer = []
-    for keys, rows in groups.items():
-        entry: dict[str, Any] = {count_key: len(rows)}
-        entry |= {name: compute(rows) for name, compute in aggregates if compute is not None}
-        extra: list[Any] = []
-        for specification, key in zip(taken, keys, strict=True):
-            _describe_group(database, model, specification, key, context, entry, extra)
-        entry["__domain"] = _joined(extra, domain)
+    for bucket in _buckets(database, Search(model, domain, order="id", context=context), taken):
+        entry: dict[str, Any] = {count_key: len(bucket.rows), **bucket.shown}
+        entry |= {name: compute(bucket.rows) for name, compute in aggregates if compute is not None}
+        if bucket.ranges:
+            entry["__range"] = bucket.ranges
+        entry["__domain"] = _joined(bucket.leaves, domain)
         answer.append(entry)
     start = arguments.get("offset") or 0
     return answer[start : start + arguments["limit"] if arguments.get("limit") else None]
@@ -57,22 +66,18 @@ def formatted_read_group(
     database: Database, model: str, arguments: Mapping[str, Any], context: Context
 ) -> list[dict[str, Any]]:
     """Return one dict per group in the form of Odoo 19: keys ``id:sum``, ``__count``, ``__extra_domain``."""
-    taken = _as_list(arguments.get("groupby"))
-    wanted = [text for text in arguments.get("aggregates") or () if text != "__count"]
-    aggregates = [(text, _aggregate(database, model, text)[1]) for text in wanted]
+    wanted = arguments.get("aggregates") or ()
+    aggregates = [(text, _aggregate(database, model, text)[1]) for text in wanted if text != "__count"]
     search = Search(model, list(arguments.get("domain") or ()), order="id", context=context)
     answer = []
-    for keys, rows in _groups(database, search, taken).items():
-        entry: dict[str, Any] = {text: compute(rows) for text, compute in aggregates if compute is not None}
-        if "__count" in (arguments.get("aggregates") or ()):
-            entry["__count"] = len(rows)
-        described: dict[str, Any] = {}
-        extra: list[Any] = []
-        for specification, key in zip(taken, keys, strict=True):
-            _describe_group(database, model, specification, key, context, described, extra)
-            low = described.get("__range", {}).get(specification)
-            entry[specification] = [low["from"], described[specification]] if low else described[specification]
-        answer.append(entry | {"__extra_domain": _joined(extra, [])})
+    for bucket in _buckets(database, search, _as_list(arguments.get("groupby"))):
+        entry: dict[str, Any] = {text: compute(bucket.rows) for text, compute in aggregates if compute is not None}
+        if "__count" in wanted:
+            entry["__count"] = len(bucket.rows)
+        for text, shown in bucket.shown.items():
+            span = bucket.ranges.get(text)
+            entry[text] = [span["from"], shown] if span else shown
+        answer.append(entry | {"__extra_domain": _joined(bucket.leaves, [])})
     return answer
 
 
@@ -103,17 +108,15 @@ def _aggregate(database: Database, model: str, text: str) -> tuple[str, Callable
     return name, lambda rows: compute([read(row) for row in rows])
 
 
-def _groups(database: Database, search: Search, groupby: Sequence[str]) -> dict[tuple[Any, ...], list[Record]]:
-    """Return rows by key, in order of key; without ``groupby`` there is always exactly one group."""
+def _buckets(database: Database, search: Search, groupby: Sequence[str]) -> list[Bucket]:
+    """Return the groups in order of their keys; without ``groupby`` there is always exactly one."""
     rows = find(database, search)
-    if not groupby:
-        return {(): rows}
     keys = [_group_key(database, search.model, text, search.context) for text in groupby]
-    groups: dict[tuple[Any, ...], list[Record]] = {}
-    for row in rows:
+    groups: dict[tuple[Any, ...], list[Record]] = {} if groupby else {(): rows}
+    for row in rows if groupby else ():
         groups.setdefault(tuple(key(row) for key in keys), []).append(row)
     ordered = sorted(groups, key=lambda key: tuple((part is False, str(part)) for part in key))
-    return {key: groups[key] for key in ordered}
+    return [_bucket(database, search, dict(zip(groupby, key, strict=True)), groups[key]) for key in ordered]
 
 
 def _group_key(database: Database, model: str, text: str, context: Context) -> Callable[[Record], Any]:
@@ -127,7 +130,11 @@ def _group_key(database: Database, model: str, text: str, context: Context) -> C
     zone = _zone(context)
     if zone is UTC and (unit or "month") == "hour":
         return lambda row: (text := read(row)) and f"{text[:13]}:00:00"
-    return lambda row: (text := read(row)) and shown_text(_floor(from_text(text).astimezone(zone), unit or "month"))
+    return lambda row: (text := read(row)) and _local_text(_floor(from_text(text).astimezone(zone), unit or "month"))
+
+
+def _local_text(instant: datetime) -> str:
+    return instant.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _zone(context: Context) -> tzinfo:
@@ -153,22 +160,21 @@ def _ceiling(start: datetime, unit: str) -> datetime:
     return _floor(start + timedelta(days=366 if unit == "year" else 31), unit)
 
 
-def _describe_group(
-    database: Database, model: str, text: str, key: Any, context: Context, entry: dict[str, Any], extra: list[Any]
-) -> None:
-    """Add a group's label, range and domain to its entry."""
-    name, _, unit = text.partition(":")
-    known = database.table(model).model.fields[name]
-    if known.type in {"date", "datetime"} and key:
-        unit = unit or "month"
-        start = from_text(key).astimezone(_zone(context))
-        low, high = shown_text(start), shown_text(_ceiling(start, unit))
-        entry[text] = start.strftime(LABELS.get(unit, "W%V %Y"))
-        entry.setdefault("__range", {})[text] = {"from": low, "to": high}
-        extra += [(name, ">=", low), (name, "<", high)]
-        return
-    entry[text] = database.pair(known.relation, key) if known.type == "many2one" else key
-    extra.append((name, "=", key))
+def _bucket(database: Database, search: Search, key: Mapping[str, Any], rows: list[Record]) -> Bucket:
+    bucket = Bucket(rows, {}, {}, [])
+    for text, value in key.items():
+        name, _, unit = text.partition(":")
+        known = database.table(search.model).model.fields[name]
+        if known.type in {"date", "datetime"} and value:
+            start = from_text(value).replace(tzinfo=_zone(search.context))
+            low, high = shown_text(start), shown_text(_ceiling(start, unit or "month"))
+            bucket.shown[text] = start.strftime(LABELS.get(unit or "month", "W%V %Y"))
+            bucket.ranges[text] = {"from": low, "to": high}
+            bucket.leaves.extend([(name, ">=", low), (name, "<", high)])
+        else:
+            bucket.shown[text] = database.pair(known.relation, value) if known.type == "many2one" else value
+            bucket.leaves.append((name, "=", value))
+    return bucket
 
 
 def _joined(leaves: Sequence[Any], domain: Sequence[Any]) -> list[Any]:

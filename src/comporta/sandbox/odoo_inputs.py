@@ -1,5 +1,4 @@
-"""What clients write, turned into cells: stamps parsed, many2many commands applied, types kept.
-"""
+"""What clients write, turned into cells: stamps parsed, many2many commands applied, types kept."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -12,7 +12,6 @@ from comporta.sandbox.odoo_errors import (
     UNPROCESSABLE,
     OdooError,
     no_access,
-    unknown_field,
     unknown_method,
 )
 from comporta.sandbox.odoo_fields import Field
@@ -22,7 +21,7 @@ from comporta.sandbox.odoo_world import World
 
 Arguments = dict[str, Any]
 Method = Callable[["Call"], Any]
-GROUP_MODEL_LABEL = {"sale.order": "Sales Order", "sale.order.line": "Sales Order Line", "res.partner": "Contact"}
+USER_CONTEXT = {"lang": "pt_BR", "tz": "America/Sao_Paulo", "uid": 2}
 
 
 class Call:
@@ -56,7 +55,7 @@ class Call:
 
     def with_labels(self) -> bool:
         """Tell whether many2one fields carry their label: always, unless ``load`` says otherwise."""
-        return self.arguments.get("load", "_classic_read") == "_classic_read"
+        return bool(self.arguments.get("load", "_classic_read") == "_classic_read")
 
 
 def search(call: Call) -> list[int]:
@@ -104,16 +103,6 @@ def fields_get(call: Call) -> dict[str, dict[str, Any]]:
     }
 
 
-def check_access_rights(call: Call) -> bool:
-    """Return true: whoever may log in may do all, but for faults, which are looked at before."""
-    return True
-
-
-def context_get(call: Call) -> dict[str, Any]:
-    """Return the user's own context."""
-    return {"lang": "pt_BR", "tz": "America/Sao_Paulo", "uid": 2}
-
-
 def get_param(call: Call) -> Any:
     """Return a system parameter; there is only the database's identity."""
     return call.world.uuid if call.get("key") == "database.uuid" else call.get("default", False)
@@ -139,7 +128,7 @@ def unlink(call: Call) -> bool:
     return True
 
 
-def set_cell(name: str, value: Any) -> Method:
+def set_cell(name: str, *, value: Any) -> Method:
     """Return a method that writes one fixed value, as Odoo's buttons do."""
 
     def press(call: Call) -> bool:
@@ -147,11 +136,6 @@ def set_cell(name: str, value: Any) -> Method:
         return True
 
     return press
-
-
-def message_post(call: Call) -> int:
-    """Note something in the thread: the record's stamp stays (measured)."""
-    return 1
 
 
 def bind(model: str, method: str, positional: Sequence[Any], named: Mapping[str, Any]) -> Arguments:
@@ -171,7 +155,12 @@ def bind_json2(model: str, method: str, named: Mapping[str, Any]) -> Arguments:
     names = signature(model, method)
     if "ids" in named and "ids" not in names:
         raise OdooError(UNPROCESSABLE, f"cannot call {model}.{method} with ids")
-    required = {"create": ("vals_list",), "write": ("vals",), "get_param": ("key",), "read_group": ("fields", "groupby")}
+    required = {
+        "create": ("vals_list",),
+        "write": ("vals",),
+        "get_param": ("key",),
+        "read_group": ("fields", "groupby"),
+    }
     missing = [name for name in required.get(method, ()) if name not in named]
     unknown = sorted(set(named) - set(names) - {"context"})
     if missing or (unknown and method != "search_read"):
@@ -183,7 +172,7 @@ def signature(model: str, method: str) -> tuple[str, ...]:
     """Return a method's argument names, or raise as Odoo does for a method it does not have."""
     if method.startswith("_"):
         raise OdooError(ACCESS_ERROR, f"Private methods (such as {model}.{method}) cannot be called remotely.")
-    if method not in METHODS or (model == "ir.config_parameter") != (method in {"get_param"}):
+    if method not in METHODS or (model == "ir.config_parameter") != (method == "get_param"):
         raise unknown_method(model, method)
     return METHODS[method][1]
 
@@ -223,6 +212,8 @@ def _describe(known: Field) -> dict[str, Any]:
     return described
 
 
+# A posted message moves no stamp (measured), so there is nothing to do for message_post. Rights are
+# looked at before a method is reached: whoever gets here may do all.
 _SEARCH = ("domain", "offset", "limit", "order")
 METHODS: dict[str, tuple[Method, tuple[str, ...]]] = {
     "search": (search, _SEARCH),
@@ -238,17 +229,17 @@ METHODS: dict[str, tuple[Method, tuple[str, ...]]] = {
         lambda call: formatted_read_group(call.world, call.model, call.arguments, call.context),
         ("domain", "groupby", "aggregates", "having", "offset", "limit", "order"),
     ),
-    "check_access_rights": (check_access_rights, ("operation", "raise_exception")),
-    "has_access": (check_access_rights, ("ids", "operation")),
-    "context_get": (context_get, ()),
+    "check_access_rights": (lambda call: True, ("operation", "raise_exception")),
+    "has_access": (lambda call: True, ("ids", "operation")),
+    "context_get": (lambda call: dict(USER_CONTEXT), ()),
     "get_param": (get_param, ("key", "default")),
     "create": (create, ("vals_list",)),
     "write": (write, ("ids", "vals")),
     "unlink": (unlink, ("ids",)),
-    "action_archive": (set_cell("active", False), ("ids",)),
-    "action_unarchive": (set_cell("active", True), ("ids",)),
-    "action_confirm": (set_cell("state", "sale"), ("ids",)),
-    "action_cancel": (set_cell("state", "cancel"), ("ids",)),
-    "action_draft": (set_cell("state", "draft"), ("ids",)),
-    "message_post": (message_post, ("ids", "body")),
+    "action_archive": (set_cell("active", value=False), ("ids",)),
+    "action_unarchive": (set_cell("active", value=True), ("ids",)),
+    "action_confirm": (set_cell("state", value="sale"), ("ids",)),
+    "action_cancel": (set_cell("state", value="cancel"), ("ids",)),
+    "action_draft": (set_cell("state", value="draft"), ("ids",)),
+    "message_post": (lambda call: 1, ("ids", "body")),
 }

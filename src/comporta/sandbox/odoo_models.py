@@ -21,7 +21,8 @@ display_name char computed
 __last_update datetime computed 16-16
 """
 
-PARTNER = """
+PARTNER = (
+    """
 name char
 complete_name char 17-
 active boolean
@@ -82,9 +83,12 @@ total_invoiced monetary computed
 image_1920 binary
 image_128 binary
 avatar_128 binary computed
-""" + THREAD
+"""
+    + THREAD
+)
 
-TEMPLATE = """
+TEMPLATE = (
+    """
 name char required
 sequence integer
 active boolean
@@ -133,7 +137,9 @@ can_image_1024_be_zoomed boolean
 has_configurable_attributes boolean
 ncm_id many2one:l10n_br_fiscal.ncm 16-16
 fiscal_type char 16-16
-""" + THREAD
+"""
+    + THREAD
+)
 
 PRODUCT = """
 product_tmpl_id many2one:product.template required

@@ -30,7 +30,8 @@ activity_calendar_event_id many2one:calendar.event computed 17-
 rating_ids one2many:rating.rating 18-
 """
 
-ORDER = """
+ORDER = (
+    """
 name char required
 company_id many2one:res.company required
 partner_id many2one:res.partner required
@@ -113,7 +114,9 @@ json_popover char computed
 show_json_popover boolean computed
 cnpj_cpf char 16-16
 ind_final selection:0,1 16-16
-""" + THREAD
+"""
+    + THREAD
+)
 
 LINE = """
 order_id many2one:sale.order required

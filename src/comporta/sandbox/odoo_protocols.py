@@ -5,7 +5,8 @@ Each turns a request into a plan labelled ``model/method``, and an OdooError int
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from xmlrpc.client import Fault, dumps, loads
+from xml.parsers.expat import ExpatError
+from xmlrpc.client import Fault, ResponseError, dumps, loads
 
 import msgspec
 
@@ -48,7 +49,7 @@ def plan_xmlrpc(services: Services, request: Request) -> Plan:
     service = request.path.rpartition("/")[2]
     try:
         arguments, method = loads(request.body.decode(), use_builtin_types=True)
-    except Exception as error:  # the parser of the standard library raises whatever it likes
+    except (ExpatError, ResponseError, ValueError, TypeError, LookupError, AttributeError) as error:
         return Plan(_xml_fault_plan(OdooError(TYPE_ERROR, f"not an XML-RPC call: {error}")))
     return Plan(
         lambda: _xml_answer(lambda: services.dispatch(service, str(method), arguments)),
@@ -75,7 +76,7 @@ def plan_json2(services: Services, request: Request) -> Plan:
     return Plan(run, f"{model}/{method}")
 
 
-def plan_web_version(services: Services, request: Request) -> Plan:
+def plan_web_version(services: Services, _request: Request) -> Plan:
     """Plan ``GET /web/version``, there since 19."""
     if services.world.version < JSON2_SINCE:
         return Plan(lambda: html_answer(404, NOT_THERE))

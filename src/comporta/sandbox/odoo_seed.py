@@ -32,6 +32,10 @@ LOOKUPS = {
 }
 CURRENCIES = {1: ("EUR", "Euro", "€"), 2: ("USD", "Dólar americano", "$"), 6: ("BRL", "Real brasileiro", "R$")}
 BRAZIL = 31
+STAFF = (3, 4)
+YES = True
+# What Odoo shows, and this simulator stores, where there is no value.
+UNSET = False
 
 
 class Seeder:
@@ -86,17 +90,17 @@ def seed_basics(seeder: Seeder) -> None:
     make = seeder.maker("ir.model", "name model")
     seeder.load("ir.model", [make(place, dawn, dawn, name, name) for place, name in enumerate(models, 1)])
     make = seeder.maker("res.currency", "name full_name symbol rounding decimal_places active position")
-    rows = [make(known, dawn, dawn, *words, 0.01, 2, True, "before") for known, words in CURRENCIES.items()]
+    rows = [make(known, dawn, dawn, *words, 0.01, 2, YES, "before") for known, words in CURRENCIES.items()]
     seeder.load("res.currency", rows)
     make = seeder.maker("res.company", "name partner_id currency_id sequence active email")
     names = ("Comercial São Ninguém Ltda", "Comercial São Ninguém Filial Ltda")
-    rows = [make(known, dawn, dawn, names[known - 1], known, 6, 10, True, False) for known in (1, 2)]
+    rows = [make(known, dawn, dawn, names[known - 1], known, 6, 10, YES, UNSET) for known in (1, 2)]
     seeder.load("res.company", rows)
     groups = "groups_id" if seeder.database.version < 19 else "group_ids"
     make = seeder.maker("res.users", f"login active partner_id company_id company_ids {groups}")
     rows = [
-        make(2, dawn, dawn, "demo", True, 3, 1, (1, 2), (1, 2)),
-        make(3, dawn, dawn, "vendas", True, 4, 1, (1,), (1, 2)),
+        make(2, dawn, dawn, "demo", YES, 3, 1, (1, 2), (1, 2)),
+        make(3, dawn, dawn, "vendas", YES, 4, 1, (1,), (1, 2)),
     ]
     seeder.load("res.users", rows)
 
@@ -114,16 +118,17 @@ def seed_partners(seeder: Seeder, amount: int) -> None:
     for known in range(1, amount + 1):
         is_contact = known > 4 and rng.random() < 0.25
         house = house if is_contact else known
-        name = odoo_invented.person(rng) if is_contact else odoo_invented.company(rng)
+        is_person = is_contact or known in STAFF
+        name = odoo_invented.person(rng) if is_person else odoo_invented.company(rng)
         city, state = rng.choice(odoo_invented.CITIES)
-        vat = False if rng.random() < 0.2 else odoo_invented.tax_number(known)
-        company = 2 if known > 4 and rng.random() < 0.01 else False
+        vat = UNSET if rng.random() < 0.2 else odoo_invented.tax_number(known)
+        company = 2 if known > 4 and rng.random() < 0.01 else UNSET
         row = make(
             known, *seeder.magic(rng.random() * 0.7), name, name, known <= 4 or rng.random() > 0.04, vat, vat,
-            f"contato{known}@example.com" if rng.random() < 0.8 else False, f"+55 11 5550-{known % 10_000:04d}",
+            f"contato{known}@example.com" if rng.random() < 0.8 else UNSET, f"+55 11 5550-{known % 10_000:04d}",
             f"{rng.choice(odoo_invented.STREETS)}, {rng.randint(1, 900)}", f"{rng.randint(10_000, 99_999)}-000", city,
-            state, BRAZIL, house if is_contact else False, not is_contact, "contact", "pt_BR", "America/Sao_Paulo",
-            company, house, 1, True,
+            state, BRAZIL, house if is_contact else UNSET, not is_person, "contact", "pt_BR", "America/Sao_Paulo",
+            company, house, 1, YES,
         )  # fmt: skip
         rows.append(row)
     seeder.load("res.partner", rows)
@@ -142,17 +147,17 @@ def seed_products(seeder: Seeder, amount: int) -> None:
     variants: list[Record] = []
     for known in range(1, amount + 1):
         chance = rng.random()
-        code: str | bool = False if chance < 0.04 else f"P-{max(1, known - 7) if chance < 0.07 else known:05d}"
+        code: str | bool = UNSET if chance < 0.04 else f"P-{max(1, known - 7) if chance < 0.07 else known:05d}"
         is_active = rng.random() > 0.05
         stamps = seeder.magic(rng.random() * 0.7)
         price = rng.randint(500, 90_000) / 100
         old_type = "product" if seeder.database.version < 18 else "consu"
         cells = (
-            odoo_invented.product(rng), 1, is_active, old_type, old_type, True, rng.randint(1, 3), price, True, True, 1,
-            1, code, "order", "no", "none", (rng.randint(1, 3),), "manual", 2 if rng.random() < 0.01 else False,
+            odoo_invented.product(rng), 1, is_active, old_type, old_type, YES, rng.randint(1, 3), price, YES, YES, 1,
+            1, code, "order", "no", "none", (rng.randint(1, 3),), "manual", 2 if rng.random() < 0.01 else UNSET,
         )  # fmt: skip
         templates.append(make(known, *stamps, *cells))
-        barcode = f"789{known:010d}" if rng.random() < 0.7 else False
+        barcode = f"789{known:010d}" if rng.random() < 0.7 else UNSET
         variants.append(make_variant(known, *stamps, known, code, barcode, is_active, 0.0, rng.randint(1, 90) / 10))
     seeder.load("product.template", templates)
     seeder.load("product.product", variants)

@@ -11,7 +11,7 @@ from comporta.sandbox import odoo_invented
 from comporta.sandbox.odoo_amounts import TAX_RATES, order_amounts
 from comporta.sandbox.odoo_fields import Record
 from comporta.sandbox.odoo_labels import label_of
-from comporta.sandbox.odoo_seed import Seeder
+from comporta.sandbox.odoo_seed import UNSET, YES, Seeder
 
 LINE_COUNTS = (1,) * 25 + (2,) * 22 + (3,) * 20 + (4,) * 13 + (5,) * 9 + (6,) * 5 + (7,) * 3 + (8,) * 3
 STATES = ("draft",) * 12 + ("sent",) * 8 + ("sale",) * 62 + ("locked",) * 10 + ("cancel",) * 8
@@ -27,7 +27,8 @@ LINE_CELLS = (
     "order_id sequence company_id currency_id order_partner_id salesman_id state display_type product_id name "
     "product_uom_qty product_uom product_uom_id tax_id tax_ids price_unit discount price_subtotal price_tax "
     "price_total price_reduce_taxexcl price_reduce_taxinc qty_delivered_method qty_delivered qty_invoiced "
-    "qty_to_invoice invoice_status untaxed_amount_invoiced untaxed_amount_to_invoice analytic_distribution customer_lead"
+    "qty_to_invoice invoice_status untaxed_amount_invoiced untaxed_amount_to_invoice analytic_distribution "
+    "customer_lead"
 )
 
 
@@ -56,14 +57,15 @@ class OrderSeeder:
         billing = "no" if state in {"draft", "sent", "cancel"} else rng.choice(("to invoice", "invoiced"))
         common = (company, 6, partner, 2 + (known % 2), state, billing)
         totals = order_amounts(self._lines(known, stamps, common))
-        reference = f"PC-{rng.randint(1, 99_999)}" if rng.random() < 0.4 else False
+        reference = f"PC-{rng.randint(1, 99_999)}" if rng.random() < 0.4 else UNSET
         row = self.make_order(
             known, *stamps, f"S{known:05d}", company, partner, state, mood == "locked", reference,
-            "Loja on-line" if rng.random() < 0.2 else False, date_order,
-            f"{stamps[1][:10]} 15:00:00" if rng.random() < 0.3 else False, stamps[0][:10] if state == "draft" else False,
-            True, 1.0, partner, partner, rng.randint(1, 3), 1, 6, 1.0, 2 + (known % 2), 1, *totals.values(), billing,
-            f"<p>{rng.choice(odoo_invented.NOTES)}</p>" if rng.random() < 0.2 else False,
-            (rng.randint(1, 3),) if rng.random() < 0.3 else (), company, "direct", self.vats[partner], False,
+            "Loja on-line" if rng.random() < 0.2 else UNSET, date_order,
+            f"{stamps[1][:10]} 15:00:00" if rng.random() < 0.3 else UNSET,
+            stamps[0][:10] if state == "draft" else UNSET,
+            YES, 1.0, partner, partner, rng.randint(1, 3), 1, 6, 1.0, 2 + (known % 2), 1, *totals.values(), billing,
+            f"<p>{rng.choice(odoo_invented.NOTES)}</p>" if rng.random() < 0.2 else UNSET,
+            (rng.randint(1, 3),) if rng.random() < 0.3 else (), company, "direct", self.vats[partner], UNSET,
         )  # fmt: skip
         self.orders.append(row)
 
@@ -94,13 +96,11 @@ class OrderSeeder:
         is_last = amount >= 3 and place == amount - 1
         return "line_note" if is_last and self.rng.random() < 0.2 else ""
 
-    def _add_text(
-        self, order: int, place: int, stamps: tuple[str, str], common: tuple[Any, ...], kind: str
-    ) -> None:
+    def _add_text(self, order: int, place: int, stamps: tuple[str, str], common: tuple[Any, ...], kind: str) -> None:
         words = odoo_invented.SECTIONS if kind == "line_section" else odoo_invented.NOTES
         row = self.make_line(
-            len(self.lines) + 1, *stamps, order, 10 * place + 10, *common[:5], kind, False, self.rng.choice(words),
-            0.0, False, False, (), (), *(0.0,) * 7, False, 0.0, 0.0, 0.0, "no", 0.0, 0.0, False, 0.0,
+            len(self.lines) + 1, *stamps, order, 10 * place + 10, *common[:5], kind, UNSET, self.rng.choice(words),
+            0.0, UNSET, UNSET, (), (), *(0.0,) * 7, UNSET, 0.0, 0.0, 0.0, "no", 0.0, 0.0, UNSET, 0.0,
         )  # fmt: skip
         self.lines.append(row)
 
@@ -116,10 +116,10 @@ class OrderSeeder:
         total = round(subtotal + tax, 2)
         invoiced = quantity if common[5] == "invoiced" else 0.0
         row = self.make_line(
-            len(self.lines) + 1, *stamps, order, 10 * place + 10, *common[:5], False, product, label, quantity, 1, 1,
+            len(self.lines) + 1, *stamps, order, 10 * place + 10, *common[:5], UNSET, product, label, quantity, 1, 1,
             taxes, taxes, price, discount, subtotal, tax, total, round(subtotal / quantity, 2),
             round(total / quantity, 2), "stock_move", invoiced, invoiced, quantity - invoiced, common[5],
-            subtotal if invoiced else 0.0, 0.0 if invoiced else subtotal, {"1": 100.0} if chance > 0.9 else False, 0.0,
+            subtotal if invoiced else 0.0, 0.0 if invoiced else subtotal, {"1": 100.0} if chance > 0.9 else UNSET, 0.0,
         )  # fmt: skip
         self.lines.append(row)
         return subtotal, tax

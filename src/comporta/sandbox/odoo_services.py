@@ -85,4 +85,3 @@ class Services:
 
 def _first(values: Sequence[Any], default: Any) -> Any:
     return values[0] if values else default
-

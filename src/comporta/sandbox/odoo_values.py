@@ -12,6 +12,7 @@ from comporta.sandbox.odoo_fields import Record
 from comporta.sandbox.odoo_labels import row_label
 
 Reader = Callable[[Record], Any]
+Cells = dict[str, int]
 CHILDREN = {
     ("sale.order", "order_line"): "sale.order.line",
     ("product.template", "product_variant_ids"): "product.product",
@@ -71,22 +72,30 @@ def _computed(database: Database, model: str, name: str) -> Reader:
         return itemgetter(cells["write_date"])
     if (model, name) in COPIES:
         return itemgetter(cells[COPIES[model, name]])
-    if (model, name) == ("product.product", "lst_price"):
-        return _through(database, "product.template", cells["product_tmpl_id"], "list_price")
-    if (model, name) == ("sale.order.line", "product_template_id"):
-        return _template_of_line(database, cells["product_id"])
-    if (model, name) == ("sale.order", "tax_totals"):
-        return _tax_totals(cells)
+    if (model, name) in _FORMULAS:
+        return _FORMULAS[model, name](database, cells)
     constant = CONSTANTS.get((model, name), table.model.fields[name].empty)
     return lambda row: constant
 
 
-def _template_of_line(database: Database, place: int) -> Reader:
+def _list_price(database: Database, cells: Cells) -> Reader:
+    return _through(database, "product.template", cells["product_tmpl_id"], "list_price")
+
+
+def _template_of_line(database: Database, cells: Cells) -> Reader:
+    place = cells["product_id"]
     products = database.tables["product.product"]
     template = products.model.cells["product_tmpl_id"]
     return lambda row: products.rows[row[place]][template] if row[place] else False
 
 
-def _tax_totals(cells: dict[str, int]) -> Reader:
+def _tax_totals(_database: Database, cells: Cells) -> Reader:
     untaxed, total = cells["amount_untaxed"], cells["amount_total"]
     return lambda row: {"amount_untaxed": row[untaxed], "amount_total": row[total], "subtotals": []}
+
+
+_FORMULAS: dict[tuple[str, str], Callable[[Database, Cells], Reader]] = {
+    ("product.product", "lst_price"): _list_price,
+    ("sale.order.line", "product_template_id"): _template_of_line,
+    ("sale.order", "tax_totals"): _tax_totals,
+}

@@ -113,11 +113,11 @@ class SandboxConnection(BaseHTTPRequestHandler):
         """Serve a DELETE request."""
         self._serve()
 
-    def date_time_string(self, timestamp: float | None = None) -> str:
+    def date_time_string(self, _timestamp: float | None = None) -> str:
         """Return the ``Date`` header: the source's own clock, not the machine's."""
         return format_datetime(self.server.now(), usegmt=True)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_said: object) -> None:
         """Write no access log; ``GET /_stats`` tells."""
 
     def _serve(self) -> None:
@@ -198,7 +198,7 @@ class SandboxConnection(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer.body)))
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        head = b"".join(self._headers_buffer) + b"\r\n"  # type: ignore[attr-defined]
+        head = b"".join(self._headers_buffer) + b"\r\n"
         self._headers_buffer: list[bytes] = []
         body = answer.body if only is None else answer.body[:only]
         self.wfile.write(head + body)
