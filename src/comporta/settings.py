@@ -1,0 +1,222 @@
+"""Reading the settings: flags, COMPORTA_* environment, comporta.toml, defaults, in this order.
+
+The only reader of the environment and of comporta.toml. Everything is checked before anything starts:
+an unknown key, a value that cannot be used, a secret written where a reference belongs. Every message
+says where the value came from, the whole key, what was seen and what is allowed.
+
+In the environment ``__`` stands for a dot: COMPORTA_SQLITE__CACHE_MB, COMPORTA_ACCOUNTS__MATRIZ__URL.
+A variable that a secret refers to (``env:COMPORTA_KEY``) is not taken for a setting.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from comporta.core.instant import short_text
+from comporta.errors import BadValue, SecretMissing, SettingsError
+from comporta.settings_keys import (
+    OPTION_DEFAULTS,
+    OPTIONS,
+    REQUIRED,
+    SETTINGS,
+    SOURCES,
+    Given,
+    KeyPath,
+    read_value,
+    read_values,
+    without_password,
+)
+from comporta.settings_tree import DATABASE, TIMEZONE, AccountSettings, Settings, SqliteSettings, StreamSettings
+from comporta.settings_values import Place, RateLimit, SecretReference, duration_text, read_database, read_timezone
+
+FILE_NAME = "comporta.toml"
+PREFIX = "COMPORTA_"
+WRITTEN: tuple[tuple[type, Callable[[Any], object]], ...] = (
+    (RateLimit, lambda limit: limit.text),
+    (timedelta, duration_text),
+    (datetime, short_text),
+    (Path, str),
+    (str, without_password),
+)
+"""How values that JSON does not know are shown."""
+STREAM_NAME_AT = 3
+"""The place of a stream's name in the path of its keys."""
+NOT_SETTINGS = frozenset({"COMPORTA_CONFIG", "COMPORTA_LOG"})
+"""Read by the command line: which file, and whether the log is shown."""
+
+
+def read_settings(
+    path: Path | None = None,
+    *,
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Return the settings; ``path`` names a file that must be there, else ./comporta.toml is read if it is."""
+    here = Path.cwd()
+    file = _file(path, environ, here)
+    given: dict[KeyPath, Given] = {}
+    if file is not None:
+        given |= {key: Given(value, str(file), file.parent) for key, value in _flat(_parsed(file))}
+    given |= _from_environment(given, environ, here)
+    for key, value in (flags or {}).items():
+        given[tuple(key.split("."))] = Given(value, f"option {key}", here, is_text=isinstance(value, str))
+    return _settings(given, file, here)
+
+
+def read_account(name: str, table: Mapping[str, object], *, settings: Settings, origin: str) -> AccountSettings:
+    """Return one account that was not in the file: typed in, or kept in the database."""
+    folder = settings.folder
+    flat = {("accounts", name, *key): Given(value, origin, folder) for key, value in _flat(table)}
+    return _account(name, read_values(flat, settings.zone))
+
+
+def reveal(reference: SecretReference, *, what: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the secret that a reference to the environment or to a file leads to; the one place that does."""
+    if reference.kind == "env":
+        secret = environ.get(reference.name, "")
+        missing = f"{what}: the environment variable {reference.name} is not set"
+        step = f"Set {reference.name} for the process that runs comporta, or store the secret with `comporta connect`."
+    else:
+        try:
+            secret = Path(reference.name).read_text("utf-8-sig").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = f"{what}: the file {reference.name} cannot be read: {error}"
+            raise SecretMissing(reason, next_step=f"Write the secret into {reference.name}.") from error
+        missing = f"{what}: the file {reference.name} is empty"
+        step = f"Write the secret into {reference.name}, and nothing else."
+    if not secret:
+        raise SecretMissing(missing, next_step=step)
+    return secret
+
+
+def masked(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> dict[str, object]:
+    """Return the whole tree for people and JSON, with secrets as where they are and whether they are there."""
+    return {each.name: _masked(getattr(settings, each.name), environ) for each in fields(settings)}
+
+
+def _masked(value: object, environ: Mapping[str, str]) -> object:
+    if isinstance(value, SecretReference):
+        return _masked_secret(value, environ)
+    if isinstance(value, SqliteSettings | StreamSettings | AccountSettings):
+        return {each.name: _masked(getattr(value, each.name), environ) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _masked(each, environ) for key, each in value.items()}
+    for kind, written in WRITTEN:
+        if isinstance(value, kind):
+            return written(value)
+    return [_masked(each, environ) for each in value] if isinstance(value, tuple | list) else value
+
+
+def _masked_secret(reference: SecretReference, environ: Mapping[str, str]) -> str:
+    if reference.kind == "stored":
+        return str(reference)
+    is_there = bool(environ.get(reference.name)) if reference.kind == "env" else Path(reference.name).is_file()
+    return f"{reference} ({'set' if is_there else 'missing'})"
+
+
+def _file(path: Path | None, environ: Mapping[str, str], here: Path) -> Path | None:
+    named = path or (Path(environ["COMPORTA_CONFIG"]) if environ.get("COMPORTA_CONFIG") else None)
+    file = (here / (named or FILE_NAME)).absolute()
+    if file.is_file():
+        return file
+    if named is None:
+        return None
+    seen = "is a folder" if file.is_dir() else "does not exist"
+    raise SettingsError(
+        f"settings file {file}: {seen}; expected a file such as {FILE_NAME}",
+        next_step="Correct --config (or COMPORTA_CONFIG), or write a new file with `comporta init`.",
+    )
+
+
+def _parsed(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise SettingsError(f"settings file {file}: cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise BadValue(f"{file}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadValue(f"{file}: not valid TOML: {error}; texts stand in double quotes") from error
+
+
+def _flat(table: Mapping[str, object], path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
+    """Yield every value with its whole path; a table without any is yielded itself."""
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def _from_environment(given: Mapping[KeyPath, Given], environ: Mapping[str, str], here: Path) -> dict[KeyPath, Given]:
+    referred = {str(each.value).removeprefix("env:") for each in given.values()}
+    referred |= {value.removeprefix("env:") for name, value in environ.items() if name.startswith(PREFIX)}
+    names = {path[1].lower().replace("-", "_"): path[1] for path in given if path[0] == "accounts" and len(path) > 1}
+    found = {}
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS or variable in referred:
+            continue
+        path = variable.removeprefix(PREFIX).lower().split("__")
+        if path[0] == "accounts" and len(path) > 1:
+            path[1] = names.get(path[1], path[1])
+        found[tuple(path)] = Given(value, f"environment {variable}", here, is_text=True)
+    return found
+
+
+def _settings(given: Mapping[KeyPath, Given], file: Path | None, here: Path) -> Settings:
+    folder = file.parent if file else here
+    zone = given.get(("timezone",))
+    name = read_value(("timezone",), read_timezone, zone, Place(folder)) if zone else TIMEZONE
+    values = read_values(given, ZoneInfo(str(name)))
+    top: dict[str, Any] = {path[0]: value for path, value in values.items() if len(path) == 1 and path[0] in SETTINGS}
+    top.setdefault("database", read_database(DATABASE, Place(folder)))
+    top.setdefault("state_dir", _state_dir())
+    top.setdefault("master_key", SecretReference("file", str(top["state_dir"] / "master.key")))
+    sqlite: dict[str, Any] = {path[1]: value for path, value in values.items() if path[0] == "sqlite" and path[1:]}
+    names = dict.fromkeys(path[1] for path in values if path[0] == "accounts" and path[1:])
+    accounts = {each: _account(each, values) for each in names}
+    return Settings(path=file, folder=folder, sqlite=SqliteSettings(**sqlite), accounts=accounts, **top)
+
+
+def _state_dir() -> Path:
+    import platformdirs  # noqa: PLC0415  not needed where state_dir is set, and it takes its time
+
+    return Path(platformdirs.user_state_dir("comporta", appauthor=False))
+
+
+def _account(name: str, values: Mapping[KeyPath, object]) -> AccountSettings:
+    own: dict[str, Any] = {
+        path[2]: value for path, value in values.items() if path[:2] == ("accounts", name) and path[2:] and not path[3:]
+    }
+    source = own.get("source")
+    if source is None:
+        raise BadValue(f"accounts.{name}.source is missing; expected one of {', '.join(SOURCES)}")
+    missing = [key for key in REQUIRED[source] if key not in own]
+    if missing:
+        raise BadValue(f"accounts.{name}.{missing[0]} is missing; an account of source {source} needs it")
+    options = {key: own.pop(key) for key in OPTIONS[source] if key in own}
+    own.setdefault("api_key", SecretReference("stored", f"{name}/api_key"))
+    own.pop("streams", None)
+    account = AccountSettings(name=name, options={**OPTION_DEFAULTS[source], **options}, **own)
+    return _with_streams(account, values)
+
+
+def _with_streams(account: AccountSettings, values: Mapping[KeyPath, object]) -> AccountSettings:
+    """Return the account with its named streams; what a stream leaves out is the account's."""
+    named: dict[str, dict[str, Any]] = {}
+    for path, value in values.items():
+        if path[:2] == ("accounts", account.name) and path[2:3] == ("streams",) and len(path) > STREAM_NAME_AT:
+            own = named.setdefault(path[STREAM_NAME_AT], {})
+            if len(path) > STREAM_NAME_AT + 1:
+                own[path[-1]] = value
+    for name, own in named.items():
+        if "every" in own and "cron" in own:
+            key = f'accounts.{account.name}.streams."{name}"'
+            raise BadValue(f"{key} has both every and cron; expected one of them")
+    streams = {name: replace(account.stream(name), **own) for name, own in named.items()}
+    return replace(account, streams=streams)

@@ -1,0 +1,224 @@
+"""Which keys exist, what each may hold, and what is said of one that does not exist or cannot be used.
+
+Values come in flat, by whole path, each with where it was found; so every layer (file, environment,
+flags, database) is checked by the same tables and complained of in the same words.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from comporta.errors import BadValue, UnknownKey
+from comporta.settings_values import (
+    Place,
+    Reader,
+    one_of,
+    read_cron,
+    read_database,
+    read_domain,
+    read_duration,
+    read_flag,
+    read_ids,
+    read_instant,
+    read_limit,
+    read_names,
+    read_path,
+    read_secret,
+    read_share,
+    read_span,
+    read_text,
+    read_timezone,
+    read_url,
+    whole,
+)
+
+SOURCES = ("odoo",)
+SOURCES_PLANNED = ("activecampaign", "mercadolivre")
+
+SETTINGS: Mapping[str, Reader] = {
+    "database": read_database,
+    "timezone": read_timezone,
+    "workers": whole(1, 1_000),
+    "state_dir": read_path,
+    "master_key": read_secret,
+    "host": read_text,
+    "port": whole(0, 65_535),
+    "redis": read_text,
+    "schema": read_text,
+    "retention": read_span,
+    "lease": read_span,
+    "stall_timeout": read_span,
+    "reconcile": read_span,
+    "margin": read_duration,
+    "rejected_share": read_share,
+    "deleted_share": read_share,
+}
+SQLITE: Mapping[str, Reader] = {
+    "cache_mb": whole(1, 65_536),
+    "mmap_mb": whole(0, 1_048_576),
+    "temp_store": one_of("memory", "file", "default"),
+    "synchronous": one_of("normal", "full", "extra"),
+    "busy_timeout": read_span,
+}
+ACCOUNT: Mapping[str, Reader] = {
+    "source": one_of(*SOURCES),
+    "url": read_url,
+    "api_key": read_secret,
+    "limit": read_limit,
+    "concurrency": whole(1, 100),
+    "start": read_instant,
+    "paused": read_flag,
+    "timeout": read_span,
+}
+OPTIONS: Mapping[str, Mapping[str, Reader]] = {
+    "odoo": {
+        "database": read_text,
+        "login": read_text,
+        "protocol": one_of("jsonrpc", "xmlrpc", "json2"),
+        "companies": read_ids,
+        "page_size": whole(1, 10_000),
+        "request_timeout": read_span,
+    }
+}
+OPTION_DEFAULTS: Mapping[str, Mapping[str, object]] = {
+    "odoo": {"protocol": None, "companies": None, "page_size": 1_000, "request_timeout": timedelta(seconds=120)}
+}
+REQUIRED: Mapping[str, tuple[str, ...]] = {"odoo": ("url", "database", "login")}
+STREAM: Mapping[str, Reader] = {
+    "every": read_span,
+    "cron": read_cron,
+    "overlap": read_duration,
+    "timeout": read_span,
+    "fields": read_names,
+    "domain": read_domain,
+    "start": read_instant,
+    "paused": read_flag,
+}
+
+KeyPath = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One value as somebody gave it: where it was found, and which folder its relative paths are from."""
+
+    value: object
+    origin: str
+    folder: Path
+    is_text: bool = False
+
+
+def read_values(given: Mapping[KeyPath, Given], zone: ZoneInfo) -> dict[KeyPath, object]:
+    """Return every value as read, or raise for the first that is unknown or unusable."""
+    read = {}
+    for path, each in given.items():
+        reader = _reader(path, given)
+        read[path] = read_value(path, reader, each, Place(each.folder, zone))
+    return read
+
+
+def read_value(path: KeyPath, reader: Reader, given: Given, place: Place) -> object:
+    """Return one value as read. Text of the environment may also be what TOML would read from it."""
+    try:
+        return reader(given.value, place)
+    except ValueError as error:
+        literal = _literal(str(given.value)) if given.is_text else None
+        if literal is None:
+            raise _bad(path, given, str(error)) from error
+    try:
+        return reader(literal, place)
+    except ValueError as error:
+        raise _bad(path, given, str(error)) from error
+
+
+def _literal(text: str) -> object:
+    """Return what a variable's text means in TOML: a number, true, a list; ``None`` when nothing."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return None
+
+
+def _reader(path: KeyPath, given: Mapping[KeyPath, Given]) -> Reader:
+    """Return the reader of a key, or raise for the first part of it that does not exist."""
+    for depth, part in enumerate(path):
+        known = _keys(path[:depth], given)
+        is_last = depth == len(path) - 1
+        if known is None:
+            _check_name(path[: depth + 1], given[path])
+        elif part not in known:
+            raise _unknown(path[: depth + 1], given[path], known)
+        elif (reader := known[part]) is not None:
+            if is_last:
+                return reader
+            raise _bad(path[: depth + 1], given[path], "a single value, not a table", seen="a table")
+    return _read_table
+
+
+def _read_table(value: object, _: Place) -> object:
+    if value == {}:
+        return value
+    raise ValueError("a table")
+
+
+def _keys(table: KeyPath, given: Mapping[KeyPath, Given]) -> Mapping[str, Reader | None] | None:
+    """Return the keys a table may have, ``None`` for free names; a key without a reader is a table."""
+    match table:
+        case ():
+            return {**SETTINGS, "sqlite": None, "accounts": None}
+        case ("sqlite",):
+            return SQLITE
+        case ("accounts", name):
+            source = given.get(("accounts", name, "source"))
+            return {**ACCOUNT, **OPTIONS.get(str(source.value if source else ""), {}), "streams": None}
+        case ("accounts", _, "streams", _):
+            return STREAM
+        case _:
+            return None
+
+
+def _check_name(path: KeyPath, given: Given) -> None:
+    name = path[-1]
+    if len(path) == 2 and (not re.fullmatch(r"[A-Za-z0-9_-]{1,63}", name) or name.lower() == "dry"):  # noqa: PLR2004
+        message = (
+            f"{given.origin}: the account name {name!r} cannot be used; expected letters, digits, - and _, not dry"
+        )
+        raise BadValue(message)
+
+
+def _unknown(path: KeyPath, given: Given, known: Mapping[str, object]) -> UnknownKey:
+    near = difflib.get_close_matches(path[-1], known, n=1)
+    hint = f"did you mean {dotted((*path[:-1], near[0]))}?" if near else f"known here: {', '.join(sorted(known))}"
+    message = f"{given.origin}: there is no key {dotted(path)}; {hint}"
+    if path[2:3] == ("streams",):
+        step = f'A stream\'s name with a dot stands in quotes: [accounts.{path[1]}.streams."sale.order"].'
+        return UnknownKey(message, next_step=None if near else step)
+    return UnknownKey(message)
+
+
+def _bad(path: KeyPath, given: Given, allowed: str, *, seen: str | None = None) -> BadValue:
+    if path[0] == "accounts" and path[2:] == ("source",) and given.value in SOURCES_PLANNED:
+        allowed += f": {given.value} is not in this release yet"
+    seen = seen or _seen(path, given.value)
+    return BadValue(f"{given.origin}: {dotted(path)} is {seen}; expected {allowed}")
+
+
+def _seen(path: KeyPath, value: object) -> str:
+    if path[-1] in {"api_key", "master_key"} and isinstance(value, str):
+        return f"a text of {len(value)} letters"
+    return without_password(repr(value)[:200])
+
+
+def without_password(text: str) -> str:
+    """Return a text with the user and password of addresses in it hidden."""
+    return re.sub(r"//[^/@\s]*@", "//***@", text)
+
+
+def dotted(path: Sequence[str]) -> str:
+    """Return a key as a person would write it, parts with dots in quotes."""
+    return ".".join(part if re.fullmatch(r"[\w-]+", part) else f'"{part}"' for part in path)

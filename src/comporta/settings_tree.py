@@ -1,0 +1,109 @@
+"""The settings as they are once read: one frozen tree, of which each room is handed its own part.
+
+Defaults stand here and nowhere else. No secret is in it, only where to find one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from comporta.settings_values import RateLimit, SecretReference
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+DATABASE = "sqlite:///comporta.db"
+TIMEZONE = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteSettings:
+    """How SQLite works; the same names and defaults as ``ledger.database.Pragmas``, which a test compares."""
+
+    cache_mb: int = 16
+    mmap_mb: int = 0
+    temp_store: str = "memory"
+    synchronous: str = "normal"
+    busy_timeout: timedelta = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """One stream of one account. ``every`` holds unless ``cron`` is set; ``start`` None is everything."""
+
+    name: str
+    every: timedelta = 30 * MINUTE
+    cron: str | None = None
+    overlap: timedelta = 10 * MINUTE
+    timeout: timedelta = 2 * HOUR
+    fields: tuple[str, ...] | None = None
+    domain: tuple[object, ...] = ()
+    start: datetime | None = None
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """One set of credentials at a source. ``options`` are the source's own; ``streams`` those named here.
+
+    A stream that is not named runs with the source's defaults: ask ``stream``, which answers for any.
+    """
+
+    name: str
+    source: str
+    url: str
+    api_key: SecretReference
+    options: Mapping[str, object] = field(default_factory=dict)
+    limit: RateLimit | None = None
+    concurrency: int | None = None
+    start: datetime | None = None
+    paused: bool = False
+    timeout: timedelta = 2 * HOUR
+    streams: Mapping[str, StreamSettings] = field(default_factory=dict)
+
+    def stream(self, name: str) -> StreamSettings:
+        """Return how a stream is synced, whether or not it is named in the settings."""
+        usual = StreamSettings(name, timeout=self.timeout, start=self.start, paused=self.paused)
+        return self.streams.get(name, usual)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything. ``path`` is the file it was read from, ``None`` without one; ``folder`` is where that lies."""
+
+    path: Path | None = None
+    folder: Path = field(default_factory=Path.cwd)
+    database: str = DATABASE
+    timezone: str = TIMEZONE
+    workers: int = 10
+    state_dir: Path = Path()
+    master_key: SecretReference = field(default_factory=lambda: SecretReference("file", "master.key"))
+    host: str = "127.0.0.1"
+    port: int = 8000
+    redis: str | None = None
+    schema: str = "mirror"
+    retention: timedelta = 90 * DAY
+    lease: timedelta = timedelta(seconds=30)
+    stall_timeout: timedelta = 5 * MINUTE
+    reconcile: timedelta = DAY
+    margin: timedelta = 2 * MINUTE
+    rejected_share: float = 0.05
+    deleted_share: float = 0.05
+    sqlite: SqliteSettings = field(default_factory=SqliteSettings)
+    accounts: Mapping[str, AccountSettings] = field(default_factory=dict)
+
+    @property
+    def sqlite_path(self) -> Path:
+        """Return the SQLite file."""
+        return Path(self.database.removeprefix("sqlite:///"))
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Return the time zone in which people read times."""
+        return ZoneInfo(self.timezone)
+
+    def with_accounts(self, stored: Mapping[str, AccountSettings]) -> "Settings":
+        """Return the settings with the accounts of the database beside those of the file, which win."""
+        return replace(self, accounts={**stored, **self.accounts})

@@ -1,0 +1,243 @@
+"""The forms a value may have in comporta.toml and in the environment, each read by one function.
+
+A reader gets what TOML gave (or the text of an environment variable) and returns the value to work
+with; ``ValueError`` says what is allowed instead. It knows no keys: ``settings`` adds key and place.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+UNITS = {
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+    "ms": timedelta(milliseconds=1),
+}
+DURATION_FORM = 'a duration such as "30m", "2h", "1d", "90s" or "500ms"'
+DURATION_MAX = timedelta(days=36_500)
+"""A hundred years: longer ones are slips of the finger, and would overflow arithmetic with dates."""
+REFERENCE_FORM = 'a reference, "env:NAME" or "file:PATH"; a secret never stands here itself'
+SQLITE_FORM = '"sqlite:///FILE", with FILE relative to this file, or "sqlite:////FOLDER/FILE"'
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a value's meaning depends on: the folder of relative paths, the zone of times without one."""
+
+    folder: Path
+    zone: tzinfo = UTC
+
+
+class RateLimit(NamedTuple):
+    """At most so many requests in any span of that length."""
+
+    requests: int
+    per: timedelta
+
+    @property
+    def text(self) -> str:
+        """Return the form it is written in, such as ``5/1s``."""
+        return f"{self.requests}/{duration_text(self.per)}"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """Where a secret is: ``env`` and a name, ``file`` and a path, ``stored`` and an id in the database."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+Reader = Callable[[object, Place], object]
+
+
+def read_text(value: object, _: Place) -> str:
+    """Return a text that is not empty."""
+    if isinstance(value, str) and value.strip():
+        return value
+    raise ValueError("a text")
+
+
+def read_flag(value: object, _: Place) -> bool:
+    """Return true or false."""
+    if isinstance(value, bool):
+        return value
+    raise ValueError("true or false")
+
+
+def whole(lowest: int, highest: int) -> Reader:
+    """Return a reader of whole numbers within bounds."""
+
+    def read(value: object, _: Place) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
+            return value
+        raise ValueError(f"a whole number from {lowest} to {highest}")
+
+    return read
+
+
+def read_share(value: object, _: Place) -> float:
+    """Return a share of a whole."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    raise ValueError("a share from 0 to 1, such as 0.05")
+
+
+def one_of(*allowed: str) -> Reader:
+    """Return a reader of one of a few words."""
+
+    def read(value: object, _: Place) -> str:
+        if isinstance(value, str) and value in allowed:
+            return value
+        raise ValueError("one of " + ", ".join(allowed))
+
+    return read
+
+
+def read_duration(value: object, _: Place) -> timedelta:
+    """Return a duration.
+
+    >>> read_duration("1h30m", Place(Path()))
+    datetime.timedelta(seconds=5400)
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if not re.fullmatch(r"(\d{1,9}(\.\d{1,6})?(ms|[dhms]))+", text):
+        raise ValueError(DURATION_FORM)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[dhms])", text)
+    length = sum((UNITS[unit] * float(amount) for amount, unit in parts), timedelta())
+    if length > DURATION_MAX:
+        raise ValueError(f"{DURATION_FORM}, at most {DURATION_MAX.days}d")
+    return length
+
+
+def read_span(value: object, place: Place) -> timedelta:
+    """Return a duration that is longer than nothing."""
+    length = read_duration(value, place)
+    if not length:
+        raise ValueError(f"{DURATION_FORM}, longer than nothing")
+    return length
+
+
+def duration_text(length: timedelta) -> str:
+    """Return a duration of whole milliseconds in the form it is written in, in its largest units.
+
+    >>> duration_text(timedelta(minutes=90)), duration_text(timedelta(seconds=1.5)), duration_text(timedelta())
+    ('1h30m', '1s500ms', '0s')
+    """
+    words, rest = [], length
+    for unit, one in UNITS.items():
+        amount, rest = divmod(rest, one)
+        if amount:
+            words.append(f"{amount}{unit}")
+    return "".join(words) or "0s"
+
+
+def read_instant(value: object, place: Place) -> datetime:
+    """Return an instant in UTC; without a zone it is meant in the configured timezone."""
+    form = "an instant such as 2026-03-01T08:00:00Z, or a date"
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(instant, date) and not isinstance(instant, datetime):
+            instant = datetime(instant.year, instant.month, instant.day)  # noqa: DTZ001  its zone comes below
+        if isinstance(instant, datetime):
+            placed = instant if instant.tzinfo else instant.replace(tzinfo=place.zone)
+            return placed.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(form) from error
+    raise ValueError(form)
+
+
+def read_limit(value: object, place: Place) -> RateLimit:
+    """Return a limit.
+
+    >>> read_limit("5/1s", Place(Path())).text
+    '5/1s'
+    """
+    form = 'requests per time, such as "5/1s" or "100/1m"'
+    amount, slash, length = value.partition("/") if isinstance(value, str) else ("", "", "")
+    if not slash or not re.fullmatch(r"\d{1,6}", amount.strip()) or not int(amount):
+        raise ValueError(form)
+    try:
+        return RateLimit(int(amount), read_span(length, place))
+    except ValueError as error:
+        raise ValueError(form) from error
+
+
+def read_secret(value: object, place: Place) -> SecretReference:
+    """Return where a secret is; refuse the secret itself."""
+    kind, colon, name = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if not colon or not name.strip() or kind not in {"env", "file"}:
+        raise ValueError(REFERENCE_FORM)
+    return SecretReference(kind, name if kind == "env" else str(place.folder / Path(name).expanduser()))
+
+
+def read_path(value: object, place: Place) -> Path:
+    """Return a path, relative ones from the place's folder."""
+    return place.folder / Path(read_text(value, place)).expanduser()
+
+
+def read_database(value: object, place: Place) -> str:
+    """Return the database with its path made absolute."""
+    text = value if isinstance(value, str) else ""
+    if text.startswith(("postgresql:", "postgres:")):
+        raise ValueError(f"{SQLITE_FORM}: PostgreSQL comes with the next release")
+    name = text.removeprefix("sqlite:///")
+    if name == text or not name or name.endswith("/"):
+        raise ValueError(SQLITE_FORM)
+    return "sqlite:///" + (place.folder / name).as_posix()
+
+
+def read_timezone(value: object, place: Place) -> str:
+    """Return the name of a time zone that this machine knows."""
+    name = read_text(value, place)
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError('a time zone of the IANA list, such as "America/Sao_Paulo" or "UTC"') from error
+    return name
+
+
+def read_url(value: object, _: Place) -> str:
+    """Return the address of a server."""
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("an address, https://host or http://host:port")
+    return str(value)
+
+
+def read_names(value: object, _: Place) -> tuple[str, ...]:
+    """Return a list of names."""
+    if isinstance(value, list) and all(isinstance(each, str) and each for each in value):
+        return tuple(value)
+    raise ValueError('a list of names, such as ["id", "name"]')
+
+
+def read_ids(value: object, _: Place) -> tuple[int, ...]:
+    """Return a list of ids."""
+    if isinstance(value, list) and value and all(type(each) is int and each > 0 for each in value):
+        return tuple(value)
+    raise ValueError("a list of ids, such as [1, 3]")
+
+
+def read_domain(value: object, _: Place) -> tuple[object, ...]:
+    """Return a search domain; the source checks what is in it."""
+    if isinstance(value, list):
+        return tuple(value)
+    raise ValueError('a domain such as [["state", "=", "sale"]]')
+
+
+def read_cron(value: object, _: Place) -> str:
+    """Return a cron expression of five fields."""
+    if isinstance(value, str) and re.fullmatch(r"[\w*/,#-]+( +[\w*/,#-]+){4}", value.strip()):
+        return value.strip()
+    raise ValueError('a cron expression of five fields, such as "*/30 * * * *"')
