@@ -1,4 +1,4 @@
-"""What README promises in commands is what CI runs, in both languages."""
+"""What README promises in commands is what CI runs, in both languages; no page leads to nowhere."""
 
 import re
 from pathlib import Path
@@ -37,3 +37,11 @@ def test_links_between_documents_lead_somewhere(page: str) -> None:
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
 
     assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
+
+
+def test_pages_that_messages_send_people_to_are_there() -> None:
+    """Whatever page the product's code names exists in the checkout."""
+    sources = [path.read_text(encoding="utf-8") for path in ROOT.glob("src/**/*.py")]
+    named = {page for text in sources for page in re.findall(r"docs/[a-z_/0-9-]+\.md", text)}
+
+    assert sorted(page for page in named if not (ROOT / page).exists()) == []
