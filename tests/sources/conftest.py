@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from random import Random
 
 import pytest
+from tests.sources.scripted import ScriptedServer, SteppingClock
 
 from comporta.ports.progress import Progress
 from comporta.sources.odoo import OdooConfig, OdooSource
-from tests.sources.scripted import ScriptedServer, SteppingClock
 
 Connect = Callable[..., OdooSource]
 

@@ -10,10 +10,10 @@ import socketserver
 import struct
 import threading
 import xmlrpc.client
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, BinaryIO, Self, cast
 
 Reply = bytes | Callable[[socket.socket], None]
 
@@ -130,12 +130,12 @@ class ScriptedServer:
     uid: object = 2
     url: str = ""
 
-    def __enter__(self) -> "ScriptedServer":
+    def __enter__(self) -> Self:
         outer = self
 
         class Connection(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                outer.serve(self.rfile, self.connection)
+                outer.serve(cast("BinaryIO", self.rfile), self.connection)
 
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection)
         self._server.daemon_threads = True
@@ -163,7 +163,7 @@ class ScriptedServer:
         """Return method and arguments by name of every call of a model's method, newest last."""
         return [call for call in map(self._call, self.received) if call[0]]
 
-    def serve(self, stream: Any, connection: socket.socket) -> None:
+    def serve(self, stream: BinaryIO, connection: socket.socket) -> None:
         request = _parse(stream)
         if request is None:
             return
@@ -175,23 +175,31 @@ class ScriptedServer:
             connection.sendall(reply)
 
     def _reply(self, request: Received) -> Reply:
-        method, _ = self._call(request)
+        method = "data" if request.path == "/script" else self._call(request)[0]
         for known in (request.path, method):
             if known in self.overrides:
                 return self.overrides[known]
-        if request.path == "/web/version":
+        if request.path.startswith("/web/"):
+            return self._version(request.path)
+        if not self._speaks(request) and method != "data":
+            return page("Not Found", status=404)
+        prepared = {
+            "": self.uid,
+            "fields_get": self.fields,
+            "get_param": "uuid-1",
+            "context_get": {"uid": self.uid},
+        }
+        return result(self.protocol, prepared[method]) if method in prepared else self.script.pop(0)
+
+    def _version(self, path: str) -> Reply:
+        if path == "/web/version":
             return http({"version": self.version}) if self.version >= "19" else page("404", status=404)
-        if request.path == "/web/webclient/version_info":
-            return result("jsonrpc", {"server_version": self.version})
-        if not method:
-            return result(self.protocol, self.uid) if self._speaks(request) else page("Not Found", status=404)
-        prepared = {"fields_get": self.fields, "get_param": "uuid-1", "context_get": {"uid": self.uid}}
-        if method in prepared:
-            return result(self.protocol, prepared[method])
-        return self.script.pop(0)
+        return result("jsonrpc", {"server_version": self.version})
 
     def _speaks(self, request: Received) -> bool:
-        return request.path.startswith({"jsonrpc": "/jsonrpc", "xmlrpc": "/xmlrpc/2/"}.get(self.protocol, "/never"))
+        return request.path.startswith(
+            {"jsonrpc": "/jsonrpc", "xmlrpc": "/xmlrpc/2/", "json2": "/json/2/"}.get(self.protocol, "/never")
+        )
 
     def _call(self, request: Received) -> tuple[str, dict[str, Any]]:
         if request.path.startswith("/json/2/"):
@@ -200,16 +208,16 @@ class ScriptedServer:
             params = json.loads(request.body)["params"]
             return _execute(params["args"]) if params["method"] == "execute_kw" else ("", {})
         if request.path == "/xmlrpc/2/object":
-            return _execute(xmlrpc.client.loads(request.body)[0])
+            return _execute(cast("Any", xmlrpc.client.loads(request.body)[0]))
         return "", {}
 
 
-def _execute(args: Any) -> tuple[str, dict[str, Any]]:
+def _execute(args: Sequence[Any]) -> tuple[str, dict[str, Any]]:
     names = {"get_param": ["key"], "fields_get": []}.get(args[4], ["domain", "fields", "groupby"])
     return args[4], {**dict(zip(names, args[5], strict=False)), **args[6]}
 
 
-def _parse(stream: Any) -> Received | None:
+def _parse(stream: BinaryIO) -> Received | None:
     first = stream.readline().decode()
     if not first:
         return None

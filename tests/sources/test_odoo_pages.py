@@ -3,14 +3,13 @@
 from datetime import UTC, datetime
 
 import pytest
+from tests.sources.conftest import Connect
+from tests.sources.scripted import RECORD, ScriptedServer
 
 from comporta.core.record import Page
-from comporta.errors import FilterIgnored, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sources.odoo_reader import OdooReader
-from tests.sources.conftest import Connect
-from tests.sources.scripted import RECORD, ScriptedServer
 
 SINCE = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 

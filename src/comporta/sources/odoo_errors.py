@@ -119,7 +119,7 @@ def server_error(trouble: Trouble, *, call_of: Attempt, database: str, key: str)
     for is_it, make in _RULES:
         if is_it(trouble, call_of):
             return make(seen, call_of, database)
-    if trouble.code >= 500:
+    if trouble.code >= 500 and not trouble.name:
         return SourceBadGateway(f"{seen}; expected a result")
     return SourceRefused(f"{seen}; expected a result")
 
@@ -155,6 +155,11 @@ def _is_no_model(trouble: Trouble, call: Attempt) -> bool:
     return is_named and trouble.short in {"UserError", "KeyError", "NotFound"}
 
 
+def _is_nowhere(trouble: Trouble, _: Attempt) -> bool:
+    """JSON-2 finds no database of that name, and with it neither model nor method."""
+    return trouble.short == "NotFound"
+
+
 def _is_no_field(trouble: Trouble, _: Attempt) -> bool:
     return trouble.short in {"ValueError", "KeyError"} and "field" in trouble.text.lower()
 
@@ -166,6 +171,7 @@ _RULES: tuple[Rule, ...] = (
     (_is_transient, lambda seen, _, __: SourceUnavailable(f"{seen}; expected a result", next_step=_PASSES)),
     (_is_no_method, lambda seen, call, __: ProtocolUnsupported(f"{seen}; expected {call.model} to have {call.method}")),
     (_is_no_model, lambda seen, call, __: UnknownStream(f"{seen}; expected a model called {call.model}")),
+    (_is_nowhere, lambda seen, _, name: UnknownDatabase(f"{seen}; expected a database called {name!r}")),
     (_is_no_field, lambda seen, call, __: UnknownField(f"{seen}; expected fields of {call.model}")),
 )
 
