@@ -1,0 +1,51 @@
+"""The closed list of events: whatever a run's log or the program's log says is one of these.
+
+A name is in past tense and says what happened; values stand in fields, never in the name. The list with
+its meanings is also docs/reference/events.md, and a test compares the two.
+"""
+
+from types import MappingProxyType
+
+EVENTS = MappingProxyType(
+    {
+        "run_queued": "A run was asked for and waits for its turn.",
+        "run_started": "A run holds its lease and begins.",
+        "run_succeeded": "A run ended; its window is covered.",
+        "run_failed": "A run ended with an error that trying again unchanged cannot mend.",
+        "run_interrupted": "A run was handed over at a shutdown.",
+        "run_cancelled": "A person cancelled a run.",
+        "run_timed_out": "A run took longer than its timeout, or made no progress for longer than stall_timeout.",
+        "run_skipped": "A run had nothing to do, or found its stream held.",
+        "run_retrying": "A run ended without success and is tried again after a pause.",
+        "lease_acquired": "A run may write its stream, under a new epoch.",
+        "lease_released": "A run gave its stream free.",
+        "lease_lost": "Another run took over, or may have: this one writes nothing more.",
+        "window_planned": "Which slice of source time the run reads, and why.",
+        "window_verified": "The source confirms that what was read is everything.",
+        "window_closed": "Coverage gained the window, in the transaction of the last row.",
+        "hole_planned": "A stretch of source time that is not covered will be read next.",
+        "pass_started": "A window is read from its beginning.",
+        "pass_resumed": "A window is read on from where an earlier run stopped.",
+        "page_read": "One answer of the source was read.",
+        "page_retried": "A request failed and was sent again.",
+        "batch_committed": "Rows, counts and resume point were committed.",
+        "records_rejected": "Records that cannot be written went to quarantine.",
+        "records_deleted": "Rows that are gone at the source were marked deleted.",
+        "children_relisted": "The lines of changed parents were listed again, to find deleted ones.",
+        "schema_changed": "A table or view was made or widened to fit the source's fields.",
+        "coverage_voided": "The stream's query changed, so what was covered counts no more.",
+        "reconcile_compared": "Table and source were compared.",
+        "reconcile_repaired": "What differed was read again and written.",
+        "stale_rows_ahead": "Rows are stamped later than the source's own clock.",
+    }
+)
+"""Each event and what it means."""
+
+
+def is_event(name: str) -> bool:
+    """Say whether a name is on the list.
+
+    >>> is_event("run_started"), is_event("something happened")
+    (True, False)
+    """
+    return name in EVENTS
