@@ -25,7 +25,7 @@ OVERSIZE: dict[str, int] = {}
 
 BROAD_EXCEPT_ALLOWED = {
     "src/comporta/cli/main.py",  # the cli boundary: a bug becomes a message and an exit code
-    "src/comporta/coordination/workers.py",  # the worker loop: one run's bug does not end the others
+    "src/comporta/coordination/execute.py",  # the worker loop: one run's bug does not end the others
     "src/comporta/web/app.py",  # the web boundary: a bug becomes a 500 with a code
 }
 
