@@ -7,6 +7,7 @@ from tests.sources.conftest import Connect
 from tests.sources.scripted import RECORD, ScriptedServer
 
 from comporta.core.record import Page
+from comporta.errors import FilterIgnored, SourceChangedShape, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sources.odoo_reader import OdooReader
@@ -47,3 +48,200 @@ async def test_a_record_becomes_a_canonical_row(
     assert columns == ["id", "amount_total", "locked", "name", "partner_id", "tag_ids", "validity_date", "write_date"]
     expected = (7, 12.5, False, "S00007", 3, "[1,2]", None, "2026-03-01T10:00:00.000000Z")
     assert pages == [Page([expected], (), {}, position="7", is_last=True)]
+
+
+async def test_the_first_load_sends_no_stamp_filter(
+    server: ScriptedServer, connect: Connect, progress: Progress
+) -> None:
+    """Without a lower bound rows without a stamp come too."""
+    reader = await open_reader(server, connect, progress)
+    server.say([record(7, write_date=False)], [])
+
+    pages = await read_all(reader)
+
+    assert server.calls[-2][1]["domain"] == []
+    assert pages[0].rows[0][-1] is None
+
+
+async def test_a_page_asks_for_exactly_what_it_needs(
+    server: ScriptedServer, connect: Connect, progress: Progress
+) -> None:
+    """Fixed lower bound, ids above the last, order by id, bare links, archived rows, UTC, one language."""
+    domain = ("|", ("state", "=", "sale"), ("state", "=", "done"))
+    reader = await open_reader(server, connect, progress, domain=domain, companies=(1, 2), page_size=2)
+    server.say([record(7), record(9)], [record(10)], [])
+
+    pages = await read_all(reader, since=SINCE.replace(microsecond=900), after="3")
+
+    asked = [call for call in server.calls if call[0] == "search_read"]
+    states = ["|", ["state", "=", "sale"], ["state", "=", "done"]]
+    bound = ["write_date", ">=", "2026-03-01 09:30:00"]
+    assert asked[0][1] == {
+        "domain": ["&", ["id", ">", 3], "&", bound, *states],
+        "fields": [column.field for column in reader.shape.columns],
+        "limit": 2,
+        "order": "id",
+        "load": False,
+        "context": {"active_test": False, "tz": "UTC", "lang": "en_US", "allowed_company_ids": [1, 2]},
+    }
+    assert asked[1][1]["domain"][1] == ["id", ">", 9]
+    assert [(page.position, page.is_last) for page in pages] == [("9", False), ("10", True)]
+
+
+async def test_bounds_are_rounded_outward(server: ScriptedServer, connect: Connect, progress: Progress) -> None:
+    """Odoo compares whole seconds: the lower bound goes down, the upper one up."""
+    reader = await open_reader(server, connect, progress)
+    server.say([], [])
+    until = datetime(2026, 3, 1, 10, 0, 0, 1, tzinfo=UTC)
+
+    pages = [page async for page in reader.pages(since=SINCE, until=until, after=None)]
+
+    assert server.calls[-1][1]["domain"] == [
+        "&",
+        ["write_date", ">=", "2026-03-01 09:30:00"],
+        ["write_date", "<", "2026-03-01 10:00:01"],
+    ]
+    assert pages == [Page((), (), {}, position=None, is_last=True)]
+
+
+async def test_a_short_page_is_not_the_end_if_rows_follow(
+    server: ScriptedServer, connect: Connect, progress: Progress
+) -> None:
+    """A server may cut pages below the limit; only an empty search after the last id ends the pass."""
+    reader = await open_reader(server, connect, progress, page_size=5)
+    server.say([record(7)], [8], [record(8), record(9)], [])
+
+    pages = await read_all(reader)
+
+    assert [[row[0] for row in page.rows] for page in pages] == [[7], [8, 9]]
+    assert [page.is_last for page in pages] == [False, True]
+    assert server.calls[-1][0] == "search"
+    assert server.calls[-1][1]["limit"] == 1
+
+
+async def test_an_empty_page_that_a_search_contradicts_is_asked_again(
+    server: ScriptedServer, connect: Connect, progress: Progress
+) -> None:
+    """Once may be chance: the second answer counts."""
+    reader = await open_reader(server, connect, progress)
+    server.say([], [7], [record(7)], [])
+
+    pages = await read_all(reader)
+
+    assert [row[0] for page in pages for row in page.rows] == [7]
+
+
+async def test_an_empty_page_that_is_contradicted_twice_fails(
+    server: ScriptedServer, connect: Connect, progress: Progress
+) -> None:
+    """Nothing is claimed that the source's own search denies."""
+    reader = await open_reader(server, connect, progress)
+    server.say([], [7], [], [7])
+
+    with pytest.raises(UnconfirmedEmpty, match="the first page answered no rows, twice; expected id 7"):
+        await read_all(reader)
+
+
+async def test_a_smaller_limit_makes_smaller_pages(
+    server: ScriptedServer, connect: Connect, progress: Progress
+) -> None:
+    """The reader's limit bounds the page; it cannot exceed the account's page size."""
+    reader = await open_reader(server, connect, progress, page_size=10)
+    server.say([], [], [], [])
+
+    for limit in (3, 50):
+        _ = [page async for page in reader.pages(since=None, until=None, after=None, limit=limit)]
+
+    assert [call[1]["limit"] for call in server.calls if call[0] == "search_read"] == [3, 10]
+
+
+@pytest.mark.parametrize(
+    ("records", "words"),
+    [
+        ([record(3)], "answered id 3; expected ids above 3"),
+        ([record(5), record(5)], "answered id 5 after id 5; expected ids that rise"),
+        ([record(6), record(5)], "answered id 5 after id 6; expected ids that rise"),
+        ([record(4), record(5), record(6)], "answered 3 records; expected at most the 2 asked"),
+        (
+            [record(4, write_date="2026-03-01 09:29:59")],
+            "answered id 4 with write_date 2026-03-01T09:29:59.000000Z; expected 2026-03-01T09:30:00.000000Z <= ",
+        ),
+        ([record(4), record(5, write_date=False)], "answered id 5 with write_date None"),
+    ],
+)
+async def test_rows_that_the_filter_excludes_stop_the_run(
+    server: ScriptedServer, connect: Connect, progress: Progress, *, records: list[object], words: str
+) -> None:
+    """A module or proxy that changes the query must not make a window look complete."""
+    reader = await open_reader(server, connect, progress, page_size=2)
+    server.say(records)
+
+    with pytest.raises(FilterIgnored) as caught:
+        await read_all(reader, since=SINCE, after="3")
+
+    assert f"odoo/matriz sale.order: page after id 3 {words}" in caught.value.message
+
+
+async def test_rows_stamped_after_the_upper_bound_stop_the_run(
+    server: ScriptedServer, connect: Connect, progress: Progress
+) -> None:
+    """The upper bound is excluded, to the second."""
+    reader = await open_reader(server, connect, progress)
+    server.say([RECORD])
+    until = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+    with pytest.raises(FilterIgnored, match=r"expected write_date < 2026-03-01T10:00:00\.000000Z"):
+        _ = [page async for page in reader.pages(since=None, until=until, after=None)]
+
+
+async def test_a_rejected_record_keeps_its_place(server: ScriptedServer, connect: Connect, progress: Progress) -> None:
+    """A page that ends with a record nobody can store goes on after it."""
+    reader = await open_reader(server, connect, progress)
+    server.say([record(7), record(8, write_date="never")], [])
+
+    (page,) = await read_all(reader)
+
+    assert [row[0] for row in page.rows] == [7]
+    assert [rejected.key for rejected in page.rejected] == ["8"]
+    assert (page.position, page.is_last) == ("8", True)
+
+
+async def test_a_model_without_write_date_has_no_stamp(
+    server: ScriptedServer, connect: Connect, progress: Progress
+) -> None:
+    """Views of the database have none; they are read whole."""
+    server.fields = {"id": {"type": "integer"}, "name": {"type": "char"}}
+    reader = await open_reader(server, connect, progress)
+    server.say([{"id": 1, "name": "x"}], [])
+
+    pages = await read_all(reader, since=SINCE)
+
+    assert reader.shape.stamp is None
+    assert server.calls[-2][1]["domain"] == []
+    assert [page.rows for page in pages] == [[(1, "x")]]
+    assert await reader.buckets(until=SINCE) == []
+
+
+async def test_a_missing_date_header_is_said(server: ScriptedServer, connect: Connect, progress: Progress) -> None:
+    """Without the source's clock no window can be closed."""
+    reader = await open_reader(server, connect, progress)
+    server.overrides["context_get"] = (
+        b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"result": {}'.replace(b": 13", b": 14") + b"}"
+    )
+
+    with pytest.raises(SourceChangedShape, match="no Date header"):
+        await reader.clock()
+
+
+@pytest.mark.parametrize("protocol", ["jsonrpc", "xmlrpc", "json2"])
+async def test_the_clock_is_the_servers(
+    server: ScriptedServer, connect: Connect, progress: Progress, protocol: str
+) -> None:
+    """The Date of the answer, aware and in UTC."""
+    server.protocol, server.version = protocol, "19.0"
+    reader = await open_reader(server, connect, progress)
+
+    now = await reader.clock()
+
+    assert now == datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
+    assert now.tzinfo is UTC

@@ -12,10 +12,9 @@ from tests.sources.scripted import result
 from comporta.core.record import Column, ColumnType
 from comporta.errors import SourceChangedShape
 from comporta.sources.answers import Answer
-from comporta.sources.odoo_calls import Call, Dialect, Json2, JsonRpc
+from comporta.sources.odoo_calls import UNFIT, Call, Dialect, Json2, JsonRpc
 from comporta.sources.odoo_oddities import read_oddities
 from comporta.sources.odoo_rows import Batch, OddPageError, Plan
-from comporta.sources.odoo_session import UNFIT
 from comporta.sources.odoo_xml import XmlRpc
 
 CALL = Call("odoo/matriz sale.order: page", "sale.order", "search_read")
