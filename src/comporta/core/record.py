@@ -8,7 +8,7 @@ type       canonical value (``None`` is null, for every type)
 ========== ====================================================================
 boolean    ``True`` / ``False``
 integer    ``int`` within 64 bits, signed
-numeric    ``int`` or ``float`` (finite) or ``Decimal``
+numeric    ``int`` within 64 bits or ``float``, finite
 text       ``str`` without lone surrogates
 timestamp  ``str``, UTC, always ``YYYY-MM-DDTHH:MM:SS.ffffffZ``: sorts as it compares
 date       ``str``, ``YYYY-MM-DD``

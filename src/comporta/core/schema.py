@@ -5,7 +5,7 @@ ever added, or widened where every value it holds stays right as it is; it is ne
 rewritten. A type that does not fit gets a column *beside* the first, named ``field__type``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from comporta.core.record import Column, ColumnType, Value
@@ -65,8 +65,9 @@ def widen(present: ColumnType, wanted: ColumnType) -> ColumnType | None:
 def plan_table(present: Mapping[str, Column], wanted: Sequence[Column]) -> TablePlan:
     """Return how a table that has the columns ``present``, by name, must change to take ``wanted``."""
     added, widened, placed, cleared = [], [], [], []
+    names = {column.name for column in wanted}
     for column in wanted:
-        beside = Column(f"{column.name}__{column.type.value}", column.type, column.field)
+        beside = Column(beside_name(column.name, column.type, names), column.type, column.field)
         first = present.get(column.name)
         if first is None:
             added.append(column)
@@ -81,6 +82,18 @@ def plan_table(present: Mapping[str, Column], wanted: Sequence[Column]) -> Table
             placed.append(beside.name)
         cleared += [each.name for each in present.values() if each.field == column.field and each.name != placed[-1]]
     return TablePlan(tuple(added), tuple(widened), tuple(placed), tuple(cleared))
+
+
+def beside_name(name: str, kind: ColumnType, taken: Collection[str]) -> str:
+    """Return the column beside ``name`` for values of another type, out of the way of the source's own names.
+
+    >>> beside_name("x", ColumnType.TEXT, {"x"}), beside_name("x", ColumnType.TEXT, {"x", "x__text"})
+    ('x__text', 'x__text_')
+    """
+    beside = f"{name}__{kind.value}"
+    while beside in taken:
+        beside += "_"
+    return beside
 
 
 def column_name(field: str) -> str:

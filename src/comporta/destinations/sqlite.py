@@ -6,54 +6,46 @@ inside the transaction that writes, so they are exact by construction. Measured,
 exact way on SQLite (performance.md §2), and a run that finds nothing new writes nothing here.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
 from datetime import datetime
-from hashlib import blake2b
-
-import msgspec
 
 from comporta.core.counts import Counts
 from comporta.core.instant import instant_text
-from comporta.core.record import Bucket, Column, Key, Rejected, Row, Shape
-from comporta.core.schema import OURS, TablePlan, plan_table
+from comporta.core.record import Bucket, Column, ColumnType, Key, Rejected, Row, Shape
+from comporta.core.schema import OURS, TablePlan, beside_name, plan_table
 from comporta.destinations import views
-from comporta.destinations.upsert import TYPES_BY_NAME, Writing, add_columns, create_table, quoted, writing
+from comporta.destinations.sqlite_sort import Changed, newest, rejected, sort_batch
+from comporta.destinations.upsert import (
+    TYPES_BY_NAME,
+    Writing,
+    add_columns,
+    chunks,
+    create_table,
+    marks,
+    quoted,
+    writing,
+)
+from comporta.errors import NameTaken
 from comporta.ports.destination import Written
 from comporta.ports.store import Among, Batch, Change
 
-_CHUNK = 1000
-"""Keys in one query; SQLite allows 32,766 parameters, and one prepared statement serves every full chunk."""
-_encode = msgspec.msgpack.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    hash: int | None
-    stamp: str | None
-    deleted_at: str | None
-
-
-@dataclass(slots=True)
-class _Sorted:
-    """A batch, sorted into what must be done with each row."""
-
-    inserts: list[tuple[Key, tuple[object, ...]]] = field(default_factory=list)
-    updates: list[tuple[Key, tuple[object, ...]]] = field(default_factory=list)
-    unchanged: int = 0
+_REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError, UnicodeEncodeError)
+"""What SQLite, or the driver before it, answers to one bad row: all but these are about the whole database."""
 
 
 class SqliteDestination:
     """The user's tables in the SQLite file that also holds the ledger."""
 
     def __init__(self) -> None:
-        self._writings: dict[Shape, Writing] = {}
+        self._writings: dict[tuple[Shape, tuple[Column, ...]], Writing] = {}
 
     def prepare(self, connection: sqlite3.Connection, shape: Shape) -> Sequence[str]:
         """Make table, columns and views fit the shape; return what was done, in words."""
         present = columns_of(connection, shape.table)
+        if not present.keys() >= set(OURS):
+            _refuse_taken(connection, shape.table)
         plan = plan_table(_with_fields(present, shape), shape.columns)
         done = []
         if not present:
@@ -62,7 +54,6 @@ class SqliteDestination:
         elif plan.added:
             _execute(connection, add_columns(shape.table, plan.added))
             done.append(f"table {shape.table}: new columns {', '.join(each.name for each in plan.added)}")
-        self._writings[shape] = writing(shape, plan)
         return [*done, *views.refresh(connection, columns_of)]
 
     def write(self, connection: sqlite3.Connection, account: str, batch: Batch, *, run: str, now: str) -> Written:
@@ -85,22 +76,25 @@ class SqliteDestination:
         """Return what ``write`` would count and change, row by row and field by field."""
         shape = batch.shape
         present = columns_of(connection, shape.table)
+        if not present.keys() >= set(OURS):
+            _refuse_taken(connection, shape.table)
         plan = plan_table(_with_fields(present, shape), shape.columns)
-        known = present.keys() >= set(OURS)
-        rows = _newest(batch.rows, shape)
-        stored = _stored(connection, account, shape, rows) if known else {}
-        sorted_rows = _sort(rows, stored, batch, writing(shape, plan), ("", ""))
+        batch = newest(batch)
+        sorted_rows = sort_batch(connection, account, batch, present=present)
+        changed = {each.key for each in (*sorted_rows.inserts, *sorted_rows.updates)}
+        key = shape.index(shape.key)
         changes = [
             _change(connection, account, shape, row, plan=plan, present=present)
-            for row in _changed_rows(rows, sorted_rows, shape)
+            for row in batch.rows
+            if row[key] in changed
         ]
-        gone = [Change(key, "deleted", {}) for key in (*batch.deleted, *batch.removed)]
+        gone = [Change(key, "deleted", {}) for key in _gone(connection, account, batch, changed, present=present)]
         counts = Counts(
-            read=len(rows) + len(batch.rejected),
+            read=len(batch.rows) + len(batch.rejected),
             inserted=len(sorted_rows.inserts),
             updated=len(sorted_rows.updates),
             unchanged=sorted_rows.unchanged,
-            rejected=len(batch.rejected),
+            rejected=len(sorted_rows.refused) + len(batch.rejected),
             deleted=len(gone),
         )
         return counts, [*changes, *gone]
@@ -128,8 +122,8 @@ class SqliteDestination:
             return frozenset()
         start = f"SELECT {quoted(shape.key)} FROM {quoted(shape.table)} WHERE account = ? AND _cmp_deleted_at IS NULL"
         found: list[Key] = []
-        for chunk in _chunks(parents):
-            query = f"{start} AND {quoted(shape.parent)} IN ({_marks(chunk)})"
+        for chunk in chunks(parents):
+            query = f"{start} AND {quoted(shape.parent)} IN ({marks(chunk)})"
             found += [row[0] for row in connection.execute(query, (account, *chunk))]
         return frozenset(found)
 
@@ -156,129 +150,96 @@ class SqliteDestination:
     ) -> tuple[Counts, list[Rejected], list[Key]]:
         if not batch.rows:
             return Counts(), [], []
-        if batch.shape not in self._writings:
-            self.prepare(connection, batch.shape)
-        statements = self._writings[batch.shape]
-        rows = _newest(batch.rows, batch.shape)
-        stored = _stored(connection, account, batch.shape, rows)
-        todo = _sort(rows, stored, batch, statements, ours)
+        present, statements = self._prepared(connection, batch.shape)
+        batch = newest(batch)
+        todo = sort_batch(connection, account, batch, present=present)
+        reasons = _execute_each(
+            connection, statements.insert, [(one.key, (account, *_values(one, ours))) for one in todo.inserts]
+        )
+        reasons |= _execute_each(
+            connection, statements.update, [(one.key, (*_values(one, ours), account, one.key)) for one in todo.updates]
+        )
+        inserted = [one.key for one in todo.inserts if one.key not in reasons]
+        updated = [one.key for one in todo.updates if one.key not in reasons]
         refused = [
-            *_execute_each(connection, statements.insert, [(key, (account, *values)) for key, values in todo.inserts]),
-            *_execute_each(
-                connection, statements.update, [(key, (*values, account, key)) for key, values in todo.updates]
+            *todo.refused,
+            *(
+                rejected(batch.shape, one.row, reasons[one.key])
+                for one in (*todo.inserts, *todo.updates)
+                if one.key in reasons
             ),
         ]
-        bad = {each.key for each in refused}
-        inserted = [key for key, _ in todo.inserts if str(key) not in bad]
-        updated = [key for key, _ in todo.updates if str(key) not in bad]
-        counts = Counts(len(rows), len(inserted), len(updated), todo.unchanged, len(refused))
+        counts = Counts(len(batch.rows), len(inserted), len(updated), todo.unchanged, len(refused))
         return counts, refused, [*inserted, *updated]
+
+    def _prepared(self, connection: sqlite3.Connection, shape: Shape) -> tuple[dict[str, Column], Writing]:
+        """Return the table's columns and statements; make what is missing.
+
+        The table is looked at in each batch: a transaction that made it may have been rolled back.
+        """
+        present = columns_of(connection, shape.table)
+        known = self._writings.get((shape, tuple(present.values())))
+        if known is None:
+            self.prepare(connection, shape)
+            present = columns_of(connection, shape.table)
+            known = writing(shape, plan_table(_with_fields(present, shape), shape.columns))
+            self._writings[shape, tuple(present.values())] = known
+        return present, known
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> dict[str, Column]:
-    """Return the columns of a table by name, none when there is no such table."""
+    """Return the columns of a table by name, none when there is no such table.
+
+    A column whose type is not one of ours was added by a person; it counts as text, so that it is in
+    nobody's way.
+    """
     rows = connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,))
-    return {name: Column(name, TYPES_BY_NAME[kind], "") for name, kind in rows if kind in TYPES_BY_NAME}
+    return {name: Column(name, TYPES_BY_NAME.get(kind, ColumnType.TEXT), "") for name, kind in rows}
 
 
-def row_hash(row: Row, extra: str | None) -> int:
-    """Return the 64-bit hash of a row's source fields, as SQLite's signed integer."""
-    content = _encode(row) if extra is None else _encode((row, extra))
-    return int.from_bytes(blake2b(content, digest_size=8).digest(), "little", signed=True)
+def _refuse_taken(connection: sqlite3.Connection, table: str) -> None:
+    """Raise if a table or view of the user's stands where the mirrored table would."""
+    taken = "SELECT type FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type <> 'trigger'"
+    row = connection.execute(taken, (table,)).fetchone()
+    if row is not None:
+        message = f"the database has a {row[0]} called {table!r} that is not ours; the mirrored table needs the place"
+        raise NameTaken(message)
 
 
 def _with_fields(present: dict[str, Column], shape: Shape) -> dict[str, Column]:
     """Name the field of each column, the columns beside (``name__type``) included."""
-    fields = {each.name: each.field for each in shape.columns}
-    fields |= {f"{each.name}__{kind.value}": each.field for each in shape.columns for kind in TYPES_BY_NAME.values()}
+    names = {each.name for each in shape.columns}
+    fields = {
+        beside_name(each.name, kind, names): each.field for each in shape.columns for kind in TYPES_BY_NAME.values()
+    }
+    fields |= {each.name: each.field for each in shape.columns}
     return {name: Column(name, each.type, fields.get(name, "")) for name, each in present.items()}
 
 
-def _newest(rows: Sequence[Row], shape: Shape) -> Sequence[Row]:
-    """Keep one row of each key, the newest: a page may hold a record twice."""
-    key = shape.index(shape.key)
-    by_key = {row[key]: row for row in rows}
-    if len(by_key) == len(rows) or shape.stamp is None:
-        return rows if len(by_key) == len(rows) else list(by_key.values())
-    stamp = shape.index(shape.stamp)
-    return list({row[key]: row for row in sorted(rows, key=lambda row: str(row[stamp] or ""))}.values())
-
-
-def _stored(connection: sqlite3.Connection, account: str, shape: Shape, rows: Sequence[Row]) -> dict[Key, _Stored]:
-    key = shape.index(shape.key)
-    stamp = quoted(shape.stamp) if shape.stamp else "NULL"
-    start = (
-        f"SELECT {quoted(shape.key)}, _cmp_hash, {stamp}, _cmp_deleted_at FROM {quoted(shape.table)} WHERE account = ?"
-    )
-    found: dict[Key, _Stored] = {}
-    for chunk in _chunks([row[key] for row in rows]):
-        query = f"{start} AND {quoted(shape.key)} IN ({_marks(chunk)})"
-        for row_key, stored_hash, stored_stamp, deleted_at in connection.execute(query, (account, *chunk)):
-            found[row_key] = _Stored(stored_hash, stored_stamp, deleted_at)
-    return found
-
-
-def _sort(
-    rows: Sequence[Row], stored: dict[Key, _Stored], batch: Batch, statements: Writing, ours: tuple[str, str]
-) -> _Sorted:
-    """Decide for each row: insert, update, or leave. An older version is left, unless overwriting."""
-    todo = _Sorted()
-    place, stamp_place = statements.key, statements.stamp
-    for number, row in enumerate(rows):
-        key: Key = row[place]  # type: ignore[assignment]  # a source never yields a row without a key
-        extra = batch.extras.get(number) if batch.extras else None
-        present = stored.get(key)
-        new_hash = row_hash(row, extra)
-        if present is None:
-            todo.inserts.append((key, (*row, *ours, None, new_hash, extra)))
-        elif present.deleted_at is None and (
-            present.hash == new_hash or (not batch.overwrite and _is_older(row, present, stamp_place))
-        ):
-            todo.unchanged += 1
-        else:
-            todo.updates.append((key, (*row, *ours, None, new_hash, extra)))
-    return todo
-
-
-def _is_older(row: Row, present: _Stored, stamp_place: int | None) -> bool:
-    """Say whether the stored version is newer. Equal stamps are not: the later pass wins a tie."""
-    if stamp_place is None or present.stamp is None:
-        return False
-    return str(row[stamp_place] or "") < present.stamp
+def _values(one: Changed, ours: tuple[str, str]) -> tuple[object, ...]:
+    """Return what a row's columns and ours are set to; a row that is written is not deleted."""
+    return (*one.row, *ours, None, one.hash, one.extra)
 
 
 def _execute_each(
     connection: sqlite3.Connection, statement: str, todo: list[tuple[Key, tuple[object, ...]]]
-) -> list[Rejected]:
-    """Execute for every row, at once; only if that fails, one by one, to find which rows are refused."""
+) -> dict[Key, str]:
+    """Execute for every row, at once; only if that fails, one by one. Return why a row was refused, by key."""
     if not todo:
-        return []
+        return {}
     connection.execute("SAVEPOINT rows")
+    reasons = {}
     try:
         connection.executemany(statement, [values for _, values in todo])
-    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError, UnicodeEncodeError):
+    except _REFUSALS:
         connection.execute("ROLLBACK TO rows")
-        return [refused for key, values in todo if (refused := _execute_one(connection, statement, key, values))]
-    finally:
-        connection.execute("RELEASE rows")
-    return []
-
-
-def _execute_one(
-    connection: sqlite3.Connection, statement: str, key: Key, values: tuple[object, ...]
-) -> Rejected | None:
-    try:
-        connection.execute(statement, values)
-    except (
-        sqlite3.IntegrityError,
-        sqlite3.DataError,
-        sqlite3.InterfaceError,
-        OverflowError,
-        UnicodeEncodeError,
-    ) as error:
-        reason = f"the database refused the row: {type(error).__name__}: {error}"
-        return Rejected(str(key), "CMP-ROW-001", reason, json.dumps([str(value) for value in values]))
-    return None
+        for key, values in todo:
+            try:
+                connection.execute(statement, values)
+            except _REFUSALS as error:
+                reasons[key] = f"{type(error).__name__}: {error}"
+    connection.execute("RELEASE rows")
+    return reasons
 
 
 def _mark_deleted(connection: sqlite3.Connection, account: str, batch: Batch, run: str, now: str) -> list[Key]:
@@ -294,10 +255,23 @@ def _remove(connection: sqlite3.Connection, account: str, batch: Batch) -> list[
     return [key for key in batch.removed if connection.execute(statement, (account, key)).rowcount]
 
 
-def _changed_rows(rows: Sequence[Row], todo: _Sorted, shape: Shape) -> Iterator[Row]:
-    key = shape.index(shape.key)
-    changed = {each for each, _ in (*todo.inserts, *todo.updates)}
-    return (row for row in rows if row[key] in changed)
+def _gone(
+    connection: sqlite3.Connection, account: str, batch: Batch, written: AbstractSet[Key], *, present: dict[str, Column]
+) -> list[Key]:
+    """Return the keys that ``write`` would mark deleted or remove, once for each: not what is gone already."""
+    there, living = set(written), set(written)
+    keys = list(dict.fromkeys((*batch.deleted, *batch.removed)))
+    if present:
+        start = f"SELECT {quoted(batch.shape.key)}, _cmp_deleted_at FROM {quoted(batch.shape.table)} WHERE account = ?"
+        for chunk in chunks(keys):
+            query = f"{start} AND {quoted(batch.shape.key)} IN ({marks(chunk)})"
+            for key, deleted_at in connection.execute(query, (account, *chunk)):
+                there.add(key)
+                if deleted_at is None:
+                    living.add(key)
+    return [key for key in dict.fromkeys(batch.deleted) if key in living] + [
+        key for key in dict.fromkeys(batch.removed) if key in there
+    ]
 
 
 def _change(
@@ -322,8 +296,8 @@ def _change(
 def _conditions(shape: Shape, among: Among) -> Iterator[tuple[str, tuple[object, ...]]]:
     """Yield the conditions that select a part of a table: one for each chunk of keys, or one for a range."""
     if among.keys is not None:
-        for chunk in _chunks(among.keys):
-            yield f" AND {quoted(shape.key)} IN ({_marks(chunk)})", tuple(chunk)
+        for chunk in chunks(among.keys):
+            yield f" AND {quoted(shape.key)} IN ({marks(chunk)})", tuple(chunk)
         return
     condition, values = "", []
     for column, operator, bound in (
@@ -336,14 +310,6 @@ def _conditions(shape: Shape, among: Among) -> Iterator[tuple[str, tuple[object,
             condition += f" AND {quoted(column)} {operator} ?"
             values.append(bound)
     yield condition, tuple(values)
-
-
-def _chunks(keys: Sequence[object]) -> Iterator[Sequence[object]]:
-    return (keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK))
-
-
-def _marks(chunk: Sequence[object]) -> str:
-    return ", ".join("?" * len(chunk))
 
 
 def _execute(connection: sqlite3.Connection, statements: Sequence[str]) -> None:

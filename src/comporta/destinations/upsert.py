@@ -3,7 +3,7 @@
 Names come from a source, so every one is quoted; values are always parameters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from comporta.core.record import Column, ColumnType, Shape
@@ -20,6 +20,8 @@ SQLITE_TYPES = {
     ColumnType.JSON: "JSONTEXT",
 }
 TYPES_BY_NAME = {name: kind for kind, name in SQLITE_TYPES.items()}
+CHUNK = 1000
+"""Keys in one query; SQLite allows 32,766 parameters, and one prepared statement serves every full chunk."""
 _OUR_TYPES = ("TEXT", "TIMESTAMP", "TIMESTAMP", "INTEGER", "JSONTEXT")
 
 
@@ -42,8 +44,6 @@ class Writing:
 
     insert: str
     update: str
-    key: int
-    stamp: int | None
 
 
 def writing(shape: Shape, plan: TablePlan) -> Writing:
@@ -57,8 +57,6 @@ def writing(shape: Shape, plan: TablePlan) -> Writing:
     return Writing(
         insert=f"INSERT INTO {table} (account, {', '.join(names)}) VALUES ({marks})",
         update=f"UPDATE {table} SET {assignments}{cleared} WHERE account = ? AND {names[key]} = ?",
-        key=key,
-        stamp=shape.index(shape.stamp) if shape.stamp else None,
     )
 
 
@@ -78,6 +76,20 @@ def create_table(shape: Shape) -> list[str]:
 def add_columns(table: str, columns: Sequence[Column]) -> list[str]:
     """Return the statements that add columns to a table."""
     return [f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(each.name)} {SQLITE_TYPES[each.type]}" for each in columns]
+
+
+def chunks(keys: Sequence[object]) -> Iterator[Sequence[object]]:
+    """Yield the keys in parts that fit into one query each."""
+    return (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
+
+
+def marks(chunk: Sequence[object]) -> str:
+    """Return as many parameter marks as there are keys.
+
+    >>> marks([7, 8, 9])
+    '?, ?, ?'
+    """
+    return ", ".join("?" * len(chunk))
 
 
 def _typed(column: Column, shape: Shape) -> str:

@@ -32,6 +32,8 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 SOURCES = ("odoo",)
+# SQLite's names do not know upper case from lower; triggers have names of their own.
+_TAKEN = "SELECT type, sql FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type <> 'trigger'"
 ColumnsOf = Callable[[sqlite3.Connection, str], Mapping[str, Column]]
 
 
@@ -55,7 +57,7 @@ def refresh(connection: sqlite3.Connection, columns_of: ColumnsOf) -> Sequence[s
 
 def _present(connection: sqlite3.Connection, view: str) -> str | None:
     """Return the definition of our view, ``None`` if there is none; refuse what is not ours."""
-    row = connection.execute("SELECT type, sql FROM sqlite_master WHERE name = ?", (view,)).fetchone()
+    row = connection.execute(_TAKEN, (view,)).fetchone()
     if row is None:
         return None
     kind, definition = row

@@ -59,6 +59,7 @@ class Database:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._closed = False
+        self._closing = threading.Lock()
         self._writer = self._connect()
         self._thread = threading.Thread(target=self._write_until_closed, name="comporta-writer", daemon=True)
         self._thread.start()
@@ -66,10 +67,11 @@ class Database:
     def write(self, work: Callable[[sqlite3.Connection], T]) -> "Future[T]":
         """Run ``work`` in a write transaction; the future is done after COMMIT, or holds the error."""
         future: Future[T] = Future()
-        if self._closed:
-            future.set_exception(DestinationRefused(f"{self.path}: the database was closed"))
-        else:
-            self._jobs.put((work, future))
+        with self._closing:  # so that no job is put behind the end of the queue, to be waited for in vain
+            if self._closed:
+                future.set_exception(DestinationRefused(f"{self.path}: the database was closed"))
+            else:
+                self._jobs.put((work, future))
         return future
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -88,10 +90,11 @@ class Database:
 
     def close(self) -> None:
         """Write what is queued, let SQLite refresh its statistics, and close every connection."""
-        if self._closed:
-            return
-        self._closed = True
-        self._jobs.put(None)
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._jobs.put(None)
         self._thread.join()
         while not self._readers.empty():
             self._readers.get_nowait().close()
@@ -100,14 +103,17 @@ class Database:
         self._writer.close()
 
     def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+        options: dict[str, Any] = {"isolation_level": None, "check_same_thread": False, "cached_statements": 256}
         try:
-            connection = sqlite3.connect(
-                self.path, isolation_level=None, check_same_thread=False, cached_statements=256
-            )
+            connection: sqlite3.Connection = sqlite3.connect(self.path, **options)
+        except sqlite3.Error as error:
+            raise explained(error, self.path) from error
+        try:
             for statement in self._pragmas.statements():
                 connection.execute(statement)
             connection.execute("PRAGMA query_only = 1" if read_only else "PRAGMA journal_mode = WAL")
         except sqlite3.Error as error:
+            connection.close()
             raise explained(error, self.path) from error
         connection.row_factory = sqlite3.Row
         return connection
@@ -158,8 +164,8 @@ class Database:
         try:
             result = work(self._writer)
         except BaseException as error:
-            if not self._writer.in_transaction:
-                raise sqlite3.OperationalError(str(error)) from error
+            if not self._writer.in_transaction:  # a full disk, for one: SQLite has rolled back all of it
+                raise error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error)) from error
             self._writer.execute("ROLLBACK TO job")
             self._writer.execute("RELEASE job")
             known = explained(error, self.path) if isinstance(error, sqlite3.Error) else error
@@ -171,11 +177,11 @@ class Database:
 
 def explained(error: sqlite3.Error, path: Path) -> ComportaError:
     """Return the error of ours that says what SQLite's error means for the user."""
-    text = str(error)
-    if "locked" in text or "busy" in text:
-        return DestinationBusy(f"{path}: another program keeps the database locked ({text})")
-    if "not a database" in text or "malformed" in text:
-        return NotADatabase(f"{path}: {text}; expected an SQLite database")
-    if "disk is full" in text or "full" in text:
-        return DestinationRefused(f"{path}: no space left to write ({text})")
-    return DestinationRefused(f"{path}: SQLite says: {text}")
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest says more than we need
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return DestinationBusy(f"{path}: another program keeps the database locked ({error})")
+    if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+        return NotADatabase(f"{path}: {error}; expected an SQLite database")
+    if code == sqlite3.SQLITE_FULL:
+        return DestinationRefused(f"{path}: no space left to write ({error})")
+    return DestinationRefused(f"{path}: SQLite says: {error}")

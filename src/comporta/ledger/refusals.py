@@ -41,7 +41,7 @@ def refuse_unusable(path: Path, *, mounts: Path = Path("/proc/mounts")) -> None:
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         message = f"database {path}: not writable; SQLite writes the file and two more beside it"
         raise UnwritablePath(message)
-    kind = file_system(folder, mounts)
+    kind = file_system(path.resolve().parent, mounts)
     if kind in NETWORK_TYPES or str(path).startswith("\\\\"):
         message = f"database {path}: lies on a network file system ({kind or 'a share'})"
         raise NetworkFileSystem(message)
@@ -56,7 +56,8 @@ def file_system(folder: Path, mounts: Path = Path("/proc/mounts")) -> str | None
     where = folder.resolve()
     best: tuple[int, str | None] = (-1, None)
     for line in lines:
-        _, mount, kind, *_ = line.split(" ")
+        _, mount, kind, *_ = (*line.split(" "), "", "")
+        # A space in a path is written as its octal code, so that the columns stay apart.
         mounted = Path(mount.replace("\\040", " "))
         if where.is_relative_to(mounted) and len(mounted.parts) >= best[0]:
             best = (len(mounted.parts), kind)

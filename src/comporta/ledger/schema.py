@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from comporta.errors import NewerSchema
+from comporta.ledger.database import explained
 
 REVISIONS = ("0001",)
 """Every revision this version knows, oldest first; a test compares it with the migrations folder."""
@@ -46,10 +47,16 @@ def migrate(path: Path) -> None:
     # The driver would open its own, deferred transactions, too late for DDL: ours is explicit.
     sa.event.listen(engine, "connect", lambda driver, _: _explicit(driver))
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    engine.dispose()
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except sa.exc.DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            raise explained(error.orig, path) from error
+        raise
+    finally:
+        engine.dispose()
 
 
 def _explicit(connection: sqlite3.Connection) -> None:
