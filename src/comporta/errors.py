@@ -362,3 +362,10 @@ class WrongUse(SettingsError):
 
     code = "CMP-SET-007"
     next_step = "See --help of the command."
+
+
+class Unforeseen(ComportaError):
+    """A fault of Comporta itself."""
+
+    code = "CMP-BUG-001"
+    next_step = "This is a fault of Comporta: please report it with the run's log (`comporta log ID`)."

@@ -27,6 +27,16 @@ class Counts:
             self.deleted + other.deleted,
         )
 
+    def __sub__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.read - other.read,
+            self.inserted - other.inserted,
+            self.updated - other.updated,
+            self.unchanged - other.unchanged,
+            self.rejected - other.rejected,
+            self.deleted - other.deleted,
+        )
+
     @property
     def is_balanced(self) -> bool:
         """Say whether every record that was read is accounted for.

@@ -76,11 +76,12 @@ def settle(lease: Lease, seen: ScopeState) -> Settlement:
     >>> settle(Lease("a/s", 3, "run", 7), ScopeState(3, "run", 8)).value
     'happened'
     """
-    if seen.epoch != lease.epoch or seen.holder != lease.holder:
+    if seen.epoch != lease.epoch or seen.holder not in {lease.holder, None}:
         return Settlement.LOST
     if seen.commits == lease.commits + 1:
+        # Also with no holder: under our epoch only our own last batch frees the lease.
         return Settlement.HAPPENED
-    if seen.commits == lease.commits:
+    if seen.commits == lease.commits and seen.holder is not None:
         return Settlement.NOT_YET
     return Settlement.LOST
 

@@ -81,6 +81,7 @@ class Request:
     since: datetime | None = None
     until: datetime | None = None
     max_records: int | None = None
+    exact: bool = False
 
     @property
     def text(self) -> str:
@@ -94,6 +95,8 @@ class Request:
             words.append(f"{_bound(self.since)}/{_bound(self.until)}")
         if self.max_records is not None:
             words.append(f"max={self.max_records}")
+        if self.exact:
+            words.append("exact")
         return " ".join(words)
 
 
@@ -101,16 +104,18 @@ def parse_request(text: str) -> Request:
     """Return the request that ``Request.text`` wrote.
 
     >>> parse_request("incremental")
-    Request(kind=<Kind.INCREMENTAL: 'incremental'>, since=None, until=None, max_records=None)
+    Request(kind=<Kind.INCREMENTAL: 'incremental'>, since=None, until=None, max_records=None, exact=False)
     """
     kind, *words = text.split(" ")
     since = until = maximum = None
     for word in words:
+        if word == "exact":
+            continue
         if word.startswith("max="):
             maximum = int(word.removeprefix("max="))
         else:
             since, until = (datetime.fromisoformat(part) if part else None for part in word.split("/"))
-    return Request(Kind(kind), since, until, maximum)
+    return Request(Kind(kind), since, until, maximum, exact="exact" in words)
 
 
 def plan_window(

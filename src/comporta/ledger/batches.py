@@ -76,11 +76,13 @@ def end(connection: sqlite3.Connection, lease: Lease, ending: Ending, *, now: da
         learned = {"reconciled_at": text_of(now), "reconcile_result": json.dumps(ending.reconciled)}
         connection.execute(SQL["learn"], NOTHING_LEARNT | {"scope": lease.scope} | learned)
     append_log(connection, lease.holder, ending.log, now)
+    if ending.counts is not None:
+        values = {"run": lease.holder, "now": text_of(now)} | _counts(ending.counts)
+        connection.execute(SQL["count_batch"], values | requests_values(ending.requests))
     values = {"state": ending.state.value, "now": text_of(now)} | requests_values(ending.requests)
     run = leases.end_run(connection, lease, values=values, error=ending.error)
     if ending.successor is not None:
-        successor_id = f"{run.id.partition('.')[0]}.{ending.successor.attempt}"
-        leases.queue_run(connection, ending.successor, run_id=successor_id, now=now)
+        leases.queue_successor(connection, run, ending.successor, now=now)
     return run
 
 

@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from comporta.core.lease import Lease
-from comporta.core.retry import RUN_RETRIES
-from comporta.core.run import Run, RunState, Trigger
-from comporta.core.window import Kind, parse_request
+from comporta.core.run import Run, RunState
+from comporta.core.ticket import Ticket, successor
 from comporta.errors import LeaseLost, RunLost
 from comporta.ledger.rows import instant_from, run_from, text_of
 from comporta.ledger.statements import statements
-from comporta.ports.store import Granted, Occupied, Ticket
+from comporta.ports.store import Granted, Occupied
 
 SQL = statements("sqlite")
 
@@ -39,6 +38,11 @@ def queue_run(connection: sqlite3.Connection, ticket: Ticket, *, run_id: str, no
         "now": text_of(now),
     }
     return run_from(connection.execute(SQL["queue_run"], values).fetchone())
+
+
+def queue_successor(connection: sqlite3.Connection, run: Run, ticket: Ticket, *, now: datetime) -> None:
+    """Queue the next attempt of a run, named after the first."""
+    queue_run(connection, ticket, run_id=f"{run.id.partition('.')[0]}.{ticket.attempt}", now=now)
 
 
 def acquire(
@@ -122,29 +126,15 @@ def end_run(
     return run_from(row)
 
 
-def successor_of(run: Run, *, not_before: datetime | None) -> Ticket | None:
-    """Return the next attempt of a run that ended without its fault, ``None`` after the last."""
-    if run.attempt > RUN_RETRIES.retries or run.dry_run:
-        return None
-    return Ticket(
-        account=run.account,
-        stream=run.stream,
-        request=parse_request(run.request),
-        trigger=Trigger.RETRY,
-        attempt=run.attempt + 1,
-        not_before=not_before,
-    )
-
-
 def _mark_lost(connection: sqlite3.Connection, scope: str, *, now: datetime, adopted: str | None = None) -> list[Run]:
     """Mark the running run of a scope lost and queue its successor, unless ``adopted`` is the same request."""
     error = RunLost(f"{scope}: the lease ran out; the process died, froze or lost the database")
     values = {"scope": scope, "now": text_of(now), "error": json.dumps(error.as_json())}
     lost = [run_from(row) for row in connection.execute(SQL["mark_lost"], values).fetchall()]
     for run in lost:
-        ticket = successor_of(run, not_before=None)
-        if ticket is not None and run.request != adopted and ticket.request.kind is not Kind.RECONCILE:
-            queue_run(connection, ticket, run_id=f"{run.id}.{ticket.attempt}", now=now)
+        ticket = successor(run, not_before=None)
+        if ticket is not None and run.request != adopted:
+            queue_successor(connection, run, ticket, now=now)
     return lost
 
 

@@ -18,6 +18,7 @@ from comporta.core.coverage import Coverage
 from comporta.core.lease import Lease, ScopeState
 from comporta.core.record import Bucket, Key, Shape
 from comporta.core.run import Run, RunState
+from comporta.core.ticket import Ticket
 from comporta.core.window import Request
 from comporta.ledger import batches, leases, people
 from comporta.ledger.batches import NOTHING_LEARNT, Batches
@@ -47,7 +48,6 @@ from comporta.ports.store import (
     Pass,
     Quarantined,
     StreamFacts,
-    Ticket,
 )
 
 SQL = statements("sqlite")

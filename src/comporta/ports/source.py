@@ -47,10 +47,17 @@ class Finding:
 class Reader(Protocol):
     """One stream of one account, ready to be read. Instants are source time, aware, in UTC."""
 
-    shape: Shape
-    identity: Identity
-    query: Mapping[str, object]
-    """What decides which rows and columns are asked for; goes into the query fingerprint."""
+    @property
+    def shape(self) -> Shape:
+        """Return the stream as the source describes it."""
+
+    @property
+    def identity(self) -> Identity:
+        """Return which database is read."""
+
+    @property
+    def query(self) -> Mapping[str, object]:
+        """Return what decides which rows and columns are asked for; it goes into the query fingerprint."""
 
     async def clock(self) -> datetime:
         """Return the source's clock now."""

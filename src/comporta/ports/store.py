@@ -14,28 +14,10 @@ from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage, Interval
 from comporta.core.lease import Lease, ScopeState
 from comporta.core.record import Bucket, Key, Lookup, Rejected, Row, Shape
-from comporta.core.run import Run, RunState, Trigger
+from comporta.core.run import Run, RunState
+from comporta.core.ticket import Ticket
 from comporta.core.window import Request, Window
 from comporta.ports.progress import Requests
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """A wish to run: which stream, what for, who asked."""
-
-    account: str
-    stream: str
-    request: Request
-    trigger: Trigger
-    dry_run: bool = False
-    attempt: int = 1
-    not_before: datetime | None = None
-    priority: int = 0
-
-    @property
-    def scope(self) -> str:
-        """Return the scope a lease is taken for; a dry run is given one of its own by the ledger."""
-        return f"{self.account}/{self.stream}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +92,6 @@ class Batch:
     ``overwrite``: repair, full and clear-first passes write whatever the stored stamp says.
     ``deleted``: keys to mark with ``_cmp_deleted_at``. ``removed``: keys to remove for good.
     ``handled_hints``: parents of which the children were re-listed.
-    ``uncounted``: rows that were counted as read before and are written again.
     """
 
     shape: Shape
@@ -134,7 +115,8 @@ class Ending:
     """How a run ends, in the transaction that frees its lease.
 
     ``covered`` is what coverage gains; ``replaces`` says that it is all of it. ``reconciled`` is the
-    result to keep with the stream. ``successor`` is queued in the same transaction.
+    result to keep with the stream. ``successor`` is queued in the same transaction. ``counts`` is what
+    a dry run would have counted; a real run's counts are added batch by batch.
     """
 
     state: RunState
@@ -145,6 +127,7 @@ class Ending:
     pass_id: str | None = None
     reconciled: Mapping[str, object] | None = None
     successor: Ticket | None = None
+    counts: Counts | None = None
     requests: Requests = field(default_factory=Requests)
     log: Sequence[LogLine] = ()
 

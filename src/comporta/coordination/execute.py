@@ -1,0 +1,226 @@
+"""Executing one queued run: take the lease, work under a heartbeat, end in exactly one state.
+
+However the work ends - well, by an error, cancelled, stalled, at a shutdown - the state is written by the
+holder in the transaction that frees the lease. The one exception is a lost lease: then nothing is
+written at all, not even the state, because somebody else already did.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from comporta.coordination.leases import Heartbeat
+from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
+from comporta.core.retry import RUN_RETRIES
+from comporta.core.run import Run, RunState
+from comporta.core.ticket import successor
+from comporta.core.window import Kind, parse_request
+from comporta.engine.children import relist_children
+from comporta.engine.drive import drive
+from comporta.engine.reconcile import reconcile
+from comporta.engine.work import Rules, Work
+from comporta.errors import (
+    ComportaError,
+    DeadlinePassed,
+    LeaseLost,
+    Retryable,
+    RunCancelled,
+    RunInterrupted,
+    RunStalled,
+    StandDown,
+    Unforeseen,
+)
+from comporta.ports.clock import Clock
+from comporta.ports.events import Observer
+from comporta.ports.progress import Progress
+from comporta.ports.store import Ending, Granted, LogLine, Occupied, Store
+
+JOBS: dict[Kind, Callable[[Work], Awaitable[None]]] = {
+    **dict.fromkeys(Kind, drive),
+    Kind.NOTIFICATION: relist_children,
+    Kind.RECONCILE: reconcile,
+}
+_STATES: dict[type[ComportaError], RunState] = {
+    RunCancelled: RunState.CANCELLED,
+    RunInterrupted: RunState.INTERRUPTED,
+    RunStalled: RunState.TIMED_OUT,
+    DeadlinePassed: RunState.TIMED_OUT,
+}
+_STEPS = {
+    RunState.CANCELLED: "run_cancelled",
+    RunState.INTERRUPTED: "run_interrupted",
+    RunState.TIMED_OUT: "run_timed_out",
+    RunState.FAILED: "run_failed",
+}
+
+
+@dataclass(slots=True)
+class _Active:
+    """A run that is being worked on, and the way to make it stand down."""
+
+    task: "asyncio.Task[None]"
+    loop: asyncio.AbstractEventLoop
+    work: Work | None = None
+    reason: StandDown | None = None
+
+    def stand_down(self, reason: StandDown) -> None:
+        """Cancel the work for that reason; the first reason counts. Safe from any thread."""
+        self.loop.call_soon_threadsafe(self._cancel, reason)
+
+    def _cancel(self, reason: StandDown) -> None:
+        if self.reason is None and not self.task.done():
+            self.reason = reason
+            self.task.cancel()
+
+
+class Executor:
+    """Executes runs of the accounts it was given, until it is told to stop."""
+
+    def __init__(
+        self, *, store: Store, clock: Clock, observer: Observer, conduct: Conduct, chance: random.Random
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._observer = observer
+        self._conduct = conduct
+        self._chance = chance
+        self._active: dict[str, _Active] = {}
+        self.stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Hand over every active run as interrupted after its current batch, and start no other."""
+        self.stopping.set()
+        for run_id, active in self._active.items():
+            active.stand_down(RunInterrupted(f"run {run_id}: handed over at a shutdown"))
+
+    async def execute(
+        self, run: Run, account: AccountPlan, stream: StreamPlan, *, deletions_confirmed: bool = False
+    ) -> Run | Occupied:
+        """Execute a queued run and return how it ended, or say who holds the scope."""
+        answer = await self._store.acquire(
+            run, ttl=self._conduct.lease, timeout=stream.timeout, instance=self._conduct.instance
+        )
+        if isinstance(answer, Occupied):
+            return answer
+        progress = Progress(self._clock)
+        self._observer.started(answer.run, progress)
+        perform = self._perform(answer, account, stream, progress, confirmed=deletions_confirmed)
+        active = _Active(asyncio.ensure_future(perform), asyncio.get_running_loop())
+        self._active[run.id] = active
+        if self.stopping.is_set():
+            active.stand_down(RunInterrupted(f"run {run.id}: handed over at a shutdown"))
+        heartbeat = Heartbeat(
+            store=self._store,
+            lease=answer.lease,
+            progress=progress,
+            clock=self._clock,
+            ttl=self._conduct.lease,
+            stall=self._conduct.stall_timeout,
+            timeout=stream.timeout,
+            stand_down=active.stand_down,
+        )
+        try:
+            with heartbeat:
+                problem = await _problem(active)
+            ended = await self._end(answer, active, problem, progress)
+        finally:
+            del self._active[run.id]
+        self._observer.ended(ended)
+        return ended
+
+    async def _perform(
+        self, granted: Granted, account: AccountPlan, stream: StreamPlan, progress: Progress, *, confirmed: bool
+    ) -> None:
+        reader = await account.source.read(stream.request, progress)
+        work = Work(
+            run=granted.run,
+            request=parse_request(granted.run.request),
+            lease=granted.lease,
+            reader=reader,
+            store=self._store,
+            clock=self._clock,
+            progress=progress,
+            observer=self._observer,
+            rules=await self._rules(account, stream, confirmed=confirmed),
+        )
+        self._active[granted.run.id].work = work
+        work.tell(
+            "lease_acquired",
+            f"epoch {granted.lease.epoch}, held by {self._conduct.instance}",
+            {"epoch": granted.lease.epoch},
+        )
+        await JOBS[work.request.kind](work)
+
+    async def _rules(self, account: AccountPlan, stream: StreamPlan, *, confirmed: bool) -> Rules:
+        conduct = self._conduct
+        return Rules(
+            overlap=stream.overlap,
+            margin=conduct.margin,
+            origin_text=stream.origin_text,
+            rejected_share=conduct.rejected_share,
+            deleted_share=conduct.deleted_share,
+            deleted_least=conduct.deleted_least,
+            deletions_confirmed=confirmed,
+            hint_scope=await self._hint_scope(account, stream),
+        )
+
+    async def _hint_scope(self, account: AccountPlan, stream: StreamPlan) -> str | None:
+        """Return the scope of the children, once they have had their own first load."""
+        if stream.child is None or stream.child not in account.streams:
+            return None
+        scope = f"{account.name}/{stream.child}"
+        return scope if (await self._store.coverage(scope)).intervals else None
+
+    async def _end(self, granted: Granted, active: _Active, problem: ComportaError | None, progress: Progress) -> Run:
+        """Write how the run ended, unless the work wrote it, or somebody else may have."""
+        if problem is not None and not isinstance(problem, LeaseLost):
+            ending = self._ending(granted.run, problem)
+            try:
+                return await self._write_end(granted, active, ending, progress)
+            except LeaseLost:
+                pass
+        ended = await self._store.run(granted.run.id)
+        return ended if ended is not None else granted.run
+
+    async def _write_end(self, granted: Granted, active: _Active, ending: Ending, progress: Progress) -> Run:
+        line = LogLine("error", _STEPS[ending.state], (ending.error or {}).get("message", ""), dict(ending.error or {}))
+        if active.work is not None:
+            active.work.tell(line.step, line.message, line.fields, level=line.level)
+            return await active.work.end_badly(ending)
+        self._observer.stepped(granted.run, line)
+        told = Ending(ending.state, ending.error, successor=ending.successor, requests=progress.requests, log=(line,))
+        return await self._store.finish(granted.lease, told)
+
+    def _ending(self, run: Run, problem: ComportaError) -> Ending:
+        state = _STATES.get(type(problem), RunState.FAILED)
+        ticket = None
+        if isinstance(problem, RunInterrupted):
+            ticket = successor(run, not_before=None)
+        elif isinstance(problem, (Retryable, RunStalled, DeadlinePassed)):
+            delay = self.retry_delay(run, problem)
+            ticket = successor(run, not_before=self._clock.now() + delay) if delay is not None else None
+        return Ending(state, problem.as_json(), successor=ticket)
+
+    def retry_delay(self, run: Run, problem: ComportaError) -> timedelta | None:
+        """Return how long to wait before the next attempt, ``None`` after the last."""
+        asked = getattr(problem, "retry_after", None)
+        return RUN_RETRIES.delay(run.attempt, jitter=self._chance.random(), asked=asked)
+
+
+async def _problem(active: _Active) -> ComportaError | None:
+    """Wait for the work and return what stopped it, ``None`` when it ended well."""
+    try:
+        await asyncio.shield(active.task)
+    except asyncio.CancelledError:
+        if not active.task.done():
+            # We ourselves are cancelled: the run is handed over like at a shutdown.
+            active.task.cancel()
+            await asyncio.wait([active.task])
+        return active.reason or RunInterrupted(f"run {active.task.get_name()}: the process was told to end")
+    except ComportaError as error:
+        return active.reason or error
+    except Exception as error:  # noqa: BLE001  the worker loop: one broken run must not take the others with it
+        return Unforeseen(f"an error nobody foresaw: {type(error).__name__}: {error}")
+    return None

@@ -1,0 +1,98 @@
+"""The heartbeat: keeps a run's lease while the run makes progress, in a thread of its own.
+
+Its own thread, because a blocked event loop must not lose the lease, and because nobody else would end a
+run whose event loop hangs. It renews, looks whether a person cancelled the run, and judges progress by
+``core.lease.judge_beat``. When the run has to stand down, it says so to the event loop and stops
+renewing: whatever the loop does then, the lease runs out.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Self
+
+from comporta.core.lease import Beat, Lease, judge_beat
+from comporta.errors import DeadlinePassed, DestinationBusy, LeaseLost, RunCancelled, RunStalled, StandDown
+from comporta.ports.clock import Clock
+from comporta.ports.progress import Progress
+from comporta.ports.store import Store
+
+LOOK_MAX_S = 2.0
+"""How long a cancellation waits to be seen, at most."""
+RENEWALS_PER_LEASE = 3
+
+
+class Heartbeat:
+    """Use as a context manager around the work of one run."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        lease: Lease,
+        progress: Progress,
+        clock: Clock,
+        ttl: timedelta,
+        stall: timedelta,
+        timeout: timedelta,
+        stand_down: Callable[[StandDown], None],
+    ) -> None:
+        self._store = store
+        self._lease = lease
+        self._progress = progress
+        self._clock = clock
+        self._ttl = ttl
+        self._stall = stall
+        self._timeout = timeout
+        self._stand_down = stand_down
+        self._deadline = clock.monotonic() + timeout.total_seconds()
+        self._every_s = ttl.total_seconds() / RENEWALS_PER_LEASE
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._beat_until_stopped, name=f"heartbeat {lease.scope}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _beat_until_stopped(self) -> None:
+        look_s = min(LOOK_MAX_S, self._every_s)
+        renewed = self._clock.monotonic()
+        while not self._stopped.wait(look_s):
+            now = self._clock.monotonic()
+            is_due = now - renewed >= self._every_s
+            reason = None
+            with suppress(DestinationBusy):
+                # A database that is busy now is asked again at the next beat; the lease decides meanwhile.
+                reason = self._judge(now) or self._look(is_due=is_due)
+                renewed = now if is_due else renewed
+            if reason is not None and not self._stopped.is_set():
+                self._stand_down(reason)
+                return
+
+    def _look(self, *, is_due: bool) -> StandDown | None:
+        scope = self._lease.scope
+        if self._store.cancel_requested(self._lease.holder):
+            return RunCancelled(f"{scope}: a person cancelled run {self._lease.holder}")
+        if is_due and not self._store.renew(self._lease, self._ttl):
+            return LeaseLost(f"{scope}: run {self._lease.holder} no longer holds epoch {self._lease.epoch}")
+        return None
+
+    def _judge(self, now: float) -> StandDown | None:
+        beat = judge_beat(
+            now=now,
+            touched=self._progress.touched,
+            waiting_until=self._progress.waiting_until,
+            stall_s=self._stall.total_seconds(),
+            deadline=self._deadline,
+        )
+        scope = self._lease.scope
+        if beat is Beat.STALLED:
+            return RunStalled(f"{scope}: no page read and no batch written for {self._stall}")
+        if beat is Beat.OVERDUE:
+            return DeadlinePassed(f"{scope}: not finished within its timeout of {self._timeout}")
+        return None

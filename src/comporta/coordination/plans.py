@@ -1,0 +1,51 @@
+"""What coordination is told about accounts and streams; bootstrap makes it from the settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from comporta.ports.source import Source, StreamRequest
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """One stream of one account and the rules it is synced by.
+
+    ``child`` is the stream whose records must be listed again when one of this stream changed.
+    """
+
+    request: StreamRequest
+    overlap: timedelta
+    timeout: timedelta
+    origin_text: str | None = None
+    child: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the stream's name at its source."""
+        return self.request.stream
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPlan:
+    """One account: its source and its streams, in the order they are synced."""
+
+    name: str
+    source: Source
+    streams: Mapping[str, StreamPlan]
+    limit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How runs are conducted in this process."""
+
+    instance: str
+    workers: int
+    lease: timedelta
+    stall_timeout: timedelta
+    margin: timedelta
+    reconcile_every: timedelta
+    rejected_share: float
+    deleted_share: float
+    deleted_least: int = 20

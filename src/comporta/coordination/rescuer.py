@@ -1,0 +1,25 @@
+"""The rescuer: takes expired leases away, so that nothing dead is called running.
+
+Every process that has the database open rescues, without a leader: the statement is safe to run by many
+at once. It also runs once when a database is opened, so that ``comporta runs`` after a crash tells the
+truth although nothing else was alive.
+"""
+
+from datetime import timedelta
+
+from comporta.errors import Retryable
+from comporta.ports.clock import Clock
+from comporta.ports.store import Store
+
+EVERY = timedelta(seconds=10)
+
+
+async def rescue_forever(store: Store, clock: Clock) -> None:
+    """Reap every ten seconds until cancelled."""
+    while True:
+        await clock.sleep(EVERY)
+        try:
+            await store.reap()
+        except Retryable:
+            # The database is busy now: the next round asks again, and nothing dead can write meanwhile.
+            continue

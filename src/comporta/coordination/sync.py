@@ -1,0 +1,203 @@
+"""Bringing streams up to date: accounts side by side, the streams of one account in order.
+
+For each stream: the run that was asked, tried again with backoff; then the holes, as runs of their own,
+so that a hole that keeps failing never starves fresh data; then what earlier runs left in the queue, the
+children of changed parents, and a reconciliation when one is due. Every step is a run with its own
+lease, counts and line in the history. One account that hangs delays no other: they share nothing but
+the number of workers.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from comporta.coordination.execute import Executor
+from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
+from comporta.core.instant import BEGINNING, instant_text, parse_instant
+from comporta.core.run import Run, RunState, Trigger
+from comporta.core.ticket import Ticket
+from comporta.core.window import Kind, Request, hole_requests
+from comporta.errors import Busy, LeaseLost
+from comporta.ports.clock import Clock
+from comporta.ports.events import Observer
+from comporta.ports.store import Occupied, Store
+
+POLL = timedelta(seconds=1)
+"""How often a waiting run looks whether the scope is free."""
+QUEUED_MAX = 100
+"""Queued runs of one stream that one sync adopts at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a sync was asked for, the same for every stream of it."""
+
+    request: Request
+    dry_run: bool = False
+    wait: bool = False
+    deletions_confirmed: bool = False
+
+
+class Syncer:
+    """Runs syncs in this process."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        observer: Observer,
+        conduct: Conduct,
+        executor: Executor,
+        accounts: Mapping[str, AccountPlan],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._observer = observer
+        self._conduct = conduct
+        self._executor = executor
+        self._accounts = accounts
+        self._workers = asyncio.Semaphore(conduct.workers)
+
+    async def sync(self, targets: Sequence[tuple[str, str]], wish: Wish) -> list[Run]:
+        """Bring every target (account, stream) up to date and return the runs, in order of account."""
+        by_account: dict[str, list[str]] = {}
+        for account, stream in targets:
+            by_account.setdefault(account, []).append(stream)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._account(self._accounts[account], streams, wish))
+                for account, streams in by_account.items()
+            ]
+        return [run for task in tasks for run in task.result()]
+
+    async def run_one(self, account: str, stream: str, wish: Wish, trigger: Trigger) -> list[Run]:
+        """Run one request on one stream, with its retries, and nothing that follows from it."""
+        plan = self._accounts[account]
+        ticket = Ticket(account, stream, wish.request, trigger, dry_run=wish.dry_run)
+        return await self._attempts(plan, plan.streams[stream], ticket, wish)
+
+    async def _account(self, account: AccountPlan, streams: Sequence[str], wish: Wish) -> list[Run]:
+        runs: list[Run] = []
+        for place, name in enumerate(streams):
+            if self._executor.stopping.is_set():
+                break
+            stream = account.streams[name]
+            async with self._workers:
+                runs += await self._stream(account, stream, wish)
+                child = account.streams.get(stream.child or "")
+                if child is not None and child.name not in streams[place:] and not wish.dry_run:
+                    runs += await self._children(account, child, wish)
+        return runs
+
+    async def _stream(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
+        ticket = Ticket(account.name, stream.name, wish.request, Trigger.MANUAL, dry_run=wish.dry_run)
+        runs = await self._attempts(account, stream, ticket, wish)
+        if wish.dry_run or wish.request.max_records is not None or runs[-1].state is not RunState.SUCCEEDED:
+            return runs
+        again = replace(wish, request=Request())
+        filled = await self._holes(account, stream, again) if wish.request.kind is Kind.INCREMENTAL else []
+        runs += filled
+        runs += await self._queued(account, stream, again)
+        runs += await self._children(account, stream, again)
+        if await self._is_reconcile_due(account, stream, filled=bool(filled)):
+            ticket = Ticket(account.name, stream.name, Request(Kind.RECONCILE), Trigger.RECONCILE)
+            runs += await self._attempts(account, stream, ticket, replace(again, deletions_confirmed=False))
+        return runs
+
+    async def _holes(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
+        origin = parse_instant(stream.origin_text) if stream.origin_text else BEGINNING
+        coverage = await self._store.coverage(f"{account.name}/{stream.name}")
+        runs: list[Run] = []
+        for request in hole_requests(coverage, origin):
+            ticket = Ticket(account.name, stream.name, request, Trigger.CATCH_UP)
+            runs += await self._attempts(account, stream, ticket, wish)
+        return runs
+
+    async def _queued(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
+        """Adopt what earlier processes left in the queue of this stream."""
+        runs: list[Run] = []
+        waiting = await self._store.runs(
+            account=account.name, stream=stream.name, state=RunState.QUEUED, limit=QUEUED_MAX
+        )
+        for run in waiting:
+            if not run.dry_run and (run.not_before is None or run.not_before <= self._clock.now()):
+                runs += await self._attempts_of(account, stream, run, wish)
+        return runs
+
+    async def _children(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
+        """List the children of changed parents again, where parents left hints."""
+        if not await self._store.hints(f"{account.name}/{stream.name}", 1):
+            return []
+        ticket = Ticket(account.name, stream.name, Request(Kind.NOTIFICATION), Trigger.NOTIFICATION)
+        return await self._attempts(account, stream, ticket, wish)
+
+    async def _is_reconcile_due(self, account: AccountPlan, stream: StreamPlan, *, filled: bool) -> bool:
+        facts = await self._store.facts(f"{account.name}/{stream.name}")
+        if facts.reconciled_at is None:
+            return False
+        return filled or self._clock.now() - facts.reconciled_at >= self._conduct.reconcile_every
+
+    async def _attempts(self, account: AccountPlan, stream: StreamPlan, ticket: Ticket, wish: Wish) -> list[Run]:
+        return await self._attempts_of(account, stream, await self._store.enqueue(ticket), wish)
+
+    async def _attempts_of(self, account: AccountPlan, stream: StreamPlan, run: Run, wish: Wish) -> list[Run]:
+        """Execute a queued run, and its successors after their backoff."""
+        runs: list[Run] = []
+        following: Run | None = run
+        while following is not None:
+            ended = await self._execute(account, stream, following, wish)
+            runs.append(ended)
+            following = await self._next_attempt(ended)
+        return runs
+
+    async def _next_attempt(self, ended: Run) -> Run | None:
+        """Wait for the successor's time and return it; ``None`` when there is none or we are stopping."""
+        if ended.state not in {RunState.FAILED, RunState.TIMED_OUT} or self._executor.stopping.is_set():
+            return None
+        waiting = await self._store.runs(account=ended.account, stream=ended.stream, state=RunState.QUEUED)
+        successor = next((run for run in waiting if run.request == ended.request and not run.dry_run), None)
+        if successor is None or ended.dry_run:
+            return None
+        delay = max((successor.not_before or self._clock.now()) - self._clock.now(), timedelta())
+        self._observer.retrying(ended, delay, successor.attempt)
+        return successor if await self._waited(delay) else None
+
+    async def _waited(self, delay: timedelta) -> bool:
+        """Wait, and say whether nobody told us to stop meanwhile."""
+        stopping = asyncio.ensure_future(self._executor.stopping.wait())
+        sleeping = asyncio.ensure_future(self._clock.sleep(delay))
+        await asyncio.wait({stopping, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopping, sleeping):
+            task.cancel()
+        return not self._executor.stopping.is_set()
+
+    async def _execute(self, account: AccountPlan, stream: StreamPlan, run: Run, wish: Wish) -> Run:
+        """Execute a run; wait for a held scope if that was asked, else end it as skipped."""
+        told = False
+        while True:
+            try:
+                answer = await self._executor.execute(
+                    run, account, stream, deletions_confirmed=wish.deletions_confirmed
+                )
+            except LeaseLost:
+                # Another process took this very run out of the queue between our look and our claim.
+                return await self._store.run(run.id) or run
+            if isinstance(answer, Run):
+                return answer
+            if not told:
+                self._observer.busy(run, answer, waiting=wish.wait)
+                told = True
+            if not wish.wait or not await self._waited(POLL):
+                return await self._skip(run, answer)
+
+    async def _skip(self, run: Run, occupied: Occupied) -> Run:
+        since = f" since {instant_text(occupied.since)}" if occupied.since else ""
+        message = (
+            f"{occupied.scope} is held by run {occupied.holder}{since} on {occupied.instance or 'an unknown instance'};"
+            f" its lease runs until {instant_text(occupied.expires_at)} unless it is renewed"
+        )
+        skipped = await self._store.skip(run, Busy(message).as_json())
+        self._observer.ended(skipped)
+        return skipped

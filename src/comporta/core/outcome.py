@@ -1,0 +1,43 @@
+"""What became of everything that was asked: the last attempt of each request counts."""
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from comporta.core.run import Run, RunState
+from comporta.errors import Busy
+
+
+class ExitCode(IntEnum):
+    """How a command ends, for scripts."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG_USE = 2
+    PARTLY_FAILED = 3
+    BUSY = 4
+
+
+def last_attempts(runs: Sequence[Run]) -> Sequence[Run]:
+    """Return the last run of each stream and request, in order."""
+    return list({(run.account, run.stream, run.request, run.dry_run): run for run in runs}.values())
+
+
+def exit_code(runs: Sequence[Run]) -> ExitCode:
+    """Return the exit code for runs that ended: busy only when nothing else was possible."""
+    last = last_attempts(runs)
+    good = [run for run in last if run.state is RunState.SUCCEEDED or is_idle(run)]
+    if len(good) == len(last):
+        return ExitCode.DONE
+    if all(is_busy(run) for run in last):
+        return ExitCode.BUSY
+    return ExitCode.PARTLY_FAILED if good else ExitCode.FAILED
+
+
+def is_busy(run: Run) -> bool:
+    """Say whether the run was skipped because another held the stream."""
+    return run.state is RunState.SKIPPED and run.error is not None and run.error.get("code") == Busy.code
+
+
+def is_idle(run: Run) -> bool:
+    """Say whether the run was skipped because there was nothing to do."""
+    return run.state is RunState.SKIPPED and not is_busy(run)

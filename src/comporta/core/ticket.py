@@ -1,0 +1,41 @@
+"""A wish to run, and the wish that follows a run that ended without its fault."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from comporta.core.retry import RUN_RETRIES
+from comporta.core.run import Run, Trigger
+from comporta.core.window import Request, parse_request
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A wish to run: which stream, what for, who asked."""
+
+    account: str
+    stream: str
+    request: Request
+    trigger: Trigger
+    dry_run: bool = False
+    attempt: int = 1
+    not_before: datetime | None = None
+    priority: int = 0
+
+    @property
+    def scope(self) -> str:
+        """Return the scope a lease is taken for; a dry run is given one of its own by the ledger."""
+        return f"{self.account}/{self.stream}"
+
+
+def successor(run: Run, *, not_before: datetime | None) -> Ticket | None:
+    """Return the next attempt of a run, ``None`` after the last in a row and for a dry run."""
+    if run.attempt > RUN_RETRIES.retries or run.dry_run:
+        return None
+    return Ticket(
+        account=run.account,
+        stream=run.stream,
+        request=parse_request(run.request),
+        trigger=Trigger.RETRY,
+        attempt=run.attempt + 1,
+        not_before=not_before,
+    )

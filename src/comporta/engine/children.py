@@ -1,0 +1,43 @@
+"""Re-listing the children of changed parents: a deleted order line leaves no trace of its own.
+
+When a run writes orders, the ledger notes their keys as hints for the stream of their lines, in the same
+transaction. This run drains the hints: it lists the lines of those orders, writes what changed and marks
+what is gone, each missing line looked at directly first.
+"""
+
+from collections.abc import Sequence
+
+from comporta.core.record import Key
+from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
+from comporta.engine.work import Work, well
+from comporta.ports.store import Batch
+
+PARENTS_MAX = 200
+"""Parents in one request and one batch: some thousands of lines."""
+
+
+async def relist_children(work: Work) -> None:
+    """Drain the hints of the stream, then end the run."""
+    for change in await work.store.prepare(work.lease, work.shape):
+        work.tell("schema_changed", change)
+    while parents := await work.store.hints(work.scope, PARENTS_MAX):
+        await _relist(work, parents)
+    await work.close(Batch(work.shape), well())
+
+
+async def _relist(work: Work, parents: Sequence[str]) -> None:
+    keys: list[Key] = [int(parent) if parent.lstrip("-").isdigit() else parent for parent in parents]
+    page = await work.reader.fetch_children(keys)
+    work.progress.rows_read += len(page.rows)
+    place = work.shape.index(work.shape.key)
+    listed = {row[place] for row in page.rows} | {each.key for each in page.rejected}
+    ours = await work.store.children(work.account, work.shape, keys)
+    suspects = sorted(key for key in ours if key not in listed and str(key) not in listed)
+    gone = await confirmed_gone(work, suspects)
+    refuse_mass_deletion(work, gone, await work.store.count_rows(work.account, work.shape))
+    counts = await work.write(work.batch(page, deleted=gone, handled_hints=parents))
+    work.tell(
+        "children_relisted",
+        f"of {len(parents)} changed parents: {counts.inserted} new, {counts.updated} changed, {len(gone)} gone",
+        {"parents": len(parents), **counts.as_json()},
+    )

@@ -1,0 +1,179 @@
+"""One run of one window, end to end, through ports only.
+
+    plan ─► count ─► page ─► page ─► … ─► count ─► verify ─► close
+                      └ rows, counts, resume point, fence: one transaction each
+                                                              └ coverage, state, release: one transaction
+
+The next page is fetched while the last is written, one ahead and no more, so memory does not grow with
+the stream. The window closes only after everything in it is provably here (engine.verify); until then
+the run may die at any instruction and the next one goes on from the resume point with the same bounds.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from comporta.core.counts import too_many
+from comporta.core.instant import instant_text, short_text
+from comporta.core.record import Page
+from comporta.core.window import WHOLE, Window
+from comporta.engine.plan import plan_pass
+from comporta.engine.verify import gone_at_source, verify
+from comporta.engine.work import Work, well
+from comporta.errors import TooManyRejected
+from comporta.ports.store import Batch, Pass
+
+AHEAD = timedelta(minutes=5)
+"""A stamp further than this ahead of the source's clock is worth a warning."""
+REJECTED_LEAST = 20
+"""Fewer rejected records than this never fail a run, whatever their share."""
+
+
+async def drive(work: Work) -> None:
+    """Read a window, write it, and close it; raise what stopped it, claiming nothing."""
+    plan = await plan_pass(work)
+    if not work.run.dry_run:
+        for change in await work.store.prepare(work.lease, work.shape):
+            work.tell("schema_changed", change)
+        lookups = await work.reader.lookups()
+        if lookups:
+            await work.write(Batch(work.shape, lookups=lookups))
+    before = await work.reader.count(since=plan.window.asked_since, until=plan.window.asked_until)
+    work.progress.rows_expected = before
+    work.progress.rows_read = plan.read
+    work.tell("pass_started", f"{before} records in the window by the source's count", {"expected": before})
+    await _read(work, plan)
+    _refuse_rejections(work)
+    if work.request.max_records is not None:
+        await work.close(Batch(work.shape), well(pass_id=plan.id))
+        return
+    await verify(work, plan, before=before)
+    await _close(work, plan)
+
+
+async def _read(work: Work, plan: Pass) -> None:
+    clock = await work.reader.clock()
+    started = work.clock.monotonic()
+    pages = work.reader.pages(
+        since=plan.window.asked_since,
+        until=plan.window.asked_until,
+        after=plan.position,
+        limit=work.request.max_records,
+    )
+    async for page in _one_ahead(_counted(work, _limited(pages, work.request.max_records))):
+        elapsed = timedelta(seconds=work.clock.monotonic() - started)
+        _warn_of_the_future(work, page, clock + elapsed)
+        if page.rows or page.rejected:
+            await _write_page(work, plan, page)
+
+
+async def _write_page(work: Work, plan: Pass, page: Page) -> None:
+    overwrite = plan.window.kind in WHOLE
+    more = {} if work.request.max_records is not None else {"pass_id": plan.id, "position": page.position}
+    counts = await work.write(work.batch(page, overwrite=overwrite, **more))
+    work.tell(
+        "batch_committed",
+        f"{counts.inserted} new, {counts.updated} changed, {counts.unchanged} unchanged, {counts.rejected} rejected",
+        {"position": page.position, **counts.as_json()},
+    )
+    for each in page.rejected:
+        work.tell("records_rejected", f"{each.key}: {each.reason}", {"key": each.key}, level="warning")
+
+
+async def _close(work: Work, plan: Pass) -> None:
+    """Claim the window, in the transaction that ends the run."""
+    window = plan.window
+    last = Batch(work.shape)
+    if window.kind in WHOLE:
+        last = await gone_at_source(work, plan)
+    work.tell("window_closed", _closed(work, window), work.counts.as_json())
+    await work.close(
+        last,
+        well(
+            covered=window.interval,
+            replaces=window.kind in WHOLE,
+            fingerprint=plan.fingerprint,
+            pass_id=plan.id,
+            reconciled=_compared_whole(work) if window.kind in WHOLE else None,
+        ),
+    )
+
+
+def _compared_whole(work: Work) -> dict[str, object]:
+    """Return the result to keep: a complete pass that was verified is a reconciliation too."""
+    return {"checked_at": short_text(work.clock.now()), "mode": "full", "identical_percent": 100.0, "repaired": True}
+
+
+def _closed(work: Work, window: Window) -> str:
+    counts = work.counts
+    return (
+        f"covered to {short_text(window.until)}: {counts.inserted} new, {counts.updated} changed,"
+        f" {counts.unchanged} unchanged, {counts.rejected} rejected"
+    )
+
+
+def _refuse_rejections(work: Work) -> None:
+    counts = work.counts
+    if too_many(counts.rejected, counts.read, share=work.rules.rejected_share, at_least=REJECTED_LEAST):
+        message = (
+            f"{work.scope}: {counts.rejected} of {counts.read} records cannot be written,"
+            f" more than the allowed {work.rules.rejected_share:.0%}; the window stays open"
+        )
+        raise TooManyRejected(message)
+
+
+def _warn_of_the_future(work: Work, page: Page, clock: datetime) -> None:
+    if work.shape.stamp is None:
+        return
+    place = work.shape.index(work.shape.stamp)
+    limit = instant_text(clock + AHEAD)
+    ahead = [row for row in page.rows if str(row[place] or "") > limit]
+    if ahead:
+        message = (
+            f"{len(ahead)} rows are stamped ahead of the source's clock, up to {max(str(row[place]) for row in ahead)}"
+        )
+        work.tell("stale_rows_ahead", message, {"rows": len(ahead)}, level="warning")
+
+
+async def _one_ahead(pages: AsyncGenerator[Page, None]) -> AsyncGenerator[Page, None]:
+    """Yield pages, fetching the next while the caller works on one."""
+    fetching = asyncio.ensure_future(anext(pages, None))
+    try:
+        while (page := await fetching) is not None:
+            if not page.is_last:
+                fetching = asyncio.ensure_future(anext(pages, None))
+            yield page
+            if page.is_last:
+                return
+    finally:
+        fetching.cancel()
+        await asyncio.gather(fetching, return_exceptions=True)
+        await pages.aclose()
+
+
+async def _counted(work: Work, pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
+    async for page in pages:
+        work.progress.touch()
+        work.progress.rows_read += len(page.rows) + len(page.rejected)
+        work.tell(
+            "page_read",
+            f"{len(page.rows)} records to {page.position}",
+            {"rows": len(page.rows), "position": page.position},
+        )
+        yield page
+
+
+async def _limited(pages: AsyncIterator[Page], maximum: int | None) -> AsyncGenerator[Page, None]:
+    """Yield at most ``maximum`` records and then stop asking."""
+    left = maximum
+    async for page in pages:
+        if left is None or len(page.rows) + len(page.rejected) < left:
+            left = None if left is None else left - len(page.rows) - len(page.rejected)
+            yield page
+            continue
+        rejected = page.rejected[:left]
+        kept = left - len(rejected)
+        extras = {place: extra for place, extra in page.extras.items() if place < kept}
+        yield replace(page, rows=page.rows[:kept], rejected=rejected, extras=extras, is_last=True)
+        return

@@ -1,0 +1,108 @@
+"""What a run is about to read: is it the same source and query as before, resume or start, which window.
+
+Acts thinly: it asks the ledger and the source, and ``core.window`` decides.
+"""
+
+import json
+from datetime import datetime
+from secrets import token_hex
+
+from comporta.core.fingerprint import fingerprint
+from comporta.core.instant import BEGINNING, parse_instant, short_text
+from comporta.core.window import WHOLE, Kind, Request, Window, plan_window
+from comporta.engine.work import Work
+from comporta.errors import OtherDatabase
+from comporta.ports.source import Identity
+from comporta.ports.store import Pass, StreamFacts
+
+
+async def plan_pass(work: Work) -> Pass:
+    """Return the pass to work on: the unfinished one with the same bounds, or a new one."""
+    clock = await work.reader.clock()
+    query = _fingerprint(work)
+    if not work.run.dry_run:
+        await _recognise(work, query, clock)
+    unfinished = await _unfinished(work, query)
+    if unfinished is not None:
+        work.tell("pass_resumed", _resumed(unfinished), {"position": unfinished.position, "read": unfinished.read})
+        plan = unfinished
+    else:
+        plan = Pass(f"{work.run.id}-{token_hex(2)}", work.request.text, await _window(work, clock), query)
+        work.tell("window_planned", _planned(plan.window, work), {"kind": plan.window.kind.value})
+    await work.store.begin_pass(work.lease, plan)
+    return plan
+
+
+def origin_of(work: Work) -> datetime:
+    """Return where the stream begins."""
+    return parse_instant(work.rules.origin_text) if work.rules.origin_text else BEGINNING
+
+
+async def _window(work: Work, clock: datetime) -> Window:
+    """Return the window of a new pass; a stream that bears no stamp can only be read whole."""
+    incremental = work.request.kind is Kind.INCREMENTAL
+    whole = Request(Kind.FULL) if work.shape.stamp is None and incremental else work.request
+    return plan_window(
+        whole,
+        await work.store.coverage(work.scope),
+        origin=origin_of(work),
+        clock=clock,
+        overlap=work.rules.overlap,
+        margin=work.rules.margin,
+    )
+
+
+async def _unfinished(work: Work, query: str) -> Pass | None:
+    """Return the pass of an earlier run for the same request, if it still asks the same question."""
+    if work.run.dry_run or work.request.max_records is not None:
+        return None
+    found = await work.store.open_pass(work.scope, work.request)
+    return found if found is not None and found.fingerprint == query else None
+
+
+async def _recognise(work: Work, query: str, clock: datetime) -> None:
+    """Stop at another database; start from nothing when the query changed; keep what was learnt."""
+    known = await work.store.facts(work.scope)
+    identity = work.reader.identity
+    if known.identity is not None:
+        _refuse_another(work, Identity(**json.loads(known.identity)), identity)
+    if work.request.max_records is not None:
+        return
+    covered = await work.store.coverage(work.scope)
+    if known.fingerprint not in {None, query} and (covered.intervals or work.request.kind not in WHOLE):
+        work.tell(
+            "coverage_voided",
+            "source, fields, domain or companies changed: what was covered counts no more, everything is read again",
+            level="warning",
+        )
+        await work.store.void_coverage(work.lease)
+    offset = (clock - work.clock.now()).total_seconds()
+    stored = json.dumps({name: getattr(identity, name) for name in Identity.__dataclass_fields__})
+    await work.store.learn(work.lease, StreamFacts(query, stored, offset))
+
+
+def _refuse_another(work: Work, known: Identity, seen: Identity) -> None:
+    same_place = (known.url, known.database) == (seen.url, seen.database)
+    if same_place and known.unique and seen.unique and known.unique != seen.unique:
+        message = (
+            f"{work.scope}: {seen.url} database {seen.database!r} is another one than before"
+            f" (its own id was {known.unique}, now {seen.unique})"
+        )
+        raise OtherDatabase(message)
+
+
+def _fingerprint(work: Work) -> str:
+    identity = work.reader.identity
+    place = identity.unique or f"{identity.url} {identity.database}"
+    return fingerprint(identity=place, query={**work.reader.query, "origin": work.rules.origin_text})
+
+
+def _planned(window: Window, work: Work) -> str:
+    since = short_text(window.since) or "the beginning"
+    return f"{window.kind.value}: {since} to {short_text(window.until)}, overlap {work.rules.overlap}"
+
+
+def _resumed(plan: Pass) -> str:
+    since = short_text(plan.window.since) or "the beginning"
+    where = plan.position or "the start"
+    return f"goes on after {where}: {since} to {short_text(plan.window.until)}, {plan.read} read so far"

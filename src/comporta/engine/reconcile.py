@@ -1,0 +1,121 @@
+"""Comparing a stream with its source, and repairing: what no stamp shows.
+
+Late commits beyond the overlap, deletions, rows restored from a backup. The cheap comparison first:
+count and sum of keys for every hour of stamps, on both sides. Then the hours that differ, and the last
+one that is not over, key by key. ``exact`` compares every key and stamp instead. What differs is read
+again and written whatever the stored stamp says; what is gone is marked only after a direct look.
+
+A row that moved to another hour makes two hours differ: it is absent in one and extra in the other, so
+both kinds of suspects are fetched before anything is called deleted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from comporta.core.compare import Differences, compare_stamps, differing_hours
+from comporta.core.counts import Counts
+from comporta.core.instant import short_text
+from comporta.core.record import Key
+from comporta.engine.verify import confirmed_gone, parts, refuse_mass_deletion, sweep
+from comporta.engine.work import Work, well
+from comporta.errors import WrongUse
+from comporta.ports.store import Among, Batch
+
+HOUR = timedelta(hours=1)
+
+
+async def reconcile(work: Work) -> None:
+    """Compare, repair unless it is a dry run, and end the run with the result."""
+    until = await _until(work)
+    if not work.run.dry_run:
+        for change in await work.store.prepare(work.lease, work.shape):
+            work.tell("schema_changed", change)
+    if work.request.exact:
+        found, hours = await sweep(work, until=until), 0
+    else:
+        found, hours = await _by_hour(work, until)
+    here = await work.store.count_rows(work.account, work.shape)
+    work.tell(
+        "reconcile_compared", f"{found.total} suspects in {hours} hours", {"suspects": found.total, "hours": hours}
+    )
+    counts = await _settle(work, found)
+    result = _result(work, until, counts, here=here, hours=hours)
+    step = "reconcile_compared" if work.run.dry_run else "reconcile_repaired"
+    work.tell(step, _told(counts), result)
+    await work.close(Batch(work.shape), well(reconciled=None if work.run.dry_run else result))
+
+
+async def _until(work: Work) -> datetime:
+    """Return up to where both sides should agree: what is covered, and not the source's present."""
+    covered = (await work.store.coverage(work.scope)).end
+    if covered is None or work.shape.stamp is None:
+        message = f"{work.scope}: nothing is covered yet, so there is nothing to compare"
+        raise WrongUse(message, next_step=f"Run `comporta sync {work.scope}` first.")
+    return min(covered, await work.reader.clock() - work.rules.margin)
+
+
+async def _by_hour(work: Work, until: datetime) -> tuple[Differences, int]:
+    last = until.replace(minute=0, second=0, microsecond=0)
+    theirs = await work.reader.buckets(until=last)
+    ours = await work.store.buckets(work.account, work.shape, last)
+    hours = differing_hours(theirs, ours)
+    found = Differences(compared=sum(bucket.rows for bucket in theirs))
+    for hour in hours:
+        since = datetime.fromisoformat(f"{hour}:00:00").replace(tzinfo=UTC)
+        found.add(await _slice(work, since, since + HOUR))
+    found.add(await _slice(work, last, until))
+    return found, len(hours)
+
+
+async def _slice(work: Work, since: datetime, until: datetime) -> Differences:
+    """Compare the records stamped in a short interval."""
+    if since >= until:
+        return Differences()
+    theirs = {key: stamp async for part in work.reader.listing(since=since, until=until) for key, stamp in part}
+    work.progress.touch()
+    ours = await work.store.stamps(work.account, work.shape, Among(since=since, until=until))
+    return replace(compare_stamps(theirs, ours), compared=0)
+
+
+async def _settle(work: Work, found: Differences) -> Counts:
+    """Read every suspect again, write what differs, mark what is gone."""
+    suspects = sorted({*found.absent, *found.stale, *found.extra}, key=lambda key: (isinstance(key, str), key))
+    before = work.counts
+    missing: list[Key] = []
+    for part in parts(suspects):
+        page = await work.reader.fetch(part)
+        place = work.shape.index(work.shape.key)
+        seen = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
+        missing += [key for key in part if str(key) not in seen]
+        await work.write(work.batch(page, overwrite=True))
+    gone = await confirmed_gone(work, await _ours(work, missing))
+    refuse_mass_deletion(work, gone, await work.store.count_rows(work.account, work.shape))
+    if gone:
+        work.tell("records_deleted", f"{len(gone)} rows are gone at the source", {"rows": len(gone), "keys": gone[:50]})
+        await work.write(Batch(work.shape, deleted=gone, hint_scope=work.rules.hint_scope))
+    return work.counts - before
+
+
+async def _ours(work: Work, keys: Sequence[Key]) -> list[Key]:
+    return list(await work.store.stamps(work.account, work.shape, Among(keys=keys))) if keys else []
+
+
+def _result(work: Work, until: datetime, counts: Counts, *, here: int, hours: int) -> dict[str, object]:
+    differing = counts.inserted + counts.updated + counts.deleted
+    return {
+        "checked_at": short_text(work.clock.now()),
+        "until": short_text(until),
+        "mode": "exact" if work.request.exact else "hours",
+        "rows": here,
+        "hours_differing": hours,
+        "missing": counts.inserted,
+        "different": counts.updated,
+        "extra": counts.deleted,
+        "identical_percent": round(100 * max(0, here - differing) / here, 3) if here else 100.0,
+        "repaired": not work.run.dry_run,
+    }
+
+
+def _told(counts: Counts) -> str:
+    return f"{counts.inserted} were missing, {counts.updated} different, {counts.deleted} gone at the source"

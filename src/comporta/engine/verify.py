@@ -1,0 +1,177 @@
+"""Is everything of the window here? Nothing is claimed before this says yes.
+
+Three equal counts are enough (core.completeness). Otherwise the source lists the window again, key and
+stamp only, and the table is compared with that list: what is missing is fetched and written, and the
+list is taken again, until it agrees. A total that fell is explained key by key or the run fails.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from comporta.core.compare import Differences, compare_stamps
+from comporta.core.completeness import LISTINGS_MAX, Verdict, judge, unexplained_fall
+from comporta.core.counts import too_many
+from comporta.core.instant import instant_text
+from comporta.core.record import Key
+from comporta.core.window import Kind, Window
+from comporta.engine.work import Work
+from comporta.errors import SourceIncomplete, TooManyDeleted, TotalShrank, UnconfirmedEmpty
+from comporta.ports.store import Among, Batch, Pass
+
+FETCH_MAX = 1000
+"""Records fetched by key in one request."""
+
+
+async def verify(work: Work, plan: Pass, *, before: int) -> None:
+    """Return when the window is provably complete; raise ``SourceIncomplete`` otherwise."""
+    if work.run.dry_run:
+        return
+    window = plan.window
+    read = plan.read + work.counts.read
+    after = await work.reader.count(since=window.asked_since, until=window.asked_until)
+    verdict = judge(before=before, read=read, after=after)
+    if verdict is Verdict.AGREED:
+        return
+    if verdict is Verdict.EMPTY_UNCONFIRMED:
+        await _ask_again(work, window, before=before, after=after)
+    listed = await _until_listed(work, window)
+    if after < before:
+        await _explain_fall(work, window, before=before, after=after)
+    work.tell(
+        "window_verified",
+        f"counts were {before} before and {after} after, {read} read; {listed} listed again, all here",
+        {"before": before, "read": read, "after": after, "listed": listed},
+    )
+
+
+async def gone_at_source(work: Work, plan: Pass) -> Batch:
+    """Return the batch that takes away what a complete pass did not see, each key looked at directly."""
+    here = await work.store.count_rows(work.account, work.shape)
+    if here == plan.read + work.counts.read - work.counts.rejected and not work.run.dry_run:
+        return Batch(work.shape)
+    extra = (await sweep(work)).extra
+    if plan.window.kind is Kind.CLEAR_FIRST:
+        return Batch(work.shape, removed=extra)
+    gone = await confirmed_gone(work, extra)
+    refuse_mass_deletion(work, gone, here)
+    if gone:
+        work.tell("records_deleted", f"{len(gone)} rows are gone at the source", {"keys": gone[:50], "rows": len(gone)})
+    return Batch(work.shape, deleted=gone, hint_scope=work.rules.hint_scope)
+
+
+async def sweep(work: Work, *, until: datetime | None = None) -> Differences:
+    """Compare every key and stamp with the table, key range by key range, in flat memory."""
+    found = Differences()
+    after: Key | None = None
+    async for part in work.reader.listing(since=None, until=until):
+        work.progress.touch()
+        if not part:
+            continue
+        upto = part[-1][0]
+        ours = await work.store.stamps(work.account, work.shape, Among(after=after, upto=upto, until=until))
+        found.add(compare_stamps(dict(part), ours))
+        after = upto
+    rest = await work.store.stamps(work.account, work.shape, Among(after=after, until=until))
+    found.add(compare_stamps({}, rest))
+    return found
+
+
+async def confirmed_gone(work: Work, suspects: Sequence[Key]) -> list[Key]:
+    """Return those of the keys that a direct look does not find, or that the stream's domain left out."""
+    gone: list[Key] = []
+    for part in parts(suspects):
+        work.progress.touch()
+        living = await work.reader.existing(part)
+        missing = [key for key in part if key not in living]
+        outside = await _outside_domain(work, [key for key in part if key in living])
+        gone += [*missing, *outside]
+    return gone
+
+
+def refuse_mass_deletion(work: Work, gone: Sequence[Key], here: int) -> None:
+    """Stop before an implausible share of a table is marked deleted, unless a person confirmed it."""
+    rules = work.rules
+    if rules.deletions_confirmed or work.run.dry_run:
+        return
+    if too_many(len(gone), here, share=rules.deleted_share, at_least=rules.deleted_least):
+        message = (
+            f"{work.scope}: {len(gone)} of {here} rows are gone at the source, more than the allowed"
+            f" {rules.deleted_share:.0%}; none was marked deleted"
+        )
+        raise TooManyDeleted(message)
+
+
+async def _outside_domain(work: Work, living: Sequence[Key]) -> list[Key]:
+    """Return the living keys that the stream's own domain does not admit any more."""
+    if not living or not work.reader.query.get("domain"):
+        return []
+    page = await work.reader.fetch(living)
+    place = work.shape.index(work.shape.key)
+    admitted = {row[place] for row in page.rows} | {each.key for each in page.rejected}
+    return [key for key in living if key not in admitted and str(key) not in admitted]
+
+
+async def _ask_again(work: Work, window: Window, *, before: int, after: int) -> None:
+    """Fail unless a second look finds the records that the source counts and the first did not bring."""
+    async for part in work.reader.listing(since=window.asked_since, until=window.asked_until):
+        if part:
+            return
+    message = (
+        f"{work.scope}: no record came, twice, but the source counts {max(before, after)} in the window"
+        f" ({before} before, {after} after)"
+    )
+    raise UnconfirmedEmpty(message)
+
+
+async def _until_listed(work: Work, window: Window) -> int:
+    """List the window and fetch what is missing, until a listing finds everything here."""
+    missing: list[Key] = []
+    for _ in range(LISTINGS_MAX):
+        listed, missing = await _missing(work, window)
+        if not missing:
+            return listed
+        for part in parts(missing):
+            await work.write(work.batch(await work.reader.fetch(part)))
+    message = (
+        f"{work.scope}: after {LISTINGS_MAX} listings {len(missing)} records of the window are still not here"
+        f" (first: {missing[:5]})"
+    )
+    raise SourceIncomplete(message)
+
+
+async def _missing(work: Work, window: Window) -> tuple[int, list[Key]]:
+    """Return how many records the window lists, and the keys that are not here at that version."""
+    waiting = {each.key for each in await work.store.quarantine(work.scope)}
+    claimed = instant_text(window.until)
+    listed, missing = 0, []
+    async for part in work.reader.listing(since=window.asked_since, until=window.asked_until):
+        work.progress.touch()
+        listed += len(part)
+        ours = await work.store.stamps(work.account, work.shape, Among(keys=[key for key, _ in part]))
+        for key, stamp in part:
+            is_here = key in ours and str(ours[key] or "") >= str(stamp or "")
+            if not is_here and str(stamp or "") < claimed and str(key) not in waiting:
+                missing.append(key)
+    return listed, missing
+
+
+async def _explain_fall(work: Work, window: Window, *, before: int, after: int) -> None:
+    """Fail unless each record that left while we read is known by key."""
+    bounds = Among(since=window.asked_since, until=window.asked_until)
+    ours = await work.store.stamps(work.account, work.shape, bounds)
+    listed: set[Key] = set()
+    async for part in work.reader.listing(since=window.asked_since, until=window.asked_until):
+        listed.update(key for key, _ in part)
+    left = [key for key in ours if key not in listed]
+    unexplained = unexplained_fall(before=before, after=after, gone=len(left))
+    if unexplained:
+        message = (
+            f"{work.scope}: the source counted {before} records before and {after} after;"
+            f" {len(left)} of the {before - after} that left are known by key, {unexplained} are not"
+        )
+        raise TotalShrank(message)
+
+
+def parts(keys: Sequence[Key]) -> Sequence[Sequence[Key]]:
+    """Return the keys in portions that one request can ask for."""
+    return [keys[start : start + FETCH_MAX] for start in range(0, len(keys), FETCH_MAX)]

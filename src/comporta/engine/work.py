@@ -1,0 +1,160 @@
+"""One run at work: its lease as it advances, its counts, and the way it tells what it does.
+
+Everything a run writes goes through ``write`` and ``close``. A dry run takes the same path and is only
+previewed, so what it shows is what a real run would do. A commit is never cut in two: when the run is
+told to stand down while one is under way, the commit ends first.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeVar
+
+from comporta.core.counts import Counts
+from comporta.core.lease import Lease, Settlement, settle
+from comporta.core.record import Page, Shape
+from comporta.core.run import Run, RunState
+from comporta.core.window import Request
+from comporta.errors import CommitOutcomeUnknown, LeaseLost
+from comporta.ports.clock import Clock
+from comporta.ports.events import Observer
+from comporta.ports.progress import Progress
+from comporta.ports.source import Reader
+from comporta.ports.store import Batch, Committed, Ending, LogLine, Store
+
+COMMIT_TRIES = 5
+"""How often a commit of unknown outcome is settled before the attempt ends."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the user set for a stream, as far as a run needs it."""
+
+    overlap: timedelta
+    margin: timedelta
+    origin_text: str | None
+    rejected_share: float
+    deleted_share: float
+    deleted_least: int
+    deletions_confirmed: bool = False
+    hint_scope: str | None = None
+
+
+class Work:
+    """A run that holds its lease, with everything it needs."""
+
+    def __init__(
+        self, *, run: Run, request: Request, lease: Lease, reader: Reader, store: Store,
+        clock: Clock, progress: Progress, observer: Observer, rules: Rules,
+    ) -> None:  # fmt: skip
+        self.run = run
+        self.request = request
+        self.lease = lease
+        self.reader = reader
+        self.store = store
+        self.clock = clock
+        self.progress = progress
+        self.observer = observer
+        self.rules = rules
+        self.counts = Counts()
+        self.log: list[LogLine] = []
+
+    @property
+    def shape(self) -> Shape:
+        """Return the shape of the stream."""
+        return self.reader.shape
+
+    @property
+    def account(self) -> str:
+        """Return the account whose rows are written."""
+        return self.run.account
+
+    @property
+    def scope(self) -> str:
+        """Return account/stream, also for a dry run, whose lease is for a scope of its own."""
+        return f"{self.run.account}/{self.run.stream}"
+
+    def tell(self, step: str, message: str, fields: Mapping[str, object] | None = None, *, level: str = "info") -> None:
+        """Tell people one step; it is stored with the next transaction of the run."""
+        line = LogLine(level, step, message, fields or {})
+        self.log.append(line)
+        self.observer.stepped(self.run, line)
+
+    def batch(self, page: Page, *, overwrite: bool = False, **more: object) -> Batch:
+        """Return the batch that writes a page."""
+        batch = Batch(self.shape, page.rows, page.extras, page.rejected, overwrite=overwrite)
+        return replace(batch, hint_scope=self.rules.hint_scope, **more)  # type: ignore[arg-type]  # Batch's own fields
+
+    async def write(self, batch: Batch) -> Counts:
+        """Commit a batch under the fence, or preview it; return what it counted."""
+        if self.run.dry_run:
+            counts, changes = await self.store.preview(self.account, batch)
+            self.observer.changed(self.run, changes)
+        else:
+            committed = await self._commit(replace(batch, log=self._drain(), requests=self.progress.requests), None)
+            counts = committed.counts
+        self.counts += counts
+        self.progress.touch()
+        return counts
+
+    async def close(self, batch: Batch, ending: Ending) -> None:
+        """End the run well: the last batch, the claim and the release are one transaction."""
+        ending = replace(ending, log=self._drain(), requests=self.progress.requests)
+        if self.run.dry_run:
+            await self.write(batch)
+            await self.store.finish(self.lease, replace(ending, counts=self.counts))
+            return
+        committed = await self._commit(replace(batch, requests=self.progress.requests), ending)
+        self.counts += committed.counts
+
+    async def end_badly(self, ending: Ending) -> Run:
+        """End the run without success, keeping what was committed and claiming nothing."""
+        counts = self.counts if self.run.dry_run else None
+        return await self.store.finish(
+            self.lease, replace(ending, log=self._drain(), requests=self.progress.requests, counts=counts)
+        )
+
+    def _drain(self) -> Sequence[LogLine]:
+        lines, self.log = tuple(self.log), []
+        return lines
+
+    async def _commit(self, batch: Batch, ending: Ending | None) -> Committed:
+        """Commit once, whatever happens to the answer; the fence makes the repetition safe."""
+        for _ in range(COMMIT_TRIES):
+            try:
+                committed = await _to_the_end(self.store.commit(self.lease, batch, ending))
+            except CommitOutcomeUnknown:
+                settlement = settle(self.lease, await self.store.scope_state(self.lease.scope))
+                if settlement is Settlement.NOT_YET:
+                    continue
+                if settlement is Settlement.LOST:
+                    message = f"{self.lease.scope}: epoch {self.lease.epoch} ended while a commit was under way"
+                    raise LeaseLost(message) from None
+                committed = await self._recovered()
+            self.lease = committed.lease
+            return committed
+        message = f"{self.lease.scope}: the outcome of a commit stayed unknown after {COMMIT_TRIES} tries"
+        raise CommitOutcomeUnknown(message)
+
+    async def _recovered(self) -> Committed:
+        """Return what a commit did whose answer was lost: the run's row has counted it."""
+        row = await self.store.run(self.run.id)
+        counts = row.counts - self.counts if row is not None else Counts()
+        return Committed(self.lease.advanced(), counts)
+
+
+async def _to_the_end(commit: Awaitable[T]) -> T:
+    """Wait for a commit even when cancelled meanwhile; the cancellation follows it."""
+    task = asyncio.ensure_future(commit)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def well(**claims: object) -> Ending:
+    """Return the ending of a run that succeeded."""
+    return Ending(RunState.SUCCEEDED, **claims)  # type: ignore[arg-type]  # Ending's own fields
