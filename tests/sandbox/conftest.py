@@ -1,0 +1,39 @@
+"""Simulators that start for one test and are closed after it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from comporta.sandbox.odoo import OdooSandbox
+from tests.sandbox.odoo_clients import Open, StandingClock
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    """The source's clock, standing still."""
+    return StandingClock()
+
+
+@pytest.fixture
+def open_odoo(clock: StandingClock) -> Iterator[Open]:
+    """Start a small Odoo whose clock is ``clock``."""
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> OdooSandbox:
+            return stack.enter_context(OdooSandbox(**{"records": 60, "clock": clock} | options))
+
+        yield start
+
+
+@pytest.fixture
+def odoo(open_odoo: Open) -> OdooSandbox:
+    """A small Odoo 19."""
+    return open_odoo()
+
+
+@pytest.fixture
+def odoo16(open_odoo: Open) -> OdooSandbox:
+    """A small Odoo 16."""
+    return open_odoo(version=16)
