@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
+from tests.sandbox.odoo_clients import Json, Open, StandingClock
 
 from comporta.sandbox.odoo import OdooSandbox
-from tests.sandbox.odoo_clients import Open, StandingClock
 
 
 @pytest.fixture
@@ -21,8 +20,9 @@ def open_odoo(clock: StandingClock) -> Iterator[Open]:
     """Start a small Odoo whose clock is ``clock``."""
     with ExitStack() as stack:
 
-        def start(**options: Any) -> OdooSandbox:
-            return stack.enter_context(OdooSandbox(**{"records": 60, "clock": clock} | options))
+        def start(**options: Json) -> OdooSandbox:
+            known: dict[str, Json] = {"records": 60, "clock": clock, **options}
+            return stack.enter_context(OdooSandbox(**known))
 
         yield start
 

@@ -19,6 +19,8 @@ from comporta.sandbox.odoo import OdooSandbox
 START = datetime(2026, 3, 10, 12, 0, 0, 250_000, tzinfo=UTC)
 TIMEOUT_S = 5
 Open = Callable[..., OdooSandbox]
+# What travels: anything JSON can say.
+Json = Any
 
 
 @dataclass
@@ -43,11 +45,11 @@ class Reply:
     body: bytes
 
     @property
-    def json(self) -> Any:
+    def json(self) -> Json:
         return json.loads(self.body)
 
 
-def fetch(url: str, body: Any = None, *, method: str | None = None, **headers: str) -> Reply:
+def fetch(url: str, body: Json = None, *, method: str | None = None, **headers: str) -> Reply:
     """Make one HTTP request; a dict or list is sent as JSON."""
     data = json.dumps(body).encode() if isinstance(body, dict | list) else body
     named = {"Content-Type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
@@ -59,29 +61,29 @@ def fetch(url: str, body: Any = None, *, method: str | None = None, **headers: s
             return Reply(error.code, dict(error.headers), error.read())
 
 
-def jsonrpc(sandbox: OdooSandbox, service: str, method: str, *arguments: Any) -> dict[str, Any]:
+def jsonrpc(sandbox: OdooSandbox, service: str, method: str, *arguments: Json) -> dict[str, Json]:
     """Call JSON-RPC and return the whole envelope."""
     params = {"service": service, "method": method, "args": arguments}
     reply = fetch(f"{sandbox.url}/jsonrpc", {"jsonrpc": "2.0", "method": "call", "params": params, "id": 7})
-    envelope: dict[str, Any] = reply.json
+    envelope: dict[str, Json] = reply.json
     return envelope
 
 
-def ask(sandbox: OdooSandbox, model: str, method: str, *arguments: Any, **named: Any) -> Any:
+def ask(sandbox: OdooSandbox, model: str, method: str, *arguments: Json, **named: Json) -> Json:
     """Call a model method over JSON-RPC and return its result."""
     envelope = jsonrpc(sandbox, "object", "execute_kw", "demo", 2, "demo", model, method, list(arguments), named)
     assert "result" in envelope, envelope["error"]["data"]["name"]
     return envelope["result"]
 
 
-def error_of(sandbox: OdooSandbox, model: str, method: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+def error_of(sandbox: OdooSandbox, model: str, method: str, *arguments: Json, **named: Json) -> dict[str, Json]:
     """Call a model method that must fail and return the ``error`` member."""
     envelope = jsonrpc(sandbox, "object", "execute_kw", "demo", 2, "demo", model, method, list(arguments), named)
-    error: dict[str, Any] = envelope["error"]
+    error: dict[str, Json] = envelope["error"]
     return error
 
 
-def json2(sandbox: OdooSandbox, model: str, method: str, *, key: str = "demo", **named: Any) -> Reply:
+def json2(sandbox: OdooSandbox, model: str, method: str, *, key: str = "demo", **named: Json) -> Reply:
     """Call JSON-2."""
     return fetch(f"{sandbox.url}/json/2/{model}/{method}", named, Authorization=f"bearer {key}")
 
@@ -94,14 +96,14 @@ def connect(sandbox: OdooSandbox, key: str = "demo") -> odoorpc.ODOO:
     return client
 
 
-def act(sandbox: OdooSandbox, do: str, **details: Any) -> Any:
+def act(sandbox: OdooSandbox, do: str, **details: Json) -> Json:
     """Set a scene through the control route and return what the act returned."""
     reply = fetch(f"{sandbox.url}/_act", {"do": do, **details})
     assert reply.status == 200, reply.body
     return reply.json["results"][0]
 
 
-def truth(sandbox: OdooSandbox, model: str) -> list[dict[str, Any]]:
+def truth(sandbox: OdooSandbox, model: str) -> list[dict[str, Json]]:
     """Return every committed record of a model."""
-    records: list[dict[str, Any]] = fetch(f"{sandbox.url}/_truth/{model}").json["records"]
+    records: list[dict[str, Json]] = fetch(f"{sandbox.url}/_truth/{model}").json["records"]
     return records

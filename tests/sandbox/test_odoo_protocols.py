@@ -1,22 +1,23 @@
 import re
 from datetime import timedelta
-from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 import odoorpc
 import pytest
+from tests.sandbox.odoo_clients import Json, Open, StandingClock, ask, connect, error_of, fetch, json2, jsonrpc
 
 from comporta.errors import BadValue
 from comporta.sandbox.odoo import OdooSandbox
-from tests.sandbox.odoo_clients import Open, StandingClock, ask, connect, error_of, fetch, json2, jsonrpc
 
 
-def xml(sandbox: OdooSandbox, *call: Any, key: str = "demo", database: str = "demo") -> Any:
+def xml(sandbox: OdooSandbox, *call: Json, key: str = "demo", database: str = "demo") -> Json:
+    """Call a model method over XML-RPC."""
     with ServerProxy(f"{sandbox.url}/xmlrpc/2/object", allow_none=True) as server:
         return server.execute_kw(database, 2, key, *call)
 
 
-def xml_fault(sandbox: OdooSandbox, *call: Any, **who: str) -> Fault:
+def xml_fault(sandbox: OdooSandbox, *call: Json, **who: str) -> Fault:
+    """Call over XML-RPC what must fail, and return the fault."""
     with pytest.raises(Fault) as caught:
         xml(sandbox, *call, **who)
     return caught.value
@@ -51,7 +52,7 @@ def test_a_wrong_login_is_no_error_but_false(odoo: OdooSandbox) -> None:
 
 
 def test_odoorpc_says_wrong_login(odoo: OdooSandbox) -> None:
-    """odoorpc turns that false into its own error."""
+    """The client odoorpc turns that false into its own error."""
     with pytest.raises(odoorpc.error.RPCError, match="Wrong login"):
         connect(odoo, key="wrong")
 
@@ -80,7 +81,7 @@ def test_jsonrpc_errors_have_the_code_of_their_version(open_odoo: Open, version:
     assert "Invalid field sale.order.no_such" in error["data"]["message"]
 
 
-ERRORS = [
+ERRORS: list[tuple[tuple[Json, ...], str, int, int]] = [
     (("no.such", "search", [[]]), "odoo.exceptions.UserError", 2, 404),
     (("sale.order", "no_such", []), "builtins.AttributeError", 1, 404),
     (("sale.order", "search_read", [[]], {"fields": ["no_such"]}), "builtins.ValueError", 1, 500),
@@ -94,13 +95,13 @@ ERRORS = [
 
 @pytest.mark.parametrize(("call", "name", "fault", "status"), ERRORS)
 def test_an_error_has_its_shape_in_each_protocol(
-    odoo: OdooSandbox, call: tuple[Any, ...], name: str, fault: int, status: int
+    odoo: OdooSandbox, call: tuple[Json, ...], name: str, fault: int, status: int
 ) -> None:
     """The same refusal: a name over JSON-RPC, a number over XML-RPC, a status over JSON-2."""
     model, method, positional, *rest = call
     named = rest[0] if rest else {}
-    key = "ids" if method == "write" else "domain"
-    over_json2 = json2(odoo, model, method, **{key: value for value in positional}, **named)
+    by_name: dict[str, Json] = {"ids" if method == "write" else "domain": positional[0] if positional else [], **named}
+    over_json2 = json2(odoo, model, method, **by_name)
 
     assert error_of(odoo, model, method, *positional, **named)["data"]["name"] == name
     assert xml_fault(odoo, model, method, positional, named).faultCode == fault
@@ -170,7 +171,7 @@ def test_json2_reads_the_same_as_jsonrpc(odoo: OdooSandbox) -> None:
         ("sale.order", {}, 404),
     ],
 )
-def test_json2_judges_arguments_by_status(odoo: OdooSandbox, path: str, body: Any, status: int) -> None:
+def test_json2_judges_arguments_by_status(odoo: OdooSandbox, path: str, body: Json, status: int) -> None:
     """Positional habits and wrong names are answered 422, and a broken body 400."""
     reply = fetch(f"{odoo.url}/json/2/{path}", body, Authorization="bearer demo")
 

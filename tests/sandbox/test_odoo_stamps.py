@@ -1,27 +1,28 @@
-from typing import Any
-
 import pytest
+from tests.sandbox.odoo_clients import Json, Open, StandingClock, act, ask, error_of, truth
 
 from comporta.sandbox.odoo import OdooSandbox
 from comporta.sandbox.odoo_errors import OdooError
-from tests.sandbox.odoo_clients import Open, StandingClock, act, ask, error_of, truth
 
 BOTH = pytest.mark.parametrize("version", [16, 19])
 LATER = "2026-03-10 12:01:00"
 
 
 def stamp(sandbox: OdooSandbox, model: str, known: int) -> str:
-    row: dict[str, Any] = ask(sandbox, model, "read", [known], ["write_date"])[0]
+    """Return a record's stamp as clients see it."""
+    row: dict[str, Json] = ask(sandbox, model, "read", [known], ["write_date"])[0]
     return str(row["write_date"])
 
 
 def new_order(sandbox: OdooSandbox) -> tuple[int, list[int]]:
+    """Create an order with a product line and a note; return the ids."""
     lines = [[0, 0, {"product_id": 1, "product_uom_qty": 2}], [0, 0, {"display_type": "line_note", "name": "frágil"}]]
     order = sandbox.world.create("sale.order", {"partner_id": 5, "order_line": lines})
     return order, ask(sandbox, "sale.order", "read", [order], ["order_line"])[0]["order_line"]
 
 
 def found(sandbox: OdooSandbox, operator: str, value: str, known: int) -> bool:
+    """Tell whether a condition on the stamp finds the order."""
     return known in ask(sandbox, "sale.order", "search", [["write_date", operator, value]])
 
 
@@ -105,7 +106,7 @@ def test_only_16_has_last_update(odoo: OdooSandbox, odoo16: OdooSandbox) -> None
     [({"product_uom_qty": 3}, True), ({"name": "outro texto"}, False), ({"sequence": 99}, False)],
 )
 def test_a_line_moves_its_order_only_through_the_totals(
-    open_odoo: Open, clock: StandingClock, version: int, values: dict[str, Any], moves: bool
+    open_odoo: Open, clock: StandingClock, version: int, values: dict[str, Json], moves: bool
 ) -> None:
     """A quantity moves the order, a text does not (measured on both)."""
     odoo = open_odoo(version=version)

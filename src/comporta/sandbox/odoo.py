@@ -33,7 +33,7 @@ from comporta.sandbox.reality import Reality
 from comporta.sandbox.server import SandboxServer
 from comporta.sandbox.stats import Stats
 
-POLL_S = 0.02
+POLL_S = 0.01
 PARTNERS_MIN, PRODUCTS_MIN = 20, 30
 ROUTES: dict[str, Callable[[Services, Request], Plan]] = {
     "/jsonrpc": plan_jsonrpc,
