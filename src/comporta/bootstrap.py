@@ -96,10 +96,16 @@ class Workspace:
         return [target for name in names or self._active() for target in self._target(name)]
 
     async def sync(
-        self, names: Sequence[str] = (), *, request: Request | None = None, dry_run: bool = False, wait: bool = False
+        self,
+        names: Sequence[str] = (),
+        *,
+        request: Request | None = None,
+        dry_run: bool = False,
+        wait: bool = False,
+        confirmed: bool = False,
     ) -> list[Run]:
         """Bring the named accounts and streams up to date and return every run, failed attempts too."""
-        wish = Wish(request or Request(), dry_run=dry_run, wait=wait)
+        wish = Wish(request or Request(), dry_run=dry_run, wait=wait, deletions_confirmed=confirmed)
         return await self._syncer.sync(self.targets(names), wish)
 
     async def reconcile(
@@ -110,6 +116,11 @@ class Workspace:
         request = Request(Kind.RECONCILE, exact=exact)
         wish = Wish(request, dry_run=not repair, wait=wait, deletions_confirmed=confirmed)
         return await self._syncer.run_one(account, stream, wish, Trigger.RECONCILE)
+
+    async def retry_quarantine(self, name: str) -> list[Run]:
+        """Read the records of a stream that wait in quarantine again, and write those that can be."""
+        account, stream = self._one(name)
+        return await self._syncer.run_one(account, stream, Wish(Request(Kind.QUARANTINE)), Trigger.MANUAL)
 
     async def check(self, accounts: Sequence[str] = ()) -> dict[str, Sequence[Finding]]:
         """Try every named account, or all: credentials, permissions, clock, streams."""

@@ -19,6 +19,7 @@ from comporta.core.ticket import successor
 from comporta.core.window import Kind, parse_request
 from comporta.engine.children import relist_children
 from comporta.engine.drive import drive
+from comporta.engine.quarantine import retry_quarantine
 from comporta.engine.reconcile import reconcile
 from comporta.engine.work import Rules, Work
 from comporta.errors import (
@@ -41,6 +42,7 @@ JOBS: dict[Kind, Callable[[Work], Awaitable[None]]] = {
     **dict.fromkeys(Kind, drive),
     Kind.NOTIFICATION: relist_children,
     Kind.RECONCILE: reconcile,
+    Kind.QUARANTINE: retry_quarantine,
 }
 _STATES: dict[type[ComportaError], RunState] = {
     RunCancelled: RunState.CANCELLED,

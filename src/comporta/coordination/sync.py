@@ -25,6 +25,8 @@ from comporta.ports.store import Occupied, Store
 
 POLL = timedelta(seconds=1)
 """How often a waiting run looks whether the scope is free."""
+BEHIND = timedelta(minutes=1)
+"""A window that ended this long before its run's start, beyond the margin, was a resumed one."""
 QUEUED_MAX = 100
 """Queued runs of one stream that one sync adopts at most."""
 
@@ -97,6 +99,9 @@ class Syncer:
         if wish.dry_run or wish.request.max_records is not None or runs[-1].state is not RunState.SUCCEEDED:
             return runs
         again = replace(wish, request=Request())
+        if wish.request.kind is Kind.INCREMENTAL and await self._is_behind(account, stream, runs[-1]):
+            ticket = Ticket(account.name, stream.name, Request(), Trigger.CATCH_UP)
+            runs += await self._attempts(account, stream, ticket, again)
         filled = await self._holes(account, stream, again) if wish.request.kind is Kind.INCREMENTAL else []
         runs += filled
         runs += await self._queued(account, stream, again)
@@ -105,6 +110,14 @@ class Syncer:
             ticket = Ticket(account.name, stream.name, Request(Kind.RECONCILE), Trigger.RECONCILE)
             runs += await self._attempts(account, stream, ticket, replace(again, deletions_confirmed=False))
         return runs
+
+    async def _is_behind(self, account: AccountPlan, stream: StreamPlan, ended: Run) -> bool:
+        """Say whether a run that went on with an old pass has closed a window that ended long ago."""
+        if ended.window_until is None or ended.started_at is None:
+            return False
+        facts = await self._store.facts(f"{account.name}/{stream.name}")
+        source_clock = ended.started_at + timedelta(seconds=facts.clock_offset_s or 0)
+        return ended.window_until < source_clock - self._conduct.margin - BEHIND
 
     async def _holes(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
         origin = parse_instant(stream.origin_text) if stream.origin_text else BEGINNING

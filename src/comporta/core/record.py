@@ -25,6 +25,15 @@ Value = bool | int | float | str | None
 Row = tuple[Value, ...]
 
 
+def key_from_text(text: str) -> Key:
+    """Return a key as its source writes it: the ledger keeps every key as text.
+
+    >>> key_from_text("42"), key_from_text("MLB42")
+    (42, 'MLB42')
+    """
+    return int(text) if text.removeprefix("-").isdecimal() else text
+
+
 class ColumnType(StrEnum):
     """The types a mirrored column may have, the same on every database."""
 

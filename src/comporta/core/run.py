@@ -145,13 +145,11 @@ class Run:
             "error": self.error,
         }
 
-    def _window_json(self) -> dict[str, str | None] | None:
-        if self.window_kind is None:
-            return None
+    def _window_json(self) -> dict[str, str | None]:
         return {
             "since": short_text(self.window_since),
             "until": short_text(self.window_until),
-            "kind": self.window_kind,
+            "kind": self.window_kind or self.request.partition(" ")[0],
         }
 
     def _rates_json(self) -> dict[str, float | str | None]:

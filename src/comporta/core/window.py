@@ -40,6 +40,7 @@ class Kind(StrEnum):
     CLEAR_FIRST = "clear_first"
     NOTIFICATION = "notification"
     RECONCILE = "reconcile"
+    QUARANTINE = "quarantine"
 
 
 WHOLE = frozenset({Kind.FULL, Kind.CLEAR_FIRST})

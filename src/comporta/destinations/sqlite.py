@@ -252,7 +252,11 @@ def _mark_deleted(connection: sqlite3.Connection, account: str, batch: Batch, ru
 
 def _remove(connection: sqlite3.Connection, account: str, batch: Batch) -> list[Key]:
     statement = f"DELETE FROM {quoted(batch.shape.table)} WHERE account = ? AND {quoted(batch.shape.key)} = ?"
-    return [key for key in batch.removed if connection.execute(statement, (account, key)).rowcount]
+    removed = [key for key in batch.removed if connection.execute(statement, (account, key)).rowcount]
+    if batch.remove_deleted:
+        marked = f"DELETE FROM {quoted(batch.shape.table)} WHERE account = ? AND _cmp_deleted_at IS NOT NULL"
+        connection.execute(marked, (account,))
+    return removed
 
 
 def _gone(

@@ -7,7 +7,7 @@ what is gone, each missing line looked at directly first.
 
 from collections.abc import Sequence
 
-from comporta.core.record import Key
+from comporta.core.record import key_from_text
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
 from comporta.ports.store import Batch
@@ -26,7 +26,7 @@ async def relist_children(work: Work) -> None:
 
 
 async def _relist(work: Work, parents: Sequence[str]) -> None:
-    keys: list[Key] = [int(parent) if parent.lstrip("-").isdigit() else parent for parent in parents]
+    keys = [key_from_text(parent) for parent in parents]
     page = await work.reader.fetch_children(keys)
     work.progress.rows_read += len(page.rows)
     place = work.shape.index(work.shape.key)

@@ -18,7 +18,7 @@ from comporta.core.counts import too_many
 from comporta.core.instant import instant_text, short_text
 from comporta.core.record import Page
 from comporta.core.window import WHOLE, Window
-from comporta.engine.plan import plan_pass
+from comporta.engine.plan import is_resumable, plan_pass
 from comporta.engine.verify import gone_at_source, verify
 from comporta.engine.work import Work, well
 from comporta.errors import TooManyRejected
@@ -70,7 +70,7 @@ async def _read(work: Work, plan: Pass) -> None:
 
 async def _write_page(work: Work, plan: Pass, page: Page) -> None:
     overwrite = plan.window.kind in WHOLE
-    more = {} if work.request.max_records is not None else {"pass_id": plan.id, "position": page.position}
+    more = {"pass_id": plan.id, "position": page.position} if is_resumable(work) else {}
     counts = await work.write(work.batch(page, overwrite=overwrite, **more))
     work.tell(
         "batch_committed",

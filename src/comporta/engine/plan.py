@@ -29,7 +29,7 @@ async def plan_pass(work: Work) -> Pass:
     else:
         plan = Pass(f"{work.run.id}-{token_hex(2)}", work.request.text, await _window(work, clock), query)
         work.tell("window_planned", _planned(plan.window, work), {"kind": plan.window.kind.value})
-    await work.store.begin_pass(work.lease, plan)
+    await work.store.begin_pass(work.lease, plan, resumable=is_resumable(work))
     return plan
 
 
@@ -52,9 +52,14 @@ async def _window(work: Work, clock: datetime) -> Window:
     )
 
 
+def is_resumable(work: Work) -> bool:
+    """Say whether the pass may be gone on with by another run: it writes, and it reads the whole window."""
+    return not work.run.dry_run and work.request.max_records is None
+
+
 async def _unfinished(work: Work, query: str) -> Pass | None:
     """Return the pass of an earlier run for the same request, if it still asks the same question."""
-    if work.run.dry_run or work.request.max_records is not None:
+    if not is_resumable(work):
         return None
     found = await work.store.open_pass(work.scope, work.request)
     return found if found is not None and found.fingerprint == query else None

@@ -46,12 +46,13 @@ async def verify(work: Work, plan: Pass, *, before: int) -> None:
 
 async def gone_at_source(work: Work, plan: Pass) -> Batch:
     """Return the batch that takes away what a complete pass did not see, each key looked at directly."""
+    is_clearing = plan.window.kind is Kind.CLEAR_FIRST
     here = await work.store.count_rows(work.account, work.shape)
     if here == plan.read + work.counts.read - work.counts.rejected and not work.run.dry_run:
-        return Batch(work.shape)
+        return Batch(work.shape, remove_deleted=is_clearing)
     extra = (await sweep(work)).extra
-    if plan.window.kind is Kind.CLEAR_FIRST:
-        return Batch(work.shape, removed=extra)
+    if is_clearing:
+        return Batch(work.shape, removed=extra, remove_deleted=True)
     gone = await confirmed_gone(work, extra)
     refuse_mass_deletion(work, gone, here)
     if gone:

@@ -144,7 +144,8 @@ def _record_quarantine(
     if waiting:
         again = {each.key for each in (*batch.rejected, *written.rejected)}
         place = batch.shape.index(batch.shape.key)
-        for key in {str(row[place]) for row in batch.rows} & waiting - again:
+        written_now = {str(row[place]) for row in batch.rows} - again
+        for key in waiting & {*written_now, *batch.released}:
             connection.execute(SQL["leave_quarantine"], {"scope": lease.scope, "key": key})
 
 

@@ -113,12 +113,13 @@ class SqliteStore:
     async def prepare(self, lease: Lease, shape: Shape) -> Sequence[str]:
         return await self._held(lease, lambda c: self._destination.prepare(c, shape))
 
-    async def begin_pass(self, lease: Lease, new: Pass) -> None:
+    async def begin_pass(self, lease: Lease, new: Pass, *, resumable: bool) -> None:
         bounds = {"since": text_of(new.window.since), "until": text_of(new.window.until), "kind": new.window.kind.value}
 
         def work(connection: sqlite3.Connection) -> None:
-            values = {"id": new.id, "scope": lease.scope, "request": new.request, "fingerprint": new.fingerprint}
-            connection.execute(SQL["put_pass"], values | bounds | {"now": text_of(self._clock.now())})
+            if resumable:
+                values = {"id": new.id, "scope": lease.scope, "request": new.request, "fingerprint": new.fingerprint}
+                connection.execute(SQL["put_pass"], values | bounds | {"now": text_of(self._clock.now())})
             connection.execute(SQL["set_window"], bounds | {"run": lease.holder})
 
         await self._held(lease, work)

@@ -91,7 +91,9 @@ class Batch:
 
     ``overwrite``: repair, full and clear-first passes write whatever the stored stamp says.
     ``deleted``: keys to mark with ``_cmp_deleted_at``. ``removed``: keys to remove for good.
+    ``remove_deleted``: remove every row that was marked deleted before, too.
     ``handled_hints``: parents of which the children were re-listed.
+    ``released``: records in quarantine that the source does not have any more.
     """
 
     shape: Shape
@@ -102,8 +104,10 @@ class Batch:
     overwrite: bool = False
     deleted: Sequence[Key] = ()
     removed: Sequence[Key] = ()
+    remove_deleted: bool = False
     hint_scope: str | None = None
     handled_hints: Sequence[str] = ()
+    released: Sequence[str] = ()
     position: str | None = None
     pass_id: str | None = None
     requests: Requests = field(default_factory=Requests)
@@ -209,8 +213,11 @@ class Store(Protocol):
     async def prepare(self, lease: Lease, shape: Shape) -> Sequence[str]:
         """Make the table and views fit the shape; return what changed, in words."""
 
-    async def begin_pass(self, lease: Lease, new: Pass) -> None:
-        """Record the window of the run and the pass it works on, replacing an older pass of that request."""
+    async def begin_pass(self, lease: Lease, new: Pass, *, resumable: bool) -> None:
+        """Record the window of the run and, if a later run may resume it, the pass it works on.
+
+        An older pass of the same request is replaced.
+        """
 
     async def commit(self, lease: Lease, batch: Batch, ending: Ending | None = None) -> Committed:
         """Write a batch under the fence, and end the run in the same transaction if ``ending`` is given.
