@@ -209,6 +209,7 @@ async def open_workspace(
     plans: dict[str, AccountPlan] = {}
     try:
         await store.reap()
+        await store.forget(clock.now() - settings.retention)
         settings = settings.with_accounts(_stored(database, settings))
         plans = {name: _account_plan(told, database, settings, clock) for name, told in settings.accounts.items()}
         workspace = Workspace(
@@ -219,7 +220,7 @@ async def open_workspace(
             observer=observer or Unwatched(),
             plans=plans,
         )
-        rescuing = asyncio.ensure_future(rescue_forever(store, clock))
+        rescuing = asyncio.ensure_future(rescue_forever(store, clock, settings.retention))
         try:
             yield workspace
         finally:

@@ -14,12 +14,13 @@ from comporta.ports.store import Store
 EVERY = timedelta(seconds=10)
 
 
-async def rescue_forever(store: Store, clock: Clock) -> None:
-    """Reap every ten seconds until cancelled."""
+async def rescue_forever(store: Store, clock: Clock, retention: timedelta) -> None:
+    """Reap every ten seconds until cancelled, and forget history that is older than its retention."""
     while True:
         await clock.sleep(EVERY)
         try:
             await store.reap()
+            await store.forget(clock.now() - retention)
         except Retryable:
             # The database is busy now: the next round asks again, and nothing dead can write meanwhile.
             continue

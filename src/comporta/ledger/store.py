@@ -20,7 +20,7 @@ from comporta.core.record import Bucket, Key, Shape
 from comporta.core.run import Run, RunState
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
-from comporta.ledger import batches, leases, people
+from comporta.ledger import batches, leases, people, retention
 from comporta.ledger.batches import NOTHING_LEARNT, Batches
 from comporta.ledger.database import Database
 from comporta.ledger.rows import (
@@ -99,6 +99,11 @@ class SqliteStore:
         if not await self._read(lambda c: c.execute(SQL["has_expired"], {"now": now}).fetchone()[0]):
             return []
         return await self._write(lambda c: leases.reap(c, now=self._clock.now()))
+
+    async def forget(self, before: datetime) -> int:
+        if not await self._read(lambda c: retention.has_expired(c, before)):
+            return 0
+        return await self._write(lambda c: retention.forget(c, before))
 
     async def unlock(self, scope: str) -> bool:
         return await self._write(lambda c: leases.unlock(c, scope, now=self._clock.now()))

@@ -201,6 +201,9 @@ class Store(Protocol):
     async def reap(self) -> Sequence[Run]:
         """Take every expired lease away, mark its run lost, queue a successor; return the lost runs."""
 
+    async def forget(self, before: datetime) -> int:
+        """Forget ended runs and their logs that were queued before; return how many, 0 when none is left."""
+
     async def unlock(self, scope: str) -> bool:
         """Free a scope by raising its epoch; say whether anybody held it."""
 

@@ -161,6 +161,21 @@ SELECT :run, coalesce(max(seq), 0) + 1, :now, :level, :step, :message, :fields F
 -- name: log
 SELECT seq, at, level, step, message, fields FROM cmp_log WHERE run = :run AND seq > :after ORDER BY seq LIMIT 1000;
 
+-- name: has_expired_history
+SELECT EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running'));
+
+-- name: expired_history
+SELECT id, scope FROM cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running') ORDER BY queued_at LIMIT :limit;
+
+-- name: forget_log
+DELETE FROM cmp_log WHERE run = :run;
+
+-- name: forget_run
+DELETE FROM cmp_run WHERE id = :run;
+
+-- name: forget_dry_scope
+DELETE FROM cmp_scope WHERE scope = :scope AND scope LIKE 'dry/%' AND holder IS NULL;
+
 -- name: put_account
 INSERT INTO cmp_account(name, source, settings, updated_at) VALUES (:name, :source, :settings, :now)
 ON CONFLICT(name) DO UPDATE SET source = excluded.source, settings = excluded.settings, updated_at = excluded.updated_at;

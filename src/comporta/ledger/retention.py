@@ -1,0 +1,30 @@
+"""Forgetting old history: runs and their logs beyond the retention, a bounded number at a time.
+
+Coverage, leases and rows never expire. A scope keeps its epoch for ever, or an old holder could pass for
+a new one; only the scopes of dry runs go, because a run's id is never used again.
+"""
+
+import sqlite3
+from datetime import datetime
+
+from comporta.ledger.rows import text_of
+from comporta.ledger.statements import statements
+
+SQL = statements("sqlite")
+FORGOTTEN_MAX = 500
+"""Runs forgotten in one transaction: some ten thousand log lines, so that no writer waits long."""
+
+
+def has_expired(connection: sqlite3.Connection, before: datetime) -> bool:
+    """Say whether there is anything to forget."""
+    return bool(connection.execute(SQL["has_expired_history"], {"before": text_of(before)}).fetchone()[0])
+
+
+def forget(connection: sqlite3.Connection, before: datetime) -> int:
+    """Forget ended runs that were queued before that instant; return how many."""
+    values = {"before": text_of(before), "limit": FORGOTTEN_MAX}
+    expired = [{"run": row["id"], "scope": row["scope"]} for row in connection.execute(SQL["expired_history"], values)]
+    for name in ("forget_log", "forget_run"):
+        connection.executemany(SQL[name], [{"run": each["run"]} for each in expired])
+    connection.executemany(SQL["forget_dry_scope"], [{"scope": each["scope"]} for each in expired])
+    return len(expired)
