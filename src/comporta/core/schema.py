@@ -67,7 +67,7 @@ def plan_table(present: Mapping[str, Column], wanted: Sequence[Column]) -> Table
     added, widened, placed, cleared = [], [], [], []
     names = {column.name for column in wanted}
     for column in wanted:
-        beside = Column(beside_name(column.name, column.type, names), column.type, column.field)
+        beside = Column(beside_name(column.name, column.type, names, present), column.type, column.field)
         first = present.get(column.name)
         if first is None:
             added.append(column)
@@ -84,14 +84,14 @@ def plan_table(present: Mapping[str, Column], wanted: Sequence[Column]) -> Table
     return TablePlan(tuple(added), tuple(widened), tuple(placed), tuple(cleared))
 
 
-def beside_name(name: str, kind: ColumnType, taken: Collection[str]) -> str:
+def beside_name(name: str, kind: ColumnType, taken: Collection[str], present: Mapping[str, Column]) -> str:
     """Return the column beside ``name`` for values of another type, out of the way of the source's own names.
 
-    >>> beside_name("x", ColumnType.TEXT, {"x"}), beside_name("x", ColumnType.TEXT, {"x", "x__text"})
+    >>> beside_name("x", ColumnType.TEXT, {"x"}, {}), beside_name("x", ColumnType.TEXT, {"x", "x__text"}, {})
     ('x__text', 'x__text_')
     """
     beside = f"{name}__{kind.value}"
-    while beside in taken:
+    while beside in taken or (beside in present and widen(present[beside].type, kind) is None):
         beside += "_"
     return beside
 

@@ -210,7 +210,9 @@ def _with_fields(present: dict[str, Column], shape: Shape) -> dict[str, Column]:
     """Name the field of each column, the columns beside (``name__type``) included."""
     names = {each.name for each in shape.columns}
     fields = {
-        beside_name(each.name, kind, names): each.field for each in shape.columns for kind in TYPES_BY_NAME.values()
+        beside_name(each.name, kind, names, present): each.field
+        for each in shape.columns
+        for kind in TYPES_BY_NAME.values()
     }
     fields |= {each.name: each.field for each in shape.columns}
     return {name: Column(name, each.type, fields.get(name, "")) for name, each in present.items()}

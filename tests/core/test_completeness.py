@@ -1,0 +1,43 @@
+"""When a pass may claim its window."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comporta.core.completeness import Verdict, judge, unexplained_fall
+
+totals = st.integers(0, 50)
+
+
+@given(totals, totals, totals)
+def test_only_three_equal_numbers_agree(before: int, read: int, after: int) -> None:
+    """Anything else is listed again, by key."""
+    agreed = judge(before=before, read=read, after=after) is Verdict.AGREED
+
+    assert agreed == (before == read == after)
+
+
+@pytest.mark.parametrize(
+    ("before", "read", "after", "expected"),
+    [
+        (0, 0, 0, Verdict.AGREED),
+        (3, 0, 3, Verdict.EMPTY_UNCONFIRMED),
+        (3, 0, 0, Verdict.EMPTY_UNCONFIRMED),
+        (0, 0, 3, Verdict.EMPTY_UNCONFIRMED),
+        (3, 2, 3, Verdict.LIST_AGAIN),
+        (3, 3, 4, Verdict.LIST_AGAIN),
+        (4, 3, 3, Verdict.LIST_AGAIN),
+        (0, 1, 0, Verdict.LIST_AGAIN),
+    ],
+)
+def test_an_empty_answer_needs_the_sources_own_word(before: int, read: int, after: int, expected: Verdict) -> None:
+    """A quiet night is normal; an empty answer that the source's count contradicts is not."""
+    assert judge(before=before, read=read, after=after) == expected
+
+
+@given(totals, totals, totals)
+def test_a_fall_is_explained_by_no_more_than_what_is_known_to_have_left(before: int, after: int, gone: int) -> None:
+    """What remains is never negative, and a rise needs no explanation."""
+    fall = unexplained_fall(before=before, after=after, gone=gone)
+
+    assert fall == (before - after - gone if before - after > gone else 0)

@@ -1,0 +1,29 @@
+"""Which wish follows a run that ended without its fault."""
+
+import pytest
+from tests.core.hours import hour
+from tests.core.runs import make_run
+
+from comporta.core.run import Trigger
+from comporta.core.ticket import Ticket, successor
+from comporta.core.window import Kind, Request
+
+
+def test_a_successor_asks_for_the_same_with_one_attempt_more() -> None:
+    """Kind, bounds and limit included."""
+    request = Request(Kind.MANUAL, hour(1), hour(2), max_records=5)
+    following = successor(make_run(request=request.text, attempt=2), not_before=hour(3))
+
+    assert following == Ticket("shop", "sale.order", request, Trigger.RETRY, attempt=3, not_before=hour(3))
+    assert following.scope == "shop/sale.order"
+
+
+@pytest.mark.parametrize(("attempt", "is_followed"), [(1, True), (3, True), (4, False), (9, False)])
+def test_there_are_three_more_tries_in_a_row(attempt: int, *, is_followed: bool) -> None:
+    """Then the schedule's next."""
+    assert (successor(make_run(attempt=attempt), not_before=None) is not None) == is_followed
+
+
+def test_a_dry_run_has_no_successor() -> None:
+    """It changed nothing; whoever wants it starts another."""
+    assert successor(make_run(dry_run=True), not_before=None) is None
