@@ -5,11 +5,11 @@ time zone.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from comporta.core.record import Bucket
+from comporta.core.record import Bucket, Key
 from comporta.errors import ProtocolUnsupported, SourceChangedShape
 from comporta.ports.progress import Progress
 from comporta.sources.answers import quote
@@ -20,12 +20,32 @@ _BY = "write_date:hour"
 _HOUR = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d):")
 
 
+def whole_hours(until: datetime) -> datetime:
+    """Return the end of the last hour that is over at ``until``."""
+    return until.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def summed(listed: Iterable[tuple[Key, str | None]], buckets: Mapping[str, Bucket]) -> dict[str, Bucket]:
+    """Return the buckets with listed keys and stamps added: for a server that cannot group.
+
+    >>> summed([(7, "2026-03-01T10:20:30.000000Z"), (9, None)], {})
+    {'2026-03-01T10': Bucket(hour='2026-03-01T10', rows=1, key_sum=7)}
+    """
+    result = dict(buckets)
+    for key, stamp in listed:
+        if stamp is not None:
+            hour = stamp[:13]
+            before = result.get(hour, Bucket(hour, 0, 0))
+            result[hour] = Bucket(hour, before.rows + 1, before.key_sum + int(key))
+    return result
+
+
 async def read_buckets(
     session: OdooSession, progress: Progress, model: str, domain: Domain, *, until: datetime
 ) -> list[Bucket]:
     """Return the buckets of all hours that end at or before ``until``; rows without a stamp are in none."""
-    end = until.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    within = all_of([["write_date", "!=", False], ["write_date", "<", odoo_text(end)]], domain)
+    end = whole_hours(until)
+    within = all_of([["write_date", "<", odoo_text(end)]], domain)
     groups = await _groups(session, progress, model, within)
     subject = f"odoo/{session.account} {model}: the sums by hour"
     buckets = [_bucket(group, subject) for group in groups]

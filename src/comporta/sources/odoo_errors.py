@@ -144,6 +144,10 @@ def _is_transient(trouble: Trouble, _: Attempt) -> bool:
     return trouble.short in _TRANSIENT
 
 
+def _is_too_big(trouble: Trouble, _: Attempt) -> bool:
+    return trouble.short == "OverflowError" and "XML-RPC" in trouble.text
+
+
 def _is_no_method(trouble: Trouble, call: Attempt) -> bool:
     quoted = re.search(rf"\b{re.escape(call.method)}\b", trouble.text) is not None
     return bool(call.method) and quoted and (trouble.short in {"AttributeError", "NotFound"})
@@ -169,10 +173,12 @@ _RULES: tuple[Rule, ...] = (
     (_is_forbidden, lambda seen, call, __: AccessRefused(f"{seen}; expected read access to {call.model or 'it'}")),
     (_is_no_database, lambda seen, _, name: UnknownDatabase(f"{seen}; expected a database called {name!r}")),
     (_is_transient, lambda seen, _, __: SourceUnavailable(f"{seen}; expected a result", next_step=_PASSES)),
+    (_is_too_big, lambda seen, _, __: ProtocolUnsupported(f"{seen}; expected a result", next_step=_OTHER_PROTOCOL)),
     (_is_no_method, lambda seen, call, __: ProtocolUnsupported(f"{seen}; expected {call.model} to have {call.method}")),
     (_is_no_model, lambda seen, call, __: UnknownStream(f"{seen}; expected a model called {call.model}")),
     (_is_nowhere, lambda seen, _, name: UnknownDatabase(f"{seen}; expected a database called {name!r}")),
     (_is_no_field, lambda seen, call, __: UnknownField(f"{seen}; expected fields of {call.model}")),
 )
 
+_OTHER_PROTOCOL = "XML-RPC carries no integers beyond 32 bits: set `protocol` of the account to jsonrpc or json2."
 _PASSES = "It usually passes and is tried again by itself; if it stays, look at the Odoo server's own log."

@@ -12,10 +12,10 @@ from itertools import pairwise
 from typing import cast
 
 from comporta.core.record import Bucket, Key, Lookup, Page, Shape
-from comporta.errors import FilterIgnored, UnconfirmedEmpty
+from comporta.errors import FilterIgnored, ProtocolUnsupported, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity
-from comporta.sources.odoo_buckets import read_buckets
+from comporta.sources.odoo_buckets import read_buckets, summed, whole_hours
 from comporta.sources.odoo_domain import Bounds, Domain, all_of
 from comporta.sources.odoo_lookups import read_lookups
 from comporta.sources.odoo_rows import Batch, Plan
@@ -136,7 +136,14 @@ class OdooReader:
         """Return count and sum of keys for every hour before ``until``, in order of the hour."""
         if self.shape.stamp is None:
             return []
-        return await read_buckets(self._session, self._progress, self.shape.stream, self._domain, until=until)
+        try:
+            return await read_buckets(self._session, self._progress, self.shape.stream, self._domain, until=until)
+        except ProtocolUnsupported:
+            # No method that groups, or sums beyond XML-RPC's 32 bits: sum them up here.
+            buckets: dict[str, Bucket] = {}
+            async for chunk in self.listing(since=None, until=whole_hours(until)):
+                buckets = summed(chunk, buckets)
+            return [buckets[hour] for hour in sorted(buckets)]
 
     async def lookups(self) -> Sequence[Lookup]:
         """Return the currencies, for the streams that have amounts."""

@@ -38,6 +38,7 @@ _TYPES = {
     "html": ColumnType.TEXT,
     "selection": ColumnType.TEXT,
     "reference": ColumnType.TEXT,
+    "binary": ColumnType.TEXT,
 }
 """Everything else (lists of ids, properties, json, types yet to come) is kept as JSON text."""
 
