@@ -26,12 +26,14 @@ from comporta.core.window import Kind, Request
 from comporta.destinations.sqlite import SqliteDestination
 from comporta.errors import SettingsError, UnknownAccount
 from comporta.ledger.accounts import accounts as stored_accounts
+from comporta.ledger.accounts import put_account
 from comporta.ledger.database import Database, Pragmas
 from comporta.ledger.refusals import refuse_unusable
 from comporta.ledger.schema import is_current, migrate
-from comporta.ledger.secrets import get_secret, master_key, parse_key
+from comporta.ledger.secrets import get_secret, master_key, parse_key, put_secret
 from comporta.ledger.store import SqliteStore
 from comporta.ports.clock import Clock
+from comporta.ports.destination import Connection
 from comporta.ports.events import Observer, Unwatched
 from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, Reader, Source, StreamRequest
@@ -129,6 +131,25 @@ class Workspace:
             name: await self._plans[name].source.check([each.request for each in self._plans[name].streams.values()])
             for name in names
         }
+
+    async def connect(self, name: str, table: Mapping[str, object], *, api_key: str) -> Sequence[Finding]:
+        """Try an account that was typed in; if all of it works, keep it, its key closed. Return what was found."""
+        told = read_account(name, table, settings=self.settings, origin="what was typed in")
+        source = odoo_source(told, api_key=api_key, clock=self.clock)
+        try:
+            findings = await source.check([StreamRequest(stream) for stream in DEFAULT_STREAMS])
+        finally:
+            await source.aclose()
+        if all(finding.ok for finding in findings):
+            key = ledger_key(self.settings, create=True)
+            now = self.clock.now()
+
+            def keep(connection: Connection) -> None:
+                put_account(connection, name, table, now=now)
+                put_secret(connection, key, secret_id=f"{name}/api_key", secret=api_key, now=now)
+
+            await asyncio.wrap_future(self.database.write(keep))
+        return findings
 
     async def status(self) -> list[StreamStatus]:
         """Return where every stream stands."""

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from comporta.core.instant import short_text
 from comporta.errors import BadValue, SecretMissing, SettingsError
+from comporta.observability.log import LEVELS
 from comporta.settings_keys import (
     OPTION_DEFAULTS,
     OPTIONS,
@@ -94,9 +95,22 @@ def reveal(reference: SecretReference, *, what: str, environ: Mapping[str, str] 
     return secret
 
 
+def is_there(reference: SecretReference, *, environ: Mapping[str, str] = os.environ) -> bool:
+    """Say whether a reference to the environment or to a file leads anywhere."""
+    return bool(environ.get(reference.name)) if reference.kind == "env" else Path(reference.name).is_file()
+
+
 def masked(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> dict[str, object]:
     """Return the whole tree for people and JSON, with secrets as where they are and whether they are there."""
     return {each.name: _masked(getattr(settings, each.name), environ) for each in fields(settings)}
+
+
+def read_log_level(*, is_verbose: bool, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the level from which the log is shown, ``None`` for silence; COMPORTA_LOG names it."""
+    level = environ.get("COMPORTA_LOG", "").lower() or ("info" if is_verbose else None)
+    if level is not None and level not in LEVELS:
+        raise BadValue(f"environment COMPORTA_LOG is {level!r}; expected one of {', '.join(LEVELS)}")
+    return level
 
 
 def _masked(value: object, environ: Mapping[str, str]) -> object:
@@ -115,8 +129,7 @@ def _masked(value: object, environ: Mapping[str, str]) -> object:
 def _masked_secret(reference: SecretReference, environ: Mapping[str, str]) -> str:
     if reference.kind == "stored":
         return str(reference)
-    is_there = bool(environ.get(reference.name)) if reference.kind == "env" else Path(reference.name).is_file()
-    return f"{reference} ({'set' if is_there else 'missing'})"
+    return f"{reference} ({'set' if is_there(reference, environ=environ) else 'missing'})"
 
 
 def _file(path: Path | None, environ: Mapping[str, str], here: Path) -> Path | None:

@@ -1,0 +1,169 @@
+"""Beginning: `comporta init`, `connect`, `check`.
+
+A key is never written into comporta.toml: `init` refers to the environment, `connect` closes it into the
+database, and only after everything the account needs was tried.
+"""
+
+import getpass
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from comporta.cli.console import DONE, FAILED, PARTLY, Console
+from comporta.cli.options import Config, Json, Verbose
+from comporta.cli.session import with_workspace
+from comporta.errors import SettingsError, WrongUse
+from comporta.ports.source import Finding
+from comporta.settings import FILE_NAME, reveal
+from comporta.settings_values import SecretReference
+
+if TYPE_CHECKING:
+    from comporta.bootstrap import Workspace
+
+SAMPLE = """\
+# Comporta's settings. Every key: docs/reference/settings.md. `comporta settings` shows what holds.
+
+database = "sqlite:///comporta.db"        # relative to this file
+timezone = "UTC"                          # how people read times, such as "America/Sao_Paulo"
+
+# An Odoo account; the name is yours. Put its API key into the environment, as ODOO_API_KEY,
+# or leave this part out and let `comporta connect odoo matriz` ask for everything.
+
+# [accounts.matriz]
+# source = "odoo"
+# url = "https://erp.example.com"
+# database = "prod"
+# login = "sync@example.com"
+# api_key = "env:ODOO_API_KEY"            # or "file:odoo.key"; never the key itself
+# start = 2025-01-01                      # leave out for everything
+
+# Streams not named here use the source's defaults.
+# [accounts.matriz.streams."sale.order"]
+# overlap = "10m"                         # how far before the end of coverage each window starts
+# timeout = "2h"
+"""
+connect_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+
+@connect_app.callback()
+def sources() -> None:
+    """Ask for an account, test it and keep it, its key encrypted."""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to write it.")] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Write a commented comporta.toml."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+    path = (config or folder / FILE_NAME).absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w" if force else "x", encoding="utf-8", newline="\n") as file:
+            file.write(SAMPLE)
+    except FileExistsError as error:
+        message = f"{path}: there is a file already; it was left as it is"
+        raise WrongUse(message, next_step="Use --force to replace it, or name another folder.") from error
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be written: {error}", next_step="Name a folder you may write.") from error
+    console.document({"ok": True, "path": str(path)})
+    console.say(
+        f"Wrote {path}.\n  Next: edit the account in it, or run `comporta connect odoo NAME`; then `comporta check`."
+    )
+    return DONE
+
+
+@connect_app.command()
+def odoo(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What you call the account: letters, digits, - and _.")],
+    *,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="https://erp.example.com")] = None,
+    database: Annotated[str | None, typer.Option(metavar="NAME", help="The database at that server.")] = None,
+    login: Annotated[str | None, typer.Option(metavar="USER", help="The user that reads.")] = None,
+    api_key: Annotated[
+        str | None, typer.Option(metavar="env:NAME|file:PATH", help="Where the key is now; asked for if left out.")
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Ask for an Odoo account, test it and keep it, its key encrypted in the database."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+    asked = {
+        "url": url or console.ask("url: "),
+        "database": database or console.ask("database: "),
+        "login": login or console.ask("login: "),
+    }
+    secret = typed_key(console, api_key)
+
+    async def work(workspace: "Workspace") -> Sequence[Finding]:
+        if name in workspace.settings.accounts and workspace.settings.path is not None:
+            console.tell(f"Note: what {workspace.settings.path} says of {name} wins over what is kept here.")
+        return await workspace.connect(name, {"source": "odoo", **asked}, api_key=secret)
+
+    findings = with_workspace(config, work, console=console)
+    is_kept = all(finding.ok for finding in findings)
+    console.document({"ok": is_kept, "account": name, "findings": [finding_json(each) for each in findings]})
+    show(console, name, findings)
+    console.say(f"Kept. Next: comporta sync {name}" if is_kept else "Not kept: mend what is marked NO and try again.")
+    return DONE if is_kept else FAILED
+
+
+def check(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[ACCOUNT]...", help="Nothing means all.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Test addresses, keys, permissions and clocks; say what to fix."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+
+    async def work(workspace: "Workspace") -> Mapping[str, Sequence[Finding]]:
+        return await workspace.check(names or [])
+
+    found = with_workspace(config, work, console=console)
+    fine = [all(finding.ok for finding in findings) for findings in found.values()]
+    accounts = [
+        {"account": name, "ok": is_fine, "findings": [finding_json(each) for each in findings]}
+        for (name, findings), is_fine in zip(found.items(), fine, strict=True)
+    ]
+    console.document({"ok": all(fine), "accounts": accounts})
+    console.say("database: opened, its schema is up to date")
+    for name, findings in found.items():
+        show(console, name, findings)
+    if not found:
+        console.say("No account yet. Next: comporta init, or comporta connect odoo NAME")
+    if all(fine):
+        return DONE
+    return PARTLY if any(fine) else FAILED
+
+
+def typed_key(console: Console, reference: str | None) -> str:
+    """Return the key from where an option says, or as it is typed, unseen."""
+    if reference is not None:
+        kind, _, place = reference.partition(":")
+        if kind not in {"env", "file"} or not place:
+            raise WrongUse("--api-key: expected env:NAME or file:PATH; a key on the command line is seen by everyone")
+        return reveal(SecretReference(kind, place), what="--api-key")
+    if not console.can_ask:
+        raise WrongUse("api_key: nobody can be asked here; give --api-key env:NAME or file:PATH")
+    return getpass.getpass("API key (not shown): ").strip()
+
+
+def show(console: Console, name: str, findings: Sequence[Finding]) -> None:
+    """Print what was found of an account."""
+    for each in findings:
+        console.say(f"{name}: {'ok' if each.ok else 'NO'}  {each.subject}: {each.message}")
+        if each.next_step:
+            console.say(f"  Next: {each.next_step}")
+
+
+def finding_json(each: Finding) -> dict[str, object]:
+    """Return one finding as JSON."""
+    said = {"subject": each.subject, "ok": each.ok, "message": each.message, "next_step": each.next_step}
+    return {**said, "details": dict(each.details)}

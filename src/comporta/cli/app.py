@@ -1,0 +1,87 @@
+"""The tree of commands. Each command's module imports little; what it works with, it imports when called.
+
+The help screen is written by hand, grouped by what a person wants to do, because a list of nineteen
+commands in the order of the alphabet tells nobody where to begin; a test compares it with the tree.
+"""
+
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from comporta import __version__
+from comporta.cli import accounts, demo, history, settle, streams, sync, upkeep
+
+SCREEN = """\
+Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
+
+  demo        see it work, offline, on invented data
+  init        write a commented comporta.toml
+  connect     ask for an account, test it and keep it, its key encrypted
+  check       test addresses, keys, permissions and clocks; say what to fix
+  sync        bring everything up to date now, or the accounts and streams named
+
+  status      where every stream stands: how fresh, which holes
+  runs        the last runs              run         show or cancel one run
+  log         what a run did, step by step
+  coverage    which time is covered      leases      who holds what, since when
+  reconcile   compare a stream with its source, and repair it
+  quarantine  records that could not be written, and why
+  unlock      free a stream that a dead process holds
+
+  settings    what is set, and where secrets are
+  doctor      look at database, disk and machine
+  migrate     bring the database's schema up to date
+  sandbox     run a simulated Odoo server to try things on
+
+Everywhere: --json, --config FILE, --verbose. Exit: 0 done, 1 failed, 2 wrong use,
+3 partly failed, 4 busy. Also: --version, --install-completion, --show-completion
+"""
+
+
+class Screen(TyperGroup):
+    """The top group, whose help is the screen above."""
+
+    def format_help(self, _: typer.Context, formatter: object) -> None:  # type: ignore[override]
+        """Write the screen."""
+        formatter.write(SCREEN)  # type: ignore[attr-defined]
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        typer.echo(f"comporta {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", is_eager=True, callback=show_version, help="Show the version.")]
+
+app = typer.Typer(cls=Screen, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+
+
+@app.callback()
+def comporta(version: Version = False) -> None:
+    """Keep the data of many accounts in one database."""
+
+
+for command in (
+    demo.demo,
+    accounts.init,
+    accounts.check,
+    sync.sync,
+    streams.status,
+    history.runs,
+    history.log,
+    streams.coverage,
+    streams.leases,
+    settle.reconcile,
+    settle.unlock,
+    upkeep.settings,
+    upkeep.doctor,
+    upkeep.migrate,
+):
+    app.command()(command)
+app.add_typer(accounts.connect_app, name="connect", help="Ask for an account, test it and keep it.")
+app.add_typer(history.run_app, name="run", help="Show or cancel one run.")
+app.add_typer(settle.quarantine_app, name="quarantine", help="Records that could not be written, and why.")
+app.add_typer(demo.sandbox_app, name="sandbox", help="A simulated server, in the foreground.")

@@ -1,0 +1,113 @@
+"""What a command prints and where: results on standard output, everything else on standard error.
+
+With ``--json`` standard output carries one JSON document and nothing else, whatever happens. Whether it
+was asked for is read from the raw arguments, because an argument that cannot be read is told in JSON too.
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from comporta.errors import Busy, ComportaError, SettingsError, WrongUse
+
+DONE, FAILED, WRONG, PARTLY, BUSY = range(5)
+"""The exit codes, the same for every command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Standard output and standard error of one command."""
+
+    is_json: bool = False
+    is_verbose: bool = False
+
+    @property
+    def is_terminal(self) -> bool:
+        """Say whether a person watches standard output."""
+        return not self.is_json and sys.stdout.isatty()
+
+    @property
+    def can_ask(self) -> bool:
+        """Say whether there is somebody to answer a question."""
+        return not self.is_json and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def say(self, text: str = "") -> None:
+        """Print a line for people; nothing with ``--json``."""
+        if not self.is_json:
+            _print(text, sys.stdout)
+
+    def tell(self, text: str) -> None:
+        """Print a line beside the result."""
+        _print(text, sys.stderr)
+
+    def document(self, value: object) -> None:
+        """Print the JSON document; nothing without ``--json``."""
+        if self.is_json:
+            # ASCII only: a pipe on Windows has the encoding of another decade.
+            _print(json.dumps(value, default=str), sys.stdout)
+
+    def ask(self, question: str) -> str:
+        """Return what the person answers; without one, the option that would answer is missing."""
+        if not self.can_ask:
+            raise WrongUse(f"{question.strip().rstrip(':')}: nobody can be asked here; give it as an option")
+        sys.stderr.write(question)
+        sys.stderr.flush()
+        return sys.stdin.readline().strip()
+
+    def refuse(self, error: Exception, *, trace: Exception | None = None) -> int:
+        """Print an error of ours, its code and next step, and return the exit code."""
+        known = error if isinstance(error, ComportaError) else ComportaError(str(error))
+        if trace is not None and self.is_verbose:
+            traceback.print_exception(trace, file=sys.stderr)
+        self.document({"ok": False, "error": known.as_json()})
+        if not self.is_json:
+            hint = " Add --verbose to see where." if trace is not None and not self.is_verbose else ""
+            self.tell(f"{known.code} {known.message}\n  Next: {known.next_step}{hint}")
+        return exit_code(known)
+
+    def misuse(self, error: Exception) -> int:
+        """Print what is wrong with the arguments."""
+        said = getattr(error, "format_message", lambda: str(error))()
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "comporta"
+        if not said:
+            self.say(context.get_help() if context is not None else "")
+            return WRONG
+        return self.refuse(WrongUse(f"{command}: {said}", next_step=f"See `{command} --help`."))
+
+    def interrupted(self) -> int:
+        """Say that a person ended the command."""
+        self.document(
+            {"ok": False, "error": WrongUse("interrupted", next_step="Start it again when wanted.").as_json()}
+        )
+        if not self.is_json:
+            self.tell("Interrupted.")
+        return FAILED
+
+    def unheard(self) -> int:
+        """End quietly when whoever reads our output went away, as `head` does."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def console_for(arguments: Sequence[str]) -> Console:
+    """Return the console that the arguments ask for."""
+    options = list(arguments)[: arguments.index("--")] if "--" in arguments else list(arguments)
+    return Console(is_json="--json" in options, is_verbose="--verbose" in options)
+
+
+def exit_code(error: ComportaError) -> int:
+    """Return the exit code of a command that an error ended."""
+    if isinstance(error, SettingsError):
+        return WRONG
+    return BUSY if isinstance(error, Busy) else FAILED
+
+
+def _print(text: str, stream: TextIO) -> None:
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+    stream.flush()

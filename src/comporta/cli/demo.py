@@ -1,0 +1,223 @@
+"""`comporta demo` and `comporta sandbox`: everything offline, on invented data.
+
+The demo leaves a folder with a comporta.toml, a key file and the database, which work on for as long
+as a simulator listens at the address in the file: `comporta sandbox odoo --port P` starts one again.
+"""
+
+import signal
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from comporta.cli.console import DONE, Console
+from comporta.cli.options import Json, Verbose
+from comporta.cli.session import SIGNALS, with_workspace
+from comporta.cli.sync import Asked, exit_code, perform, summary
+from comporta.cli.words import columns, counts_text
+from comporta.core.run import Run
+from comporta.errors import WrongUse
+from comporta.settings import read_settings
+from comporta.settings_tree import Settings
+
+if TYPE_CHECKING:
+    from comporta.bootstrap import Workspace
+    from comporta.sandbox.odoo import OdooSandbox
+
+ACCOUNT = "demo"
+KEY_FILE = "demo.key"
+AGAIN_EVERY = timedelta(seconds=5)
+ACTIVITY = 2.0
+ROWS_SHOWN = 5
+PORT = 8069
+VIEWS = {
+    "orders": ("number", "customer", "status", "currency", "total_minor", "ordered_at"),
+    "order_products": ("order_number", "product_code", "quantity", "total_minor", "lines"),
+}
+TOML = """\
+# Made by `comporta demo`. The data are invented; the server is `comporta sandbox odoo --port {port}`.
+
+database = "sqlite:///comporta-demo.db"
+state_dir = "."
+margin = "1s"                             # simulator and Comporta share one clock
+
+[accounts.demo]
+source = "odoo"
+url = "{url}"
+database = "demo"
+login = "demo"
+api_key = "file:demo.key"
+"""
+sandbox_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+Records = Annotated[int, typer.Option(min=1, max=1_000_000, metavar="N", help="How many sale orders.")]
+Seed = Annotated[int, typer.Option(metavar="S", help="Another seed invents other data.")]
+Activity = Annotated[float, typer.Option(min=0, metavar="R", help="Changes a second by its people.")]
+
+
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Sync everything once, show the result, end.")] = False,
+    records: Records = 1_000,
+    seed: Seed = 1,
+    folder: Annotated[Path, typer.Option("--dir", metavar="FOLDER", help="Where to put it.")] = Path("comporta-demo"),
+    activity: Activity = ACTIVITY,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """See it work, offline: a simulated Odoo, an SQLite file, a sync."""
+    from comporta.sandbox.odoo import OdooSandbox
+
+    console = Console(is_json=as_json, is_verbose=verbose)
+    console.say(f"Inventing a company with {records:,} orders …")
+    with OdooSandbox(records=records, seed=seed, activity=0.0 if once else activity) as sandbox:
+        config = prepare(folder, sandbox.url)
+        settings = read_settings(config, environ={})
+        console.say(f"A simulated Odoo {sandbox.world.version} answers at {sandbox.url}. Syncing …")
+        runs, _ = perform(settings, Asked(), console)
+        present(console, settings, config, runs)
+        code = exit_code(runs)
+        return code if once or code != DONE else go_on(console, settings, sandbox)
+
+
+@sandbox_app.callback()
+def sandbox() -> None:
+    """Run a simulated server in the foreground."""
+
+
+@sandbox_app.command()
+def odoo(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65_535, metavar="P", help="0 takes a free one.")] = PORT,
+    host: Annotated[str, typer.Option(metavar="ADDRESS")] = "127.0.0.1",
+    records: Records = 1_000,
+    seed: Seed = 1,
+    activity: Activity = 0.0,
+    version_of: Annotated[int | None, typer.Option(min=16, max=19, metavar="V", help="Odoo 16 to 19.")] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=VALUE[:TIMES]]", help="Something that goes wrong; may be repeated."),
+    ] = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Simulate an Odoo server: database, login and key are `demo`. Ctrl-C ends it."""
+    from comporta.sandbox.odoo import OdooSandbox
+    from comporta.sandbox.odoo_models import LAST_VERSION
+
+    console = Console(is_json=as_json, is_verbose=verbose)
+    version = version_of if version_of is not None else LAST_VERSION
+    try:
+        server = OdooSandbox(
+            records=records, seed=seed, host=host, port=port, activity=activity, faults=fault or (), version=version
+        )
+    except OSError as error:
+        raise WrongUse(f"sandbox odoo: port {port} of {host}: {error}", next_step="Choose another --port.") from error
+    with server:
+        facts = {
+            "url": server.url,
+            "database": "demo",
+            "login": "demo",
+            "api_key": "demo",
+            "version": server.world.version,
+        }
+        console.document({"ok": True, "sandbox": facts})
+        console.say(
+            f"Odoo {server.world.version} (simulated) at {server.url}; database, login and key: demo. Ctrl-C ends it."
+        )
+        until_told()
+    return DONE
+
+
+def prepare(folder: Path, url: str) -> Path:
+    """Write the demo's settings, which the person may use again; return their path."""
+    config = folder / "comporta.toml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / KEY_FILE).write_text("demo\n", encoding="utf-8")
+        config.write_text(TOML.format(url=url, port=url.rpartition(":")[2]), encoding="utf-8")
+    except OSError as error:
+        raise WrongUse(
+            f"demo: {folder} cannot be written: {error}", next_step="Name another folder with --dir."
+        ) from error
+    return config
+
+
+def present(console: Console, settings: Settings, config: Path, runs: Sequence[Run]) -> None:
+    """Print the runs, a few rows, where everything is and what to try."""
+    console.document(
+        {
+            "ok": exit_code(runs) == DONE,
+            "runs": [run.as_json() for run in runs],
+            "database": str(settings.sqlite_path),
+            "config": str(config.absolute()),
+        }
+    )
+    if console.is_json:
+        return
+    rows = [
+        (run.stream, run.state.value, run.counts.read, counts_text(run.counts), f"{run.duration_s or 0:.1f} s")
+        for run in runs
+    ]
+    console.say("\n" + columns(("stream", "state", "read", "result", "took"), rows))
+    if exit_code(runs) != DONE:
+        for line in summary(runs):
+            console.say(line)
+        return
+    from comporta.ledger.checkup import first_rows
+
+    for view, names in VIEWS.items():
+        found = first_rows(settings.sqlite_path, view, names, order=f"{names[0]} DESC", limit=ROWS_SHOWN)
+        console.say(f"\nSELECT … FROM {view}:\n" + columns(names, found))
+    console.say(
+        f"\nIt is all in {settings.sqlite_path}: open it with any SQLite tool."
+        f"\n  Next: comporta runs --config {config}"
+        f"\n        comporta coverage {ACCOUNT}/sale.order --config {config}"
+    )
+
+
+def go_on(console: Console, settings: Settings, sandbox: "OdooSandbox") -> int:
+    """Sync again and again while people change things in the simulator, until told to stop."""
+    console.say(f"\nPeople change things now; every {AGAIN_EVERY.seconds} s a sync brings them over. Ctrl-C ends it.")
+    told = threading.Event()
+
+    async def work(workspace: "Workspace") -> None:
+        while not told.is_set():
+            changes = sandbox.people.changes
+            runs = await workspace.sync()
+            busy = [
+                f"{run.stream} {counts_text(run.counts)}"
+                for run in runs
+                if run.counts.inserted or run.counts.updated or run.counts.deleted
+            ]
+            console.say(f"{changes} changes so far; " + ("; ".join(busy) or "nothing new"))
+            await workspace.clock.sleep(AGAIN_EVERY)
+
+    try:
+        with_workspace(settings, work, console=console)
+    except KeyboardInterrupt:
+        console.say("Stopped. The simulator is gone; the database stays.")
+    return DONE
+
+
+def until_told() -> None:
+    """Wait for a signal that ends the process."""
+    told = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        told.set()
+
+    before = {
+        number: signal.signal(number, on_signal)
+        for number in (getattr(signal, name) for name in SIGNALS if hasattr(signal, name))
+    }
+    try:
+        # A wait without an end cannot be interrupted on Windows.
+        while not told.wait(0.2):
+            pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,72 @@
+"""Writing what an observer sees into the program's log, for those who asked for it.
+
+The lines of a run are its events; run, account, stream and epoch stand with each.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from comporta.core.run import Run, RunState
+from comporta.observability.log import Log, open_log
+from comporta.ports.events import Observer, Unwatched
+from comporta.ports.progress import Progress
+from comporta.ports.store import Change, LogLine, Occupied
+
+ENDS = {
+    RunState.SUCCEEDED: "run_succeeded",
+    RunState.FAILED: "run_failed",
+    RunState.TIMED_OUT: "run_timed_out",
+    RunState.CANCELLED: "run_cancelled",
+    RunState.INTERRUPTED: "run_interrupted",
+    RunState.LOST: "lease_lost",
+    RunState.SKIPPED: "run_skipped",
+}
+
+
+def journalled(observer: Observer | None, lowest: str | None) -> Observer:
+    """Return an observer that also writes the log from a level on; the same one when there is no log."""
+    watched = observer or Unwatched()
+    return Journal(open_log(lowest), watched) if lowest is not None else watched
+
+
+class Journal:
+    """An observer that logs and hands on."""
+
+    def __init__(self, log: Log, following: Observer) -> None:
+        self._log = log
+        self._following = following
+
+    def started(self, run: Run, progress: Progress) -> None:
+        """Log it."""
+        self._write("info", "run_started", run)
+        self._following.started(run, progress)
+
+    def stepped(self, run: Run, line: LogLine) -> None:
+        """Log it, but for what ``started`` and ``ended`` say."""
+        if line.step not in {"run_started", *ENDS.values()}:
+            self._write(line.level, line.step, run, message=line.message, **line.fields)
+        self._following.stepped(run, line)
+
+    def changed(self, run: Run, changes: Sequence[Change]) -> None:
+        """Hand it on: rows are no business of the log."""
+        self._following.changed(run, changes)
+
+    def busy(self, run: Run, occupied: Occupied, *, waiting: bool) -> None:
+        """Log it."""
+        self._write("warning", "run_skipped", run, holder=occupied.holder, waiting=waiting)
+        self._following.busy(run, occupied, waiting=waiting)
+
+    def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
+        """Log it."""
+        self._write("warning", "run_retrying", run, delay_s=delay.total_seconds(), next_attempt=attempt)
+        self._following.retrying(run, delay, attempt)
+
+    def ended(self, run: Run) -> None:
+        """Log it with counts and error."""
+        level = "info" if run.state is RunState.SUCCEEDED else "error"
+        self._write(level, ENDS.get(run.state, "run_failed"), run, **run.counts.as_json(), error=run.error)
+        self._following.ended(run)
+
+    def _write(self, level: str, event: str, run: Run, **fields: object) -> None:
+        named = {"run": run.id, "account": run.account, "stream": run.stream, "epoch": run.epoch}
+        self._log.write(level, event, {**fields, **named})

@@ -1,0 +1,140 @@
+"""Watching runs on a terminal: one line per run that moves in place, drawn at most four times a second.
+
+Drawing happens in a thread of rich's; it only reads, and every value it reads is replaced whole.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console as Screen
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from comporta.cli.pace import Pace
+from comporta.cli.watch import QUIET_STEPS, busy_text
+from comporta.cli.words import age_text, ended_text, value_text
+from comporta.core.run import Run, RunState
+from comporta.ports.clock import Clock
+from comporta.ports.events import Unwatched
+from comporta.ports.progress import Progress
+from comporta.ports.store import Change, LogLine, Occupied
+
+DRAWS_PER_SECOND = 4
+ROWS_MAX = 40
+"""Runs that are shown at most; of those that ended, the oldest go first."""
+NOTE_LETTERS = 60
+STYLES = {RunState.RUNNING: "cyan", RunState.SUCCEEDED: "green", RunState.SKIPPED: "yellow"}
+
+
+class Row:
+    """What is shown of one run."""
+
+    def __init__(self, run: Run, progress: Progress | None, pace: Pace) -> None:
+        self.run = run
+        self.progress = progress
+        self.pace = pace
+        self.note = ""
+
+    def cells(self, now: float) -> list[Text | str]:
+        """Return the cells of the line as it is now."""
+        state = Text(self.run.state.value.replace("_", " "), STYLES.get(self.run.state, "red"))
+        name = f"{self.run.account}/{self.run.stream}"
+        if self.run.state is not RunState.RUNNING or self.progress is None:
+            rows = self.run.counts.read
+            return [name, state, f"{rows:,}" if rows else "", "", "", self.note]
+        rows = self.progress.rows_read
+        left = self.pace.remaining(now, rows, self.progress.rows_expected)
+        rate = self.pace.rate(now, rows)
+        waiting = f"waits for {self.progress.waiting_for}" if self.progress.waiting_for else self.note
+        return [
+            name,
+            state,
+            f"{rows:,}" if rows else "",
+            f"{rate:,.0f}/s" if rate else "",
+            age_text(timedelta(seconds=left)) if left is not None else "",
+            value_text(waiting, NOTE_LETTERS),
+        ]
+
+
+class LiveTable(Unwatched):
+    """An observer that draws; use it as a context manager around the runs."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rows: dict[str, Row] = {}
+        self.changes: list[tuple[Run, Change]] = []
+        self._live = Live(
+            get_renderable=self.table, console=Screen(), refresh_per_second=DRAWS_PER_SECOND, transient=True
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def table(self) -> Table:
+        """Return what is drawn now."""
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for heading, side in (
+            ("stream", "left"),
+            ("state", "left"),
+            ("rows", "right"),
+            ("rate", "right"),
+            ("left", "right"),
+        ):
+            table.add_column(heading, justify=side, no_wrap=True)  # type: ignore[arg-type]  # rich's own Literal
+        table.add_column("", overflow="ellipsis", no_wrap=True)
+        now = self._clock.monotonic()
+        for row in list(self._rows.values()):
+            table.add_row(*row.cells(now))
+        return table
+
+    def started(self, run: Run, progress: Progress) -> None:
+        """Show a new line."""
+        self._show(run, progress)
+
+    def stepped(self, run: Run, line: LogLine) -> None:
+        """Show the last step beside the run, and count the pages."""
+        row = self._rows.get(run.id)
+        if row is None:
+            return
+        if line.step in {"pass_started", "pass_resumed"} and row.progress is not None:
+            row.pace = Pace(self._clock.monotonic(), begun_with=row.progress.rows_read)
+        row.pace.pages += line.step == "batch_committed"
+        if line.step not in QUIET_STEPS:
+            row.note = line.message
+
+    def changed(self, run: Run, changes: Sequence[Change]) -> None:
+        """Keep the changes; the command prints them at its end."""
+        self.changes += [(run, change) for change in changes]
+
+    def busy(self, run: Run, occupied: Occupied, *, waiting: bool) -> None:
+        """Show who holds the stream."""
+        self._show(run, None).note = busy_text(occupied, waiting=waiting)
+
+    def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
+        """Show when it is tried again."""
+        self._show(run, None).note = f"attempt {attempt} in {age_text(delay)}: {ended_text(run)}"
+
+    def ended(self, run: Run) -> None:
+        """Show how it ended, where it was running."""
+        self._show(run, None).note = ended_text(run)
+
+    def _show(self, run: Run, progress: Progress | None) -> Row:
+        """Show a run in the line it has, or in a new one."""
+        rows = dict(self._rows)
+        row = rows.get(run.id) or Row(run, progress, Pace(self._clock.monotonic()))
+        row.run = run
+        rows[run.id] = row
+        over = [key for key, each in rows.items() if each.run.state is not RunState.RUNNING][
+            : max(0, len(rows) - ROWS_MAX)
+        ]
+        self._rows = {key: each for key, each in rows.items() if key not in over}
+        return row

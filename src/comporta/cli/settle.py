@@ -1,0 +1,185 @@
+"""Putting things right by hand: `comporta reconcile`, `unlock`, `quarantine`.
+
+Whatever of this writes rows is a run, with lease, fence and counts, like any other.
+"""
+
+from collections import Counter
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from comporta.cli.console import DONE, Console
+from comporta.cli.options import Config, Json, Stream, Verbose, Yes
+from comporta.cli.session import with_workspace
+from comporta.cli.sync import exit_code, summary, watcher_for
+from comporta.cli.watch import Lines
+from comporta.cli.words import columns, local_text, value_text
+from comporta.core.instant import short_text
+from comporta.core.run import Run
+from comporta.errors import WrongUse
+from comporta.ports.store import Quarantined
+
+if TYPE_CHECKING:
+    from comporta.bootstrap import Workspace
+
+REASON_LETTERS = 60
+quarantine_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+
+
+def reconcile(
+    stream: Stream,
+    *,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Write what is missing or differs; mark what is gone.")
+    ] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare every row, not only hours that differ.")] = False,
+    yes: Yes = False,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Compare a stream with its source: missing, different, gone there; repair it."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+
+    async def work(workspace: "Workspace") -> tuple[list[Run], dict[str, object]]:
+        runs = await workspace.reconcile(stream, repair=repair, exact=exact, confirmed=yes)
+        return runs, await found_by(workspace, runs)
+
+    watcher = watcher_for(console)
+    with watcher if not isinstance(watcher, Lines) else nullcontext():
+        runs, result = with_workspace(config, work, console=console, observer=watcher, hand_over=True)
+    console.document({"ok": exit_code(runs) == DONE, "reconcile": result, "runs": [run.as_json() for run in runs]})
+    if result:
+        console.say(
+            f"{stream}: {result['rows']:,} rows, {result['missing']} missing, {result['different']} different,"
+            f" {result['extra']} gone at the source; {result['identical_percent']} % identical"
+        )
+        if not repair and (result["missing"] or result["different"] or result["extra"]):
+            console.say(f"  Next: comporta reconcile {stream} --repair")
+    else:
+        for line in summary(runs):
+            console.say(line)
+    return exit_code(runs)
+
+
+def unlock(
+    stream: Stream, yes: Yes = False, config: Config = None, as_json: Json = False, verbose: Verbose = False
+) -> int:
+    """Free a stream: whoever held it can write nothing more."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+
+    async def work(workspace: "Workspace") -> bool:
+        workspace.origin(stream)
+        now = workspace.clock.now()
+        held = next((row for row in await workspace.store.leases() if row.scope == stream and row.holder), None)
+        if held is not None and held.expires_at is not None and held.expires_at > now and not yes:
+            console.tell(f"Run {held.holder} is alive on {held.instance}; it will be lost, and its work goes on later.")
+            if console.ask(f"Type {stream} to go on: ") != stream:
+                raise WrongUse(
+                    f"unlock: {stream} was not typed, so nothing was done", next_step="Use --yes in scripts."
+                )
+        return await workspace.store.unlock(stream)
+
+    freed = with_workspace(config, work, console=console)
+    console.document({"ok": True, "unlocked": freed, "scope": stream})
+    console.say(f"{stream}: free" if freed else f"{stream}: nobody held it")
+    return DONE
+
+
+@quarantine_app.callback()
+def quarantine(context: typer.Context, config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
+    """Show the records that could not be written, and why."""
+    if context.invoked_subcommand is not None:
+        return DONE
+    return show_waiting(None, config, Console(is_json=as_json, is_verbose=verbose), is_whole=False)
+
+
+@quarantine_app.command("list")
+def list_(config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
+    """Show every waiting record."""
+    return show_waiting(None, config, Console(is_json=as_json, is_verbose=verbose), is_whole=False)
+
+
+@quarantine_app.command()
+def show(stream: Stream, config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
+    """Show one stream's waiting records, whole."""
+    return show_waiting(stream, config, Console(is_json=as_json, is_verbose=verbose), is_whole=True)
+
+
+@quarantine_app.command()
+def retry(stream: Stream, config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
+    """Read a stream's waiting records again and write those that can be written now."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+
+    async def work(workspace: "Workspace") -> tuple[list[Run], int]:
+        runs = await workspace.reconcile(stream, repair=True, exact=True)
+        return runs, len(await workspace.store.quarantine(stream))
+
+    runs, left = with_workspace(config, work, console=console, observer=watcher_if_lines(console), hand_over=True)
+    console.document({"ok": exit_code(runs) == DONE, "runs": [run.as_json() for run in runs], "waiting": left})
+    console.say(f"{stream}: {left} still waiting")
+    return exit_code(runs)
+
+
+def watcher_if_lines(console: Console) -> Lines:
+    """Return a watcher that prints lines, terminal or not."""
+    return Lines() if console.is_json else Lines(console.say)
+
+
+def show_waiting(stream: str | None, config: "Config", console: Console, *, is_whole: bool) -> int:
+    """Print the records that wait, shortly or whole."""
+
+    async def work(workspace: "Workspace") -> None:
+        if stream is not None:
+            workspace.origin(stream)
+        found = await workspace.store.quarantine(stream)
+        console.document({"ok": True, "quarantined": [waiting_json(each) for each in found]})
+        zone = workspace.settings.zone
+        if is_whole:
+            for each in found:
+                console.say(f"{each.scope} {each.key}: {each.code} {each.reason}\n  {each.payload}")
+        else:
+            rows = [
+                (
+                    each.scope,
+                    each.key,
+                    each.code,
+                    value_text(each.reason, REASON_LETTERS),
+                    local_text(each.last_seen, zone),
+                )
+                for each in found
+            ]
+            console.say(columns(("stream", "key", "code", "reason", "last seen"), rows))
+        counted = Counter(each.scope for each in found)
+        for scope, waiting in counted.items():
+            console.say(f"{scope}: {waiting} waiting; after mending: comporta quarantine retry {scope}")
+        if not found:
+            console.say("Nothing waits in quarantine.")
+
+    with_workspace(config, work, console=console)
+    return DONE
+
+
+def waiting_json(each: Quarantined) -> dict[str, object]:
+    """Return one waiting record as JSON."""
+    return {
+        "scope": each.scope,
+        "key": each.key,
+        "code": each.code,
+        "reason": each.reason,
+        "payload": each.payload,
+        "run": each.run,
+        "first_seen": short_text(each.first_seen),
+        "last_seen": short_text(each.last_seen),
+        "times": each.times,
+    }
+
+
+async def found_by(workspace: "Workspace", runs: list[Run]) -> dict[str, object]:
+    """Return what a reconciliation found, as its log tells; empty if it came to no result."""
+    for run in reversed(runs):
+        for _, _, line in reversed(await workspace.store.log(run.id)):
+            if line.step in {"reconcile_compared", "reconcile_repaired"} and "identical_percent" in line.fields:
+                return dict(line.fields)
+    return {}

@@ -1,0 +1,215 @@
+"""Where every stream stands: `comporta status`, `coverage`, `leases`.
+
+Freshness is counted from the first instant that is not covered, never from the last run: a run that
+found nothing new leaves a stream as fresh as one that found much.
+"""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from comporta.cli.console import DONE, FAILED, Console
+from comporta.cli.options import Config, Json, Stream, Verbose
+from comporta.cli.session import with_workspace
+from comporta.cli.words import age_text, columns, local_text
+from comporta.core.coverage import Interval
+from comporta.core.instant import short_text
+from comporta.core.run import RunState
+from comporta.errors import WrongUse
+from comporta.ports.store import LeaseRow
+from comporta.settings_values import Place, read_span
+
+if TYPE_CHECKING:
+    from comporta.bootstrap import StreamStatus, Workspace
+
+
+def status(
+    max_age: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Exit 1 if any stream is staler, such as 45m.")
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Show where every stream stands; with --max-age, fail if one is too old."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+    oldest = _age("--max-age", max_age)
+
+    async def work(workspace: "Workspace") -> int:
+        found = await workspace.status()
+        paused = {f"{each.account}/{each.stream}" for each in found if is_paused(workspace, each)}
+        lines = [status_json(each, f"{each.account}/{each.stream}" in paused) for each in found]
+        stale = [each for each in found if f"{each.account}/{each.stream}" not in paused and is_stale(each, oldest)]
+        console.document({"ok": not stale, "streams": lines})
+        rows = [
+            (
+                f"{line['account']}/{line['stream']}",
+                line["state"],
+                age_text(each.freshness),
+                len(holes(each)),
+                line["next_step"],
+            )
+            for each, line in zip(found, lines, strict=True)
+        ]
+        console.say(
+            columns(("stream", "last run", "fresh", "holes", "next"), rows) or "No account yet: `comporta init`."
+        )
+        for each in stale:
+            said = "nothing is covered yet" if each.freshness is None else f"{age_text(each.freshness)} old"
+            console.tell(f"{each.account}/{each.stream}: {said}, more than {max_age}")
+        return FAILED if stale else DONE
+
+    return with_workspace(config, work, console=console)
+
+
+def coverage(stream: Stream, config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
+    """Show which source time is covered, and the holes."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+
+    async def work(workspace: "Workspace") -> None:
+        origin = workspace.origin(stream)
+        each = next(found for found in await workspace.status() if f"{found.account}/{found.stream}" == stream)
+        known = each.coverage
+        holes = known.holes(origin)
+        console.document(
+            {
+                "ok": True,
+                "coverage": {
+                    "intervals": [interval_json(part) for part in known.intervals],
+                    "holes": [interval_json(part) for part in holes],
+                    "origin": short_text(origin),
+                    "end": short_text(known.end),
+                    "freshness_s": seconds(each.freshness),
+                },
+            }
+        )
+        zone = workspace.settings.zone
+        parts = sorted([*((part, "covered") for part in known.intervals), *((part, "HOLE") for part in holes)])
+        rows = [(word, local_text(part.since, zone), local_text(part.until, zone)) for part, word in parts]
+        console.say(columns(("", "since", "until"), rows) or f"Nothing is covered yet: `comporta sync {stream}`.")
+        if known.intervals:
+            console.say(f"{age_text(each.freshness)} behind the source; times in {workspace.settings.timezone}")
+
+    with_workspace(config, work, console=console)
+    return DONE
+
+
+def leases(config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
+    """Show who holds which stream, since when."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+
+    async def work(workspace: "Workspace") -> None:
+        now = workspace.clock.now()
+        found = await workspace.store.leases()
+        console.document({"ok": True, "leases": [lease_json(row, now) for row in found]})
+        zone = workspace.settings.zone
+        held = [row for row in found if row.holder]
+        rows = [
+            (
+                row.scope,
+                row.holder,
+                row.epoch,
+                local_text(row.since, zone),
+                "alive" if is_alive(row, now) else "not responding",
+                row.instance,
+            )
+            for row in held
+        ]
+        console.say(columns(("stream", "holder", "epoch", "since", "", "on"), rows) or "Nothing is held.")
+
+    with_workspace(config, work, console=console)
+    return DONE
+
+
+def is_paused(workspace: "Workspace", each: "StreamStatus") -> bool:
+    """Say whether the settings leave a stream alone."""
+    told = workspace.settings.accounts[each.account]
+    return told.paused or told.stream(each.stream).paused
+
+
+def is_stale(each: "StreamStatus", oldest: timedelta | None) -> bool:
+    """Say whether a stream is older than allowed; one that was never covered is."""
+    return oldest is not None and (each.freshness is None or each.freshness > oldest)
+
+
+def status_json(each: "StreamStatus", paused: bool) -> dict[str, object]:
+    """Return one stream's status as JSON."""
+    return {
+        "account": each.account,
+        "stream": each.stream,
+        "state": state_word(each, paused),
+        "freshness_s": seconds(each.freshness),
+        "holes": [interval_json(part) for part in holes(each)],
+        "quarantined": each.quarantined,
+        "last_run": each.last.as_json() if each.last else None,
+        "next_step": next_step(each, paused),
+    }
+
+
+def state_word(each: "StreamStatus", paused: bool) -> str:
+    """Return the state people see."""
+    if paused:
+        return "paused"
+    if each.last is None:
+        return "never"
+    if each.last.state is RunState.RUNNING and not each.is_responding:
+        return "not responding"
+    return each.last.state.value
+
+
+def next_step(each: "StreamStatus", paused: bool) -> str:
+    """Say what a person may do about it; nothing when all is well."""
+    word = state_word(each, paused)
+    if word == "never":
+        return f"comporta sync {each.account}/{each.stream}"
+    if word == "not responding":
+        return "nothing: the next sync goes on where it stopped"
+    if each.last is not None and each.last.error and not paused:
+        return each.last.error.get("next_step", "")
+    if each.quarantined:
+        return f"{each.quarantined} in quarantine: comporta quarantine"
+    return "the next sync fills the holes" if holes(each) else ""
+
+
+def interval_json(part: Interval) -> dict[str, str | None]:
+    """Return an interval as JSON; ``null`` is the beginning."""
+    return {"since": short_text(part.since), "until": short_text(part.until)}
+
+
+def lease_json(row: LeaseRow, now: datetime) -> dict[str, object]:
+    """Return one line of the leases as JSON."""
+    return {
+        "scope": row.scope,
+        "holder": row.holder,
+        "epoch": row.epoch,
+        "since": short_text(row.since),
+        "expires_at": short_text(row.expires_at),
+        "instance": row.instance,
+        "alive": is_alive(row, now),
+    }
+
+
+def is_alive(row: LeaseRow, now: datetime) -> bool:
+    """Say whether somebody holds it whose lease has not run out."""
+    return row.holder is not None and row.expires_at is not None and row.expires_at > now
+
+
+def seconds(age: timedelta | None) -> float | None:
+    """Return an age for JSON."""
+    return round(age.total_seconds(), 3) if age is not None else None
+
+
+def _age(name: str, text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    try:
+        return read_span(text, Place(Path()))
+    except ValueError as error:
+        raise WrongUse(f"{name} is {text!r}; expected {error}") from error
+
+
+def holes(each: "StreamStatus") -> tuple[Interval, ...]:
+    """Return what is missing between the beginning and the end of a stream's coverage."""
+    return each.coverage.holes(each.origin)

@@ -1,0 +1,192 @@
+"""`comporta sync`: bring streams up to date in this process, show how it goes, say what was done.
+
+The exit code is that of the last attempt of each stream: a run that failed and succeeded when it was
+tried again did not fail.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from comporta.cli.console import BUSY, DONE, FAILED, PARTLY, Console
+from comporta.cli.options import Config, Json, Verbose, Yes
+from comporta.cli.request import Flags, request_from
+from comporta.cli.session import with_workspace
+from comporta.cli.watch import Lines
+from comporta.cli.words import ended_text, fields_text, is_held
+from comporta.core.run import Run, RunState
+from comporta.core.window import Request
+from comporta.errors import SettingsError, WrongUse
+from comporta.ports.store import Change
+from comporta.ports.system_clock import SystemClock
+from comporta.settings import read_settings
+from comporta.settings_tree import Settings
+
+if TYPE_CHECKING:
+    from comporta.bootstrap import Workspace
+    from comporta.cli.live import LiveTable
+
+CHANGES_SHOWN = 50
+SIGNS = {"inserted": "+", "updated": "~", "deleted": "-", "removed": "-"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a sync was asked for."""
+
+    names: tuple[str, ...] = ()
+    request: Request = field(default_factory=Request)
+    is_dry: bool = False
+    is_waiting: bool = False
+    is_confirmed: bool = False
+
+
+def sync(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ACCOUNT[/STREAM]]...", help="What to sync; nothing means everything."),
+    ] = None,
+    *,
+    since: Annotated[str | None, typer.Option(metavar="WHEN", help="From then on: 2h ago, or an instant.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="WHEN", help="Up to then; with --since.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Everything, whatever is covered.")] = False,
+    clear_first: Annotated[
+        bool, typer.Option("--clear-first", help="Everything; afterwards remove what the source does not have.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; show what would change.")] = False,
+    max_records: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after so many records.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for streams that another run holds.")] = False,
+    concurrency: Annotated[int | None, typer.Option(min=1, max=100, metavar="N", help="Pages in flight.")] = None,
+    yes: Yes = False,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Bring streams up to date now."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+    settings = with_concurrency(read_settings(config), concurrency)
+    flags = Flags(since, until, full, clear_first, max_records)
+    request = request_from(flags, now=SystemClock().now(), zone=settings.zone)
+    asked = Asked(tuple(names or ()), request, is_dry=dry_run, is_waiting=wait, is_confirmed=yes)
+    if clear_first and not dry_run and not yes:
+        confirm(console, asked.names)
+    runs, changes = perform(settings, asked, console)
+    report(console, runs, changes if dry_run else None)
+    return exit_code(runs)
+
+
+def perform(settings: Settings, asked: Asked, console: Console) -> tuple[list[Run], list[tuple[Run, Change]]]:
+    """Run it, watched; return the runs and what dry ones would change."""
+
+    async def work(workspace: "Workspace") -> list[Run]:
+        if not workspace.targets(asked.names):
+            raise SettingsError(
+                f"{settings.path or settings.folder}: no account that is not paused, so there is nothing to sync",
+                next_step="Write one into comporta.toml (`comporta init`), or add one with `comporta connect`.",
+            )
+        return await workspace.sync(
+            asked.names,
+            request=asked.request,
+            dry_run=asked.is_dry,
+            wait=asked.is_waiting,
+            confirmed=asked.is_confirmed,
+        )
+
+    watcher = watcher_for(console)
+    with watcher if not isinstance(watcher, Lines) else nullcontext():
+        runs = with_workspace(settings, work, console=console, observer=watcher, hand_over=True)
+    return runs, watcher.changes
+
+
+def watcher_for(console: Console) -> "Lines | LiveTable":
+    """Return who watches: a drawing on a terminal, lines elsewhere, nobody with ``--json``."""
+    if console.is_json:
+        return Lines()
+    if not console.is_terminal:
+        return Lines(console.say)
+    from comporta.cli.live import LiveTable
+
+    return LiveTable(SystemClock())
+
+
+def report(console: Console, runs: Sequence[Run], changes: Sequence[tuple[Run, Change]] | None) -> None:
+    """Print the result: JSON, or a line per run and what a dry run would change."""
+    document: dict[str, object] = {"ok": exit_code(runs) == DONE, "runs": [run.as_json() for run in runs]}
+    if changes is not None:
+        document["changes"] = [change_json(run, change) for run, change in changes]
+    console.document(document)
+    for line in summary(runs):
+        console.say(line)
+    if changes is not None:
+        for line in changes_text(runs, changes):
+            console.say(line)
+
+
+def summary(runs: Sequence[Run]) -> list[str]:
+    """Return a line for each run, and the next step under one that did not end well."""
+    with_account = len({run.account for run in runs}) > 1
+    lines = []
+    for run in runs:
+        kind = (run.window_kind or run.request.partition(" ")[0]).replace("_", "-")
+        which = "" if kind in {"incremental", "full"} else f" ({kind})"
+        lines.append(f"{f'{run.account}/' if with_account else ''}{run.stream}{which}: {ended_text(run)}")
+        if run.error and run.error.get("next_step"):
+            lines.append(f"  Next: {run.error['next_step']}")
+    return lines
+
+
+def changes_text(runs: Sequence[Run], changes: Sequence[tuple[Run, Change]]) -> list[str]:
+    """Return what dry runs would change: totals first, then rows with their fields, a bounded number."""
+    lines = []
+    for run in runs:
+        counts = run.counts
+        deleted = f" -{counts.deleted}" if counts.deleted else ""
+        lines.append(f"{run.account}/{run.stream}: +{counts.inserted} ~{counts.updated} ={counts.unchanged}{deleted}")
+        own = [change for each, change in changes if each.id == run.id]
+        lines += [
+            f"  {SIGNS.get(change.change, change.change)} {change.key}  {fields_text(change.fields)}".rstrip()
+            for change in own[:CHANGES_SHOWN]
+        ]
+        if len(own) > CHANGES_SHOWN:
+            lines.append(f"  … and {len(own) - CHANGES_SHOWN} more; --json shows them all")
+    return lines
+
+
+def change_json(run: Run, change: Change) -> dict[str, object]:
+    """Return one change as JSON: each field with what stands there and what would."""
+    fields = {name: {"before": before, "after": after} for name, (before, after) in change.fields.items()}
+    named = {"account": run.account, "stream": run.stream, "run": run.id}
+    return {**named, "key": change.key, "change": change.change, "fields": fields}
+
+
+def confirm(console: Console, names: Sequence[str]) -> None:
+    """Have the person type what will be cleared; raise if they type anything else."""
+    expected = " ".join(names) or "everything"
+    console.tell("Rows that the source no longer has will be removed for good, once everything was read.")
+    if console.ask(f"Type {expected} to go on: ") != expected:
+        raise WrongUse(
+            f"--clear-first: {expected} was not typed, so nothing was done", next_step="Use --yes in scripts."
+        )
+
+
+def exit_code(runs: Sequence[Run]) -> int:
+    """Return the exit code for runs, by the last attempt of each request."""
+    last = {(run.scope, run.request): run for run in runs}.values()
+    held = sum(is_held(run) for run in last)
+    fine = sum(run.state in {RunState.SUCCEEDED, RunState.SKIPPED} and not is_held(run) for run in last)
+    if fine == len(last):
+        return DONE
+    if held == len(last):
+        return BUSY
+    return PARTLY if fine else FAILED
+
+
+def with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
+    """Return the settings with so many pages in flight for every account."""
+    if concurrency is None:
+        return settings
+    accounts = {name: replace(account, concurrency=concurrency) for name, account in settings.accounts.items()}
+    return replace(settings, accounts=accounts)

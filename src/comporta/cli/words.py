@@ -1,0 +1,124 @@
+"""How runs, durations and tables are said to people. Pure: values in, text out.
+
+The same words on a terminal, in a file and in a mail from cron.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
+
+from comporta.core.counts import Counts
+from comporta.core.instant import BEGINNING
+from comporta.core.run import Run, RunState
+from comporta.errors import Busy
+
+COUNT_WORDS = (
+    ("inserted", "new"),
+    ("updated", "changed"),
+    ("unchanged", "unchanged"),
+    ("rejected", "rejected"),
+    ("deleted", "deleted"),
+)
+FINE = frozenset({RunState.SUCCEEDED, RunState.SKIPPED})
+
+
+def counts_text(counts: Counts) -> str:
+    """Say what happened to the records, nothing of what did not.
+
+    >>> counts_text(Counts(read=1000, inserted=12, updated=3, unchanged=985))
+    '12 new, 3 changed, 985 unchanged'
+    >>> counts_text(Counts())
+    'nothing new'
+    """
+    figures = counts.as_json()
+    said = [f"{figures[name]:,} {word}" for name, word in COUNT_WORDS if figures[name]]
+    return ", ".join(said) or "nothing new"
+
+
+def is_held(run: Run) -> bool:
+    """Say whether a run did nothing because another holds its stream."""
+    return run.state is RunState.SKIPPED and (run.error or {}).get("code") == Busy.code
+
+
+def ended_text(run: Run) -> str:
+    """Say how a run ended."""
+    said = counts_text(run.counts)
+    if run.state is RunState.SUCCEEDED:
+        return said
+    error = run.error or {}
+    why = f" {error.get('code', '')} {error.get('message', '')}".rstrip()
+    word = "busy" if is_held(run) else run.state.value.replace("_", " ")
+    done = f" ({said})" if run.counts.read else ""
+    return f"{word}{done}:{why}" if why else f"{word}{done}"
+
+
+def columns(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table of aligned columns; figures stand to the right.
+
+    >>> print(columns(["stream", "rows"], [["sale.order", 12], ["x", 9000]]))
+    stream      rows
+    sale.order    12
+    x           9000
+    """
+    if not rows:
+        return ""
+    cells = [list(headings), *[["" if cell is None else str(cell) for cell in row] for row in rows]]
+    right = [all(isinstance(row[place], int | float | None) for row in rows) for place in range(len(headings))]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(headings))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if figure else cell.ljust(width)
+            for cell, width, figure in zip(line, widths, right, strict=True)
+        )
+        for line in cells
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def age_text(age: timedelta | None) -> str:
+    """Say how old something is, in its two largest units.
+
+    >>> age_text(timedelta(days=1, hours=2, minutes=3)), age_text(timedelta(seconds=4)), age_text(None)
+    ('1d 2h', '4s', '-')
+    """
+    if age is None:
+        return "-"
+    seconds = max(0, int(age.total_seconds()))
+    parts = []
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        amount, seconds = divmod(seconds, length)
+        if amount:
+            parts.append(f"{amount}{unit}")
+    return " ".join(parts[:2]) or "0s"
+
+
+def local_text(instant: datetime | None, zone: tzinfo) -> str:
+    """Say an instant as people of that zone read it.
+
+    >>> from datetime import UTC
+    >>> local_text(datetime(2026, 3, 1, 8, tzinfo=UTC), UTC), local_text(None, UTC)
+    ('2026-03-01 08:00:00', '-')
+    """
+    if instant is None:
+        return "-"
+    if instant == BEGINNING:
+        return "the beginning"
+    return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def value_text(value: object, limit: int = 40) -> str:
+    r"""Say one value of a row on one short line.
+
+    >>> value_text(None), value_text("a\nb"), value_text(1.5)
+    ('null', 'a b', '1.5')
+    """
+    text = "null" if value is None else " ".join(str(value).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def fields_text(fields: Mapping[str, tuple[object, object]]) -> str:
+    """Say which fields of a row change.
+
+    >>> fields_text({"state": ("draft", "sale")})
+    'state: draft -> sale'
+    """
+    return ", ".join(f"{name}: {value_text(before)} -> {value_text(after)}" for name, (before, after) in fields.items())
