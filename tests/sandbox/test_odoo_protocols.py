@@ -1,5 +1,7 @@
 import re
 from datetime import timedelta
+from threading import Thread
+from urllib.error import URLError
 from xmlrpc.client import Fault, ServerProxy
 
 import odoorpc
@@ -227,6 +229,21 @@ def test_one_connection_serves_many_requests(odoo: OdooSandbox) -> None:
 
     assert counts == [60, 60, 60]
     assert connections == 1
+
+
+def test_serving_in_the_foreground_ends_with_close() -> None:
+    """``serve_forever`` returns when another thread closes, and the port is free again."""
+    odoo = OdooSandbox(records=1)
+    server = Thread(target=odoo.serve_forever)
+    server.start()
+    count = ask(odoo, "sale.order", "search_count", [])
+    odoo.close()
+    server.join(5)
+
+    assert count == 1
+    assert not server.is_alive()
+    with pytest.raises(URLError):
+        fetch(odoo.url)
 
 
 def test_jsonrpc_without_a_call_is_a_bad_request(odoo: OdooSandbox) -> None:

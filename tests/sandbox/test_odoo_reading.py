@@ -254,6 +254,18 @@ def test_a_malformed_domain_is_refused(odoo: OdooSandbox, domain: list[Json]) ->
     assert error_of(odoo, "sale.order", "search", domain)["data"]["name"] == "builtins.ValueError"
 
 
+def test_a_comparison_python_cannot_make_is_an_error_too(odoo: OdooSandbox) -> None:
+    """Whatever the server stumbles over comes back with a name, never as a lost connection."""
+    assert error_of(odoo, "sale.order", "search", [["id", ">", "x"]])["data"]["name"] == "builtins.TypeError"
+
+
+def test_new_methods_are_not_there_before_their_version(odoo16: OdooSandbox) -> None:
+    """``formatted_read_group`` came with 19."""
+    error = error_of(odoo16, "sale.order", "formatted_read_group", [], [], ["__count"])
+
+    assert error["data"]["name"] == "builtins.AttributeError"
+
+
 def test_unknown_fields_cannot_be_written(odoo: OdooSandbox) -> None:
     """A create or write with a field the model lacks is a ValueError."""
     refused = [

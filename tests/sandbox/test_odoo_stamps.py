@@ -203,6 +203,22 @@ def test_a_renamed_partner_changes_labels_silently(odoo: OdooSandbox, clock: Sta
     assert row["write_date"] != LATER
 
 
+def test_labels_follow_the_records_they_are_made_of(odoo: OdooSandbox) -> None:
+    """A template's name shows in its variant's label, a company's in its contact's; neither keeps an old one."""
+    company = odoo.world.create("res.partner", {"name": "Antes"})
+    contact = odoo.world.create("res.partner", {"name": "Inês", "parent_id": company})
+    order = odoo.world.create("sale.order", {"partner_id": contact, "order_line": [[0, 0, {"product_id": 1}]]})
+    [line] = ask(odoo, "sale.order", "read", [order], ["order_line"])[0]["order_line"]
+    seen = ask(odoo, "sale.order", "read", [order], ["partner_id"])[0]["partner_id"]
+    ask(odoo, "sale.order.line", "read", [line], ["product_id"])
+    odoo.world.write("res.partner", company, {"name": "Depois"})
+    odoo.world.write("product.template", 1, {"name": "Pião Novo"})
+
+    assert seen == [contact, "Antes, Inês"]
+    assert ask(odoo, "sale.order", "read", [order], ["partner_id"])[0]["partner_id"] == [contact, "Depois, Inês"]
+    assert ask(odoo, "sale.order.line", "read", [line], ["product_id"])[0]["product_id"] == [1, "[P-00001] Pião Novo"]
+
+
 @pytest.mark.parametrize(("version", "moves"), [(16, False), (19, True)])
 def test_a_template_price_moves_the_variant_from_19_on(
     open_odoo: Open, clock: StandingClock, version: int, moves: bool

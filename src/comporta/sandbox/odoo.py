@@ -98,6 +98,7 @@ class OdooSandbox:
             (host, port), self, faults=self.faults, stats=self.stats, reality=reality, now=self.clock.now
         )
         self._thread: Thread | None = None
+        self._is_serving = False
 
     @property
     def url(self) -> str:
@@ -118,20 +119,26 @@ class OdooSandbox:
 
     def start(self) -> None:
         """Serve on a thread of its own, and let people work if there is activity."""
+        self._is_serving = True
         self._thread = Thread(target=self._serve, name="sandbox-odoo", daemon=True)
         self._thread.start()
         self._begin_activity()
 
     def serve_forever(self) -> None:
-        """Serve on this thread until interrupted or closed from another."""
+        """Serve on this thread until interrupted, or closed from another; then everything is closed."""
+        self._is_serving = True
         self._begin_activity()
-        self._serve()
+        try:
+            self._serve()
+        finally:
+            self.close()
 
     def close(self) -> None:
-        """Stop people and server, hang up on every client, free the port."""
+        """Stop people and server, hang up on every client, free the port; a second time does nothing."""
         self.people.stop(is_finishing=False)
-        if self._thread is not None:
+        if self._is_serving:
             self._server.shutdown()
+        if self._thread is not None:
             self._thread.join()
             self._thread = None
         self._server.close_connections()
@@ -145,7 +152,10 @@ class OdooSandbox:
         self.close()
 
     def _serve(self) -> None:
-        self._server.serve_forever(POLL_S)
+        try:
+            self._server.serve_forever(POLL_S)
+        finally:
+            self._is_serving = False
 
     def _begin_activity(self) -> None:
         if self.activity > 0:

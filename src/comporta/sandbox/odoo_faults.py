@@ -9,8 +9,7 @@ from typing import Any
 
 from comporta.sandbox.faults import Faults
 from comporta.sandbox.odoo_errors import no_access, unknown_model
-from comporta.sandbox.odoo_methods import Arguments, invoke
-from comporta.sandbox.odoo_world import World
+from comporta.sandbox.odoo_methods import Address, Arguments, invoke
 from comporta.sandbox.server import TRANSPORT_FAULTS
 
 ODOO_FAULTS = {
@@ -29,15 +28,16 @@ ODOO_FAULTS = {
 READS = frozenset({"search", "search_read", "search_count", "read", "read_group", "formatted_read_group"})
 
 
-def invoke_with_faults(world: World, faults: Faults, model: str, method: str, arguments: Arguments) -> Any:
+def invoke_with_faults(call: Address, faults: Faults, arguments: Arguments) -> Any:
     """Run one method as ``invoke`` does, spoilt as the active faults demand."""
-    label = f"{model}/{method}"
-    _check_rights(faults, model, method)
-    if method == "check_access_rights" and faults.names("deny_model", model):
-        return False
+    label, method = call.label, call.method
+    is_asking = method in {"check_access_rights", "has_access"}
+    if is_asking and not arguments.get("raise_exception", method == "check_access_rights"):
+        return not faults.names("deny_model", call.model)
+    _check_rights(faults, call.model, method)
     if "domain" in arguments and faults.happens("ignore_filter", label):
         arguments["domain"] = without_stamp(arguments["domain"] or ())
-    answer = invoke(world, model, method, arguments)
+    answer = invoke(call, arguments)
     if method == "get_param" and faults.happens("other_database", label):
         return f"{answer}"[::-1]
     if method == "search_count":
@@ -60,7 +60,7 @@ def _check_rights(faults: Faults, model: str, method: str) -> None:
     label = re.sub(r"[._]", " ", model).title()
     if faults.names("missing_model", model):
         raise unknown_model(model)
-    if method != "check_access_rights" and faults.names("deny_model", model):
+    if faults.names("deny_model", model):
         raise no_access(model, label)
     if method in READS and faults.names("access_error", model):
         raise no_access(model, label)

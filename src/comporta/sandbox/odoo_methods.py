@@ -4,6 +4,7 @@ Positional and named arguments are bound by the signatures below, as Python bind
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from comporta.sandbox.odoo_errors import (
@@ -11,8 +12,8 @@ from comporta.sandbox.odoo_errors import (
     TYPE_ERROR,
     UNPROCESSABLE,
     OdooError,
-    no_access,
     unknown_method,
+    unknown_model,
 )
 from comporta.sandbox.odoo_fields import Field
 from comporta.sandbox.odoo_groups import formatted_read_group, read_group
@@ -21,7 +22,23 @@ from comporta.sandbox.odoo_world import World
 
 Arguments = dict[str, Any]
 Method = Callable[["Call"], Any]
+PARAMETERS = "ir.config_parameter"
+SINCE = {"has_access": 18, "formatted_read_group": 19}
 USER_CONTEXT = {"lang": "pt_BR", "tz": "America/Sao_Paulo", "uid": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Which method of which model of which world is called."""
+
+    world: World
+    model: str
+    method: str
+
+    @property
+    def label(self) -> str:
+        """Return ``model/method``, by which faults and statistics know the call."""
+        return f"{self.model}/{self.method}"
 
 
 class Call:
@@ -138,9 +155,10 @@ def set_cell(name: str, *, value: Any) -> Method:
     return press
 
 
-def bind(model: str, method: str, positional: Sequence[Any], named: Mapping[str, Any]) -> Arguments:
+def bind(call: Address, positional: Sequence[Any], named: Mapping[str, Any]) -> Arguments:
     """Return the arguments by name, or raise as Python would inside Odoo."""
-    names = signature(model, method)
+    names = signature(call)
+    method = call.method
     if len(positional) > len(names):
         raise OdooError(TYPE_ERROR, f"{method}() takes {len(names)} positional arguments but more were given")
     arguments = dict(zip(names, positional, strict=False))
@@ -150,11 +168,12 @@ def bind(model: str, method: str, positional: Sequence[Any], named: Mapping[str,
     return arguments | dict(named)
 
 
-def bind_json2(model: str, method: str, named: Mapping[str, Any]) -> Arguments:
+def bind_json2(call: Address, named: Mapping[str, Any]) -> Arguments:
     """Return JSON-2's named arguments: 422 for those the signature lacks, 500 where ``**kwargs`` let them in."""
-    names = signature(model, method)
+    names = signature(call)
+    method = call.method
     if "ids" in named and "ids" not in names:
-        raise OdooError(UNPROCESSABLE, f"cannot call {model}.{method} with ids")
+        raise OdooError(UNPROCESSABLE, f"cannot call {call.model}.{method} with ids")
     required = {
         "create": ("vals_list",),
         "write": ("vals",),
@@ -165,27 +184,29 @@ def bind_json2(model: str, method: str, named: Mapping[str, Any]) -> Arguments:
     unknown = sorted(set(named) - set(names) - {"context"})
     if missing or (unknown and method != "search_read"):
         raise OdooError(UNPROCESSABLE, f"missing or unexpected argument: {[*missing, *unknown][0]!r}")
-    return bind(model, method, (), named)
+    return bind(call, (), named)
 
 
-def signature(model: str, method: str) -> tuple[str, ...]:
-    """Return a method's argument names, or raise as Odoo does for a method it does not have."""
+def signature(call: Address) -> tuple[str, ...]:
+    """Return a method's argument names, or raise as Odoo does for a model or method it does not have."""
+    model, method = call.model, call.method
+    if model not in call.world.models and model != PARAMETERS:
+        raise unknown_model(model)
     if method.startswith("_"):
         raise OdooError(ACCESS_ERROR, f"Private methods (such as {model}.{method}) cannot be called remotely.")
-    if method not in METHODS or (model == "ir.config_parameter") != (method == "get_param"):
+    is_there = method in METHODS and call.world.version >= SINCE.get(method, 0)
+    if not is_there or (model == PARAMETERS) != (method == "get_param"):
         raise unknown_method(model, method)
     return METHODS[method][1]
 
 
-def invoke(world: World, model: str, method: str, arguments: Arguments) -> Any:
-    """Run one method; whoever calls has bound the arguments."""
-    call = Call(world, model, arguments)
-    if model != "ir.config_parameter":
-        world.table(model)
-    elif not world.is_uuid_readable:
-        raise no_access(model, "System Parameter")
-    with world.lock:
-        return METHODS[method][0](call)
+def invoke(call: Address, arguments: Arguments) -> Any:
+    """Run one method whose arguments are bound; what Python itself refuses has its builtin's name."""
+    try:
+        with call.world.lock:
+            return METHODS[call.method][0](Call(call.world, call.model, arguments))
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+        raise OdooError(f"builtins.{type(error).__name__}", str(error)) from error
 
 
 def _describe(known: Field) -> dict[str, Any]:

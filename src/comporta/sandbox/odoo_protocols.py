@@ -12,7 +12,7 @@ import msgspec
 
 from comporta.sandbox.exchange import Answer, Plan, Request, html_answer, json_answer
 from comporta.sandbox.odoo_errors import BAD_REQUEST, TYPE_ERROR, UNAUTHORIZED, OdooError, unknown_model
-from comporta.sandbox.odoo_methods import bind_json2
+from comporta.sandbox.odoo_methods import Address, bind_json2
 from comporta.sandbox.odoo_services import Services
 
 JSON2_SINCE = 19
@@ -140,7 +140,6 @@ def _json2_result(services: Services, request: Request, model: str, method: str)
         raise OdooError(BAD_REQUEST, f"could not parse the body as json: {error}") from error
     if not isinstance(named, dict):
         raise OdooError(BAD_REQUEST, "expected an object of named arguments")
-    if model not in services.world.models and model != "ir.config_parameter":
-        raise unknown_model(model)
-    result = services.call(model, method, bind_json2(model, method, named))
+    address = Address(services.world, model, method)
+    result = services.call(address, bind_json2(address, named))
     return [result] if method == "create" and isinstance(result, int) else result

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from comporta.sandbox.faults import Faults
-from comporta.sandbox.odoo_errors import ACCESS_DENIED, NO_DATABASE, TYPE_ERROR, OdooError, unknown_model
+from comporta.sandbox.odoo_errors import ACCESS_DENIED, NO_DATABASE, TYPE_ERROR, OdooError
 from comporta.sandbox.odoo_faults import invoke_with_faults
-from comporta.sandbox.odoo_methods import bind
+from comporta.sandbox.odoo_methods import Address, Arguments, bind
 from comporta.sandbox.odoo_world import World
 
 USER_ID = 2
@@ -49,9 +49,9 @@ class Services:
             return self._execute(method, arguments)
         raise OdooError(TYPE_ERROR, f"Method not available or wrong arguments: {service}.{method}")
 
-    def call(self, model: str, method: str, arguments: dict[str, Any]) -> Any:
+    def call(self, address: Address, arguments: Arguments) -> Any:
         """Run a model method whose arguments are bound by name."""
-        return invoke_with_faults(self.world, self.faults, model, method, arguments)
+        return invoke_with_faults(address, self.faults, arguments)
 
     def is_key(self, key: str) -> bool:
         """Tell whether this is the API key and logins are not being refused."""
@@ -69,10 +69,8 @@ class Services:
         if not is_known or self.faults.happens("wrong_login"):
             raise OdooError(ACCESS_DENIED, "Access Denied")
         positional, named = (rest, {}) if method == "execute" else (_first(rest, []), _first(rest[1:], {}))
-        if model not in self.world.models and model != "ir.config_parameter":
-            raise unknown_model(model)
-        bound = bind(model, name, positional, named)
-        return self.call(model, name, bound)
+        address = Address(self.world, model, name)
+        return self.call(address, bind(address, positional, named))
 
     def _check_database(self, database: str) -> None:
         if database != self.database:

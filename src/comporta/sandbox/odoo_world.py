@@ -37,7 +37,6 @@ class World(Database):
         super().__init__(version)
         self.clock = clock
         self.uuid = uuid
-        self.is_uuid_readable = True
         self.open: dict[int, Transaction] = {}
         self._last_transaction = 0
 
