@@ -1,0 +1,30 @@
+"""Trying the records in quarantine again: each is read by key, as the source has it now.
+
+What can be written leaves quarantine with the batch that writes it; what the source no longer has leaves
+it too; the rest waits on, with today's reason.
+"""
+
+from comporta.core.record import key_from_text
+from comporta.engine.verify import parts
+from comporta.engine.work import Work, well
+from comporta.ports.store import Batch
+
+
+async def retry_quarantine(work: Work) -> None:
+    """Read every waiting record again, write what can be written, and end the run."""
+    for change in await work.store.prepare(work.lease, work.shape):
+        work.tell("schema_changed", change)
+    waiting = [key_from_text(each.key) for each in await work.store.quarantine(work.scope)]
+    place = work.shape.index(work.shape.key)
+    for part in parts(waiting):
+        page = await work.reader.fetch(part)
+        found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
+        released = [str(key) for key in part if str(key) not in found]
+        counts = await work.write(work.batch(page, released=released))
+        work.tell(
+            "batch_committed",
+            f"{counts.inserted + counts.updated + counts.unchanged} can be written now, {counts.rejected} still"
+            f" cannot, {len(released)} are no longer at the source",
+            counts.as_json(),
+        )
+    await work.close(Batch(work.shape), well())
