@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ from comporta.sandbox.odoo_values import reader_of
 Aggregate = Callable[[list[Any]], Any]
 _SPECIFICATION = re.compile(r"(\w+)(?::(\w+)(?:\((\w+)\))?)?")
 LABELS = {"hour": "%I:00 %d %b", "day": "%d %b %Y", "month": "%B %Y", "year": "%Y"}
+SPANS_KEPT = 32_768  # the hours of almost four years, some 10 MB
 AGGREGATES: dict[str, Aggregate] = {
     "sum": lambda values: sum(values) if values else False,
     "min": lambda values: min(values, default=False),
@@ -160,15 +162,21 @@ def _ceiling(start: datetime, unit: str) -> datetime:
     return _floor(start + timedelta(days=366 if unit == "year" else 31), unit)
 
 
+@lru_cache(maxsize=SPANS_KEPT)
+def _span(value: str, zone: tzinfo, unit: str) -> tuple[str, str, str]:
+    """Return a bucket's label in its zone and its range in UTC; kept, since audits ask for the same hours again."""
+    start = from_text(value).replace(tzinfo=zone)
+    label = start.strftime(LABELS.get(unit, "W%V %Y"))
+    return label, shown_text(start), shown_text(_ceiling(start, unit))
+
+
 def _bucket(database: Database, search: Search, key: Mapping[str, Any], rows: list[Record]) -> Bucket:
     bucket = Bucket(rows, {}, {}, [])
     for text, value in key.items():
         name, _, unit = text.partition(":")
         known = database.table(search.model).model.fields[name]
         if known.type in {"date", "datetime"} and value:
-            start = from_text(value).replace(tzinfo=_zone(search.context))
-            low, high = shown_text(start), shown_text(_ceiling(start, unit or "month"))
-            bucket.shown[text] = start.strftime(LABELS.get(unit or "month", "W%V %Y"))
+            bucket.shown[text], low, high = _span(value, _zone(search.context), unit or "month")
             bucket.ranges[text] = {"from": low, "to": high}
             bucket.leaves.extend([(name, ">=", low), (name, "<", high)])
         else:

@@ -70,7 +70,7 @@ class Seeder:
             row = blank.copy()
             for place, index in places:
                 row[place] = values[index]
-            return row
+            return tuple(row)
 
         return make
 

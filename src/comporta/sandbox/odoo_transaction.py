@@ -11,7 +11,7 @@ from typing import Any, Self
 from comporta.sandbox import odoo_rules
 from comporta.sandbox.odoo_database import Database, Key
 from comporta.sandbox.odoo_errors import SERIALIZATION, OdooError, missing_record, unknown_field
-from comporta.sandbox.odoo_fields import Field, Record
+from comporta.sandbox.odoo_fields import Draft, Field, Record
 from comporta.sandbox.odoo_inputs import convert
 
 Ids = int | Iterable[int]
@@ -28,7 +28,7 @@ class Transaction:
         self.stamp = stamp
         self.is_open = True
         self._is_late = is_late
-        self._changes: dict[Key, Record | None] = {}
+        self._changes: dict[Key, Draft | None] = {}
         self._born: dict[int, list[int]] = {}
 
     def __enter__(self) -> Self:
@@ -75,7 +75,8 @@ class Transaction:
     def commit(self) -> None:
         """Make everything visible at once, under the stamp of the start."""
         with self.database.lock:
-            self.database.publish(self._changes)
+            rows = {key: None if row is None else tuple(row) for key, row in self._changes.items()}
+            self.database.publish(rows)
             self._end()
 
     def rollback(self) -> None:
@@ -83,7 +84,7 @@ class Transaction:
         with self.database.lock:
             self._end()
 
-    def peek(self, model: str, known: int) -> Record | None:
+    def peek(self, model: str, known: int) -> Draft | Record | None:
         """Return a row as this transaction sees it, or ``None``."""
         key = (model, known)
         if key in self._changes:
@@ -132,7 +133,7 @@ class Transaction:
         born = self._born.get(order, [])
         return [known for known in [*committed, *born] if self.peek("sale.order.line", known) is not None]
 
-    def _own(self, model: str, known: int) -> Record:
+    def _own(self, model: str, known: int) -> Draft:
         row = self._changes.get((model, known))
         if row is None:
             self._claim(model, known)
