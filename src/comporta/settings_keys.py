@@ -116,7 +116,8 @@ class Given:
 def read_values(given: Mapping[KeyPath, Given], zone: ZoneInfo) -> dict[KeyPath, object]:
     """Return every value as read, or raise for the first that is unknown or unusable."""
     read = {}
-    for path, each in given.items():
+    # Sources first: which other keys an account may have depends on it.
+    for path, each in sorted(given.items(), key=lambda item: item[0][2:] != ("source",)):
         reader = _reader(path, given)
         read[path] = read_value(path, reader, each, Place(each.folder, zone))
     return read
@@ -175,7 +176,9 @@ def _keys(table: KeyPath, given: Mapping[KeyPath, Given]) -> Mapping[str, Reader
             return SQLITE
         case ("accounts", name):
             source = given.get(("accounts", name, "source"))
-            return {**ACCOUNT, **OPTIONS.get(str(source.value if source else ""), {}), "streams": None}
+            named = [str(source.value)] if source else list(OPTIONS)
+            options = {key: reader for each in named for key, reader in OPTIONS.get(each, {}).items()}
+            return {**ACCOUNT, **options, "streams": None}
         case ("accounts", _, "streams", _):
             return STREAM
         case _:

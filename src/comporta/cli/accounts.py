@@ -95,9 +95,9 @@ def odoo(
     """Ask for an Odoo account, test it and keep it, its key encrypted in the database."""
     console = Console(is_json=as_json, is_verbose=verbose)
     asked = {
-        "url": url or console.ask("url: "),
-        "database": database or console.ask("database: "),
-        "login": login or console.ask("login: "),
+        "url": url or console.ask("url: ", option="--url"),
+        "database": database or console.ask("database: ", option="--database"),
+        "login": login or console.ask("login: ", option="--login"),
     }
     secret = typed_key(console, api_key)
 
@@ -151,7 +151,7 @@ def typed_key(console: Console, reference: str | None) -> str:
             raise WrongUse("--api-key: expected env:NAME or file:PATH; a key on the command line is seen by everyone")
         return reveal(SecretReference(kind, place), what="--api-key")
     if not console.can_ask:
-        raise WrongUse("api_key: nobody can be asked here; give --api-key env:NAME or file:PATH")
+        raise WrongUse("api_key: nobody can be asked here; expected --api-key env:NAME or file:PATH")
     return getpass.getpass("API key (not shown): ").strip()
 
 

@@ -50,10 +50,10 @@ class Console:
             # ASCII only: a pipe on Windows has the encoding of another decade.
             _print(json.dumps(value, default=str), sys.stdout)
 
-    def ask(self, question: str) -> str:
+    def ask(self, question: str, *, option: str) -> str:
         """Return what the person answers; without one, the option that would answer is missing."""
         if not self.can_ask:
-            raise WrongUse(f"{question.strip().rstrip(':')}: nobody can be asked here; give it as an option")
+            raise WrongUse(f"{option} is missing, and nobody can be asked here", next_step=f"Give {option}.")
         sys.stderr.write(question)
         sys.stderr.flush()
         return sys.stdin.readline().strip()

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 ACCOUNT = "demo"
 KEY_FILE = "demo.key"
 AGAIN_EVERY = timedelta(seconds=5)
+GLANCE = timedelta(seconds=0.25)
+"""How often a waiting demo looks whether it was told to stop."""
 ACTIVITY = 2.0
 ROWS_SHOWN = 5
 PORT = 8069
@@ -194,12 +196,12 @@ def go_on(console: Console, settings: Settings, sandbox: "OdooSandbox") -> int:
                 if run.counts.inserted or run.counts.updated or run.counts.deleted
             ]
             console.say(f"{changes} changes so far; " + ("; ".join(busy) or "nothing new"))
-            await workspace.clock.sleep(AGAIN_EVERY)
+            for _ in range(AGAIN_EVERY // GLANCE):
+                if not told.is_set():
+                    await workspace.clock.sleep(GLANCE)
 
-    try:
-        with_workspace(settings, work, console=console)
-    except KeyboardInterrupt:
-        console.say("Stopped. The simulator is gone; the database stays.")
+    with_workspace(settings, work, console=console, hand_over=True, on_stop=told.set)
+    console.say("Stopped. The simulator is gone; the database stays.")
     return DONE
 
 

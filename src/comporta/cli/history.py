@@ -12,7 +12,7 @@ import typer
 from comporta.cli.console import DONE, Console
 from comporta.cli.options import Config, Json, Verbose
 from comporta.cli.session import with_workspace
-from comporta.cli.words import age_text, columns, counts_text, ended_text, local_text
+from comporta.cli.words import age_text, columns, counts_text, ended_text, local_text, value_text
 from comporta.core.instant import short_text
 from comporta.core.run import TERMINAL, Run, RunState
 from comporta.errors import WrongUse
@@ -21,6 +21,7 @@ from comporta.ports.store import LogLine
 if TYPE_CHECKING:
     from comporta.bootstrap import Workspace
 
+RESULT_LETTERS = 70
 FOLLOW_EVERY = timedelta(seconds=1)
 RunId = Annotated[str, typer.Argument(metavar="ID", help="A run's id, or enough of its beginning.")]
 run_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -134,7 +135,7 @@ def table(runs: Sequence[Run], workspace: "Workspace", alive: frozenset[str]) ->
             state_text(run, alive),
             local_text(run.started_at or run.queued_at, workspace.settings.zone),
             age_text(timedelta(seconds=run.duration_s)) if run.duration_s is not None else "-",
-            ended_text(run) if run.state is not RunState.SUCCEEDED else counts_text(run.counts),
+            value_text(ended_text(run), RESULT_LETTERS),
         )
         for run in runs
     ]

@@ -5,7 +5,6 @@ Drawing happens in a thread of rich's; it only reads, and every value it reads i
 
 from collections.abc import Sequence
 from datetime import timedelta
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console as Screen
@@ -74,9 +73,7 @@ class LiveTable(Unwatched):
         self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def table(self) -> Table:

@@ -6,7 +6,7 @@ The first signal asks the workspace to stop after its current batch; the second 
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -31,8 +31,12 @@ def with_workspace(
     console: Console,
     observer: "Observer | None" = None,
     hand_over: bool = False,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> T:
-    """Open the workspace, do the work in it and return its result."""
+    """Open the workspace, do the work in it and return its result.
+
+    ``hand_over``: the first signal asks the workspace to stop, and then calls ``on_stop``.
+    """
     from comporta.bootstrap import open_workspace
     from comporta.cli.journal import journalled
 
@@ -43,15 +47,15 @@ def with_workspace(
         async with open_workspace(known, observer=watcher) as workspace:
             if not hand_over:
                 return await work(workspace)
-            with _handing_over(workspace.stop, console):
+            with _handing_over((workspace.stop, on_stop), console):
                 return await work(workspace)
 
     return asyncio.run(go())
 
 
 @contextmanager
-def _handing_over(stop: Callable[[], None], console: Console) -> Iterator[None]:
-    """Turn the first signal into ``stop``, the second into an end at once; restore what was before."""
+def _handing_over(stops: Sequence[Callable[[], None]], console: Console) -> Iterator[None]:
+    """Turn the first signal into ``stops``, the second into an end at once; restore what was before."""
     told: list[int] = []
 
     def on_signal(number: int, _: FrameType | None) -> None:
@@ -59,7 +63,8 @@ def _handing_over(stop: Callable[[], None], console: Console) -> Iterator[None]:
             os._exit(FAILED)
         told.append(number)
         console.tell("Stopping after the current batch; once more to stop at once.")
-        stop()
+        for stop in stops:
+            stop()
 
     numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     before = {number: signal.signal(number, on_signal) for number in numbers}

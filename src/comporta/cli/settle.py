@@ -4,7 +4,6 @@ Whatever of this writes rows is a run, with lease, fence and counts, like any ot
 """
 
 from collections import Counter
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +12,6 @@ from comporta.cli.console import DONE, Console
 from comporta.cli.options import Config, Json, Stream, Verbose, Yes
 from comporta.cli.session import with_workspace
 from comporta.cli.sync import exit_code, summary, watcher_for
-from comporta.cli.watch import Lines
 from comporta.cli.words import columns, local_text, value_text
 from comporta.core.instant import short_text
 from comporta.core.run import Run
@@ -47,7 +45,7 @@ def reconcile(
         return runs, await found_by(workspace, runs)
 
     watcher = watcher_for(console)
-    with watcher if not isinstance(watcher, Lines) else nullcontext():
+    with watcher:
         runs, result = with_workspace(config, work, console=console, observer=watcher, hand_over=True)
     console.document({"ok": exit_code(runs) == DONE, "reconcile": result, "runs": [run.as_json() for run in runs]})
     if result:
@@ -75,7 +73,7 @@ def unlock(
         held = next((row for row in await workspace.store.leases() if row.scope == stream and row.holder), None)
         if held is not None and held.expires_at is not None and held.expires_at > now and not yes:
             console.tell(f"Run {held.holder} is alive on {held.instance}; it will be lost, and its work goes on later.")
-            if console.ask(f"Type {stream} to go on: ") != stream:
+            if console.ask(f"Type {stream} to go on: ", option="--yes") != stream:
                 raise WrongUse(
                     f"unlock: {stream} was not typed, so nothing was done", next_step="Use --yes in scripts."
                 )
@@ -116,15 +114,12 @@ def retry(stream: Stream, config: Config = None, as_json: Json = False, verbose:
         runs = await workspace.reconcile(stream, repair=True, exact=True)
         return runs, len(await workspace.store.quarantine(stream))
 
-    runs, left = with_workspace(config, work, console=console, observer=watcher_if_lines(console), hand_over=True)
+    watcher = watcher_for(console)
+    with watcher:
+        runs, left = with_workspace(config, work, console=console, observer=watcher, hand_over=True)
     console.document({"ok": exit_code(runs) == DONE, "runs": [run.as_json() for run in runs], "waiting": left})
     console.say(f"{stream}: {left} still waiting")
     return exit_code(runs)
-
-
-def watcher_if_lines(console: Console) -> Lines:
-    """Return a watcher that prints lines, terminal or not."""
-    return Lines() if console.is_json else Lines(console.say)
 
 
 def show_waiting(stream: str | None, config: "Config", console: Console, *, is_whole: bool) -> int:
@@ -150,12 +145,12 @@ def show_waiting(stream: str | None, config: "Config", console: Console, *, is_w
                 )
                 for each in found
             ]
-            console.say(columns(("stream", "key", "code", "reason", "last seen"), rows))
+            console.say(
+                columns(("stream", "key", "code", "reason", "last seen"), rows) or "Nothing waits in quarantine."
+            )
         counted = Counter(each.scope for each in found)
         for scope, waiting in counted.items():
             console.say(f"{scope}: {waiting} waiting; after mending: comporta quarantine retry {scope}")
-        if not found:
-            console.say("Nothing waits in quarantine.")
 
     with_workspace(config, work, console=console)
     return DONE

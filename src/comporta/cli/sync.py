@@ -5,7 +5,6 @@ tried again did not fail.
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,7 +95,7 @@ def perform(settings: Settings, asked: Asked, console: Console) -> tuple[list[Ru
         )
 
     watcher = watcher_for(console)
-    with watcher if not isinstance(watcher, Lines) else nullcontext():
+    with watcher:
         runs = with_workspace(settings, work, console=console, observer=watcher, hand_over=True)
     return runs, watcher.changes
 
@@ -166,7 +165,7 @@ def confirm(console: Console, names: Sequence[str]) -> None:
     """Have the person type what will be cleared; raise if they type anything else."""
     expected = " ".join(names) or "everything"
     console.tell("Rows that the source no longer has will be removed for good, once everything was read.")
-    if console.ask(f"Type {expected} to go on: ") != expected:
+    if console.ask(f"Type {expected} to go on: ", option="--yes") != expected:
         raise WrongUse(
             f"--clear-first: {expected} was not typed, so nothing was done", next_step="Use --yes in scripts."
         )

@@ -14,23 +14,31 @@ import typer
 from comporta import __version__
 from comporta.cli.console import DONE, FAILED, Console
 from comporta.cli.options import Config, Json, Verbose
-from comporta.cli.words import columns
+from comporta.cli.words import columns, value_text
 from comporta.core.instant import short_text
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import masked, read_settings
+from comporta.settings import masked, read_account, read_settings
 from comporta.settings_tree import Settings
 
 if TYPE_CHECKING:
     from comporta.ledger.checkup import Checkup
 
+VALUE_LETTERS = 200
 DISK_LEAST = 500 * 1024 * 1024
 """Free bytes below which doctor warns."""
 
 
 def settings(config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
     """Show what is set, secrets only as where they are."""
+    from comporta.ledger.checkup import kept_accounts
+
     console = Console(is_json=as_json, is_verbose=verbose)
-    known = masked(read_settings(config))
+    read = read_settings(config)
+    kept = {
+        name: read_account(name, table, settings=read, origin=f"the database {read.sqlite_path}")
+        for name, table in kept_accounts(read.sqlite_path).items()
+    }
+    known = masked(read.with_accounts(kept))
     console.document({"ok": True, "settings": known})
     for line in lines_of(known):
         console.say(line)
@@ -144,5 +152,5 @@ def lines_of(tree: dict[str, object], prefix: str = "") -> list[str]:
         if isinstance(value, dict):
             lines += lines_of(value, f"{prefix}{key}.")
         else:
-            lines.append(f"{prefix}{key} = {'-' if value is None else value}")
+            lines.append(f"{prefix}{key} = {'-' if value is None else value_text(value, VALUE_LETTERS)}")
     return lines

@@ -7,6 +7,7 @@ never raise, so a reader that went away only ends the printing.
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Self
 
 from comporta.cli.words import age_text, ended_text
 from comporta.core.run import Run
@@ -40,6 +41,12 @@ class Lines(Unwatched):
     def __init__(self, say: Callable[[str], None] = nothing_said) -> None:
         self._say = say
         self.changes: list[tuple[Run, Change]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left on the screen to clean up."""
 
     def started(self, run: Run, progress: Progress) -> None:  # noqa: ARG002  the port's signature
         """Say that a run began."""

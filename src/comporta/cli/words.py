@@ -18,7 +18,6 @@ COUNT_WORDS = (
     ("rejected", "rejected"),
     ("deleted", "deleted"),
 )
-FINE = frozenset({RunState.SUCCEEDED, RunState.SKIPPED})
 
 
 def counts_text(counts: Counts) -> str:

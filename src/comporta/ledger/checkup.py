@@ -4,11 +4,12 @@ Nothing here creates a file or migrates one; a database that is not there is an 
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from comporta.ledger.accounts import accounts
 from comporta.ledger.database import Pragmas, explained
 from comporta.ledger.schema import REVISIONS, revision_of
 
@@ -57,6 +58,18 @@ def examine(path: Path, pragmas: Pragmas, *, is_thorough: bool) -> Checkup:
                 pragmas={name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS},
                 problems=tuple(row[0] for row in problems if row[0] != "ok"),
             )
+    except sqlite3.Error as error:
+        raise explained(error, path) from error
+
+
+def kept_accounts(path: Path) -> dict[str, Mapping[str, object]]:
+    """Return the accounts that ``comporta connect`` kept in the file; none where there is no ledger yet."""
+    if not path.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA query_only = 1")
+            return accounts(connection) if revision_of(connection) is not None else {}
     except sqlite3.Error as error:
         raise explained(error, path) from error
 

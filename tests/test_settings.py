@@ -1,0 +1,333 @@
+"""Settings: where they come from, in which order, and what is said of those that cannot be used."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comporta.errors import BadValue, SecretMissing, SettingsError, UnknownKey
+from comporta.ledger.database import Pragmas
+from comporta.settings import masked, read_account, read_log_level, read_settings, reveal
+from comporta.settings_tree import Settings, SqliteSettings
+from comporta.settings_values import Place, RateLimit, SecretReference, duration_text, read_duration, read_limit
+
+ACCOUNT = """
+[accounts.matriz]
+source = "odoo"
+url = "https://erp.example.com"
+database = "prod"
+login = "sync@example.com"
+"""
+HERE = Place(Path("/here"))
+
+
+def read(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None, **flags: object) -> Settings:
+    """Write a file and read it."""
+    path = tmp_path / "comporta.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_settings(path, flags=flags, environ=environ or {})
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder without comporta.toml is not an error."""
+    monkeypatch.chdir(tmp_path)
+    settings = read_settings(environ={})
+
+    assert settings.path is None
+    assert settings.sqlite_path == tmp_path / "comporta.db"
+    assert settings.workers == 10
+    assert settings.accounts == {}
+
+
+def test_the_nearer_source_wins(tmp_path: Path) -> None:
+    """A flag beats the environment, which beats the file, which beats the default."""
+    settings = read(
+        tmp_path,
+        'workers = 2\nlease = "20s"\nport = 1',
+        {"COMPORTA_WORKERS": "3", "COMPORTA_LEASE": "25s"},
+        workers=4,
+    )
+
+    assert (settings.workers, settings.lease, settings.port) == (4, timedelta(seconds=25), 1)
+    assert settings.host == "127.0.0.1"
+
+
+def test_the_environment_reaches_into_accounts(tmp_path: Path) -> None:
+    """Two underscores stand for a dot, and an account is found whatever the case of its name."""
+    environ = {"COMPORTA_ACCOUNTS__MATRIZ__PAGE_SIZE": "50", "COMPORTA_SQLITE__CACHE_MB": "64"}
+    settings = read(tmp_path, ACCOUNT, environ)
+
+    assert settings.accounts["matriz"].options["page_size"] == 50
+    assert settings.sqlite.cache_mb == 64
+
+
+def test_a_variable_that_a_secret_refers_to_is_no_setting(tmp_path: Path) -> None:
+    """People name their own variables COMPORTA_… too."""
+    settings = read(tmp_path, ACCOUNT + 'api_key = "env:COMPORTA_ODOO_KEY"', {"COMPORTA_ODOO_KEY": "k"})
+
+    assert settings.accounts["matriz"].api_key == SecretReference("env", "COMPORTA_ODOO_KEY")
+
+
+def test_the_file_may_be_named_in_the_environment(tmp_path: Path) -> None:
+    """COMPORTA_CONFIG does what --config does."""
+    path = tmp_path / "other.toml"
+    path.write_text("workers = 7", encoding="utf-8")
+
+    assert read_settings(environ={"COMPORTA_CONFIG": str(path)}).workers == 7
+
+
+def test_a_path_is_relative_to_its_file(tmp_path: Path) -> None:
+    """Wherever the command is run, it works on the same database."""
+    settings = read(tmp_path, 'database = "sqlite:///data/c.db"\nstate_dir = "state"\n')
+
+    assert settings.sqlite_path == tmp_path / "data/c.db"
+    assert settings.state_dir == tmp_path / "state"
+    assert settings.master_key == SecretReference("file", str(tmp_path / "state/master.key"))
+
+
+def test_an_editor_that_marks_utf8_does_no_harm(tmp_path: Path) -> None:
+    """Windows' Notepad writes a byte order mark."""
+    path = tmp_path / "comporta.toml"
+    path.write_bytes(b"\xef\xbb\xbfworkers = 3")
+
+    assert read_settings(path, environ={}).workers == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("wrkers = 3", "there is no key wrkers; did you mean workers?"),
+        ("[sqlite]\ncach_mb = 1", "there is no key sqlite.cach_mb; did you mean sqlite.cache_mb?"),
+        (ACCOUNT + "pagesize = 1", "there is no key accounts.matriz.pagesize; did you mean accounts.matriz.page_size?"),
+        (
+            ACCOUNT + '[accounts.matriz.streams."sale.order"]\nevry = "1h"',
+            'there is no key accounts.matriz.streams."sale.order".evry; did you mean accounts.matriz.streams."sale.',
+        ),
+        ("zzz = 3", "there is no key zzz; known here: accounts, "),
+    ],
+)
+def test_an_unknown_key_is_named_with_its_nearest(text: str, said: str, tmp_path: Path) -> None:
+    """The whole key, the file, and what was probably meant."""
+    with pytest.raises(UnknownKey) as caught:
+        read(tmp_path, text)
+
+    assert caught.value.message.startswith(f"{tmp_path / 'comporta.toml'}: {said}")
+
+
+def test_a_stream_without_quotes_is_explained(tmp_path: Path) -> None:
+    """A dot in a stream's name makes two keys of it in TOML."""
+    with pytest.raises(UnknownKey) as caught:
+        read(tmp_path, ACCOUNT + '[accounts.matriz.streams.sale.order]\nevery = "1h"')
+
+    assert 'streams."sale.order"' in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('workers = "many"', "workers is 'many'; expected a whole number from 1 to 1000"),
+        ("workers = true", "workers is True; expected a whole number from 1 to 1000"),
+        ("workers = {a = 1}", "workers is a table; expected a single value, not a table"),
+        ('lease = "30"', "lease is '30'; expected a duration"),
+        ('lease = "0s"', "lease is '0s'; expected a duration"),
+        ('timezone = "Mars/Base"', "timezone is 'Mars/Base'; expected a time zone of the IANA list"),
+        ('database = "comporta.db"', "database is 'comporta.db'; expected \"sqlite:///FILE\""),
+        ('database = "postgresql://u:pw@h/d"', "database is 'postgresql://***@h/d'; expected"),
+        ("accounts = 3", "accounts is 3; expected a table"),
+        ("rejected_share = 5", "rejected_share is 5; expected a share from 0 to 1"),
+        ('[sqlite]\nsynchronous = "off"', "sqlite.synchronous is 'off'; expected one of normal, full, extra"),
+        (ACCOUNT + 'api_key = "secret"', "accounts.matriz.api_key is a text of 6 letters; expected a reference"),
+        (ACCOUNT + 'limit = "5"', "accounts.matriz.limit is '5'; expected requests per time"),
+        (ACCOUNT + "start = 5", "accounts.matriz.start is 5; expected an instant"),
+        (ACCOUNT + "companies = [true]", "accounts.matriz.companies is [True]; expected a list of ids"),
+        (ACCOUNT + 'protocol = "rest"', "accounts.matriz.protocol is 'rest'; expected one of jsonrpc, xmlrpc, json2"),
+        (
+            ACCOUNT + '[accounts.matriz.streams.x]\nfields = "id"',
+            "accounts.matriz.streams.x.fields is 'id'; expected a list of names",
+        ),
+        (
+            ACCOUNT + '[accounts.matriz.streams.x]\ncron = "hourly"',
+            "accounts.matriz.streams.x.cron is 'hourly'; expected a cron expression",
+        ),
+        ('[accounts."a/b"]\nsource = "odoo"', "the account name 'a/b' cannot be used"),
+        ('[accounts.dry]\nsource = "odoo"', "the account name 'dry' cannot be used"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_shown_with_what_can(text: str, said: str, tmp_path: Path) -> None:
+    """Key, value seen and values allowed; a secret is never shown."""
+    with pytest.raises(BadValue) as caught:
+        read(tmp_path, text)
+
+    assert caught.value.message.startswith(f"{tmp_path / 'comporta.toml'}: {said}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[accounts.a]\nsource = "mercadolivre"', "mercadolivre is not in this release yet"),
+        ('database = "postgresql://h/d"', "PostgreSQL comes with the next release"),
+    ],
+)
+def test_what_is_planned_says_so(text: str, said: str, tmp_path: Path) -> None:
+    """Who reads the announcement and tries it should not look for a mistake of theirs."""
+    with pytest.raises(BadValue, match=said):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize("missing", ["source", "url", "database", "login"])
+def test_an_incomplete_account_says_what_is_missing(missing: str, tmp_path: Path) -> None:
+    """One key at a time."""
+    lines = [line for line in ACCOUNT.splitlines() if not line.startswith(missing)]
+    with pytest.raises(BadValue, match=rf"accounts\.matriz\.{missing} is missing"):
+        read(tmp_path, "\n".join(lines))
+
+
+def test_every_and_cron_exclude_each_other(tmp_path: Path) -> None:
+    """Two schedules for one stream are a slip."""
+    with pytest.raises(BadValue, match="both every and cron"):
+        read(tmp_path, ACCOUNT + '[accounts.matriz.streams.x]\nevery = "1h"\ncron = "0 * * * *"')
+
+
+def test_invalid_toml_says_the_line(tmp_path: Path) -> None:
+    """The parser's own place is passed on."""
+    with pytest.raises(BadValue, match="line 2"):
+        read(tmp_path, "workers = 1\nhost = localhost")
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    """PowerShell's `>` writes UTF-16."""
+    path = tmp_path / "comporta.toml"
+    path.write_bytes("workers = 1".encode("utf-16"))
+    with pytest.raises(BadValue, match="not UTF-8"):
+        read_settings(path, environ={})
+
+
+def test_a_named_file_must_be_there(tmp_path: Path) -> None:
+    """Falling back to defaults would sync the wrong database."""
+    with pytest.raises(SettingsError, match=r"missing\.toml: does not exist"):
+        read_settings(tmp_path / "missing.toml", environ={})
+
+
+def test_a_bad_variable_is_named(tmp_path: Path) -> None:
+    """What comes from the environment is not blamed on the file."""
+    with pytest.raises(BadValue, match="environment COMPORTA_WORKERS: workers is 'x'"):
+        read(tmp_path, "", {"COMPORTA_WORKERS": "x"})
+
+
+def test_a_time_without_zone_is_meant_in_the_timezone(tmp_path: Path) -> None:
+    """Midnight is midnight where the people are."""
+    text = 'timezone = "America/Sao_Paulo"\n' + ACCOUNT + "start = 2025-01-01"
+
+    assert read(tmp_path, text).accounts["matriz"].start == datetime(2025, 1, 1, 3, tzinfo=UTC)
+
+
+def test_a_named_stream_adds_to_the_accounts_rules(tmp_path: Path) -> None:
+    """What a stream leaves out is the account's; a stream that is not named has the account's rules too."""
+    account = read(
+        tmp_path, ACCOUNT + 'timeout = "1h"\n[accounts.matriz.streams."sale.order"]\noverlap = "1d"'
+    ).accounts["matriz"]
+
+    assert account.stream("sale.order").overlap == timedelta(days=1)
+    assert account.stream("sale.order").timeout == timedelta(hours=1)
+    assert account.stream("res.partner").overlap == timedelta(minutes=10)
+    assert account.stream("res.partner").timeout == timedelta(hours=1)
+
+
+def test_the_file_wins_over_the_database(tmp_path: Path) -> None:
+    """An account of one name in both is the file's, whole; others stand beside it."""
+    settings = read(tmp_path, ACCOUNT)
+    kept = {"source": "odoo", "url": "http://kept", "database": "d", "login": "l"}
+    stored = {name: read_account(name, kept, settings=settings, origin="the database") for name in ("matriz", "filial")}
+
+    both = settings.with_accounts(stored).accounts
+
+    assert {name: account.url for name, account in both.items()} == {
+        "matriz": "https://erp.example.com",
+        "filial": "http://kept",
+    }
+    assert both["filial"].api_key == SecretReference("stored", "filial/api_key")
+
+
+def test_secrets_are_shown_as_where_they_are(tmp_path: Path) -> None:
+    """Never what they are, but whether they are there."""
+    text = ACCOUNT + 'api_key = "env:KEY"'
+    shown = [masked(read(tmp_path, text), environ=environ)["accounts"] for environ in ({"KEY": "k"}, {})]
+
+    assert [each["matriz"]["api_key"] for each in shown] == ["env:KEY (set)", "env:KEY (missing)"]  # type: ignore[index]
+
+
+def test_a_secret_is_revealed_from_where_it_is(tmp_path: Path) -> None:
+    """From the environment as it is, from a file without the line's end."""
+    file = tmp_path / "key"
+    file.write_text("s3cret\n", encoding="utf-8")
+
+    assert reveal(SecretReference("env", "K"), what="x", environ={"K": "s3cret"}) == "s3cret"
+    assert reveal(SecretReference("file", str(file)), what="x") == "s3cret"
+
+
+@pytest.mark.parametrize("reference", [SecretReference("env", "K"), SecretReference("file", "/nowhere/key")])
+def test_a_missing_secret_says_what_to_set(reference: SecretReference) -> None:
+    """The name of the variable or of the file is in the message and in the next step."""
+    with pytest.raises(SecretMissing) as caught:
+        reveal(reference, what="account a", environ={})
+
+    assert reference.name in caught.value.message
+    assert reference.name in caught.value.next_step
+
+
+def test_sqlite_settings_are_what_the_ledger_takes() -> None:
+    """The two halves cannot know each other; this keeps names and defaults the same."""
+    ours, theirs = SqliteSettings(), Pragmas()
+
+    assert (ours.cache_mb, ours.mmap_mb, ours.temp_store, ours.synchronous) == (
+        theirs.cache_mb,
+        theirs.mmap_mb,
+        theirs.temp_store,
+        theirs.synchronous,
+    )
+    assert ours.busy_timeout.total_seconds() == theirs.busy_timeout_s
+
+
+@given(st.integers(min_value=0, max_value=10**12))
+def test_a_duration_is_read_as_it_is_written(milliseconds: int) -> None:
+    """Every duration of whole milliseconds has a text, and the text means it."""
+    length = timedelta(milliseconds=milliseconds)
+
+    assert read_duration(duration_text(length), HERE) == length
+
+
+@given(st.text(max_size=20))
+def test_no_text_breaks_the_reader_of_durations(text: str) -> None:
+    """Whatever is written, the answer is a duration or a sentence."""
+    try:
+        seen: object = read_duration(text, HERE)
+    except ValueError as error:
+        seen = str(error)
+
+    assert isinstance(seen, timedelta) or str(seen).startswith("a duration")
+
+
+@given(st.integers(min_value=1, max_value=999_999), st.integers(min_value=1, max_value=10**9))
+def test_a_limit_is_read_as_it_is_written(requests: int, milliseconds: int) -> None:
+    """As durations."""
+    limit = RateLimit(requests, timedelta(milliseconds=milliseconds))
+
+    assert read_limit(limit.text, HERE) == limit
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_verbose", "level"),
+    [({}, False, None), ({}, True, "info"), ({"COMPORTA_LOG": "DEBUG"}, False, "debug")],
+)
+def test_the_log_is_silent_unless_asked_for(environ: dict[str, str], is_verbose: bool, level: str | None) -> None:
+    """A command speaks to a person; the log to whoever looks into it."""
+    assert read_log_level(is_verbose=is_verbose, environ=environ) == level
+
+
+def test_a_wrong_level_is_refused() -> None:
+    """A log that stays silent because of a typing mistake would be missed when it is needed."""
+    with pytest.raises(BadValue, match="COMPORTA_LOG"):
+        read_log_level(is_verbose=False, environ={"COMPORTA_LOG": "loud"})
