@@ -5,6 +5,7 @@ count and sum of keys for every hour of stamps, on both sides. Then the hours th
 one that is not over, key by key. ``exact`` compares every key and stamp instead. What differs is read
 again and written whatever the stored stamp says; what is gone is marked only after a direct look.
 
+A row that changed after ``until`` is not stale, only not synced yet: it is written too, and counted apart.
 A row that moved to another hour makes two hours differ: it is absent in one and extra in the other, so
 both kinds of suspects are fetched before anything is called deleted.
 """
@@ -15,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 
 from comporta.core.compare import Differences, compare_stamps, differing_hours
 from comporta.core.counts import Counts
-from comporta.core.instant import short_text
-from comporta.core.record import Key
+from comporta.core.instant import instant_text, short_text
+from comporta.core.record import Key, Page, Shape
 from comporta.engine.verify import confirmed_gone, parts, refuse_mass_deletion, sweep
 from comporta.engine.work import Work, well
 from comporta.errors import WrongUse
@@ -39,7 +40,7 @@ async def reconcile(work: Work) -> None:
     work.tell(
         "reconcile_compared", f"{found.total} suspects in {hours} hours", {"suspects": found.total, "hours": hours}
     )
-    counts = await _settle(work, found)
+    counts = await _settle(work, found, instant_text(until))
     result = _result(work, until, counts, here=here, hours=hours)
     step = "reconcile_compared" if work.run.dry_run else "reconcile_repaired"
     work.tell(step, _told(counts), result)
@@ -78,23 +79,38 @@ async def _slice(work: Work, since: datetime, until: datetime) -> Differences:
     return replace(compare_stamps(theirs, ours), compared=0)
 
 
-async def _settle(work: Work, found: Differences) -> Counts:
-    """Read every suspect again, write what differs, mark what is gone."""
+async def _settle(work: Work, found: Differences, until: str) -> Counts:
+    """Read every suspect again, write what differs, mark what is gone; return what was not as it should be."""
     suspects = sorted({*found.absent, *found.stale, *found.extra}, key=lambda key: (isinstance(key, str), key))
-    before = work.counts
+    wrong = Counts()
     missing: list[Key] = []
     for part in parts(suspects):
         page = await work.reader.fetch(part)
         place = work.shape.index(work.shape.key)
         seen = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
         missing += [key for key in part if str(key) not in seen]
-        await work.write(work.batch(page, overwrite=True))
+        settled, moved_on = _split(page, work.shape, until)
+        wrong += await work.write(work.batch(settled, overwrite=True))
+        await work.write(work.batch(moved_on, overwrite=True))
     gone = await confirmed_gone(work, await _ours(work, missing))
     refuse_mass_deletion(work, gone, await work.store.count_rows(work.account, work.shape))
     if gone:
         work.tell("records_deleted", f"{len(gone)} rows are gone at the source", {"rows": len(gone), "keys": gone[:50]})
-        await work.write(Batch(work.shape, deleted=gone, hint_scope=work.rules.hint_scope))
-    return work.counts - before
+        wrong += await work.write(Batch(work.shape, deleted=gone, hint_scope=work.rules.hint_scope))
+    return wrong
+
+
+def _split(page: Page, shape: Shape, until: str) -> tuple[Page, Page]:
+    """Return the records stamped before ``until`` and those that changed since, each as a page."""
+    place = shape.index(shape.stamp or shape.key)
+    is_new = [str(row[place] or "") >= until for row in page.rows]
+    return _only(page, [not each for each in is_new]), replace(_only(page, is_new), rejected=())
+
+
+def _only(page: Page, kept: Sequence[bool]) -> Page:
+    places = [place for place, is_kept in enumerate(kept) if is_kept]
+    extras = {new: page.extras[old] for new, old in enumerate(places) if old in page.extras}
+    return replace(page, rows=[page.rows[place] for place in places], extras=extras)
 
 
 async def _ours(work: Work, keys: Sequence[Key]) -> list[Key]:
