@@ -10,7 +10,7 @@ from tests.core.hours import coverages, covered, hour, interval
 from comporta.core.coverage import Coverage
 from comporta.core.instant import BEGINNING
 from comporta.core.window import (
-    BOUNDED_ABOVE,
+    GIVEN,
     WHOLE,
     Kind,
     Request,
@@ -115,28 +115,28 @@ def test_a_full_pass_before_its_origin_is_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "until", "expected"),
+    ("since", "until", "expected", "asked"),
     [
-        (hour(1), hour(2), (hour(1), hour(2))),
-        (hour(1), hour(99), (hour(1), hour(5) - MARGIN)),
-        (hour(1), None, (hour(1), hour(5) - MARGIN)),
-        (None, hour(2), (BEGINNING, hour(2))),
-        (hour(50), hour(99), (hour(50), hour(50))),
+        (hour(1), hour(2), (hour(1), hour(2)), hour(2)),
+        (hour(1), hour(99), (hour(1), hour(5) - MARGIN), None),
+        (hour(1), None, (hour(1), hour(5) - MARGIN), None),
+        (None, hour(2), (BEGINNING, hour(2)), hour(2)),
+        (hour(50), hour(99), (hour(50), hour(50)), None),
     ],
     ids=["as given", "until in the future", "no until", "no since", "all in the future"],
 )
 def test_a_manual_window_is_as_given_up_to_the_sources_clock(
-    since: datetime | None, until: datetime | None, expected: tuple[datetime, datetime]
+    since: datetime | None, until: datetime | None, expected: tuple[datetime, datetime], asked: datetime | None
 ) -> None:
-    """A bound in the future would claim what nobody could have read yet."""
+    """A bound in the future would claim what nobody could have read yet; it is read to the present instead."""
     request = Request(Kind.MANUAL, since, until)
     window = plan_window(request, covered((0, 4)), origin=BEGINNING, clock=hour(5), overlap=OVERLAP, margin=MARGIN)
 
     assert (window.since, window.until) == expected
-    assert window.asked_until == expected[1]
+    assert window.asked_until == asked
 
 
-@pytest.mark.parametrize("kind", sorted(set(Kind) - WHOLE - BOUNDED_ABOVE))
+@pytest.mark.parametrize("kind", sorted(set(Kind) - WHOLE - GIVEN))
 def test_the_other_kinds_ask_for_the_regular_window(kind: Kind) -> None:
     """A reconciliation reads what is new first."""
     window = plan_window(

@@ -46,8 +46,8 @@ class Kind(StrEnum):
 WHOLE = frozenset({Kind.FULL, Kind.CLEAR_FIRST})
 """The kinds that read everything: they renew the fingerprint and overwrite whatever the stamp says."""
 
-BOUNDED_ABOVE = frozenset({Kind.HOLE, Kind.MANUAL})
-"""The kinds that ask the source for an upper bound too; the others read to the present."""
+GIVEN = frozenset({Kind.HOLE, Kind.MANUAL})
+"""The kinds whose bounds come with the request; the others follow from coverage and clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class Window:
     since: datetime
     until: datetime
     kind: Kind
+    is_bounded: bool = False
 
     @property
     def interval(self) -> Interval | None:
@@ -70,8 +71,11 @@ class Window:
 
     @property
     def asked_until(self) -> datetime | None:
-        """Return the upper bound to ask the source for, ``None`` for the kinds that read to the present."""
-        return self.until if self.kind in BOUNDED_ABOVE else None
+        """Return the upper bound to ask the source for, ``None`` to read to the present.
+
+        Only an end that somebody gave is asked for: without it fresher rows come too, and claim nothing.
+        """
+        return self.until if self.is_bounded else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +130,10 @@ def plan_window(
     end = clock - margin
     if request.kind in WHOLE:
         return Window(origin, max(end, origin), request.kind)
-    if request.kind in BOUNDED_ABOVE:
+    if request.kind in GIVEN:
         since = request.since if request.since is not None else origin
         until = min(request.until, end) if request.until is not None else end
-        return Window(since, max(since, until), request.kind)
+        return Window(since, max(since, until), request.kind, is_bounded=request.until == until)
     return next_window(coverage, origin=origin, clock=clock, overlap=overlap, margin=margin)
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from comporta.core.counts import Counts
 from comporta.core.instant import instant_text, parse_instant
 from comporta.core.run import Run, RunState, Trigger
-from comporta.core.window import Kind, Window
+from comporta.core.window import Kind, Window, parse_request
 from comporta.ports.store import LeaseRow, Pass, Quarantined, StreamFacts
 
 COUNTS = ("read", "inserted", "updated", "unchanged", "rejected", "deleted")
@@ -68,11 +68,18 @@ def pass_from(row: sqlite3.Row) -> Pass:
     return Pass(
         id=row["id"],
         request=row["request"],
-        window=Window(parse_instant(row["since"]), parse_instant(row["until"]), Kind(row["kind"])),
+        window=_window_from(row),
         fingerprint=row["query_fingerprint"],
         position=row["position"],
         read=row["read"],
     )
+
+
+def _window_from(row: sqlite3.Row) -> Window:
+    """Return the window of a pass; it is bounded above if its end is the one that was asked for."""
+    until = parse_instant(row["until"])
+    is_bounded = parse_request(row["request"]).until == until
+    return Window(parse_instant(row["since"]), until, Kind(row["kind"]), is_bounded=is_bounded)
 
 
 def facts_from(row: sqlite3.Row | None) -> StreamFacts:
