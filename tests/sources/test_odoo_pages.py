@@ -1,5 +1,7 @@
 """How pages of Odoo records are asked for and what is believed of the answers."""
 
+import asyncio
+import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +9,7 @@ from tests.sources.conftest import Connect
 from tests.sources.scripted import RECORD, ScriptedServer
 
 from comporta.core.record import Page
-from comporta.errors import FilterIgnored, SourceChangedShape, UnconfirmedEmpty
+from comporta.errors import FilterIgnored, SourceChangedShape, SourceIncomplete, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sources.odoo_reader import OdooReader
@@ -245,3 +247,89 @@ async def test_the_clock_is_the_servers(
 
     assert now == datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
     assert now.tzinfo is UTC
+
+
+async def test_existence_is_searched_and_the_rest_is_counted(
+    server: ScriptedServer, connect: Connect, progress: Progress
+) -> None:
+    """A search that came back short would look like deletes; a count of what is missing shows it."""
+    reader = await open_reader(server, connect, progress)
+    server.say([1, 3], 1)
+
+    with pytest.raises(SourceIncomplete, match="found 2 of 3 ids, and a count 1 of the 1 others"):
+        await reader.existing([1, 2, 3])
+
+    assert server.calls[-1] == ("search_count", {"domain": [["id", "in", [2]]], "context": reader._session.context})
+
+
+async def test_records_by_id_are_asked_again_after_a_short_answer(
+    server: ScriptedServer, connect: Connect, progress: Progress
+) -> None:
+    """What a cut answer leaves out is fetched; what does not exist is not asked for twice."""
+    reader = await open_reader(server, connect, progress)
+    server.say([record(1)], [2], [record(2)], [])
+
+    page = await reader.fetch([3, 2, 1, 1])
+
+    assert [row[0] for row in page.rows] == [1, 2]
+    assert server.calls[-1][1]["domain"] == ["&", ["id", ">", 2], ["id", "in", [1, 2, 3]]]
+
+
+async def test_a_full_answer_by_id_is_one_request(server: ScriptedServer, connect: Connect, progress: Progress) -> None:
+    """Nothing can follow the greatest id that was asked for."""
+    reader = await open_reader(server, connect, progress)
+    server.say([record(1, name=5), record(2)])
+
+    page = await reader.fetch([1, 2])
+
+    assert [row[0] for row in page.rows] == [1, 2]
+    assert page.extras == {0: '{"name":5}'}
+
+
+@pytest.mark.parametrize("ask", ["fetch", "existing"])
+async def test_ids_that_were_not_asked_for_stop_the_run(
+    server: ScriptedServer, connect: Connect, progress: Progress, ask: str
+) -> None:
+    """A filter that is ignored would repair the wrong rows, or prove the wrong ones alive."""
+    reader = await open_reader(server, connect, progress)
+    server.say([4] if ask == "existing" else [record(4)])
+
+    with pytest.raises(FilterIgnored, match="answered id 4, which was not asked for"):
+        await (reader.existing([1]) if ask == "existing" else reader.fetch([1]))
+
+
+async def test_children_of_others_stop_the_run(server: ScriptedServer, connect: Connect, progress: Progress) -> None:
+    """As above: the lines must be lines of the orders asked for."""
+    server.fields["order_id"] = {"type": "many2one"}
+    source = connect(server.url, protocol="jsonrpc")
+    reader = await source.read(StreamRequest("sale.order.line"), progress)
+    server.say([record(1, order_id=9)], [])
+
+    with pytest.raises(FilterIgnored, match="the children of 1 parents answered id 9"):
+        await reader.fetch_children([8])
+
+
+async def test_a_cancelled_read_leaves_the_source_usable(
+    server: ScriptedServer, connect: Connect, progress: Progress
+) -> None:
+    """A run that is stopped in the middle of an answer costs a connection and nothing else."""
+    reader = await open_reader(server, connect, progress)
+    arrived = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hang(connection: socket.socket) -> None:
+        loop.call_soon_threadsafe(arrived.set)
+        connection.recv(1)
+
+    server.overrides["search_read"] = hang
+    task = asyncio.create_task(read_all(reader))
+    await arrived.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    server.overrides.clear()
+    server.say([RECORD], [])
+
+    pages = await read_all(reader)
+
+    assert [row[0] for page in pages for row in page.rows] == [7]

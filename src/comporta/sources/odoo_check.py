@@ -1,6 +1,7 @@
 """What ``comporta check`` says of an Odoo account: server, login, clock, and every stream."""
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Protocol
 
 from comporta.errors import ComportaError
@@ -67,7 +68,8 @@ async def _stream(account: Account, request: StreamRequest, progress: Progress) 
     try:
         reader = await account.read(request, progress)
         count = await reader.count(since=None, until=None)
-        await anext(reader.pages(since=None, until=None, after=None, limit=1))
+        async with aclosing(reader.pages(since=None, until=None, after=None, limit=1)) as pages:
+            await anext(pages)
     except ComportaError as error:
         return _failed(request.stream, error)
     message = f"{count} records, {len(reader.shape.columns)} columns"

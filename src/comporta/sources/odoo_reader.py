@@ -5,14 +5,14 @@ stamp-ordered keysets do both). Nothing a server answers is believed: ids must r
 within the bounds asked, and a short page is the last one only if nothing follows it.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import cast
 
 from comporta.core.record import Bucket, Key, Lookup, Page, Shape
-from comporta.errors import FilterIgnored, ProtocolUnsupported, UnconfirmedEmpty
+from comporta.errors import FilterIgnored, ProtocolUnsupported, SourceIncomplete, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity
 from comporta.sources.odoo_buckets import read_buckets, summed, whole_hours
@@ -33,13 +33,19 @@ PARENTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A page to ask for: which rows, after which id, how many, and how it is called in messages."""
+    """Pages to ask for: which rows, how many at once, after which id, and up to which one can come."""
 
     domain: Domain
-    after: int | None
     size: int
-    what: str
+    after: int | None = None
+    end: int | None = None
     bounds: Bounds = field(default_factory=Bounds)
+    name: str = ""
+
+    @property
+    def what(self) -> str:
+        """Say what is asked for, for messages."""
+        return self.name or ("the first page" if self.after is None else f"page after id {self.after}")
 
 
 class OdooReader:
@@ -73,28 +79,28 @@ class OdooReader:
 
     async def pages(
         self, *, since: datetime | None, until: datetime | None, after: str | None, limit: int | None = None
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """Yield the pages of records stamped in ``[since, until)`` that follow position ``after``."""
         bounds = Bounds(since, until)
         size = min(limit or self._session.config.page_size, self._session.config.page_size)
         last = None if after is None else int(after)
-        async for batch, is_last in self._batches(self._window(bounds), self._plan, last, size, bounds):
+        wish = Wish(self._window(bounds), size, last, bounds=bounds)
+        async for batch, is_last in self._batches(wish, self._plan):
             last = batch.keys[-1] if batch.keys else last
             position = None if last is None else str(last)
             yield Page(batch.rows, batch.rejected, batch.extras, position=position, is_last=is_last)
 
     async def count(self, *, since: datetime | None, until: datetime | None) -> int:
         """Return how many records the source says are stamped in ``[since, until)``."""
-        args = {"domain": self._window(Bounds(since, until))}
-        call = self._session.call(self.shape.stream, "search_count", "the count", args)
-        return await self._session.ask(call, self._progress, int)
+        return await self._count(self._window(Bounds(since, until)), "the count")
 
     async def listing(
         self, *, since: datetime | None, until: datetime | None
     ) -> AsyncIterator[Sequence[tuple[Key, str | None]]]:
         """Yield (key, stamp) of every record stamped in ``[since, until)``, by key."""
         bounds = Bounds(since, until)
-        async for batch, _ in self._batches(self._window(bounds), self._listing_plan, None, LISTING_SIZE, bounds):
+        wish = Wish(self._window(bounds), LISTING_SIZE, bounds=bounds)
+        async for batch, _ in self._batches(wish, self._listing_plan):
             stamps = {cast("int", row[0]): cast("str", row[1]) if len(row) > 1 else None for row in batch.rows}
             if batch.keys:
                 yield [(key, stamps.get(key)) for key in batch.keys]
@@ -104,31 +110,43 @@ class OdooReader:
         asked = sorted({int(key) for key in keys})
         batches = []
         for chunk in _chunks(asked, min(CHUNK, self._session.config.page_size)):
-            wish = Wish(all_of([["id", "in", chunk]], self._domain), None, len(chunk), f"{len(chunk)} records by id")
-            batch = await self._batch(wish, self._plan)
-            _check_asked(batch.keys, chunk, self._subject(wish.what))
-            batches.append(batch)
+            domain = all_of([["id", "in", chunk]], self._domain)
+            wish = Wish(domain, len(chunk), end=chunk[-1], name=f"{len(chunk)} records by id")
+            async for batch, _ in self._batches(wish, self._plan):
+                _check_asked(batch.keys, chunk, self._subject(wish.what))
+                batches.append(batch)
         return _merged(batches)
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:
         """Return every record whose parent is one of ``parents``, as one page."""
         if self.shape.parent is None:
             return _merged([])
-        parent = self.shape.columns[self.shape.index(self.shape.parent)].field
+        place = self.shape.index(self.shape.parent)
         batches = []
         for chunk in _chunks(sorted({int(key) for key in parents}), PARENTS):
-            domain = all_of([[parent, "in", chunk]], self._domain)
-            async for batch, _ in self._batches(domain, self._plan, None, self._session.config.page_size, Bounds()):
+            domain = all_of([[self.shape.columns[place].field, "in", chunk]], self._domain)
+            wish = Wish(domain, self._session.config.page_size, name=f"the children of {len(chunk)} parents")
+            async for batch, _ in self._batches(wish, self._plan):
+                _check_asked([cast("int", row[place]) for row in batch.rows], chunk, self._subject(wish.what))
                 batches.append(batch)
-        return _merged(sorted(batches, key=lambda batch: batch.keys[0] if batch.keys else 0))
+        return _merged(batches)
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
-        """Return which of the keys live at the source; by search, since read echoes deleted ids."""
+        """Return which of the keys live at the source: by search, since read echoes deleted ids.
+
+        What is not found is counted as well: a search that came back short must not look like deletes.
+        """
         alive: set[Key] = set()
         for chunk in _chunks(sorted({int(key) for key in keys}), CHUNK):
             what = f"which of {len(chunk)} ids exist"
             found = await self._search([["id", "in", chunk]], len(chunk), what)
             _check_asked(found, chunk, self._subject(what))
+            missing = sorted(set(chunk).difference(found))
+            if missing and (still := await self._count([["id", "in", missing]], f"which of {len(missing)} ids exist")):
+                seen = (
+                    f"a search found {len(found)} of {len(chunk)} ids, and a count {still} of the {len(missing)} others"
+                )
+                raise SourceIncomplete(f"{self._subject(what)}: {seen}; expected them to agree")
             alive.update(found)
         return frozenset(alive)
 
@@ -155,25 +173,24 @@ class OdooReader:
     def _subject(self, what: str) -> str:
         return f"odoo/{self._session.account} {self.shape.stream}: {what}"
 
-    async def _batches(
-        self, domain: Domain, plan: Plan, after: int | None, size: int, bounds: Bounds
-    ) -> AsyncIterator[tuple[Batch, bool]]:
+    async def _batches(self, wish: Wish, plan: Plan) -> AsyncIterator[tuple[Batch, bool]]:
         """Yield batches until nothing follows; the last one, empty or not, comes with ``True``."""
         was_empty = False
         while True:
-            what = "the first page" if after is None else f"page after id {after}"
-            batch = await self._batch(Wish(domain, after, size, what, bounds), plan)
-            after = batch.keys[-1] if batch.keys else after
-            follower = await self._follower(domain, after) if len(batch.keys) < size else 0
-            if follower is None:
+            batch = await self._batch(wish, plan)
+            seen = replace(wish, after=batch.keys[-1]) if batch.keys else wish
+            is_full = len(batch.keys) == wish.size
+            follower = 0 if is_full else await self._follower(seen)
+            if follower is None or (wish.end is not None and seen.after == wish.end):
                 yield batch, True
                 return
             if batch.keys:
                 yield batch, False
             elif was_empty:
-                message = f"{self._subject(what)} answered no rows, twice; expected id {follower}, which a search finds"
-                raise UnconfirmedEmpty(message)
+                found = f"expected id {follower}, which a search finds"
+                raise UnconfirmedEmpty(f"{self._subject(wish.what)} answered no rows, twice; {found}")
             was_empty = not batch.keys
+            wish = seen
 
     async def _batch(self, wish: Wish, plan: Plan) -> Batch:
         args = {"domain": _following(wish.domain, wish.after)}
@@ -192,12 +209,15 @@ class OdooReader:
         _check_stamps(batch, plan, self.shape, wish.bounds, call.subject)
         return batch
 
-    async def _follower(self, domain: Domain, after: int | None) -> int | None:
+    async def _follower(self, wish: Wish) -> int | None:
         """Return the next id after a short page, or ``None``: some servers cut pages below the limit."""
-        found = await self._search(
-            _following(domain, after), 1, "whether anything follows" + ("" if after is None else f" id {after}")
-        )
+        what = "whether anything follows" + ("" if wish.after is None else f" id {wish.after}")
+        found = await self._search(_following(wish.domain, wish.after), 1, what)
         return found[0] if found else None
+
+    async def _count(self, domain: Domain, what: str) -> int:
+        call = self._session.call(self.shape.stream, "search_count", what, {"domain": domain})
+        return await self._session.ask(call, self._progress, int)
 
     async def _search(self, domain: Domain, limit: int, what: str) -> list[int]:
         args = {"domain": domain}
