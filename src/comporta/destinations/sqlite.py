@@ -16,7 +16,7 @@ from comporta.core.instant import instant_text
 from comporta.core.record import Bucket, Column, ColumnType, Key, Rejected, Row, Shape
 from comporta.core.schema import OURS, TablePlan, beside_name, plan_table
 from comporta.destinations import views
-from comporta.destinations.sqlite_sort import Changed, newest, rejected, sort_batch
+from comporta.destinations.sqlite_sort import newest, rejected, sort_batch
 from comporta.destinations.upsert import (
     TYPES_BY_NAME,
     Writing,
@@ -153,11 +153,17 @@ class SqliteDestination:
         present, statements = self._prepared(connection, batch.shape)
         batch = newest(batch)
         todo = sort_batch(connection, account, batch, present=present)
+        run, now = ours
+        # What is written is not deleted, hence the None.
         reasons = _execute_each(
-            connection, statements.insert, [(one.key, (account, *_values(one, ours))) for one in todo.inserts]
+            connection,
+            statements.insert,
+            [(key, (account, *row, run, now, None, new, extra)) for key, row, new, extra in todo.inserts],
         )
         reasons |= _execute_each(
-            connection, statements.update, [(one.key, (*_values(one, ours), account, one.key)) for one in todo.updates]
+            connection,
+            statements.update,
+            [(key, (*row, run, now, None, new, extra, account, key)) for key, row, new, extra in todo.updates],
         )
         inserted = [one.key for one in todo.inserts if one.key not in reasons]
         updated = [one.key for one in todo.updates if one.key not in reasons]
@@ -216,11 +222,6 @@ def _with_fields(present: dict[str, Column], shape: Shape) -> dict[str, Column]:
     }
     fields |= {each.name: each.field for each in shape.columns}
     return {name: Column(name, each.type, fields.get(name, "")) for name, each in present.items()}
-
-
-def _values(one: Changed, ours: tuple[str, str]) -> tuple[object, ...]:
-    """Return what a row's columns and ours are set to; a row that is written is not deleted."""
-    return (*one.row, *ours, None, one.hash, one.extra)
 
 
 def _execute_each(

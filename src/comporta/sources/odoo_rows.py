@@ -70,30 +70,46 @@ class Plan:
         return Batch(keys, list(zip(*columns, strict=True)))  # type: ignore[arg-type]
 
 
-def _plain(values: Sequence[Value]) -> list[Value]:
-    """Text, integers: ``false`` is null, and ``true`` is nothing that such a field may hold."""
+def _plain(values: Sequence[Value]) -> Sequence[Value]:
+    """Text, integers: ``false`` is null, and ``true`` is nothing that such a field may hold.
+
+    Most columns hold no ``false``: looking at the types, in C, is half the cost of a copy.
+    """
+    if bool not in set(map(type, values)):
+        return values
     done = [None if value is False else value for value in values]
     if bool in set(map(type, done)):
         raise OddPageError
     return done
 
 
-def _numbers(values: Sequence[Value]) -> list[Value]:
+def _numbers(values: Sequence[Value]) -> Sequence[Value]:
     done = _plain(values)
     if not isfinite(sum(filter(None, done))):  # type: ignore[arg-type]
         raise OddPageError
     return done
 
 
-def _stamps(values: Sequence[Value]) -> list[Value]:
-    done = [value if value is None else f"{value}.000000Z".replace(" ", "T", 1) for value in _plain(values)]
-    _check([value for value in done if value is not None], list[datetime])
-    return done  # type: ignore[return-value]
-
-
-def _dates(values: Sequence[Value]) -> list[Value]:
+def _stamps(values: Sequence[Value]) -> Sequence[Value]:
+    """Rewrite a whole column as one text, because a call for each value costs four times as much."""
     done = _plain(values)
-    _check([value for value in done if value is not None], list[date])
+    texts = [value for value in done if value is not None]
+    if not texts:
+        return done
+    column = "\n".join([*texts, ""])  # type: ignore[list-item]
+    written = column.replace(" ", "T").replace("\n", ".000000Z\n").split("\n")[:-1]
+    if len(written) != len(texts):
+        raise OddPageError
+    _check(written, list[datetime])
+    if len(written) == len(done):
+        return written
+    following = iter(written)
+    return [None if value is None else next(following) for value in done]
+
+
+def _dates(values: Sequence[Value]) -> Sequence[Value]:
+    done = _plain(values)
+    _check([value for value in {*done} if value is not None], list[date])
     return done
 
 
@@ -105,7 +121,7 @@ def _check(values: Sequence[Value], wanted: type[list[Any]]) -> None:
         raise OddPageError from error
 
 
-def _documents(values: Sequence[object]) -> list[Value]:
+def _documents(values: Sequence[object]) -> Sequence[Value]:
     encode = msgspec.json.encode
     try:
         return [None if value is False or value is None else encode(value).decode() for value in values]
@@ -113,8 +129,8 @@ def _documents(values: Sequence[object]) -> list[Value]:
         raise OddPageError from error
 
 
-_FINISH: Mapping[ColumnType, Callable[[Sequence[Any]], list[Value]]] = {
-    ColumnType.BOOLEAN: list,
+_FINISH: Mapping[ColumnType, Callable[[Sequence[Any]], Sequence[Value]]] = {
+    ColumnType.BOOLEAN: lambda values: values,
     ColumnType.INTEGER: _plain,
     ColumnType.NUMERIC: _numbers,
     ColumnType.TEXT: _plain,
