@@ -34,8 +34,8 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   migrate     bring the database's schema up to date
   sandbox     run a simulated Odoo server to try things on
 
-Everywhere: --json, --config FILE, --verbose. Exit: 0 done, 1 failed, 2 wrong use,
-3 partly failed, 4 busy. Also: --version, --install-completion, --show-completion
+Everywhere: --json, --config FILE, --verbose. Once: --install-completion
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 partly failed, 4 busy
 """
 
 

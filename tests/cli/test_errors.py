@@ -1,0 +1,164 @@
+"""Whatever goes wrong, the command line says it in one form: code, message, next step, exit code."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comporta import __version__
+from comporta.cli import app as tree
+from comporta.cli.console import BUSY, FAILED, WRONG, Console, console_for, exit_code
+from comporta.cli.main import first_known, run
+from comporta.errors import Busy, ComportaError, SourceUnavailable, UnknownKey
+
+Command = Callable[..., Any]
+COMMANDS = [command.callback.__name__ for command in tree.app.registered_commands if command.callback]
+GROUPS = [str(group.name) for group in tree.app.registered_groups]
+
+
+def test_the_version_is_answered_before_anything_is_loaded(tmp_path: Path) -> None:
+    """Neither Typer nor the settings are imported for it."""
+    code = (
+        "import sys; sys.argv = ['comporta', '--version']; from comporta.cli.main import main; main();"
+        " print({'typer', 'tomllib', 'asyncio', 'rich'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+
+    assert said.stdout.splitlines() == [f"comporta {__version__}", "set()"]
+
+
+def test_help_fits_one_screen_and_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """24 lines of 80 letters; a command that is not there does not exist for a newcomer."""
+    code = run(["--help"])
+    lines = capsys.readouterr().out.rstrip("\n").splitlines()
+
+    assert code == 0
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert set(re.findall(r"(?:^  |   )(\w+)  ", "\n".join(lines), re.MULTILINE)) >= {*COMMANDS, *GROUPS}
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *(f"{group} --help" for group in GROUPS)])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """And has --json."""
+    code = run([*command.split(), "--help"])
+    said = capsys.readouterr().out
+
+    assert code == 0
+    assert command in GROUPS or "--json" in said or "Commands:" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sync", "--sinc", "2h"], "No such option: --sinc"),
+        (["bogus"], "No such command 'bogus'"),
+        (["coverage"], "Missing argument 'ACCOUNT/STREAM'"),
+        (["runs", "--limit", "many"], "Invalid value for '--limit'"),
+    ],
+)
+def test_wrong_use_is_told_in_json_too(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Arguments that cannot be read still say whether JSON was wanted."""
+    codes = [run(arguments), run([*arguments, "--json"])]
+    out, err = capsys.readouterr()
+
+    assert codes == [WRONG, WRONG]
+    assert said in err
+    assert said in json.loads(out)["error"]["message"]
+
+
+def test_an_error_is_code_message_and_next_step(folder: Path, comporta: Command) -> None:
+    """On standard error, so that a pipe gets results only."""
+    said = comporta("sync", "lojja")
+
+    assert said.code == WRONG
+    assert said.out == ""
+    assert said.err == (
+        "CMP-SET-005 there is no account 'lojja'; did you mean 'loja'?\n"
+        "  Next: `comporta settings` lists the accounts and their streams.\n"
+    )
+
+
+def test_a_missing_settings_file_is_named(tmp_path: Path, comporta: Command) -> None:
+    """A wrong --config never means defaults."""
+    said = comporta("status", "--json", "--config", str(tmp_path / "none.toml"))
+
+    assert said.code == WRONG
+    assert said.json["error"]["code"] == "CMP-SET-001"
+
+
+def test_a_fault_of_ours_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comporta: Command) -> None:
+    """With a code to report, and the place only for who asks."""
+
+    def broken(**_: object) -> int:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(tree, "app", broken)
+    said = comporta("status", "--json")
+
+    assert said.code == FAILED
+    assert said.json["error"]["code"] == "CMP-BUG-001"
+    assert "RuntimeError: boom" in said.json["error"]["message"]
+    assert said.err == ""
+
+
+def test_the_place_of_a_fault_is_shown_to_who_asks(monkeypatch: pytest.MonkeyPatch, comporta: Command) -> None:
+    """--verbose is what a report needs."""
+
+    def broken(**_: object) -> int:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(tree, "app", broken)
+
+    assert "Traceback" not in comporta("status").err
+    assert "Traceback" in comporta("status", "--verbose").err
+
+
+def test_an_error_inside_a_group_is_found() -> None:
+    """Several tasks leave their errors together."""
+    known = UnknownKey("x")
+    nested = ExceptionGroup("tasks", [ValueError(), ExceptionGroup("more", [known])])
+
+    assert first_known(nested) is known
+    assert first_known(ExceptionGroup("tasks", [ValueError()])) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(UnknownKey("x"), WRONG), (Busy("x"), BUSY), (SourceUnavailable("x"), FAILED)]
+)
+def test_the_exit_code_follows_from_what_the_caller_does_next(error: ComportaError, code: int) -> None:
+    """Correct the command, wait, or look into it."""
+    assert exit_code(error) == code
+
+
+def test_what_stands_after_two_dashes_is_no_option() -> None:
+    """An account may be called --json by a joker; it is still a name."""
+    assert console_for(["sync", "--json"]).is_json
+    assert not console_for(["sync", "--", "--json"]).is_json
+    assert console_for(["sync"]) == Console()
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path: Path) -> None:
+    """As in `comporta settings | head -1`."""
+    command = f'"{sys.executable}" -m comporta settings | head -1'
+    said = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert "Traceback" not in said.stderr
+
+
+def test_an_old_encoding_does_not_break_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A letter that the terminal does not have becomes a question mark."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    Console().say("João …")
+
+    assert written.getvalue() == b"Jo?o ?" + os.linesep.encode()
