@@ -8,6 +8,7 @@ what is gone, each missing line looked at directly first.
 from collections.abc import Sequence
 
 from comporta.core.record import key_from_text
+from comporta.engine.plan import refuse_another_database
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
 from comporta.ports.store import Batch
@@ -18,6 +19,7 @@ PARENTS_MAX = 200
 
 async def relist_children(work: Work) -> None:
     """Drain the hints of the stream, then end the run."""
+    await refuse_another_database(work)
     for change in await work.store.prepare(work.lease, work.shape):
         work.tell("schema_changed", change)
     while parents := await work.store.hints(work.scope, PARENTS_MAX):

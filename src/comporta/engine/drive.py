@@ -11,6 +11,7 @@ the run may die at any instruction and the next one goes on from the resume poin
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -18,7 +19,7 @@ from comporta.core.counts import too_many
 from comporta.core.instant import instant_text, short_text
 from comporta.core.record import Page
 from comporta.core.window import WHOLE, Window
-from comporta.engine.plan import is_resumable, plan_pass
+from comporta.engine.plan import first_run_of, is_resumable, new_pass_id, plan_pass
 from comporta.engine.verify import gone_at_source, verify
 from comporta.engine.work import Work, well
 from comporta.errors import TooManyRejected
@@ -44,12 +45,12 @@ async def drive(work: Work) -> None:
     work.progress.rows_read = plan.read
     work.tell("pass_started", f"{before} records in the window by the source's count", {"expected": before})
     await _read(work, plan)
-    _refuse_rejections(work)
+    await _refuse_rejections(work, plan)
     if work.request.max_records is not None:
         await work.close(Batch(work.shape), well(pass_id=plan.id))
         return
-    await verify(work, plan, before=before)
-    await _close(work, plan)
+    is_agreed = await verify(work, plan, before=before)
+    await _close(work, plan, is_agreed=is_agreed)
 
 
 async def _read(work: Work, plan: Pass) -> None:
@@ -61,11 +62,13 @@ async def _read(work: Work, plan: Pass) -> None:
         after=plan.position,
         limit=work.request.max_records,
     )
-    async for page in _one_ahead(_counted(work, _limited(pages, work.request.max_records))):
-        elapsed = timedelta(seconds=work.clock.monotonic() - started)
-        _warn_of_the_future(work, page, clock + elapsed)
-        if page.rows or page.rejected:
-            await _write_page(work, plan, page)
+    # Closed here and now when a commit fails, so that no request of this run outlives it.
+    async with aclosing(_one_ahead(_counted(work, _limited(pages, work.request.max_records)))) as ahead:
+        async for page in ahead:
+            elapsed = timedelta(seconds=work.clock.monotonic() - started)
+            _warn_of_the_future(work, page, clock + elapsed)
+            if page.rows or page.rejected:
+                await _write_page(work, plan, page)
 
 
 async def _write_page(work: Work, plan: Pass, page: Page) -> None:
@@ -81,12 +84,12 @@ async def _write_page(work: Work, plan: Pass, page: Page) -> None:
         work.tell("records_rejected", f"{each.key}: {each.reason}", {"key": each.key}, level="warning")
 
 
-async def _close(work: Work, plan: Pass) -> None:
+async def _close(work: Work, plan: Pass, *, is_agreed: bool) -> None:
     """Claim the window, in the transaction that ends the run."""
     window = plan.window
     last = Batch(work.shape)
     if window.kind in WHOLE:
-        last = await gone_at_source(work, plan)
+        last = await gone_at_source(work, plan, is_agreed=is_agreed)
     work.tell("window_closed", _closed(work, window), work.counts.as_json())
     await work.close(
         last,
@@ -113,14 +116,30 @@ def _closed(work: Work, window: Window) -> str:
     )
 
 
-def _refuse_rejections(work: Work) -> None:
-    counts = work.counts
-    if too_many(counts.rejected, counts.read, share=work.rules.rejected_share, at_least=REJECTED_LEAST):
+async def _refuse_rejections(work: Work, plan: Pass) -> None:
+    """Fail above the allowed share of the whole pass, and let the next run read all of it again.
+
+    Going on from the resume point it would read nothing, see no rejected record and close the window.
+    """
+    read = plan.read + work.counts.read
+    rejected = work.counts.rejected + (await _rejected_before(work, plan) if plan.read else 0)
+    if too_many(rejected, read, share=work.rules.rejected_share, at_least=REJECTED_LEAST):
         message = (
-            f"{work.scope}: {counts.rejected} of {counts.read} records cannot be written,"
+            f"{work.scope}: {rejected} of {read} records cannot be written,"
             f" more than the allowed {work.rules.rejected_share:.0%}; the window stays open"
         )
+        again = replace(plan, id=new_pass_id(work), position=None, read=0)
+        await work.store.begin_pass(work.lease, again, resumable=is_resumable(work))
         raise TooManyRejected(message)
+
+
+async def _rejected_before(work: Work, plan: Pass) -> int:
+    """Return how many records that earlier runs of the pass rejected still wait in quarantine."""
+    first = await work.store.run(first_run_of(plan))
+    if first is None or first.started_at is None:
+        return 0
+    waiting = await work.store.quarantine(work.scope)
+    return sum(each.last_seen >= first.started_at and each.run != work.run.id for each in waiting)
 
 
 def _warn_of_the_future(work: Work, page: Page, clock: datetime) -> None:

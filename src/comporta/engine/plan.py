@@ -7,6 +7,7 @@ import json
 from datetime import datetime
 from secrets import token_hex
 
+from comporta.core.coverage import Coverage
 from comporta.core.fingerprint import fingerprint
 from comporta.core.instant import BEGINNING, parse_instant, short_text
 from comporta.core.window import WHOLE, Kind, Request, Window, plan_window
@@ -18,19 +19,33 @@ from comporta.ports.store import Pass, StreamFacts
 
 async def plan_pass(work: Work) -> Pass:
     """Return the pass to work on: the unfinished one with the same bounds, or a new one."""
+    await refuse_another_database(work)
     clock = await work.reader.clock()
     query = _fingerprint(work)
-    if not work.run.dry_run:
-        await _recognise(work, query, clock)
+    known = await work.store.facts(work.scope)
+    is_other = known.fingerprint not in {None, query} and work.request.max_records is None
+    if is_resumable(work):
+        await _remember(work, query, clock, is_other=is_other)
     unfinished = await _unfinished(work, query)
     if unfinished is not None:
         work.tell("pass_resumed", _resumed(unfinished), {"position": unfinished.position, "read": unfinished.read})
         plan = unfinished
     else:
-        plan = Pass(f"{work.run.id}-{token_hex(2)}", work.request.text, await _window(work, clock), query)
+        window = await _window(work, clock, is_other=is_other)
+        plan = Pass(new_pass_id(work), work.request.text, window, query)
         work.tell("window_planned", _planned(plan.window, work), {"kind": plan.window.kind.value})
     await work.store.begin_pass(work.lease, plan, resumable=is_resumable(work))
     return plan
+
+
+def new_pass_id(work: Work) -> str:
+    """Return an id for a pass that begins with this run."""
+    return f"{work.run.id}-{token_hex(2)}"
+
+
+def first_run_of(plan: Pass) -> str:
+    """Return the id of the run that the pass began with."""
+    return plan.id.rpartition("-")[0]
 
 
 def origin_of(work: Work) -> datetime:
@@ -38,13 +53,28 @@ def origin_of(work: Work) -> datetime:
     return parse_instant(work.rules.origin_text) if work.rules.origin_text else BEGINNING
 
 
-async def _window(work: Work, clock: datetime) -> Window:
+async def refuse_another_database(work: Work) -> None:
+    """Stop before anything is written, or called deleted, because another database answers at the same place."""
+    stored = (await work.store.facts(work.scope)).identity
+    if stored is None:
+        return
+    known, seen = Identity(**json.loads(stored)), work.reader.identity
+    same_place = (known.url, known.database) == (seen.url, seen.database)
+    if same_place and known.unique and seen.unique and known.unique != seen.unique:
+        message = (
+            f"{work.scope}: {seen.url} database {seen.database!r} is another one than before"
+            f" (its own id was {known.unique}, now {seen.unique})"
+        )
+        raise OtherDatabase(message)
+
+
+async def _window(work: Work, clock: datetime, *, is_other: bool) -> Window:
     """Return the window of a new pass; a stream that bears no stamp can only be read whole."""
     incremental = work.request.kind is Kind.INCREMENTAL
     whole = Request(Kind.FULL) if work.shape.stamp is None and incremental else work.request
     return plan_window(
         whole,
-        await work.store.coverage(work.scope),
+        Coverage() if is_other else await work.store.coverage(work.scope),
         origin=origin_of(work),
         clock=clock,
         overlap=work.rules.overlap,
@@ -65,16 +95,10 @@ async def _unfinished(work: Work, query: str) -> Pass | None:
     return found if found is not None and found.fingerprint == query else None
 
 
-async def _recognise(work: Work, query: str, clock: datetime) -> None:
-    """Stop at another database; start from nothing when the query changed; keep what was learnt."""
-    known = await work.store.facts(work.scope)
-    identity = work.reader.identity
-    if known.identity is not None:
-        _refuse_another(work, Identity(**json.loads(known.identity)), identity)
-    if work.request.max_records is not None:
-        return
+async def _remember(work: Work, query: str, clock: datetime, *, is_other: bool) -> None:
+    """Start from nothing when the query changed; keep what was learnt of the source."""
     covered = await work.store.coverage(work.scope)
-    if known.fingerprint not in {None, query} and (covered.intervals or work.request.kind not in WHOLE):
+    if is_other and (covered.intervals or work.request.kind not in WHOLE):
         work.tell(
             "coverage_voided",
             "source, fields, domain or companies changed: what was covered counts no more, everything is read again",
@@ -82,18 +106,9 @@ async def _recognise(work: Work, query: str, clock: datetime) -> None:
         )
         await work.store.void_coverage(work.lease)
     offset = (clock - work.clock.now()).total_seconds()
+    identity = work.reader.identity
     stored = json.dumps({name: getattr(identity, name) for name in Identity.__dataclass_fields__})
     await work.store.learn(work.lease, StreamFacts(query, stored, offset))
-
-
-def _refuse_another(work: Work, known: Identity, seen: Identity) -> None:
-    same_place = (known.url, known.database) == (seen.url, seen.database)
-    if same_place and known.unique and seen.unique and known.unique != seen.unique:
-        message = (
-            f"{work.scope}: {seen.url} database {seen.database!r} is another one than before"
-            f" (its own id was {known.unique}, now {seen.unique})"
-        )
-        raise OtherDatabase(message)
 
 
 def _fingerprint(work: Work) -> str:

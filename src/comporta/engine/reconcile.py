@@ -18,6 +18,7 @@ from comporta.core.compare import Differences, compare_stamps, differing_hours
 from comporta.core.counts import Counts
 from comporta.core.instant import instant_text, short_text
 from comporta.core.record import Key, Page, Shape
+from comporta.engine.plan import refuse_another_database
 from comporta.engine.verify import confirmed_gone, parts, refuse_mass_deletion, sweep
 from comporta.engine.work import Work, well
 from comporta.errors import WrongUse
@@ -28,6 +29,7 @@ HOUR = timedelta(hours=1)
 
 async def reconcile(work: Work) -> None:
     """Compare, repair unless it is a dry run, and end the run with the result."""
+    await refuse_another_database(work)
     until = await _until(work)
     if not work.run.dry_run:
         for change in await work.store.prepare(work.lease, work.shape):

@@ -22,16 +22,19 @@ FETCH_MAX = 1000
 """Records fetched by key in one request."""
 
 
-async def verify(work: Work, plan: Pass, *, before: int) -> None:
-    """Return when the window is provably complete; raise ``SourceIncomplete`` otherwise."""
+async def verify(work: Work, plan: Pass, *, before: int) -> bool:
+    """Return when the window is provably complete; raise ``SourceIncomplete`` otherwise.
+
+    Say whether three equal counts were proof enough: then what was read is what the source has.
+    """
     if work.run.dry_run:
-        return
+        return False
     window = plan.window
     read = plan.read + work.counts.read
     after = await work.reader.count(since=window.asked_since, until=window.asked_until)
     verdict = judge(before=before, read=read, after=after)
     if verdict is Verdict.AGREED:
-        return
+        return True
     if verdict is Verdict.EMPTY_UNCONFIRMED:
         await _ask_again(work, window, before=before, after=after)
     listed = await _until_listed(work, window)
@@ -42,18 +45,21 @@ async def verify(work: Work, plan: Pass, *, before: int) -> None:
         f"counts were {before} before and {after} after, {read} read; {listed} listed again, all here",
         {"before": before, "read": read, "after": after, "listed": listed},
     )
+    return False
 
 
-async def gone_at_source(work: Work, plan: Pass) -> Batch:
-    """Return the batch that takes away what a complete pass did not see, each key looked at directly."""
+async def gone_at_source(work: Work, plan: Pass, *, is_agreed: bool) -> Batch:
+    """Return the batch that takes away what a complete pass did not see, each key looked at directly.
+
+    Nothing is to be looked for when the counts agreed, all in this one run, and the table has as many rows.
+    """
     is_clearing = plan.window.kind is Kind.CLEAR_FIRST
     here = await work.store.count_rows(work.account, work.shape)
-    if here == plan.read + work.counts.read - work.counts.rejected and not work.run.dry_run:
+    if is_agreed and plan.read == 0 and here == work.counts.read - work.counts.rejected:
         return Batch(work.shape, remove_deleted=is_clearing)
-    extra = (await sweep(work)).extra
+    gone = await confirmed_gone(work, (await sweep(work)).extra)
     if is_clearing:
-        return Batch(work.shape, removed=extra, remove_deleted=True)
-    gone = await confirmed_gone(work, extra)
+        return Batch(work.shape, removed=gone, remove_deleted=True)
     refuse_mass_deletion(work, gone, here)
     if gone:
         work.tell("records_deleted", f"{len(gone)} rows are gone at the source", {"keys": gone[:50], "rows": len(gone)})

@@ -100,11 +100,15 @@ class Work:
         return counts
 
     async def close(self, batch: Batch, ending: Ending) -> None:
-        """End the run well: the last batch, the claim and the release are one transaction."""
+        """End the run well: the last batch, the claim and the release are one transaction.
+
+        A dry run claims nothing.
+        """
         ending = replace(ending, log=self._drain(), requests=self.progress.requests)
         if self.run.dry_run:
             await self.write(batch)
-            await self.store.finish(self.lease, replace(ending, counts=self.counts))
+            told = Ending(ending.state, counts=self.counts, requests=ending.requests, log=ending.log)
+            await self.store.finish(self.lease, told)
             return
         committed = await self._commit(replace(batch, requests=self.progress.requests), ending)
         self.counts += committed.counts
@@ -152,6 +156,7 @@ async def _to_the_end(commit: Awaitable[T]) -> T:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
+        task.exception()  # whoever ends the run finds out by the fence
         raise
 
 

@@ -1,0 +1,194 @@
+"""Nothing is claimed before everything is provably here, whatever the source says or leaves out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from tests.engine.workshop import Workshop, at, code, counted
+
+from comporta.core.run import RunState
+from comporta.core.window import Kind
+
+
+async def test_counts_that_agree_need_no_second_look(workshop: Workshop) -> None:
+    """Three equal numbers close the window without listing anything."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+
+    run = await workshop.run(Kind.MANUAL, since=at(8), until=at(10))
+
+    assert run.state is RunState.SUCCEEDED
+    assert "listing" not in workshop.source.script.asked
+
+
+async def test_a_count_that_lies_is_overruled_by_a_listing(workshop: Workshop) -> None:
+    """The source says thirty-three, lists thirty, and all thirty are here: the window closes, and says why."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    workshop.source.script.on("count", times=None, answers=lambda number: number + 3)
+
+    run = await workshop.run()
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert "window_verified" in await workshop.steps(run)
+    assert workshop.rows() == workshop.truth()
+
+
+async def test_a_short_page_loses_nothing(workshop: Workshop) -> None:
+    """A server that cuts its pages is read to the end."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    workshop.source.script.on("page", skip=1, answers=lambda page: page[:4])
+
+    run = await workshop.run()
+
+    assert counted(run) == (30, 30, 0, 0, 0, 0)
+
+
+def _without_middle(page: Sequence[Any]) -> Sequence[Any]:
+    return [*page[:4], *page[6:]]
+
+
+@pytest.mark.parametrize("page", range(3))
+async def test_rows_left_out_of_a_page_are_fetched(workshop: Workshop, page: int) -> None:
+    """The count misses them, the listing names them, and they are read by key before the window closes."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    workshop.source.script.on("page", skip=page, answers=_without_middle)
+
+    run = await workshop.run()
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert counted(run) == (30, 30, 0, 0, 0, 0)
+    assert workshop.rows() == workshop.truth()
+
+
+async def test_rows_that_never_come_keep_the_window_open(workshop: Workshop) -> None:
+    """Listed four times and not to be had: the run fails with the keys and claims nothing."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    workshop.source.script.on("page", answers=_without_middle)
+    workshop.source.script.on("fetch", times=None, answers=lambda _: [])
+
+    run = await workshop.run()
+
+    assert (run.state, code(run)) == (RunState.FAILED, "CMP-SRC-005")
+    assert run.error is not None
+    assert "[5, 6]" in run.error["message"]
+    assert (await workshop.covered()).intervals == ()
+
+
+async def test_an_empty_answer_that_the_count_contradicts_is_asked_again(workshop: Workshop) -> None:
+    """No rows, but a count: the second look finds them, and they are read."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    workshop.source.script.on("page", answers=lambda _: [])
+    workshop.source.script.on("follower", answers=lambda _: False)
+
+    run = await workshop.run()
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert workshop.rows() == workshop.truth()
+
+
+async def test_an_empty_answer_that_nothing_confirms_fails(workshop: Workshop) -> None:
+    """Twice nothing where the source counts thirty is no success, and no deletion either."""
+    orders = workshop.source.stream()
+    orders.put_many(range(1, 31), stamp=at(9))
+    await workshop.run()
+    for call in ("page", "listing"):
+        workshop.source.script.on(call, times=None, answers=lambda _: [])
+    workshop.source.script.on("follower", times=None, answers=lambda _: False)
+
+    run = await workshop.run(Kind.FULL)
+
+    assert (run.state, code(run)) == (RunState.FAILED, "CMP-SRC-006")
+    assert len(workshop.rows()) == 30
+
+
+async def test_a_total_that_shrinks_without_a_reason_fails(workshop: Workshop) -> None:
+    """The login lost access to half the company while we read: the numbers are told, nothing is claimed."""
+    orders = workshop.source.stream()
+    orders.put_many(range(1, 31), stamp=at(9))
+    workshop.source.script.on("page", skip=1, does=lambda: orders.remove(*range(21, 31)))
+
+    run = await workshop.run()
+
+    assert (run.state, code(run)) == (RunState.FAILED, "CMP-SRC-007")
+    assert run.error is not None
+    assert "30 records before and 20 after" in run.error["message"]
+    assert (await workshop.covered()).intervals == ()
+
+
+async def test_a_total_that_shrinks_by_rows_we_know_is_explained(workshop: Workshop) -> None:
+    """Deleted behind the reader: each record that left is known by key, so the window closes."""
+    orders = workshop.source.stream()
+    orders.put_many(range(1, 31), stamp=at(9))
+    workshop.source.script.on("page", skip=2, does=lambda: orders.remove(3, 4))
+
+    run = await workshop.run(Kind.MANUAL, since=at(8), until=at(10))
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert "window_verified" in await workshop.steps(run)
+
+
+async def test_rows_that_leave_a_bounded_window_are_explained(workshop: Workshop) -> None:
+    """Stamped anew while we read, they leave a window with an upper bound; the next run brings them."""
+    orders = workshop.source.stream()
+    orders.put_many(range(1, 31), stamp=at(9))
+    workshop.source.script.on("page", skip=2, does=lambda: [orders.put(key, name="later") for key in (3, 14)])
+
+    run = await workshop.run(Kind.MANUAL, since=at(8), until=at(10))
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert (await workshop.covered()).covers((await workshop.covered()).intervals[0])
+
+
+async def test_a_row_restamped_ahead_of_the_reader_leaves_without_harm(workshop: Workshop) -> None:
+    """It left the bounded window before its page was read: no row is lost, for its new stamp lies after it."""
+    orders = workshop.source.stream()
+    orders.put_many(range(1, 31), stamp=at(9))
+    workshop.source.script.on("page", skip=1, does=lambda: orders.put(29, name="later"))
+    by_hand = await workshop.run(Kind.MANUAL, since=at(8), until=at(10))
+    workshop.passes(minutes=30)
+    again = (
+        by_hand if by_hand.state is RunState.SUCCEEDED else await workshop.run(Kind.MANUAL, since=at(8), until=at(10))
+    )
+
+    await workshop.run()
+
+    assert again.state is RunState.SUCCEEDED, again.error
+    assert workshop.rows() == workshop.truth()
+
+
+async def test_rows_inserted_while_reading_do_not_disturb(workshop: Workshop) -> None:
+    """New keys come at the end, counted or not; the window closes with everything listed here."""
+    orders = workshop.source.stream()
+    orders.put_many(range(1, 31), stamp=at(9))
+    workshop.source.script.on("page", skip=2, does=lambda: orders.put_many(range(31, 36)))
+
+    run = await workshop.run()
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert workshop.rows() == workshop.truth()
+
+
+async def test_a_row_with_an_old_stamp_that_appears_behind_the_reader_is_found(workshop: Workshop) -> None:
+    """A long transaction commits a low key while we read: the counts differ, the listing names it."""
+    orders = workshop.source.stream()
+    orders.put_many(range(2, 31), stamp=at(9))
+    workshop.source.script.on("page", skip=2, does=lambda: orders.put(1, stamp=at(9), name="committed late"))
+
+    run = await workshop.run()
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert workshop.rows() == workshop.truth()
+
+
+async def test_a_filter_that_is_ignored_stops_the_run(workshop: Workshop) -> None:
+    """Rows outside the window came back: nothing the source says about the window can be believed."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    await workshop.run()
+    before = await workshop.covered()
+    workshop.passes(hours=1)
+    workshop.source.ignores_filters = True
+
+    run = await workshop.run()
+
+    assert (run.state, code(run)) == (RunState.FAILED, "CMP-SRC-004")
+    assert await workshop.covered() == before
+    assert await workshop.queued() == []
