@@ -1,4 +1,7 @@
-"""What coordination is told about accounts and streams; bootstrap makes it from the settings."""
+"""What coordination is told about accounts and streams, and how runs are conducted in this process.
+
+Bootstrap makes it from the settings, so that nothing below it knows where settings come from.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
