@@ -2,17 +2,17 @@
 
 import asyncio
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.sources.conftest import Connect
-from tests.sources.scripted import RECORD, ScriptedServer
+from tests.sources.scripted import RECORD, ScriptedServer, SteppingClock
 
 from comporta.core.record import Page
 from comporta.errors import FilterIgnored, SourceChangedShape, SourceIncomplete, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
-from comporta.sources.odoo_reader import OdooReader
+from comporta.sources.odoo_reader import CLOCK_FRESH_S, OdooReader
 
 SINCE = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
@@ -224,9 +224,12 @@ async def test_a_model_without_write_date_has_no_stamp(
     assert await reader.buckets(until=SINCE) == []
 
 
-async def test_a_missing_date_header_is_said(server: ScriptedServer, connect: Connect, progress: Progress) -> None:
+async def test_a_missing_date_header_is_said(
+    server: ScriptedServer, connect: Connect, progress: Progress, clock: SteppingClock
+) -> None:
     """Without the source's clock no window can be closed."""
     reader = await open_reader(server, connect, progress)
+    clock.advance(timedelta(seconds=CLOCK_FRESH_S + 1))
     server.overrides["context_get"] = (
         b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"result": {}'.replace(b": 13", b": 14") + b"}"
     )
@@ -247,6 +250,23 @@ async def test_the_clock_is_the_servers(
 
     assert now == datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
     assert now.tzinfo is UTC
+
+
+async def test_the_clock_comes_with_the_description(
+    server: ScriptedServer, connect: Connect, progress: Progress, clock: SteppingClock
+) -> None:
+    """It costs no call of its own while it is fresh; afterwards the server is asked."""
+    reader = await open_reader(server, connect, progress)
+    before = len(server.calls)
+
+    first = await reader.clock()
+    asked_at_first = len(server.calls) - before
+    clock.advance(timedelta(seconds=CLOCK_FRESH_S + 1))
+    later = await reader.clock()
+
+    assert first == later == datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
+    assert asked_at_first == 0
+    assert server.calls[-1][0] == "context_get"
 
 
 async def test_existence_is_searched_and_the_rest_is_counted(

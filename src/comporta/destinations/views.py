@@ -10,7 +10,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from comporta.core.record import Column
 from comporta.destinations.upsert import quoted
@@ -97,6 +97,6 @@ def _column(found: "re.Match[str]", known: Mapping[str, Mapping[str, Column]]) -
 
 @cache
 def _templates(source: str) -> dict[str, str]:
-    text = files("comporta.destinations").joinpath("queries", f"views_{source}.sql").read_text("utf-8")
+    text = Path(__file__).with_name("queries").joinpath(f"views_{source}.sql").read_text("utf-8")
     blocks = text.split("-- view: ")[1:]
     return {name.strip(): body.strip().rstrip(";") for name, _, body in (block.partition("\n") for block in blocks)}

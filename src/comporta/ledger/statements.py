@@ -5,12 +5,12 @@ first test that runs it.
 """
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 
 @cache
 def statements(dialect: str) -> dict[str, str]:
     """Return the statements of a dialect by name."""
-    text = files("comporta.ledger").joinpath("queries", f"{dialect}.sql").read_text("utf-8")
+    text = Path(__file__).with_name("queries").joinpath(f"{dialect}.sql").read_text("utf-8")
     blocks = text.split("-- name: ")[1:]
     return {name.strip(): body.strip().rstrip(";") for name, _, body in (block.partition("\n") for block in blocks)}

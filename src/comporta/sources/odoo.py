@@ -6,6 +6,7 @@ renewed key works without a restart. Which database answers is asked anew for ev
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from random import Random
 from typing import cast
 
@@ -57,11 +58,11 @@ class OdooSource:
         session = await self.session(progress)
         try:
             identity = await self._identity(session, progress)
-            shape = await self._shape(session, request, progress)
+            shape, clock = await self._shape(session, request, progress)
         except LoginRefused:
             self._forget(session)
             raise
-        return OdooReader(session, progress, shape=shape, identity=identity, domain=domain)
+        return OdooReader(session, progress, shape=shape, identity=identity, domain=domain, clock=clock)
 
     async def check(self, requests: Sequence[StreamRequest]) -> Sequence[Finding]:
         """Try credentials, permissions, clock and each stream; never raise for what it finds."""
@@ -96,10 +97,13 @@ class OdooSource:
         unique = unique if isinstance(unique, str) and unique else None
         return Identity(self.config.shown_url, self.config.database, unique, session.version)
 
-    async def _shape(self, session: OdooSession, request: StreamRequest, progress: Progress) -> Shape:
+    async def _shape(
+        self, session: OdooSession, request: StreamRequest, progress: Progress
+    ) -> tuple[Shape, datetime | None]:
+        """Return the stream as the server describes it, and the server's clock when it did."""
         call = session.call(request.stream, "fields_get", "its fields", {}, attributes=list(ATTRIBUTES))
-        fields = await session.ask(call, progress, dict[str, Field])
-        return describe(request.stream, fields, request.fields, subject=call.subject)
+        fields, clock = await session.ask_dated(call, progress, dict[str, Field])
+        return describe(request.stream, fields, request.fields, subject=call.subject), clock
 
 
 def _transport(config: OdooConfig, clock: Clock, dice: Random) -> Transport:

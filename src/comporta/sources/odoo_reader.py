@@ -30,6 +30,9 @@ CHUNK = 1_000
 PARENTS = 200
 """Parents in one domain: their children are a page or two."""
 
+CLOCK_FRESH_S = 5.0
+"""Seconds for which the clock read with the description answers: an older clock only claims less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -52,10 +55,19 @@ class OdooReader:
     """A stream of one account, ready to be read."""
 
     def __init__(
-        self, session: OdooSession, progress: Progress, *, shape: Shape, identity: Identity, domain: Sequence[object]
+        self,
+        session: OdooSession,
+        progress: Progress,
+        *,
+        shape: Shape,
+        identity: Identity,
+        domain: Sequence[object],
+        clock: datetime | None,
     ) -> None:
         self.shape = shape
         self.identity = identity
+        self._clock = clock
+        self._opened_at = session.clock.monotonic()
         self._session = session
         self._progress = progress
         self._domain = all_of(domain)
@@ -74,7 +86,9 @@ class OdooReader:
         }
 
     async def clock(self) -> datetime:
-        """Return the source's clock now."""
+        """Return the source's clock: the one that came with the description while that is fresh."""
+        if self._clock is not None and self._session.clock.monotonic() - self._opened_at <= CLOCK_FRESH_S:
+            return self._clock
         return await self._session.time(self._progress)
 
     async def pages(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from comporta.core.record import Shape
@@ -47,10 +47,14 @@ class OdooSession:
 
     async def ask(self, call: Call, progress: Progress, wanted: type[T]) -> T:
         """Return the call's result, of the wanted type."""
+        return (await self.ask_dated(call, progress, wanted))[0]
 
-        def accept(answer: Answer) -> T:
+    async def ask_dated(self, call: Call, progress: Progress, wanted: type[T]) -> tuple[T, datetime | None]:
+        """Return the call's result, and the server's clock if the answer shows it."""
+
+        def accept(answer: Answer) -> tuple[T, datetime | None]:
             refuse(self.dialect, call, answer, self.clock.now())
-            return decode(self.dialect, call, answer, wanted)
+            return decode(self.dialect, call, answer, wanted), answer.date
 
         return await self.transport.send(self.dialect.ask(call), progress, accept)
 
@@ -70,16 +74,11 @@ class OdooSession:
     async def time(self, progress: Progress) -> datetime:
         """Return the server's clock, from the ``Date`` of a cheap call that no cache may answer."""
         call = self.call("res.users", "context_get", "the server's clock", {})
-
-        def accept(answer: Answer) -> datetime:
-            refuse(self.dialect, call, answer, self.clock.now())
-            decode(self.dialect, call, answer, dict[str, Any])
-            if answer.date is None:
-                message = f"{call.subject}: the answer has no Date header; expected one, it is the source's clock"
-                raise SourceChangedShape(message, next_step="A proxy removes the Date header: let it through.")
-            return answer.date.astimezone(UTC)
-
-        return await self.transport.send(self.dialect.ask(call), progress, accept)
+        _, date = await self.ask_dated(call, progress, dict[str, Any])
+        if date is None:
+            message = f"{call.subject}: the answer has no Date header; expected one, it is the source's clock"
+            raise SourceChangedShape(message, next_step="A proxy removes the Date header: let it through.")
+        return date
 
 
 def refuse(dialect: Dialect, call: Call, answer: Answer, now: datetime) -> None:
