@@ -4,6 +4,7 @@ The ledger and the mirrored tables are the real SQLite ones in a file of the tes
 and the clock are fakes. What a story claims is read back with plain SQL.
 """
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -133,6 +134,10 @@ class Workshop:
         )
         assert isinstance(ended, Run), ended
         return ended
+
+    def begin(self, kind: Kind = Kind.INCREMENTAL, **how: Anything) -> "asyncio.Task[Run]":
+        """Begin one run beside the story."""
+        return asyncio.ensure_future(self.run(kind, **how))
 
     async def sync(self, *streams: str, wish: Wish | None = None, syncer: Syncer | None = None) -> list[Run]:
         """Sync streams of every remembered account."""
