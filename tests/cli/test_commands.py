@@ -287,6 +287,26 @@ def test_demo_leaves_a_folder_to_work_on_with(
     assert {run["stream"] for run in runs} == set(STREAMS)
 
 
+def test_a_second_demo_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comporta: Command) -> None:
+    """Another company is not mixed into the first one's tables."""
+    monkeypatch.chdir(tmp_path)
+    codes = [comporta("demo", "--once", "--records", number, "--seed", number).code for number in ("6", "4")]
+    with closing(sqlite3.connect("comporta-demo/comporta-demo.db")) as connection:
+        (orders,) = connection.execute("SELECT count(*) FROM orders").fetchone()
+
+    assert codes == [DONE, DONE]
+    assert orders == 4
+
+
+def test_a_demo_leaves_other_peoples_files_alone(folder: Path, comporta: Command) -> None:
+    """Where a real project lies, no demo is played."""
+    said = comporta("demo", "--once", "--records", "5", "--dir", ".")
+
+    assert said.code == WRONG
+    assert "was not made by a demo" in said.err
+    assert (folder / "shop.db").exists()
+
+
 def test_a_demo_in_json_is_one_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comporta: Command) -> None:
     """As everywhere."""
     monkeypatch.chdir(tmp_path)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = "demo"
 KEY_FILE = "demo.key"
+DATABASE_FILE = "comporta-demo.db"
 AGAIN_EVERY = timedelta(seconds=5)
 GLANCE = timedelta(seconds=0.25)
 """How often a waiting demo looks whether it was told to stop."""
@@ -40,10 +41,11 @@ VIEWS = {
     "orders": ("number", "customer", "status", "currency", "total_minor", "ordered_at"),
     "order_products": ("order_number", "product_code", "quantity", "total_minor", "lines"),
 }
+MARK = "# Made by `comporta demo`."
 TOML = """\
-# Made by `comporta demo`. The data are invented; the server is `comporta sandbox odoo --port {port}`.
+{mark} The data are invented; the server is `comporta sandbox odoo --port {port}`.
 
-database = "sqlite:///comporta-demo.db"
+database = "sqlite:///{database}"
 state_dir = "."
 margin = "1s"                             # simulator and Comporta share one clock
 
@@ -135,12 +137,22 @@ def odoo(
 
 
 def prepare(folder: Path, url: str) -> Path:
-    """Write the demo's settings, which the person may use again; return their path."""
+    """Write the demo's settings, which the person may use again; return their path.
+
+    An earlier demo's database goes: its invented company is gone too. Nobody else's file is touched.
+    """
     config = folder / "comporta.toml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if config.exists() and not config.read_text("utf-8", "replace").startswith(MARK):
+            message = f"demo: {config} was not made by a demo; it was left as it is"
+            raise WrongUse(message, next_step="Name another folder with --dir.")
+        for end in ("", "-wal", "-shm"):
+            (folder / f"{DATABASE_FILE}{end}").unlink(missing_ok=True)
         (folder / KEY_FILE).write_text("demo\n", encoding="utf-8")
-        config.write_text(TOML.format(url=url, port=url.rpartition(":")[2]), encoding="utf-8")
+        config.write_text(
+            TOML.format(mark=MARK, database=DATABASE_FILE, url=url, port=url.rpartition(":")[2]), encoding="utf-8"
+        )
     except OSError as error:
         raise WrongUse(
             f"demo: {folder} cannot be written: {error}", next_step="Name another folder with --dir."
