@@ -37,10 +37,9 @@ async def drive(work: Work) -> None:
     if not work.run.dry_run:
         for change in await work.store.prepare(work.lease, work.shape):
             work.tell("schema_changed", change)
-        lookups = await work.reader.lookups()
-        if lookups:
-            await work.write(Batch(work.shape, lookups=lookups))
     before = await work.reader.count(since=plan.window.asked_since, until=plan.window.asked_until)
+    if before and not work.run.dry_run:
+        await _write_lookups(work)
     work.progress.rows_expected = before
     work.progress.rows_read = plan.read
     work.tell("pass_started", f"{before} records in the window by the source's count", {"expected": before})
@@ -51,6 +50,13 @@ async def drive(work: Work) -> None:
         return
     is_agreed = await verify(work, plan, before=before)
     await _close(work, plan, is_agreed=is_agreed)
+
+
+async def _write_lookups(work: Work) -> None:
+    """Name what the ids in the stream mean; a run that finds nothing has nothing to name."""
+    lookups = await work.reader.lookups()
+    if lookups:
+        await work.write(Batch(work.shape, lookups=lookups))
 
 
 async def _read(work: Work, plan: Pass) -> None:
