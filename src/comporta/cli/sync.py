@@ -101,10 +101,10 @@ def perform(settings: Settings, asked: Asked, console: Console) -> tuple[list[Ru
 
 
 def watcher_for(console: Console) -> "Lines | LiveTable":
-    """Return who watches: a drawing on a terminal, lines elsewhere, nobody with ``--json``."""
+    """Return who watches: a drawing on a terminal, lines elsewhere and beside a log, nobody with ``--json``."""
     if console.is_json:
         return Lines()
-    if not console.is_terminal:
+    if not console.is_terminal or console.is_verbose:
         return Lines(console.say)
     from comporta.cli.live import LiveTable
 
