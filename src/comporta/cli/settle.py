@@ -111,7 +111,7 @@ def retry(stream: Stream, config: Config = None, as_json: Json = False, verbose:
     console = Console(is_json=as_json, is_verbose=verbose)
 
     async def work(workspace: "Workspace") -> tuple[list[Run], int]:
-        runs = await workspace.reconcile(stream, repair=True, exact=True)
+        runs = await workspace.retry_quarantine(stream)
         return runs, len(await workspace.store.quarantine(stream))
 
     watcher = watcher_for(console)
