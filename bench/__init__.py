@@ -1,0 +1,1 @@
+"""Measures Comporta against what a user would pick instead; see docs/explanation/performance.md."""

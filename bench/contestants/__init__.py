@@ -1,0 +1,1 @@
+"""One script for each contestant: ``python -m bench.contestants.X URL FOLDER full|cursor``."""
