@@ -1,4 +1,7 @@
-"""What became of everything that was asked: the last attempt of each request counts."""
+"""What became of everything that was asked, and the exit code that says so to scripts.
+
+The last attempt of each request counts: a run that failed and then succeeded at its retry is done.
+"""
 
 from collections.abc import Sequence
 from enum import IntEnum

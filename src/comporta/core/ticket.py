@@ -1,4 +1,7 @@
-"""A wish to run, and the wish that follows a run that ended without its fault."""
+"""A wish to run, and the wish that follows a run that ended without its own fault.
+
+A ticket becomes a queued run; an equal one that is already queued is joined, not doubled.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime

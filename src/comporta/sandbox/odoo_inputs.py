@@ -1,4 +1,7 @@
-"""What clients write, turned into cells: stamps parsed, many2many commands applied, types kept."""
+"""What clients write, turned into cells: stamps parsed, many2many commands applied, types kept.
+
+A wrong form is refused as Odoo refuses it, before anything is written.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any

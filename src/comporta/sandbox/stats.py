@@ -1,4 +1,7 @@
-"""Counts of what a simulator was asked: requests, routes, calls, and how many were in flight at once."""
+"""Counts of what a simulator was asked: requests, routes, calls, and how many were in flight at once.
+
+Tests and people read it to see that a client asked no page twice.
+"""
 
 from threading import Lock
 from typing import Any

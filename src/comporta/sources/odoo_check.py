@@ -1,4 +1,7 @@
-"""What ``comporta check`` says of an Odoo account: server, login, clock, and every stream."""
+"""What ``comporta check`` says of an Odoo account: server, login, clock, and every stream.
+
+It finds and tells; it raises for nothing that a person could mend.
+"""
 
 from collections.abc import Sequence
 from contextlib import aclosing

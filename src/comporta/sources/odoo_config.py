@@ -1,4 +1,7 @@
-"""What an Odoo account needs to be read, checked once, and how it is shown: never with its key."""
+"""What an Odoo account needs to be read, checked once, and how it is shown: never with its key.
+
+Bootstrap makes it from the settings; tests make it by hand.
+"""
 
 from dataclasses import dataclass, field
 from datetime import timedelta

@@ -1,4 +1,7 @@
-"""A login at one Odoo database: carries calls, and turns answers into values or errors of ours."""
+"""A login at one Odoo database: carries calls, and turns answers into values or errors of ours.
+
+Which protocol carries them was decided at the login; nothing above this module knows it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
