@@ -90,6 +90,7 @@ def test_bounds_only_widen(since: datetime, until: datetime) -> None:
 
     assert bounds.since is not None
     assert bounds.until is not None
+    assert (bounds.since.microsecond, bounds.until.microsecond) == (0, 0)
     assert timedelta(0) <= since - bounds.since < timedelta(seconds=1)
     assert timedelta(0) <= bounds.until - until < timedelta(seconds=1)
 

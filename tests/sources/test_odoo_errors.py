@@ -50,6 +50,7 @@ RAISED: list[tuple[str, str, type[ComportaError], str, str]] = [
     ("odoo.exceptions.ValidationError", "Não", SourceRefused, "expected a result", "what this user may do"),
     ("psycopg2.errors.SerializationFailure", "could not serialize", SourceUnavailable, "serialize", "tried again"),
     ("psycopg2.OperationalError", "server closed the connection", SourceUnavailable, "closed", "tried again"),
+    ("psycopg2.OperationalError", "relation x does not exist", SourceUnavailable, "relation", "tried again"),
     ("builtins.MemoryError", "", SourceUnavailable, "MemoryError", "tried again"),
     ("odoo.http.SessionExpiredException", "Session expired", SourceUnavailable, "expired", "tried again"),
 ]

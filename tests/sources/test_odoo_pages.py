@@ -184,6 +184,16 @@ async def test_rows_that_the_filter_excludes_stop_the_run(
     assert f"odoo/matriz sale.order: page after id 3 {words}" in caught.value.message
 
 
+async def test_a_row_on_the_lower_bound_is_within(server: ScriptedServer, connect: Connect, progress: Progress) -> None:
+    """The lower bound is included; stamps are cut to seconds, so that a row may stand exactly on it."""
+    reader = await open_reader(server, connect, progress)
+    server.say([record(4, write_date="2026-03-01 09:30:00")], [])
+
+    pages = await read_all(reader, since=SINCE.replace(microsecond=1))
+
+    assert [row[0] for page in pages for row in page.rows] == [4]
+
+
 async def test_rows_stamped_after_the_upper_bound_stop_the_run(
     server: ScriptedServer, connect: Connect, progress: Progress
 ) -> None:

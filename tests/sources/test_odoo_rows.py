@@ -186,6 +186,17 @@ def test_a_value_of_the_wrong_type_goes_beside_the_row(field: str, sent: str, ke
     assert list(batch.extras) == [1]
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_xmlrpc_carries_numbers_that_are_none(number: str) -> None:
+    """Python's XML-RPC writes and reads them; no database column should."""
+    answer = body(DIALECTS[2], [{**GOOD, "amount": float(number)}, {**GOOD, "id": 2}])
+
+    batch = read(DIALECTS[2], answer)
+
+    assert cell("amount", batch) is None
+    assert batch.extras == {0: json.dumps({"amount": number}).replace(" ", "")}
+
+
 @pytest.mark.parametrize(
     ("field", "sent", "reason"),
     [
