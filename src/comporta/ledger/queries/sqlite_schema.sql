@@ -1,0 +1,143 @@
+-- The ledger as the migrations leave it, for a database that has none yet: loading Alembic to make the
+-- tables takes longer than a first sync of a thousand orders. A test compares it with the migrations.
+
+CREATE TABLE cmp_schema_version (
+  version_num VARCHAR(32) NOT NULL,
+  CONSTRAINT cmp_schema_version_pkc PRIMARY KEY (version_num)
+);
+
+CREATE TABLE cmp_scope (
+  scope TEXT NOT NULL,
+  epoch BIGINT DEFAULT '0' NOT NULL,
+  holder TEXT,
+  expires_at TEXT,
+  commits BIGINT DEFAULT '0' NOT NULL,
+  PRIMARY KEY (scope)
+);
+
+CREATE TABLE cmp_coverage (
+  scope TEXT NOT NULL,
+  since TEXT NOT NULL,
+  until TEXT NOT NULL,
+  query_fingerprint TEXT NOT NULL,
+  PRIMARY KEY (scope, since)
+);
+
+CREATE TABLE cmp_pass (
+  id TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  request TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  since TEXT NOT NULL,
+  until TEXT NOT NULL,
+  query_fingerprint TEXT NOT NULL,
+  position TEXT,
+  read BIGINT DEFAULT '0' NOT NULL,
+  started_at TEXT NOT NULL,
+  PRIMARY KEY (id),
+  UNIQUE (scope, request)
+);
+
+CREATE TABLE cmp_hint (
+  scope TEXT NOT NULL,
+  parent TEXT NOT NULL,
+  PRIMARY KEY (scope, parent)
+);
+
+CREATE TABLE cmp_run (
+  id TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  account TEXT NOT NULL,
+  stream TEXT NOT NULL,
+  epoch BIGINT,
+  state TEXT NOT NULL CHECK (state IN ('queued','running','succeeded','failed','timed_out','cancelled','interrupted','lost','skipped')),
+  "trigger" TEXT NOT NULL,
+  request TEXT NOT NULL,
+  scheduled_for TEXT,
+  not_before TEXT,
+  priority INTEGER DEFAULT '0' NOT NULL,
+  attempt INTEGER DEFAULT '1' NOT NULL,
+  dry_run BOOLEAN NOT NULL,
+  partial BOOLEAN DEFAULT 0 NOT NULL,
+  window_kind TEXT,
+  window_since TEXT,
+  window_until TEXT,
+  queued_at TEXT,
+  started_at TEXT,
+  finished_at TEXT,
+  progress_at TEXT,
+  deadline_at TEXT,
+  cancel_requested BOOLEAN DEFAULT 0 NOT NULL,
+  instance TEXT,
+  read BIGINT DEFAULT '0' NOT NULL,
+  inserted BIGINT DEFAULT '0' NOT NULL,
+  updated BIGINT DEFAULT '0' NOT NULL,
+  unchanged BIGINT DEFAULT '0' NOT NULL,
+  rejected BIGINT DEFAULT '0' NOT NULL,
+  deleted BIGINT DEFAULT '0' NOT NULL,
+  requests_sent BIGINT DEFAULT '0' NOT NULL,
+  requests_retried BIGINT DEFAULT '0' NOT NULL,
+  requests_throttled BIGINT DEFAULT '0' NOT NULL,
+  waited_s FLOAT DEFAULT '0' NOT NULL,
+  error TEXT,
+  PRIMARY KEY (id)
+);
+
+CREATE UNIQUE INDEX cmp_one_running ON cmp_run (scope) WHERE state='running';
+
+CREATE UNIQUE INDEX cmp_one_queued ON cmp_run (scope, request) WHERE state='queued';
+
+CREATE UNIQUE INDEX cmp_one_tick ON cmp_run (scope, scheduled_for) WHERE scheduled_for IS NOT NULL;
+
+CREATE INDEX cmp_run_queued_at ON cmp_run (queued_at);
+
+CREATE TABLE cmp_log (
+  run TEXT NOT NULL,
+  seq BIGINT NOT NULL,
+  at TEXT NOT NULL,
+  level TEXT NOT NULL,
+  step TEXT NOT NULL,
+  message TEXT NOT NULL,
+  fields TEXT NOT NULL,
+  PRIMARY KEY (run, seq)
+);
+
+CREATE TABLE cmp_stream (
+  scope TEXT NOT NULL,
+  query_fingerprint TEXT,
+  identity TEXT,
+  clock_offset_s FLOAT,
+  reconciled_at TEXT,
+  reconcile_result TEXT,
+  PRIMARY KEY (scope)
+);
+
+CREATE TABLE cmp_quarantine (
+  scope TEXT NOT NULL,
+  "key" TEXT NOT NULL,
+  code TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  run TEXT NOT NULL,
+  first_seen TEXT NOT NULL,
+  last_seen TEXT NOT NULL,
+  times INTEGER DEFAULT '1' NOT NULL,
+  PRIMARY KEY (scope, "key")
+);
+
+CREATE TABLE cmp_account (
+  name TEXT NOT NULL,
+  source TEXT NOT NULL,
+  settings TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  PRIMARY KEY (name)
+);
+
+CREATE TABLE cmp_secret (
+  id TEXT NOT NULL,
+  key_id TEXT NOT NULL,
+  nonce BLOB NOT NULL,
+  ciphertext BLOB NOT NULL,
+  updated_at TEXT NOT NULL,
+  PRIMARY KEY (id)
+);
