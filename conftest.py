@@ -3,6 +3,9 @@
 It lies at the root, not in tests/, because the code blocks of README and docs are tests too.
 """
 
+import sys
+from random import SystemRandom
+
 import pytest
 from hypothesis import HealthCheck, settings
 from sybil import Sybil
@@ -20,8 +23,11 @@ pytest_collect_file = Sybil(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `nox -s full -- --chaos-rounds 50` reach the chaos tests."""
-    parser.addoption("--chaos-rounds", type=int, default=5, help="how many times each chaos story is played")
+    """Let `nox -s full -- --chaos-rounds 200 --chaos-seed 7` reach the chaos tests."""
+    parser.addoption("--chaos-rounds", type=int, default=20, help="how many times each chaos story is played")
+    parser.addoption(
+        "--chaos-seed", type=int, default=None, help="the dice of the chaos stories; a new seed without it"
+    )
 
 
 @pytest.fixture
@@ -35,3 +41,12 @@ def chaos_rounds(request: pytest.FixtureRequest) -> int:
     """Return how many rounds a chaos story is played."""
     rounds: int = request.config.getoption("--chaos-rounds")
     return rounds
+
+
+@pytest.fixture
+def chaos_seed(request: pytest.FixtureRequest) -> int:
+    """Return the seed of a chaos story; printed with a failure, so that it can be played again."""
+    given: int | None = request.config.getoption("--chaos-seed")
+    seed = SystemRandom().randrange(2**32) if given is None else given
+    sys.stdout.write(f"--chaos-seed {seed}\n")
+    return seed
