@@ -1,7 +1,9 @@
 """One exchange with a source: repeated where that may help, counted, and named when it fails."""
 
+import asyncio
 import gzip
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from random import Random
@@ -283,3 +285,43 @@ async def test_the_limit_is_kept_by_sending_time(
 
     assert clock.slept == [1.0, 1.0]
     assert progress.requests == Requests(sent=5, waited_s=2.0)
+
+
+async def test_slow_failures_do_not_add_up(
+    server: ScriptedServer, build: Build, progress: Progress, clock: SteppingClock
+) -> None:
+    """Two failures of two minutes each are enough: a third would outlast the run's patience."""
+
+    def slow(connection: socket.socket) -> None:
+        clock.advance(timedelta(minutes=2))
+        connection.sendall(http("down", status=504))
+
+    server.overrides["/x"] = slow
+
+    with pytest.raises(SourceBadGateway):
+        await build().send(ask(f"{server.url}/x"), progress, accept)
+
+    assert progress.requests.sent == 2
+
+
+async def test_a_sequential_account_has_one_request_in_flight(
+    server: ScriptedServer, build: Build, progress: Progress, clock: SteppingClock
+) -> None:
+    """Two requests made at once never meet at the server."""
+    meeting = threading.Barrier(2)
+    have_met: list[bool] = []
+
+    def wait_for_the_other(connection: socket.socket) -> None:
+        try:
+            meeting.wait(timeout=0.2)
+            have_met.append(True)
+        except threading.BrokenBarrierError:
+            have_met.append(False)
+        connection.sendall(http([1]))
+
+    server.overrides["/x"] = wait_for_the_other
+    transport = build(pace=Pace(clock, is_sequential=True))
+
+    await asyncio.gather(*(transport.send(ask(f"{server.url}/x"), progress, accept) for _ in range(2)))
+
+    assert have_met == [False, False]
