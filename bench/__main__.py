@@ -27,6 +27,9 @@ def main() -> int:
                 continue
             results.append(cases.measure(case, told.rows, names=names, rounds=1 if told.quick else None))
             _say(texts, report.case_table(results[-1]))
+        if told.large:
+            results.append(cases.measure(CASES[0], told.rows * 5, names=names))
+            _say(texts, report.case_table(results[-1]))
         reached = _extras(told, texts)
     except WrongResultError as error:
         print(f"void: {error}", file=sys.stderr)
@@ -42,6 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, help="rows in the source (20000; 200 with --quick)")
     parser.add_argument("--case", action="append", choices=[*(case.name for case in CASES), *EXTRAS])
     parser.add_argument("--contestants", help=f"of {','.join(CONTESTANTS)}; comporta must be among them")
+    parser.add_argument("--large", action="store_true", help="a full load of five times the rows too")
     parser.add_argument("--quick", action="store_true", help="one round on 200 rows, cases only")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/explanation/performance.md")
     told = parser.parse_args()
@@ -67,7 +71,7 @@ def _extras(told: argparse.Namespace, texts: list[str]) -> dict[str, str]:
         reached["fence, counters, coverage, log: part of the CPU | 10 % | 5 %"] = f"{share:.1%}"
         _say(texts, report.shares_table(found))
     if wanted("pragmas"):
-        _say(texts, report.pragmas_table(parts.pragmas(told.rows * 5, 3)))
+        _say(texts, report.pragmas_table(parts.pragmas(told.rows * 2, 3)))
     if wanted("startup"):
         walls = parts.startup(15)
         ratio = walls["comporta --version"] / walls["python -c pass"]

@@ -109,6 +109,8 @@ def describe(answer: Answer) -> str:
 
 def refusal(answer: Answer, *, subject: str, expected: str, now: datetime) -> ComportaError | None:
     """Return the error that the answer's status or a web page in it stands for, or ``None``."""
+    if answer.status < 300 and not answer.is_page:
+        return None
     seen = f"{subject} answered {answer.status} with {describe(answer)}; expected {expected}"
     if answer.status == 429:
         return RateLimited(seen, retry_after=answer.retry_after(now))
@@ -118,7 +120,7 @@ def refusal(answer: Answer, *, subject: str, expected: str, now: datetime) -> Co
         return _redirected(answer, subject=subject, expected=expected)
     if answer.status >= 400:
         return SourceRefused(seen, next_step=_ADVICE.get(answer.status, _ADVICE_ELSE))
-    return SourceAnsweredPage(seen) if answer.is_page else None
+    return SourceAnsweredPage(seen)
 
 
 _ADVICE_ELSE = "Check the account's url; a proxy or firewall before the server may refuse the request."
