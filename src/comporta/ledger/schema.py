@@ -49,7 +49,8 @@ def migrate_stepwise(path: Path) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    # Alembic would take a per cent sign in the path for one of its own placeholders.
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), poolclass=sa.NullPool)
     # The driver would open its own, deferred transactions, too late for DDL: ours is explicit.
     sa.event.listen(engine, "connect", lambda driver, _: _explicit(driver))
