@@ -56,9 +56,20 @@ class Witness(Unwatched):
         self.occupied: list[Occupied] = []
         self.delays: list[timedelta] = []
         self.ended_runs: list[Run] = []
+        self._awaited: list[tuple[str, int, asyncio.Event]] = []
 
     def stepped(self, run: Run, line: LogLine) -> None:
         self.steps.append(line.step)
+        for step, times, event in self._awaited:
+            if self.steps.count(step) >= times:
+                event.set()
+
+    async def saw(self, step: str, times: int = 1) -> None:
+        """Return when that step was told so many times."""
+        event = asyncio.Event()
+        self._awaited.append((step, times, event))
+        if self.steps.count(step) < times:
+            await event.wait()
 
     def changed(self, run: Run, changes: Sequence[Change]) -> None:
         self.changes += changes

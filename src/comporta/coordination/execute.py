@@ -66,6 +66,7 @@ class _Active:
     loop: asyncio.AbstractEventLoop
     work: Work | None = None
     reason: StandDown | None = None
+    is_abandoned: bool = False
 
     def stand_down(self, reason: StandDown) -> None:
         """Cancel the work for that reason; the first reason counts. Safe from any thread."""
@@ -130,6 +131,8 @@ class Executor:
         finally:
             del self._active[run.id]
         self._observer.ended(ended)
+        if active.is_abandoned:
+            raise asyncio.CancelledError  # it was for us: whoever cancelled us wants more to end than this run
         return ended
 
     async def _perform(
@@ -216,6 +219,8 @@ async def _problem(active: _Active) -> ComportaError | None:
     try:
         await asyncio.shield(active.task)
     except asyncio.CancelledError:
+        own = asyncio.current_task()
+        active.is_abandoned = own is not None and own.cancelling() > 0
         if not active.task.done():
             # We ourselves are cancelled: the run is handed over like at a shutdown.
             active.task.cancel()

@@ -1,0 +1,220 @@
+"""Runs that have to end before they are done: cancelled, hung, overdue, handed over at a shutdown."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from tests.coordination.processes import FAST, ended, queue, start, started, successor_of
+from tests.engine.workshop import ORDERS, Workshop, at, code
+
+from comporta.core.run import RunState
+from comporta.testing import Turn
+
+
+@pytest.fixture
+def hanging(workshop: Workshop) -> Turn:
+    """Let the third page never come; two pages are committed before."""
+    workshop.source.stream().put_many(range(1, 36), stamp=at(9))
+    return workshop.source.script.on("page", skip=2, waits=True)
+
+
+async def test_a_queued_run_is_cancelled_at_once(workshop: Workshop) -> None:
+    """Nobody has begun it; it is over before its turn comes, and is then not begun."""
+    workshop.source.stream().put_many(range(1, 6), stamp=at(9))
+    queued = await queue(workshop)
+
+    cancelled = await workshop.store.cancel(queued.id)
+
+    runs = await workshop.sync()
+    assert cancelled is not None
+    assert (cancelled.state, code(cancelled)) == (RunState.CANCELLED, "CMP-RUN-002")
+    assert [run.id for run in runs] != [queued.id]
+
+
+async def test_a_running_run_is_cancelled_within_a_beat(workshop: Workshop, hanging: Turn) -> None:
+    """Its heartbeat sees the wish; what was committed stays, nothing is claimed, nobody tries it again."""
+    task = await started(workshop, hanging)
+    await workshop.witness.saw("batch_committed", 2)
+    (running,) = await workshop.store.runs(state=RunState.RUNNING)
+
+    asked = await workshop.store.cancel(running.id)
+    run = await ended(task)
+
+    assert asked is not None
+    assert (asked.state, asked.cancel_requested) == (RunState.RUNNING, True)
+    assert (run.state, code(run), run.counts.read) == (RunState.CANCELLED, "CMP-RUN-002", 20)
+    assert await successor_of(workshop) is None
+    assert (await workshop.covered()).intervals == ()
+
+
+async def test_a_cancelled_run_is_gone_on_with_when_wanted(workshop: Workshop, hanging: Turn) -> None:
+    """Cancelling loses nothing: the next sync reads what was left."""
+    task = await started(workshop, hanging)
+    await workshop.witness.saw("batch_committed", 2)
+    (running,) = await workshop.store.runs(state=RunState.RUNNING)
+    await workshop.store.cancel(running.id)
+    await ended(task)
+
+    run = await workshop.run()
+
+    assert (run.state, run.counts.read) == (RunState.SUCCEEDED, 15)
+    assert workshop.rows() == workshop.truth()
+
+
+async def test_a_request_that_never_returns_ends_the_run(workshop: Workshop, hanging: Turn) -> None:
+    """No page and no batch for the stall limit: the run is timed out and tried again after a pause."""
+    task = await started(workshop, hanging)
+    await workshop.witness.saw("batch_committed", 2)
+    workshop.passes(minutes=5, seconds=1)
+
+    run = await ended(task)
+
+    successor = await successor_of(workshop)
+    assert (run.state, code(run), run.counts.read) == (RunState.TIMED_OUT, "CMP-RUN-003", 20)
+    assert successor is not None
+    assert (successor.attempt, successor.not_before is not None) == (2, True)
+    assert (await workshop.store.scope_state(f"matriz/{ORDERS}")).holder is None
+
+
+@pytest.mark.parametrize("call", ["login", "clock", "count", "lookups"])
+async def test_a_run_that_hangs_before_its_first_page_ends_too(workshop: Workshop, call: str) -> None:
+    """Whatever request it is that never returns."""
+    workshop.source.stream().put_many(range(1, 6), stamp=at(9))
+    task = await started(workshop, workshop.source.script.on(call, waits=True))
+    workshop.passes(minutes=5, seconds=1)
+
+    run = await ended(task)
+
+    assert (run.state, code(run)) == (RunState.TIMED_OUT, "CMP-RUN-003")
+
+
+async def test_a_run_that_works_too_long_is_overdue(workshop: Workshop, hanging: Turn) -> None:
+    """Its deadline passes while it makes progress: timed out, with what it has, and gone on with later."""
+    workshop.account(workshop.plan(timeout=timedelta(minutes=3)))
+    task = await started(workshop, hanging)
+    await workshop.witness.saw("batch_committed", 2)
+    workshop.passes(minutes=3)
+
+    run = await ended(task)
+
+    successor = await successor_of(workshop)
+    assert (run.state, code(run), run.counts.read) == (RunState.TIMED_OUT, "CMP-RUN-004", 20)
+    assert successor is not None
+    assert run.deadline_at == at(12, 3)
+
+
+async def test_a_slow_run_that_moves_is_left_alone(workshop: Workshop, hanging: Turn) -> None:
+    """Four minutes without a page are no stall; the heartbeat keeps the lease meanwhile."""
+    task = await started(workshop, hanging)
+    await workshop.witness.saw("batch_committed", 2)
+    for _ in range(3):
+        workshop.passes(minutes=1, seconds=19)
+        (lease,) = await workshop.store.leases()
+        while lease.expires_at is not None and lease.expires_at <= workshop.clock.now():
+            (lease,) = await workshop.store.leases()
+    hanging.release()
+
+    run = await ended(task)
+
+    assert run.state is RunState.SUCCEEDED
+    assert workshop.rows() == workshop.truth()
+
+
+async def test_stop_hands_over(workshop: Workshop, hanging: Turn) -> None:
+    """At a shutdown the run is interrupted, its lease free at once, and its successor may begin at once."""
+    executor = workshop.executor(lease=FAST)
+    task = await started(workshop, hanging, executor)
+    await workshop.witness.saw("batch_committed", 2)
+    executor.stop()
+
+    run = await ended(task)
+
+    successor = await successor_of(workshop)
+    assert (run.state, code(run), run.counts.read) == (RunState.INTERRUPTED, "CMP-RUN-005", 20)
+    assert successor is not None
+    assert (successor.attempt, successor.not_before) == (2, None)
+    assert (await workshop.store.scope_state(f"matriz/{ORDERS}")).holder is None
+
+
+async def test_another_process_takes_the_successor(workshop: Workshop, hanging: Turn) -> None:
+    """The next sync of another process adopts it and goes on from the resume point."""
+    executor = workshop.executor(lease=FAST)
+    task = await started(workshop, hanging, executor)
+    await workshop.witness.saw("batch_committed", 2)
+    executor.stop()
+    await ended(task)
+
+    runs = await workshop.sync()
+
+    assert [(run.state, run.attempt, run.counts.read) for run in runs] == [(RunState.SUCCEEDED, 2, 15)]
+    assert await successor_of(workshop) is None
+    assert workshop.rows() == workshop.truth()
+
+
+async def test_a_run_that_begins_after_stop_is_handed_over(workshop: Workshop) -> None:
+    """Nothing is begun any more: not a page is read."""
+    workshop.source.stream().put_many(range(1, 36), stamp=at(9))
+    executor = workshop.executor(lease=FAST)
+    executor.stop()
+
+    run = await ended(start(workshop, await queue(workshop), executor))
+
+    assert (run.state, run.counts.read) == (RunState.INTERRUPTED, 0)
+    assert "page" not in workshop.source.script.asked
+
+
+async def test_a_sync_that_is_stopped_starts_nothing_more(workshop: Workshop, hanging: Turn) -> None:
+    """The other streams of the account are left for the next process."""
+    workshop.source.lines().put(1, stamp=at(9), order_id=1)
+    workshop.account(workshop.plan(ORDERS), workshop.plan("sale.order.line"))
+    executor = workshop.executor(lease=FAST)
+    syncing = asyncio.ensure_future(workshop.sync(syncer=workshop.syncer(executor)))
+    await hanging.reached.wait()
+    executor.stop()
+
+    runs = await syncing
+
+    assert [(run.stream, run.state) for run in runs] == [(ORDERS, RunState.INTERRUPTED)]
+
+
+async def test_a_cancelled_task_hands_over_and_stays_cancelled(workshop: Workshop, hanging: Turn) -> None:
+    """Whoever cancels the task that executes a run gets its end written, and the cancellation back."""
+    task = await started(workshop, hanging)
+    await workshop.witness.saw("batch_committed", 2)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    (run,) = await workshop.store.runs(state=RunState.INTERRUPTED)
+    assert run.counts.read == 20
+    assert await successor_of(workshop) is not None
+    assert await workshop.store.runs(state=RunState.RUNNING) == []
+
+
+async def test_a_cancelled_sync_begins_no_other_stream(workshop: Workshop, hanging: Turn) -> None:
+    """Cancelling is not stopping one run: nothing of the sync goes on."""
+    workshop.source.lines().put(1, stamp=at(9), order_id=1)
+    workshop.account(workshop.plan(ORDERS), workshop.plan("sale.order.line"))
+    syncing = asyncio.ensure_future(workshop.sync(syncer=workshop.syncer(lease=FAST)))
+    await hanging.reached.wait()
+    syncing.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await syncing
+
+    assert [run.stream for run in await workshop.store.runs(limit=10) if run.started_at] == [ORDERS]
+
+
+async def test_a_heartbeat_that_lost_its_lease_says_so(workshop: Workshop, hanging: Turn) -> None:
+    """A hanging run whose lease was taken away ends by its heartbeat, without writing anything."""
+    task = await started(workshop, hanging)
+    await workshop.witness.saw("batch_committed", 2)
+    await workshop.store.unlock(f"matriz/{ORDERS}")
+    before = workshop.everything()
+    workshop.passes(seconds=1)
+
+    run = await ended(task)
+
+    assert run.state is RunState.LOST
+    assert workshop.everything() == before
