@@ -106,7 +106,8 @@ class Syncer:
         runs += filled
         runs += await self._queued(account, stream, again)
         runs += await self._children(account, stream, again)
-        if await self._is_reconcile_due(account, stream, filled=bool(filled)):
+        is_filled = any(run.state is RunState.SUCCEEDED for run in filled)
+        if await self._is_reconcile_due(account, stream, filled=is_filled):
             ticket = Ticket(account.name, stream.name, Request(Kind.RECONCILE), Trigger.RECONCILE)
             runs += await self._attempts(account, stream, ticket, replace(again, deletions_confirmed=False))
         return runs
@@ -120,13 +121,15 @@ class Syncer:
         return ended.window_until < source_clock - self._conduct.margin - BEHIND
 
     async def _holes(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
-        origin = parse_instant(stream.origin_text) if stream.origin_text else BEGINNING
-        coverage = await self._store.coverage(f"{account.name}/{stream.name}")
         runs: list[Run] = []
-        for request in hole_requests(coverage, origin):
+        for request in await self._hole_requests(account, stream):
             ticket = Ticket(account.name, stream.name, request, Trigger.CATCH_UP)
             runs += await self._attempts(account, stream, ticket, wish)
         return runs
+
+    async def _hole_requests(self, account: AccountPlan, stream: StreamPlan) -> Sequence[Request]:
+        origin = parse_instant(stream.origin_text) if stream.origin_text else BEGINNING
+        return hole_requests(await self._store.coverage(f"{account.name}/{stream.name}"), origin)
 
     async def _queued(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
         """Adopt what earlier processes left in the queue of this stream."""
@@ -149,7 +152,8 @@ class Syncer:
     async def _is_reconcile_due(self, account: AccountPlan, stream: StreamPlan, *, filled: bool) -> bool:
         facts = await self._store.facts(f"{account.name}/{stream.name}")
         if facts.reconciled_at is None:
-            return False
+            # Loaded by windows, never by a full pass. While holes are left, all that is in them would differ.
+            return not await self._hole_requests(account, stream)
         return filled or self._clock.now() - facts.reconciled_at >= self._conduct.reconcile_every
 
     async def _attempts(self, account: AccountPlan, stream: StreamPlan, ticket: Ticket, wish: Wish) -> list[Run]:
