@@ -190,6 +190,23 @@ def test_another_program_that_keeps_the_file_locked_is_named_after_a_while(datab
     assert write(database, 2).result(PATIENCE_S) == 1
 
 
+def test_what_a_job_has_read_cannot_be_overtaken_before_it_writes(database: Database) -> None:
+    """The right to write is taken before anything is read."""
+
+    def look_and_write(connection: sqlite3.Connection) -> str:
+        (seen,) = connection.execute("SELECT count(*) FROM t").fetchone()
+        with closing(sqlite3.connect(database.path, isolation_level=None, timeout=0)) as other:
+            try:
+                other.execute("INSERT INTO t VALUES ('overtaken')")
+            except sqlite3.OperationalError as error:
+                connection.execute("INSERT INTO t VALUES (?)", (seen,))
+                return str(error)
+        return "overtaken"
+
+    assert database.write(look_and_write).result(PATIENCE_S) == "database is locked"
+    assert numbers(database) == [0]
+
+
 async def test_a_full_disk_is_said_and_the_store_works_again_when_there_is_room(store: SqliteStore) -> None:
     """Nothing of the batch is left, and the lease still holds."""
     granted = await start(store)
@@ -279,17 +296,23 @@ def test_a_link_onto_a_network_share_is_refused(tmp_path: Path) -> None:
         refuse_unusable(link, mounts=mounts)
 
 
-def test_the_innermost_mount_and_of_equal_ones_the_last_decides(tmp_path: Path) -> None:
-    """A local disk under a share is local; an automounter is hidden by what it mounts."""
+def test_the_innermost_mount_decides(tmp_path: Path) -> None:
+    """A local disk under a share is local."""
     inner = tmp_path / "share" / "local"
     inner.mkdir(parents=True)
-    mounts = mounted(
-        tmp_path, (str(tmp_path / "share"), "nfs"), (str(inner), "autofs"), (str(inner), "ext4"), ("/", "nfs")
-    )
+    mounts = mounted(tmp_path, (str(tmp_path / "share"), "nfs"), (str(inner), "ext4"), ("/", "nfs"))
 
     refuse_unusable(inner / "x.db", mounts=mounts)
     with pytest.raises(NetworkFileSystem):
         refuse_unusable(tmp_path / "share" / "x.db", mounts=mounts)
+
+
+def test_of_two_mounts_on_one_folder_the_last_decides(tmp_path: Path) -> None:
+    """An automounter is hidden by what it mounts."""
+    mounts = mounted(tmp_path, (str(tmp_path), "autofs"), (str(tmp_path), "nfs4"))
+
+    with pytest.raises(NetworkFileSystem):
+        refuse_unusable(tmp_path / "x.db", mounts=mounts)
 
 
 def test_where_the_system_does_not_list_its_mounts_nothing_is_refused(tmp_path: Path) -> None:
