@@ -5,9 +5,12 @@ error ends here as a message and an exit code, also the one that nobody foresaw.
 """
 
 import sys
-from collections.abc import Sequence
 
 from comporta import __version__
+
+TYPE_CHECKING = False  # as in comporta/__init__.py
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main() -> None:
@@ -19,7 +22,7 @@ def main() -> None:
     raise SystemExit(run(arguments))
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: "Sequence[str]") -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong use, 3 partly failed, 4 busy."""
     import typer
 
