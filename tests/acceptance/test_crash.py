@@ -40,6 +40,9 @@ OVERLAP = "3s"
 """Much shorter than the late commits of the people at work, so that reconciliation has something to find."""
 
 
+REASONS = "SELECT json_extract(error, '$.code'), count(*) FROM cmp_run WHERE error IS NOT NULL GROUP BY 1"
+
+
 class Crew:
     """Two workers that sync without end, one of which is killed or stopped in every round."""
 
@@ -200,4 +203,5 @@ def _figures(database: Path) -> str:
         states = connection.execute("SELECT state, count(*) FROM cmp_run GROUP BY 1 ORDER BY 2 DESC").fetchall()
         (writes,) = connection.execute("SELECT count(*) FROM audit_row").fetchone()
         (commits,) = connection.execute("SELECT sum(commits) FROM cmp_scope").fetchone()
-    return f"{dict(states)} runs, {commits} commits, {writes} rows written"
+        reasons = connection.execute(REASONS).fetchall()
+    return f"{dict(states)} runs {dict(reasons)}, {commits} commits, {writes} rows written"

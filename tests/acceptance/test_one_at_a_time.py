@@ -61,6 +61,24 @@ def test_with_wait_the_second_command_waits_and_then_succeeds(project: Project, 
     assert after["epoch"] > before["epoch"]
 
 
+@pytest.mark.full
+def test_who_does_not_wait_takes_nothing_from_who_waits(project: Project, company: Company) -> None:
+    """Of three equal commands one works, one waits, and the third, which joins the waiting run, only goes away."""
+    company.fault("slow_page", 4, label="sale.order/search_read")
+    with project.started("sync", STREAM) as first:
+        holder_while_hanging(project, company, first)
+        with project.started("sync", STREAM, "--wait") as second:
+            until(lambda: project.value("SELECT id FROM cmp_run WHERE state = 'queued'"), "the second waits")
+            third = project.command("sync", STREAM)
+            is_waiting = first.poll() is None
+            one, two = told(first), told(second)
+
+    assert is_waiting
+    assert (third.code, third.run("sale.order")["error"]["code"]) == (4, "CMP-BUSY-001")
+    assert (one.code, two.code) == (0, 0)
+    assert two.run("sale.order")["state"] == "succeeded"
+
+
 def wake_after_a_takeover(project: Project, company: Company, mutant: str) -> str:
     """Stop a worker in the middle of a page, let another finish, change rows, wake it; return the run it had.
 

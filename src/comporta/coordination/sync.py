@@ -157,16 +157,20 @@ class Syncer:
         return filled or self._clock.now() - facts.reconciled_at >= self._conduct.reconcile_every
 
     async def _attempts(self, account: AccountPlan, stream: StreamPlan, ticket: Ticket, wish: Wish) -> list[Run]:
-        return await self._attempts_of(account, stream, await self._store.enqueue(ticket), wish)
+        waiting = await self._store.runs(account=account.name, stream=stream.name, state=RunState.QUEUED)
+        run = await self._store.enqueue(ticket)
+        return await self._attempts_of(account, stream, run, wish, is_ours=run.id not in {each.id for each in waiting})
 
-    async def _attempts_of(self, account: AccountPlan, stream: StreamPlan, run: Run, wish: Wish) -> list[Run]:
+    async def _attempts_of(
+        self, account: AccountPlan, stream: StreamPlan, run: Run, wish: Wish, *, is_ours: bool = False
+    ) -> list[Run]:
         """Execute a queued run, and its successors after their backoff."""
         runs: list[Run] = []
         following: Run | None = run
         while following is not None:
-            ended = await self._execute(account, stream, following, wish)
+            ended = await self._execute(account, stream, following, wish, is_ours=is_ours)
             runs.append(ended)
-            following = await self._next_attempt(ended)
+            following, is_ours = await self._next_attempt(ended), False
         return runs
 
     async def _next_attempt(self, ended: Run) -> Run | None:
@@ -190,7 +194,7 @@ class Syncer:
             task.cancel()
         return not self._executor.stopping.is_set()
 
-    async def _execute(self, account: AccountPlan, stream: StreamPlan, run: Run, wish: Wish) -> Run:
+    async def _execute(self, account: AccountPlan, stream: StreamPlan, run: Run, wish: Wish, *, is_ours: bool) -> Run:
         """Execute a run; wait for a held scope if that was asked, else end it as skipped."""
         told = False
         while True:
@@ -207,14 +211,18 @@ class Syncer:
                 self._observer.busy(run, answer, waiting=wish.wait)
                 told = True
             if not wish.wait or not await self._waited(POLL):
-                return await self._skip(run, answer)
+                return await self._skip(run, answer, is_ours=is_ours)
 
-    async def _skip(self, run: Run, occupied: Occupied) -> Run:
+    async def _skip(self, run: Run, occupied: Occupied, *, is_ours: bool) -> Run:
+        """Return the run as skipped; in the ledger too, unless somebody else waits for it or executes it."""
         since = f" since {instant_text(occupied.since)}" if occupied.since else ""
         message = (
             f"{occupied.scope} is held by run {occupied.holder}{since} on {occupied.instance or 'an unknown instance'};"
             f" its lease runs until {instant_text(occupied.expires_at)} unless it is renewed"
         )
-        skipped = await self._store.skip(run, Busy(message).as_json())
+        error = Busy(message).as_json()
+        skipped = await self._store.skip(run, error) if is_ours else run
+        if skipped.state in {RunState.QUEUED, RunState.RUNNING}:
+            skipped = replace(skipped, state=RunState.SKIPPED, error=error)
         self._observer.ended(skipped)
         return skipped
