@@ -11,6 +11,7 @@ import sqlite3
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,8 @@ from typing import Self
 from bench.world import TRUTH
 
 ROOT = Path(__file__).parent.parent
-TIMEOUT_S = 1_800
+BYTECODE = Path(tempfile.gettempdir()) / "comporta-bench-bytecode"
+"""Kept between measurements, and from one command to the next: Python sees by itself what changed."""
 CONTESTANTS: Mapping[str, tuple[str, str, str]] = {
     "comporta": ("bench.contestants.comporta_sync", "comporta.db", "odoo_sale_order"),
     "naive": ("bench.contestants.naive", "naive.db", "sale_order"),
@@ -81,7 +83,7 @@ def environment(folder: Path) -> dict[str, str]:
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     quiet = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR", "ODOO_API_KEY": "key"}
     path = os.pathsep.join((str(ROOT), kept.get("PYTHONPATH", ""))).rstrip(os.pathsep)
-    cache = {"PYTHONPYCACHEPREFIX": str(folder.parent / "bytecode"), "PYTHONPATH": path}
+    cache = {"PYTHONPYCACHEPREFIX": str(BYTECODE), "PYTHONPATH": path}
     return {**kept, **quiet, **cache, "DLT_DATA_DIR": str(folder / "dlt-home"), "HOME": str(folder)}
 
 

@@ -40,12 +40,15 @@ def shares(rows: int) -> dict[str, dict[str, float]]:
     _, database, table = CONTESTANTS["comporta"]
     found = {}
     with scratch() as folder, Server(rows) as server:
-        place = folder / "one"
-        place.mkdir()
-        settings(place, server)
+        for number in ("warm", "one"):
+            place = folder / number
+            place.mkdir()
+            settings(place, server)
+            command = [sys.executable, "-m", "bench.contestants.comporta_parts", server.url, str(place)]
+            if number == "warm":
+                run([*command, "cursor"], server, place)
         for name, mode in (("full load", "cursor"), ("everything read again", "full")):
-            command = [sys.executable, "-m", "bench.contestants.comporta_parts", server.url, str(place), mode]
-            run(command, server, place)
+            run([*command, mode], server, place)
             check(place / database, table, server.control("stats")["truth"])
             found[name] = json.loads((place / "parts.json").read_text())
     return found
