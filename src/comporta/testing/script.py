@@ -50,10 +50,11 @@ class Turn:
 
 
 class Script:
-    """The turns of one source."""
+    """The turns of one source; ``watch`` is called before and after each request, and may end it."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.watch: Callable[[], object] | None = None
         self._turns: list[Turn] = []
 
     def on(
@@ -84,6 +85,8 @@ class Script:
     async def play(self, call: str, answer: Callable[[], T]) -> T:
         """Answer one request, as the script says."""
         self.asked.append(call)
+        if self.watch is not None:
+            self.watch()
         taken = [turn for turn in self._turns if turn.call == call and turn.takes()]
         for turn in taken:
             turn.reached.set()
@@ -96,4 +99,6 @@ class Script:
         said = answer()
         for turn in taken:
             said = said if turn.answers is None else turn.answers(said)
+        if self.watch is not None:
+            self.watch()
         return said
