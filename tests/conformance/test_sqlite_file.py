@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.conformance.conftest import StoreFactory
+from tests.conformance.store_steps import start, ticket
 from tests.conformance.tables import THINGS, thing
-from tests.conformance.test_store import start, ticket
 
 from comporta.errors import (
     DestinationBusy,

@@ -1,148 +1,23 @@
-"""What a store promises: who may write, and that rows and ledger are one transaction."""
+"""What a batch writes and how a run ends: rows and ledger are one transaction, or nothing happened."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
 from tests.conformance.conftest import TTL, StoreFactory
+from tests.conformance.store_steps import HOUR, MARCH, SCOPE, begin, get, start, ticket
 from tests.conformance.tables import THINGS, thing
 
 from comporta.core.counts import Counts
 from comporta.core.coverage import Interval
-from comporta.core.lease import Lease, ScopeState
+from comporta.core.lease import ScopeState
 from comporta.core.record import Rejected
-from comporta.core.run import Run, RunState, Trigger
+from comporta.core.run import RunState, Trigger
 from comporta.core.ticket import Ticket
-from comporta.core.window import Kind, Request, Window
-from comporta.errors import Busy, LeaseLost
+from comporta.core.window import Kind, Request
+from comporta.errors import LeaseLost
 from comporta.ports.progress import Requests
-from comporta.ports.store import Batch, Ending, Granted, LogLine, Occupied, Pass, Store, StreamFacts
+from comporta.ports.store import Batch, Ending, Granted, LogLine, Store, StreamFacts
 from comporta.testing.clock import BEGUN, FakeClock
-
-SCOPE = "shop/thing"
-HOUR = timedelta(hours=1)
-MARCH = Interval(BEGUN - HOUR, BEGUN)
-
-
-def ticket(request: Request | None = None, **more: object) -> Ticket:
-    """Return a wish to read shop/thing."""
-    return Ticket("shop", "thing", request or Request(), Trigger.MANUAL, **more)  # type: ignore[arg-type]  # Ticket's own
-
-
-async def start(store: Store, wish: Ticket | None = None) -> Granted:
-    """Queue a run and take its lease."""
-    run = await store.enqueue(wish or ticket())
-    granted = await store.acquire(run, ttl=TTL, timeout=HOUR, instance="here")
-    assert isinstance(granted, Granted)
-    return granted
-
-
-async def get(store: Store, run: Run) -> Run:
-    """Return what the ledger says of a run now."""
-    found = await store.run(run.id)
-    assert found is not None
-    return found
-
-
-async def begin(store: Store, granted: Granted, pass_id: str = "p1", position: str | None = None) -> Pass:
-    """Record a pass over March."""
-    plan = Pass(pass_id, granted.run.request, Window(MARCH.since, MARCH.until, Kind.INCREMENTAL), "f", position)
-    await store.begin_pass(granted.lease, plan, resumable=True)
-    return plan
-
-
-async def test_a_wish_is_queued_as_it_was_made(store: Store) -> None:
-    """With who asked for what."""
-    run = await store.enqueue(ticket(Request(Kind.FULL), priority=3))
-
-    assert await get(store, run) == run
-    assert (run.scope, run.state, run.request, run.queued_at) == (SCOPE, RunState.QUEUED, "full", BEGUN)
-
-
-async def test_an_equal_wish_joins_the_queued_one_and_hurries_it_along(store: Store) -> None:
-    """A second click makes no second run; an unequal one does."""
-    late = await store.enqueue(ticket(not_before=BEGUN + HOUR))
-    joined = await store.enqueue(ticket(priority=5))
-    other = await store.enqueue(ticket(Request(Kind.FULL)))
-
-    assert (joined.id, joined.not_before) == (late.id, None)
-    assert other.id != late.id
-
-
-async def test_a_dry_run_has_a_scope_of_its_own(store: Store) -> None:
-    """It neither blocks nor is blocked."""
-    real = await start(store)
-    dry = await start(store, ticket(dry_run=True))
-
-    assert real.lease.scope == SCOPE
-    assert dry.lease.scope == f"dry/{dry.run.id}"
-
-
-async def test_only_one_of_two_gets_the_lease(store_factory: StoreFactory) -> None:
-    """The other is told who has it, since when and until when."""
-    one, other = store_factory(), store_factory()
-    granted = await start(one)
-    second = await other.enqueue(ticket())
-    told = await other.acquire(second, ttl=TTL, timeout=HOUR, instance="there")
-
-    assert told == Occupied(SCOPE, granted.run.id, BEGUN, BEGUN + TTL, "here")
-    assert (await get(other, second)).state is RunState.QUEUED
-
-
-async def test_of_many_who_ask_at_once_one_is_granted(store_factory: StoreFactory) -> None:
-    """Whatever process they are in."""
-    stores = [store_factory() for _ in range(4)]
-    requests = [Request(Kind.MANUAL, BEGUN - n * HOUR, BEGUN) for n in range(1, 9)]
-    runs = [await stores[0].enqueue(ticket(request)) for request in requests]
-    asked = [stores[n % 4].acquire(run, ttl=TTL, timeout=HOUR, instance=str(n)) for n, run in enumerate(runs)]
-    answers = await asyncio.gather(*asked)
-
-    assert sorted(type(answer).__name__ for answer in answers) == ["Granted"] + ["Occupied"] * 7
-
-
-async def test_a_lease_that_ran_out_is_taken_and_its_run_is_lost(store: Store, clock: FakeClock) -> None:
-    """In one transaction, under the next epoch; the dead run's wish is queued again."""
-    dead = await start(store)
-    clock.advance(TTL)
-    heir = await start(store, ticket(Request(Kind.FULL)))
-    lost = await get(store, dead.run)
-    queued = await store.runs(state=RunState.QUEUED)
-
-    assert (dead.lease.epoch, heir.lease.epoch) == (1, 2)
-    assert (lost.state, lost.finished_at, (lost.error or {})["code"]) == (RunState.LOST, clock.now(), "CMP-RUN-006")
-    assert [(run.id, run.attempt, run.trigger) for run in queued] == [(f"{dead.run.id}.2", 2, Trigger.RETRY)]
-
-
-async def test_a_run_that_takes_over_the_same_wish_is_its_own_successor(store: Store, clock: FakeClock) -> None:
-    """Nothing more is queued: it is being done."""
-    await start(store)
-    clock.advance(TTL)
-    await start(store)
-
-    assert await store.runs(state=RunState.QUEUED) == []
-
-
-async def test_a_run_is_started_once(store: Store) -> None:
-    """A message that comes twice finds it taken, also after it ended."""
-    granted = await start(store)
-    await store.finish(granted.lease, Ending(RunState.CANCELLED))
-
-    with pytest.raises(LeaseLost):
-        await store.acquire(granted.run, ttl=TTL, timeout=HOUR, instance="again")
-    assert (await store.scope_state(SCOPE)).holder is None
-
-
-async def test_a_lease_is_renewed_by_its_holder_only(store: Store, clock: FakeClock) -> None:
-    """Also when it has run out and nobody took it; not when somebody did."""
-    granted = await start(store)
-    clock.advance(2 * TTL)
-    in_time = store.renew(granted.lease, TTL)
-    stranger = store.renew(Lease(SCOPE, 1, "somebody", 0), TTL)
-    earlier = store.renew(Lease(SCOPE, 0, granted.run.id, 0), TTL)
-    await store.unlock(SCOPE)
-    too_late = store.renew(granted.lease, TTL)
-
-    assert (in_time, stranger, earlier, too_late) == (True, False, False, False)
 
 
 async def test_a_batch_writes_rows_counts_position_and_log_at_once(store: Store) -> None:
@@ -200,24 +75,6 @@ async def test_a_batch_of_a_run_that_lost_its_lease_leaves_nothing(store: Store,
     assert (await store.quarantine(), await store.log(granted.run.id)) == ([], [])
     assert (await get(store, granted.run)).state is RunState.LOST
     assert (await get(store, granted.run)).counts == Counts()
-
-
-async def test_everything_a_run_writes_beside_its_batches_needs_the_lease_too(store: Store) -> None:
-    """A run that was unlocked changes no table, no pass, no coverage and no fact any more."""
-    granted = await start(store)
-    await store.unlock(SCOPE)
-
-    for writing in (
-        store.prepare(granted.lease, THINGS),
-        begin(store, granted),
-        store.void_coverage(granted.lease),
-        store.learn(granted.lease, StreamFacts(fingerprint="f")),
-        store.finish(granted.lease, Ending(RunState.FAILED)),
-    ):
-        with pytest.raises(LeaseLost):
-            await writing
-    assert await store.facts(SCOPE) == StreamFacts()
-    assert await store.open_pass(SCOPE, Request()) is None
 
 
 async def test_a_commit_that_is_repeated_passes_once(store: Store) -> None:
@@ -356,73 +213,6 @@ async def test_figures_of_requests_never_fall(store: Store) -> None:
     assert (ended.requests_sent, ended.requests_retried) == (5, 1)
 
 
-async def test_the_reaper_takes_what_ran_out_and_nothing_else(store: Store, clock: FakeClock) -> None:
-    """Marks lost, raises the epoch, queues the successor, and finds nothing the second time."""
-    dead = await start(store)
-    clock.advance(TTL - timedelta(seconds=1))
-    alive = await start(store, Ticket("shop", "other", Request(), Trigger.MANUAL))
-    clock.advance(timedelta(seconds=1))
-    lost = await store.reap()
-    again = await store.reap()
-
-    assert ([run.id for run in lost], again) == ([dead.run.id], [])
-    assert await store.scope_state(SCOPE) == ScopeState(2, None, 0)
-    assert (await get(store, alive.run)).state is RunState.RUNNING
-    assert [run.id for run in await store.runs(state=RunState.QUEUED)] == [f"{dead.run.id}.2"]
-
-
-async def test_a_run_that_is_lost_again_and_again_is_tried_four_times(store: Store, clock: FakeClock) -> None:
-    """Then the schedule's next run takes over; its names tell the attempts of one wish."""
-    seen = []
-    for _ in range(4):
-        granted = await start(store)
-        seen.append((granted.run.id.partition(".")[2], granted.run.attempt))
-        clock.advance(TTL)
-        await store.reap()
-
-    assert seen == [("", 1), ("2", 2), ("3", 3), ("4", 4)]
-    assert await store.runs(state=RunState.QUEUED) == []
-
-
-async def test_unlocking_fences_the_holder(store: Store) -> None:
-    """Unlike deleting a lock key it is safe; a free scope is left as it is."""
-    granted = await start(store)
-    told = [await store.unlock(SCOPE), await store.unlock(SCOPE), await store.unlock("no/body")]
-
-    with pytest.raises(LeaseLost):
-        await store.commit(granted.lease, Batch(THINGS, [thing(1)]))
-    assert told == [True, False, False]
-    assert await store.scope_state(SCOPE) == ScopeState(2, None, 0)
-
-
-async def test_a_queued_run_is_cancelled_at_once_and_a_running_one_is_asked(store: Store) -> None:
-    """Only the holder of a lease may end its run."""
-    queued = await store.enqueue(ticket(Request(Kind.FULL)))
-    running = await start(store)
-    before = store.cancel_requested(running.run.id)
-    first, second = await store.cancel(queued.id), await store.cancel(running.run.id)
-    assert first is not None
-    assert second is not None
-    after = store.cancel_requested(running.run.id)
-    ended = await store.finish(running.lease, Ending(RunState.CANCELLED))
-
-    assert ((first.error or {})["code"], first.state) == ("CMP-RUN-002", RunState.CANCELLED)
-    assert (second.state, before, after) == (RunState.RUNNING, False, True)
-    assert await store.cancel(ended.id) == ended
-    assert (await store.cancel("nothing"), store.cancel_requested("nothing")) == (None, False)
-
-
-async def test_a_queued_run_that_found_the_scope_held_is_skipped(store: Store) -> None:
-    """With the reason; one that another process took meanwhile is left to it."""
-    running = await start(store)
-    queued = await store.enqueue(ticket(Request(Kind.FULL)))
-    error = Busy("held").as_json()
-    skipped = await store.skip(queued, error)
-
-    assert (skipped.state, skipped.error) == (RunState.SKIPPED, error)
-    assert (await store.skip(running.run, error)).state is RunState.RUNNING
-
-
 async def test_what_is_learnt_of_a_stream_stays_until_something_else_is_learnt(store: Store) -> None:
     """``None`` says nothing; the result of a reconciliation comes with the end of its run."""
     granted = await start(store)
@@ -431,21 +221,6 @@ async def test_what_is_learnt_of_a_stream_stays_until_something_else_is_learnt(s
     await store.finish(granted.lease, Ending(RunState.SUCCEEDED, reconciled={"identical_percent": 100.0}))
 
     assert await store.facts(SCOPE) == StreamFacts("f2", "db", 0.5, BEGUN, {"identical_percent": 100.0})
-
-
-async def test_the_newest_runs_come_first(store: Store, clock: FakeClock) -> None:
-    """Of an account, of a stream, in a state, as many as asked."""
-    made = []
-    for stream in ("thing", "other", "more"):
-        made.append(await store.enqueue(Ticket("shop", stream, Request(), Trigger.MANUAL)))
-        clock.advance(timedelta(seconds=1))
-    await store.cancel(made[1].id)
-
-    assert [run.stream for run in await store.runs()] == ["more", "other", "thing"]
-    assert [run.stream for run in await store.runs(limit=1)] == ["more"]
-    assert [run.stream for run in await store.runs(stream="thing")] == ["thing"]
-    assert [run.stream for run in await store.runs(state=RunState.CANCELLED)] == ["other"]
-    assert await store.runs(account="else") == []
 
 
 async def test_a_log_is_read_in_order_and_from_any_line_on(store: Store) -> None:
@@ -458,21 +233,6 @@ async def test_a_log_is_read_in_order_and_from_any_line_on(store: Store) -> None
     assert [(number, line.step) for number, _, line in lines] == [(1, "one"), (2, "two"), (3, "three")]
     assert lines[0][2] == LogLine("info", "one", "1", {"n": 1})
     assert [line.step for _, _, line in await store.log(granted.run.id, after=2)] == ["three"]
-
-
-async def test_leases_show_every_scope_that_was_held_but_ended_dry_runs(store: Store) -> None:
-    """Free ones too, with their epoch."""
-    real = await start(store)
-    dry = await start(store, ticket(dry_run=True))
-    await store.finish(real.lease, Ending(RunState.CANCELLED))
-    held = await store.leases()
-    await store.finish(dry.lease, Ending(RunState.CANCELLED))
-
-    assert [(row.scope, row.holder, row.epoch) for row in held] == [
-        (f"dry/{dry.run.id}", dry.run.id, 1),
-        (SCOPE, None, 1),
-    ]
-    assert [row.scope for row in await store.leases()] == [SCOPE]
 
 
 async def test_a_second_process_sees_what_the_first_committed(store_factory: StoreFactory) -> None:
