@@ -53,7 +53,7 @@ def test_the_limit_is_never_passed_and_used_to_97_percent(
     apart = [later - first for first, later in zip(stats.arrived, stats.arrived[LIMIT:], strict=False)]
     assert done.code == 0
     assert all(earlier <= later for earlier, later in pairwise(stats.arrived))
-    # What leaves a second apart may arrive a little closer: the machine is not a stopwatch.
-    assert min(apart) > 0.95
+    # What leaves a second apart arrives a little closer where the first had to connect, or the machine is busy.
+    assert min(apart) > 0.9
     assert 1 / mean(apart) >= USED_MIN
     assert differences(company, new_project.database, "sale.order") == []

@@ -102,10 +102,11 @@ class Transport:
 
     async def _exchange(self, ask: Ask, progress: Progress, *, is_retried: bool) -> Answer:
         status = 0
+        builder = self._builder(ask)  # before its turn: the first one imports a library, and a turn counts from sending
         async with self._pace.turn(progress, ask.subject) as waited_s:
             try:
                 with self._named(ask):
-                    async with self._builder(ask).build_streamed() as response:
+                    async with builder.build_streamed() as response:
                         status = response.status
                         return await self._read(ask, response)
             finally:
