@@ -132,6 +132,27 @@ def test_a_commit_later_than_the_overlap_is_found_by_the_next_reconciliation(
     assert all_differences(standing, at_work.database) == []
 
 
+def test_a_late_change_within_its_rows_old_hour_needs_an_exact_reconciliation(
+    at_work: Project, standing: Company, source_time: SourceTime
+) -> None:
+    """Count and sum of ids of the hour stay the same, so only the comparison of every stamp can see it."""
+    source_time.advance(minutes=5)
+    standing.act("write", model=ORDERS, ids=[1], values={"client_order_ref": "seen"})
+    at_work.bring("matriz/sale.order")
+    source_time.advance(minutes=5)
+    number = standing.act("begin")
+    standing.act("write", model=ORDERS, ids=[1], values={"client_order_ref": "late"}, transaction=number)
+    source_time.advance(minutes=40)
+    at_work.bring("matriz/sale.order")
+    standing.act("commit", transaction=number)
+    source_time.advance(hours=3)
+    at_work.bring("matriz/sale.order")
+    by_hour, exact = at_work.reconcile(ORDERS), at_work.reconcile(ORDERS, exact=True)
+
+    assert (by_hour["different"], exact["different"]) == (0, 1)
+    assert differences(standing, at_work.database, ORDERS) == []
+
+
 @pytest.mark.full
 def test_after_a_week_of_downtime_the_next_run_covers_all_of_it(
     at_work: Project, standing: Company, source_time: SourceTime
