@@ -65,14 +65,15 @@ async def test_voided_coverage_is_not_claimed_before_the_full_pass_is_done(works
     assert (await workshop.covered()).end == at(11, 58)
 
 
-async def test_a_pass_for_another_question_is_not_gone_on_with(workshop: Workshop) -> None:
+@pytest.mark.parametrize("kind", [Kind.INCREMENTAL, Kind.FULL, Kind.CLEAR_FIRST])
+async def test_a_pass_for_another_question_is_not_gone_on_with(workshop: Workshop, kind: Kind) -> None:
     """When the fields changed between two attempts, the pass starts again."""
     workshop.source.stream().put_many(range(1, 26), stamp=at(9))
     workshop.source.script.on("page", skip=1, raises=SourceUnavailable("gone"))
-    await workshop.run()
+    await workshop.run(kind)
     workshop.account(workshop.plan(fields=("name",)))
 
-    run = await workshop.run()
+    run = await workshop.run(kind)
 
     assert run.counts.read == 25
     assert "pass_resumed" not in await workshop.steps(run)
@@ -114,6 +115,20 @@ async def test_another_database_stops_a_reconciliation_too(workshop: Workshop) -
     workshop.source.stream().remove(1, 2)
 
     run = await workshop.run(Kind.RECONCILE, exact=True)
+
+    assert (run.state, code(run)) == (RunState.FAILED, "CMP-SRC-008")
+    assert workshop.everything() == before
+
+
+async def test_another_database_mends_no_quarantine(workshop: Workshop) -> None:
+    """Its record of the same key is another record."""
+    workshop.source.stream().put(1, stamp=at(9), spoilt="a date of the year 0")
+    await workshop.run()
+    before = workshop.everything()
+    workshop.source.becomes(unique="uuid-2")
+    workshop.source.stream().put(1, stamp=at(9), name="another")
+
+    run = await workshop.run(Kind.QUARANTINE)
 
     assert (run.state, code(run)) == (RunState.FAILED, "CMP-SRC-008")
     assert workshop.everything() == before

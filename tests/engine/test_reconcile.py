@@ -1,6 +1,5 @@
 """Reconciliation finds what no stamp shows: late commits, moved hours, restored backups, deletions."""
 
-
 import pytest
 from tests.engine.workshop import ORDERS, Workshop, at, code, counted
 

@@ -8,6 +8,7 @@ written at all, not even the state, because somebody else already did.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -25,6 +26,7 @@ from comporta.engine.work import Rules, Work
 from comporta.errors import (
     ComportaError,
     DeadlinePassed,
+    DestinationRefused,
     LeaseLost,
     Retryable,
     RunCancelled,
@@ -182,10 +184,10 @@ class Executor:
         """Write how the run ended, unless the work wrote it, or somebody else may have."""
         if problem is not None and not isinstance(problem, LeaseLost):
             ending = self._ending(granted.run, problem)
-            try:
+            # The lease was lost, or the database cannot take even this now: then the lease runs out, and
+            # whoever finds it marks the run lost and queues its successor.
+            with suppress(LeaseLost, Retryable, DestinationRefused):
                 return await self._write_end(granted, active, ending, progress)
-            except LeaseLost:
-                pass
         ended = await self._store.run(granted.run.id)
         return ended if ended is not None else granted.run
 

@@ -6,6 +6,7 @@ run whose event loop hangs. It renews, looks whether a person cancelled the run,
 renewing: whatever the loop does then, the lease runs out.
 """
 
+import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +14,7 @@ from datetime import timedelta
 from typing import Self
 
 from comporta.core.lease import Beat, Lease, judge_beat
-from comporta.errors import DeadlinePassed, DestinationBusy, LeaseLost, RunCancelled, RunStalled, StandDown
+from comporta.errors import ComportaError, DeadlinePassed, LeaseLost, RunCancelled, RunStalled, StandDown
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 from comporta.ports.store import Store
@@ -24,7 +25,7 @@ RENEWALS_PER_LEASE = 3
 
 
 class Heartbeat:
-    """Use as a context manager around the work of one run."""
+    """Use as an async context manager around the work of one run."""
 
     def __init__(
         self,
@@ -51,13 +52,14 @@ class Heartbeat:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat_until_stopped, name=f"heartbeat {lease.scope}", daemon=True)
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._stopped.set()
-        self._thread.join()
+        # A renewal may be waiting for the right to write: the other runs of this process must not wait with it.
+        await asyncio.to_thread(self._thread.join)
 
     def _beat_until_stopped(self) -> None:
         look_s = min(LOOK_MAX_S, self._every_s)
@@ -66,8 +68,9 @@ class Heartbeat:
             now = self._clock.monotonic()
             is_due = now - renewed >= self._every_s
             reason = None
-            with suppress(DestinationBusy):
-                # A database that is busy now is asked again at the next beat; the lease decides meanwhile.
+            with suppress(ComportaError):
+                # A database that cannot answer now is asked again at the next beat; the lease decides meanwhile,
+                # and a run that hangs must be ended also while the disk is full.
                 reason = self._judge(now) or self._look(is_due=is_due)
                 renewed = now if is_due else renewed
             if reason is not None and not self._stopped.is_set():

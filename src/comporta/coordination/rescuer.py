@@ -7,7 +7,7 @@ truth although nothing else was alive.
 
 from datetime import timedelta
 
-from comporta.errors import Retryable
+from comporta.errors import DestinationRefused, Retryable
 from comporta.ports.clock import Clock
 from comporta.ports.store import Store
 
@@ -21,6 +21,6 @@ async def rescue_forever(store: Store, clock: Clock, retention: timedelta) -> No
         try:
             await store.reap()
             await store.forget(clock.now() - retention)
-        except Retryable:
-            # The database is busy now: the next round asks again, and nothing dead can write meanwhile.
+        except (Retryable, DestinationRefused):
+            # The database is busy or full now: the next round asks again, and nothing dead can write meanwhile.
             continue
