@@ -91,7 +91,7 @@ def machine() -> str:
     load = os.getloadavg()[0]
     return (
         f"{os.cpu_count()} cores ({model[1] if model else platform.processor()}), {platform.system()},"
-        f" Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}; load at the end {load:.1f}"
+        f" Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}; load average {load:.1f}"
     )
 
 

@@ -31,7 +31,7 @@ Job = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
 
 @dataclass(frozen=True, slots=True)
 class Pragmas:
-    """Settings of SQLite that measurably pay; docs/explanation/performance.md has the figures."""
+    """Settings of SQLite. None of them measurably pays for a sync (docs/explanation/performance.md)."""
 
     cache_mb: int = 16
     mmap_mb: int = 0
