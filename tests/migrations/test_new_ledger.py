@@ -43,7 +43,7 @@ def test_a_second_migration_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_new_ledger_needs_no_migration_tools(tmp_path: Path) -> None:
-    """They take half a second and 30 MB to import."""
+    """They take a third of a second and 35 MB to import."""
     code = (
         "import sys; from pathlib import Path; from comporta.ledger.schema import migrate;"
         f"migrate(Path({str(tmp_path / 'ledger.db')!r})); sys.exit('sqlalchemy' in sys.modules)"

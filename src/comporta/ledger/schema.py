@@ -2,7 +2,7 @@
 
 Looking costs one query. A database without a ledger gets the newest one from ``queries/sqlite_schema.sql``;
 SQLAlchemy and Alembic are imported only to bring an older ledger up to date, because importing them takes
-half a second and 30 MB, more than most runs.
+a third of a second and 35 MB, more than most runs.
 """
 
 import sqlite3

@@ -1,5 +1,5 @@
 -- The ledger as the migrations leave it, for a database that has none yet: loading Alembic to make the
--- tables takes longer than a first sync of a thousand orders. A test compares it with the migrations.
+-- tables takes longer than a sync of ten records. A test compares it with the migrations.
 
 CREATE TABLE cmp_schema_version (
   version_num VARCHAR(32) NOT NULL,
@@ -88,6 +88,8 @@ CREATE UNIQUE INDEX cmp_one_running ON cmp_run (scope) WHERE state='running';
 CREATE UNIQUE INDEX cmp_one_queued ON cmp_run (scope, request) WHERE state='queued';
 
 CREATE UNIQUE INDEX cmp_one_tick ON cmp_run (scope, scheduled_for) WHERE scheduled_for IS NOT NULL;
+
+CREATE INDEX cmp_run_stream ON cmp_run (account, stream, queued_at);
 
 CREATE INDEX cmp_run_queued_at ON cmp_run (queued_at);
 
