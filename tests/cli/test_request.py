@@ -45,7 +45,7 @@ def test_a_time_without_zone_is_local() -> None:
         (Flags(full=True, clear_first=True), "--full and --clear-first"),
         (Flags(until="2h"), "--until was given without --since"),
         (Flags(clear_first=True, max_records=5), "--clear-first and --max-records"),
-        (Flags(since="1h", until="2h"), "is not before --until 2h"),
+        (Flags(since="1h", until="2h"), "--since 2026-03-01T11:00:00Z is not before --until 2026-03-01T10:00:00Z"),
         (Flags(since="2027-01-01"), "is not before now"),
         (Flags(since="yesterday"), "--since is 'yesterday'; expected a duration such as 2h, or an instant"),
     ],
