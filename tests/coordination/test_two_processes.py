@@ -146,7 +146,7 @@ async def test_an_end_that_cannot_be_written_is_left_to_the_rescuer(workshop: Wo
     """The run still stands as running; its lease runs out, and it is lost, with a successor."""
     workshop.source.stream().put_many(range(1, 36), stamp=at(9))
     workshop.source.script.on("page", skip=2, raises=DestinationBusy("the source is not to blame"))
-    store = cast("Store", Failing(workshop.store, "finish", error, times=1))
+    store = cast("Store", Failing(workshop.store, "finish", error, times=3))
 
     run = await ended(start(workshop, await queue(workshop), workshop.executor(store)))
     workshop.passes(seconds=31)

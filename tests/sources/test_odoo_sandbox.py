@@ -27,8 +27,8 @@ from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.odoo import OdooSandbox
 from comporta.sandbox.odoo_truth import records
-from comporta.sources.odoo import DEFAULT_STREAMS
 from comporta.sources.odoo_reader import OdooReader
+from comporta.sources.odoo_streams import DEFAULT_STREAMS
 
 SPEECHES = [("jsonrpc", 16), ("xmlrpc", 16), ("jsonrpc", 19), ("xmlrpc", 19), ("json2", 19), (None, 17), (None, 18)]
 

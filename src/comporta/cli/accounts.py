@@ -4,6 +4,7 @@ A key is never written into comporta.toml: `init` refers to the environment, `co
 database, and only after everything the account needs was tried.
 """
 
+import asyncio
 import getpass
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,11 +17,11 @@ from comporta.cli.options import Config, Json, Verbose
 from comporta.cli.session import with_workspace
 from comporta.errors import SettingsError, WrongUse
 from comporta.ports.source import Finding
-from comporta.settings import FILE_NAME, reveal
+from comporta.settings import FILE_NAME, read_settings, reveal
 from comporta.settings_values import SecretReference
 
 if TYPE_CHECKING:
-    from comporta.bootstrap import Workspace
+    from comporta.workspace import Workspace
 
 SAMPLE = """\
 # Comporta's settings. Every key: docs/reference/settings.md. `comporta settings` shows what holds.
@@ -93,6 +94,8 @@ def odoo(
     verbose: Verbose = False,
 ) -> int:
     """Ask for an Odoo account, test it and keep it, its key encrypted in the database."""
+    from comporta.bootstrap import connect
+
     console = Console(is_json=as_json, is_verbose=verbose)
     asked = {
         "url": url or console.ask("url: ", option="--url"),
@@ -100,13 +103,10 @@ def odoo(
         "login": login or console.ask("login: ", option="--login"),
     }
     secret = typed_key(console, api_key)
-
-    async def work(workspace: "Workspace") -> Sequence[Finding]:
-        if name in workspace.settings.accounts and workspace.settings.path is not None:
-            console.tell(f"Note: what {workspace.settings.path} says of {name} wins over what is kept here.")
-        return await workspace.connect(name, {"source": "odoo", **asked}, api_key=secret)
-
-    findings = with_workspace(config, work, console=console)
+    settings = read_settings(config)
+    if name in settings.accounts:
+        console.tell(f"Note: what {settings.path or 'the environment'} says of {name} wins over what is kept here.")
+    findings = asyncio.run(connect(settings, name, {"source": "odoo", **asked}, api_key=secret))
     is_kept = all(finding.ok for finding in findings)
     console.document({"ok": is_kept, "account": name, "findings": [finding_json(each) for each in findings]})
     show(console, name, findings)

@@ -25,8 +25,8 @@ from comporta.settings import read_settings
 from comporta.settings_tree import Settings
 
 if TYPE_CHECKING:
-    from comporta.bootstrap import Workspace
     from comporta.sandbox.odoo import OdooSandbox
+    from comporta.workspace import Workspace
 
 ACCOUNT = "demo"
 KEY_FILE = "demo.key"

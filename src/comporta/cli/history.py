@@ -19,7 +19,7 @@ from comporta.errors import WrongUse
 from comporta.ports.store import LogLine
 
 if TYPE_CHECKING:
-    from comporta.bootstrap import Workspace
+    from comporta.workspace import Workspace
 
 RESULT_LETTERS = 70
 FOLLOW_EVERY = timedelta(seconds=1)

@@ -17,8 +17,8 @@ from comporta.settings import read_log_level, read_settings
 from comporta.settings_tree import Settings
 
 if TYPE_CHECKING:
-    from comporta.bootstrap import Workspace
     from comporta.ports.events import Observer
+    from comporta.workspace import Workspace
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 T = TypeVar("T")

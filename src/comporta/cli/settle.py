@@ -19,7 +19,7 @@ from comporta.errors import WrongUse
 from comporta.ports.store import Quarantined
 
 if TYPE_CHECKING:
-    from comporta.bootstrap import Workspace
+    from comporta.workspace import Workspace
 
 REASON_LETTERS = 60
 quarantine_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)

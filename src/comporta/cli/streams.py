@@ -22,7 +22,7 @@ from comporta.ports.store import LeaseRow
 from comporta.settings_values import Place, read_span
 
 if TYPE_CHECKING:
-    from comporta.bootstrap import StreamStatus, Workspace
+    from comporta.workspace import StreamStatus, Workspace
 
 
 def status(

@@ -25,8 +25,8 @@ from comporta.settings import read_settings
 from comporta.settings_tree import Settings
 
 if TYPE_CHECKING:
-    from comporta.bootstrap import Workspace
     from comporta.cli.live import LiveTable
+    from comporta.workspace import Workspace
 
 CHANGES_SHOWN = 50
 SIGNS = {"inserted": "+", "updated": "~", "deleted": "-", "removed": "-"}

@@ -7,10 +7,12 @@ written at all, not even the state, because somebody else already did.
 
 import asyncio
 import random
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeVar
 
 from comporta.coordination.leases import Heartbeat
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
@@ -26,6 +28,7 @@ from comporta.engine.work import Rules, Work
 from comporta.errors import (
     ComportaError,
     DeadlinePassed,
+    DestinationBusy,
     DestinationRefused,
     LeaseLost,
     Retryable,
@@ -40,6 +43,10 @@ from comporta.ports.events import Observer
 from comporta.ports.progress import Progress
 from comporta.ports.store import Ending, Granted, LogLine, Occupied, Store
 
+BUSY_TRIES = 3
+BUSY_PAUSE = timedelta(seconds=1)
+"""Beside the database's own busy_timeout: a lease is worth asking for twice more before a run is given up."""
+T = TypeVar("T")
 JOBS: dict[Kind, Callable[[Work], Awaitable[None]]] = {
     **dict.fromkeys(Kind, drive),
     Kind.NOTIFICATION: relist_children,
@@ -104,8 +111,10 @@ class Executor:
         self, run: Run, account: AccountPlan, stream: StreamPlan, *, deletions_confirmed: bool = False
     ) -> Run | Occupied:
         """Execute a queued run and return how it ended, or say who holds the scope."""
-        answer = await self._store.acquire(
-            run, ttl=self._conduct.lease, timeout=stream.timeout, instance=self._conduct.instance
+        answer = await self._patiently(
+            lambda: self._store.acquire(
+                run, ttl=self._conduct.lease, timeout=stream.timeout, instance=self._conduct.instance
+            )
         )
         if isinstance(answer, Occupied):
             return answer
@@ -127,8 +136,8 @@ class Executor:
             stand_down=active.stand_down,
         )
         try:
-            with heartbeat:
-                problem = await _problem(active)
+            async with heartbeat:
+                problem = await _problem(active, run.id)
             ended = await self._end(answer, active, problem, progress)
         finally:
             del self._active[run.id]
@@ -187,18 +196,26 @@ class Executor:
             # The lease was lost, or the database cannot take even this now: then the lease runs out, and
             # whoever finds it marks the run lost and queues its successor.
             with suppress(LeaseLost, Retryable, DestinationRefused):
-                return await self._write_end(granted, active, ending, progress)
+                told = _told(problem, ending)
+                return await self._patiently(lambda: self._write_end(granted, active, ending, told, progress))
         ended = await self._store.run(granted.run.id)
         return ended if ended is not None else granted.run
 
-    async def _write_end(self, granted: Granted, active: _Active, ending: Ending, progress: Progress) -> Run:
-        line = LogLine("error", _STEPS[ending.state], (ending.error or {}).get("message", ""), dict(ending.error or {}))
-        if active.work is not None:
-            active.work.tell(line.step, line.message, line.fields, level=line.level)
-            return await active.work.end_badly(ending)
+    async def _write_end(
+        self, granted: Granted, active: _Active, ending: Ending, line: LogLine, progress: Progress
+    ) -> Run:
         self._observer.stepped(granted.run, line)
-        told = Ending(ending.state, ending.error, successor=ending.successor, requests=progress.requests, log=(line,))
-        return await self._store.finish(granted.lease, told)
+        if active.work is not None:
+            return await active.work.end_badly(replace(ending, log=(line,)))
+        return await self._store.finish(granted.lease, replace(ending, requests=progress.requests, log=(line,)))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the store again while another program keeps it busy, a bounded number of times."""
+        for _ in range(BUSY_TRIES - 1):
+            with suppress(DestinationBusy):
+                return await ask()
+            await self._clock.sleep(BUSY_PAUSE)
+        return await ask()
 
     def _ending(self, run: Run, problem: ComportaError) -> Ending:
         state = _STATES.get(type(problem), RunState.FAILED)
@@ -216,7 +233,15 @@ class Executor:
         return RUN_RETRIES.delay(run.attempt, jitter=self._chance.random(), asked=asked)
 
 
-async def _problem(active: _Active) -> ComportaError | None:
+def _told(problem: ComportaError, ending: Ending) -> LogLine:
+    """Return the log line that says how a run ended; a fault of ours says where, for the report."""
+    fields: dict[str, object] = dict(problem.as_json())
+    if problem.__cause__ is not None and isinstance(problem, Unforeseen):
+        fields["traceback"] = "".join(traceback.format_exception(problem.__cause__))
+    return LogLine("error", _STEPS[ending.state], problem.message, fields)
+
+
+async def _problem(active: _Active, run_id: str) -> ComportaError | None:
     """Wait for the work and return what stopped it, ``None`` when it ended well."""
     try:
         await asyncio.shield(active.task)
@@ -227,9 +252,11 @@ async def _problem(active: _Active) -> ComportaError | None:
             # We ourselves are cancelled: the run is handed over like at a shutdown.
             active.task.cancel()
             await asyncio.wait([active.task])
-        return active.reason or RunInterrupted(f"run {active.task.get_name()}: the process was told to end")
+        return active.reason or RunInterrupted(f"run {run_id}: the process was told to end")
     except ComportaError as error:
         return active.reason or error
     except Exception as error:  # noqa: BLE001  the worker loop: one broken run must not take the others with it
-        return Unforeseen(f"an error nobody foresaw: {type(error).__name__}: {error}")
+        unforeseen = Unforeseen(f"an error nobody foresaw: {type(error).__name__}: {error}")
+        unforeseen.__cause__ = error
+        return active.reason or unforeseen
     return None

@@ -22,6 +22,7 @@ class StreamPlan:
     timeout: timedelta
     origin_text: str | None = None
     child: str | None = None
+    is_paused: bool = False
 
     @property
     def name(self) -> str:

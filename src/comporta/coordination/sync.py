@@ -11,14 +11,15 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from secrets import token_hex
 
 from comporta.coordination.execute import Executor
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.core.instant import BEGINNING, instant_text, parse_instant
-from comporta.core.run import Run, RunState, Trigger
+from comporta.core.run import Run, RunState, Trigger, run_name
 from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request, hole_requests
-from comporta.errors import Busy, LeaseLost
+from comporta.errors import Busy, ComportaError, LeaseLost
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
 from comporta.ports.store import Occupied, Store
@@ -27,8 +28,6 @@ POLL = timedelta(seconds=1)
 """How often a waiting run looks whether the scope is free."""
 BEHIND = timedelta(minutes=1)
 """A window that ended this long before its run's start, beyond the margin, was a resumed one."""
-QUEUED_MAX = 100
-"""Queued runs of one stream that one sync adopts at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +85,22 @@ class Syncer:
             if self._executor.stopping.is_set():
                 break
             stream = account.streams[name]
-            async with self._workers:
-                runs += await self._stream(account, stream, wish)
+            try:
+                await self._stream(account, stream, wish, runs)
                 child = account.streams.get(stream.child or "")
                 if child is not None and child.name not in streams[place:] and not wish.dry_run:
                     runs += await self._children(account, child, wish)
+            except ComportaError as error:
+                # The ledger itself failed: this stream ends, the others and the other accounts go on.
+                runs.append(self._unrecorded(account, stream, wish, error))
         return runs
 
-    async def _stream(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
+    async def _stream(self, account: AccountPlan, stream: StreamPlan, wish: Wish, runs: list[Run]) -> None:
+        """Do all that a sync of one stream asks for, appending each run as it ends."""
         ticket = Ticket(account.name, stream.name, wish.request, Trigger.MANUAL, dry_run=wish.dry_run)
-        runs = await self._attempts(account, stream, ticket, wish)
+        runs += await self._attempts(account, stream, ticket, wish)
         if wish.dry_run or wish.request.max_records is not None or runs[-1].state is not RunState.SUCCEEDED:
-            return runs
+            return
         again = replace(wish, request=Request())
         if wish.request.kind is Kind.INCREMENTAL and await self._is_behind(account, stream, runs[-1]):
             ticket = Ticket(account.name, stream.name, Request(), Trigger.CATCH_UP)
@@ -110,7 +113,27 @@ class Syncer:
         if await self._is_reconcile_due(account, stream, filled=is_filled):
             ticket = Ticket(account.name, stream.name, Request(Kind.RECONCILE), Trigger.RECONCILE)
             runs += await self._attempts(account, stream, ticket, replace(again, deletions_confirmed=False))
-        return runs
+
+    def _unrecorded(self, account: AccountPlan, stream: StreamPlan, wish: Wish, error: ComportaError) -> Run:
+        """Return the failed run of a stream whose run could not be recorded."""
+        run = Run(
+            id=self._new_id(),
+            scope=f"{account.name}/{stream.name}",
+            account=account.name,
+            stream=stream.name,
+            state=RunState.FAILED,
+            trigger=Trigger.MANUAL,
+            request=wish.request.text,
+            dry_run=wish.dry_run,
+            queued_at=self._clock.now(),
+            finished_at=self._clock.now(),
+            error=error.as_json(),
+        )
+        self._observer.ended(run)
+        return run
+
+    def _new_id(self) -> str:
+        return run_name(self._clock.now(), token_hex(4))
 
     async def _is_behind(self, account: AccountPlan, stream: StreamPlan, ended: Run) -> bool:
         """Say whether a run that went on with an old pass has closed a window that ended long ago."""
@@ -134,17 +157,14 @@ class Syncer:
     async def _queued(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
         """Adopt what earlier processes left in the queue of this stream."""
         runs: list[Run] = []
-        waiting = await self._store.runs(
-            account=account.name, stream=stream.name, state=RunState.QUEUED, limit=QUEUED_MAX
-        )
-        for run in waiting:
-            if not run.dry_run and (run.not_before is None or run.not_before <= self._clock.now()):
+        for run in await self._store.queued(f"{account.name}/{stream.name}"):
+            if run.not_before is None or run.not_before <= self._clock.now():
                 runs += await self._attempts_of(account, stream, run, wish)
         return runs
 
     async def _children(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
-        """List the children of changed parents again, where parents left hints."""
-        if not await self._store.hints(f"{account.name}/{stream.name}", 1):
+        """List the children of changed parents again, where parents left hints; those of a paused stream wait."""
+        if stream.is_paused or not await self._store.hints(f"{account.name}/{stream.name}", 1):
             return []
         ticket = Ticket(account.name, stream.name, Request(Kind.NOTIFICATION), Trigger.NOTIFICATION)
         return await self._attempts(account, stream, ticket, wish)
@@ -157,9 +177,9 @@ class Syncer:
         return filled or self._clock.now() - facts.reconciled_at >= self._conduct.reconcile_every
 
     async def _attempts(self, account: AccountPlan, stream: StreamPlan, ticket: Ticket, wish: Wish) -> list[Run]:
-        waiting = await self._store.runs(account=account.name, stream=stream.name, state=RunState.QUEUED)
-        run = await self._store.enqueue(ticket)
-        return await self._attempts_of(account, stream, run, wish, is_ours=run.id not in {each.id for each in waiting})
+        run_id = self._new_id()
+        run = await self._store.enqueue(ticket, run_id=run_id)
+        return await self._attempts_of(account, stream, run, wish, is_ours=run.id == run_id)
 
     async def _attempts_of(
         self, account: AccountPlan, stream: StreamPlan, run: Run, wish: Wish, *, is_ours: bool = False
@@ -177,9 +197,9 @@ class Syncer:
         """Wait for the successor's time and return it; ``None`` when there is none or we are stopping."""
         if ended.state not in {RunState.FAILED, RunState.TIMED_OUT} or self._executor.stopping.is_set():
             return None
-        waiting = await self._store.runs(account=ended.account, stream=ended.stream, state=RunState.QUEUED)
-        successor = next((run for run in waiting if run.request == ended.request and not run.dry_run), None)
-        if successor is None or ended.dry_run:
+        waiting = await self._store.queued(ended.scope)
+        successor = next((run for run in waiting if run.request == ended.request), None)
+        if successor is None:
             return None
         delay = max((successor.not_before or self._clock.now()) - self._clock.now(), timedelta())
         self._observer.retrying(ended, delay, successor.attempt)
@@ -189,9 +209,11 @@ class Syncer:
         """Wait, and say whether nobody told us to stop meanwhile."""
         stopping = asyncio.ensure_future(self._executor.stopping.wait())
         sleeping = asyncio.ensure_future(self._clock.sleep(delay))
-        await asyncio.wait({stopping, sleeping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (stopping, sleeping):
-            task.cancel()
+        try:
+            await asyncio.wait({stopping, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            sleeping.cancel()
         return not self._executor.stopping.is_set()
 
     async def _execute(self, account: AccountPlan, stream: StreamPlan, run: Run, wish: Wish, *, is_ours: bool) -> Run:
@@ -199,9 +221,10 @@ class Syncer:
         told = False
         while True:
             try:
-                answer = await self._executor.execute(
-                    run, account, stream, deletions_confirmed=wish.deletions_confirmed
-                )
+                async with self._workers:
+                    answer = await self._executor.execute(
+                        run, account, stream, deletions_confirmed=wish.deletions_confirmed
+                    )
             except LeaseLost:
                 # Another process took this very run out of the queue between our look and our claim.
                 return await self._store.run(run.id) or run

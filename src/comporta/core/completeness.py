@@ -3,7 +3,7 @@
 ``before`` and ``after`` are the source's count of the window, read before the first page and after the
 last; ``read`` is how many distinct records the pass read. Three equal numbers prove nothing was missed
 that a count can show. Anything else is not judged by guessing: the window is listed again by key and
-compared with the table (engine.compare), and a total that fell must be explained record by record.
+compared with the table (engine.verify), and a total that fell must be explained record by record.
 """
 
 from enum import StrEnum

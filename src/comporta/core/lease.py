@@ -4,9 +4,9 @@ A lease is a right that expires. It lives in the database that receives the data
 scope (account/stream), beside the fencing *epoch*: a number that rises with every new holder and
 never falls. Two questions, answered by two different things:
 
-- **Who is alive?** Time answers, by the database's clock only. A lease that is not renewed runs out
-  and anybody may take the scope. Time may be wrong: a process can be stopped for an hour between two
-  instructions, a clock can jump. So time never decides who may *write*.
+- **Who is alive?** Time answers, by one clock only: the database server's, or for SQLite the machine's. A
+  lease that is not renewed runs out and anybody may take the scope. Time may be wrong: a process can be
+  stopped for an hour between two instructions, a clock can jump. So time never decides who may *write*.
 - **Who may write?** The epoch answers. The last statement of the transaction that writes rows, counts
   and coverage is
 

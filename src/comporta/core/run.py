@@ -65,6 +65,15 @@ ALLOWED: dict[RunState, frozenset[RunState]] = {
 TERMINAL = frozenset(state for state, following in ALLOWED.items() if not following)
 
 
+def run_name(now: datetime, token: str) -> str:
+    """Return an id for a run that begins now: it sorts by time, and a person can read it out.
+
+    >>> run_name(datetime(2026, 3, 1, 8, 0, 5), "3f9a")
+    '20260301T080005-3f9a'
+    """
+    return f"{now:%Y%m%dT%H%M%S}-{token}"
+
+
 def may_become(state: RunState, following: RunState) -> bool:
     """Say whether a run in ``state`` may become ``following``.
 

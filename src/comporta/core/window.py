@@ -8,7 +8,7 @@ has already ended. Three quantities answer that:
   the clock we can read and the clock that stamps may differ, and most transactions are short.
 - ``overlap``: the next window starts this long before the end of coverage. Every transaction shorter
   than the overlap is found by the following run. It is the *promise* about late commits.
-- reconciliation (core.reconcile): finds what committed later than that.
+- reconciliation (engine.reconcile): finds what committed later than that.
 
     coverage  ────────────────────────┤ end
     window               [───overlap──┼───────────────────)            until = clock − margin

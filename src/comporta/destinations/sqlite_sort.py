@@ -69,16 +69,19 @@ def sort_batch(connection: sqlite3.Connection, account: str, batch: Batch, *, pr
         return replace(_decide(good, _stored(connection, account, good, present)), refused=refused)
 
 
-def row_hashes(rows: Sequence[Row], extras: Mapping[int, str]) -> Sequence[int]:
+def row_hashes(rows: Sequence[Row], extras: Mapping[int, str], columns: Sequence[Column]) -> Sequence[int]:
     """Return the 64-bit hash of each row's source fields, as SQLite's signed integer.
 
-    What a row has beside its columns is hashed with it. The digests are unpacked at once: a call for
-    each row would take as long as the hash itself.
+    What a row has beside its columns is hashed with it, and so are the columns' names and types: the
+    same value under another name is another row. The digests are unpacked at once: a call for each row
+    would take as long as the hash itself.
     """
+    named = "\n".join(f"{column.name} {column.type}" for column in columns).encode("utf-8", "backslashreplace")
+    person = blake2b(named, digest_size=16).digest()
     contents: Sequence[object] = rows
     if extras:
         contents = [(row, extras[place]) if place in extras else row for place, row in enumerate(rows)]
-    digests = [blake2b(_encode(content), digest_size=8).digest() for content in contents]
+    digests = [blake2b(_encode(content), digest_size=8, person=person).digest() for content in contents]
     return unpack(f"<{len(digests)}q", b"".join(digests))
 
 
@@ -112,7 +115,8 @@ def _decide(batch: Batch, stored: Mapping[Key, _Stored]) -> Sorted:
     inserts, updates, unchanged = [], [], 0
     place = batch.shape.index(batch.shape.key)
     stamp_place = batch.shape.index(batch.shape.stamp) if batch.shape.stamp else None
-    for number, (row, new_hash) in enumerate(zip(batch.rows, row_hashes(batch.rows, batch.extras), strict=True)):
+    hashes = row_hashes(batch.rows, batch.extras, batch.shape.columns)
+    for number, (row, new_hash) in enumerate(zip(batch.rows, hashes, strict=True)):
         key: Key = row[place]  # type: ignore[assignment]  # a source never yields a row without a key
         extra = batch.extras.get(number) if batch.extras else None
         present = stored.get(key)

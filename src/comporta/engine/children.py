@@ -36,7 +36,7 @@ async def _relist(work: Work, parents: Sequence[str]) -> None:
     ours = await work.store.children(work.account, work.shape, keys)
     suspects = sorted(key for key in ours if key not in listed and str(key) not in listed)
     gone = await confirmed_gone(work, suspects)
-    refuse_mass_deletion(work, gone, await work.store.count_rows(work.account, work.shape))
+    await refuse_mass_deletion(work, gone)
     counts = await work.write(work.batch(page, deleted=gone, handled_hints=parents))
     work.tell(
         "children_relisted",

@@ -114,7 +114,9 @@ async def _remember(work: Work, query: str, clock: datetime, *, is_other: bool) 
 def _fingerprint(work: Work) -> str:
     identity = work.reader.identity
     place = identity.unique or f"{identity.url} {identity.database}"
-    return fingerprint(identity=place, query={**work.reader.query, "origin": work.rules.origin_text})
+    types = {column.name: column.type.value for column in work.shape.columns}
+    query = {**work.reader.query, "types": types, "origin": work.rules.origin_text}
+    return fingerprint(identity=place, query=query)
 
 
 def _planned(window: Window, work: Work) -> str:

@@ -16,15 +16,17 @@ from datetime import UTC, datetime, timedelta
 
 from comporta.core.compare import Differences, compare_stamps, differing_hours
 from comporta.core.counts import Counts
-from comporta.core.instant import instant_text, short_text
+from comporta.core.instant import BEGINNING, instant_text, short_text
 from comporta.core.record import Key, Page, Shape
-from comporta.engine.plan import refuse_another_database
+from comporta.engine.plan import origin_of, refuse_another_database
 from comporta.engine.verify import confirmed_gone, parts, refuse_mass_deletion, sweep
 from comporta.engine.work import Work, well
 from comporta.errors import WrongUse
 from comporta.ports.store import Among, Batch
 
 HOUR = timedelta(hours=1)
+HOURS_MAX = 24
+"""More differing hours than this are compared by key at once: an hour costs a walk through the table."""
 
 
 async def reconcile(work: Work) -> None:
@@ -35,7 +37,7 @@ async def reconcile(work: Work) -> None:
         for change in await work.store.prepare(work.lease, work.shape):
             work.tell("schema_changed", change)
     if work.request.exact:
-        found, hours = await sweep(work, until=until), 0
+        found, hours = await sweep(work, since=_since(work), until=until), 0
     else:
         found, hours = await _by_hour(work, until)
     here = await work.store.count_rows(work.account, work.shape)
@@ -58,17 +60,30 @@ async def _until(work: Work) -> datetime:
     return min(covered, await work.reader.clock() - work.rules.margin)
 
 
+def _since(work: Work) -> datetime | None:
+    """Return where the stream begins, ``None`` for the beginning of time: what lies before is not ours."""
+    origin = origin_of(work)
+    return None if origin == BEGINNING else origin
+
+
 async def _by_hour(work: Work, until: datetime) -> tuple[Differences, int]:
+    """Compare the hours that differ, and those that the stream's origin or the present cut short."""
+    origin = origin_of(work)
     last = until.replace(minute=0, second=0, microsecond=0)
     theirs = await work.reader.buckets(until=last)
     ours = await work.store.buckets(work.account, work.shape, last)
-    hours = differing_hours(theirs, ours)
+    hours = [hour for hour in differing_hours(theirs, ours) if _start(hour) + HOUR > origin]
+    if len(hours) > HOURS_MAX:
+        return await sweep(work, since=_since(work), until=until), len(hours)
     found = Differences(compared=sum(bucket.rows for bucket in theirs))
     for hour in hours:
-        since = datetime.fromisoformat(f"{hour}:00:00").replace(tzinfo=UTC)
-        found.add(await _slice(work, since, since + HOUR))
-    found.add(await _slice(work, last, until))
+        found.add(await _slice(work, max(_start(hour), origin), _start(hour) + HOUR))
+    found.add(await _slice(work, max(last, origin), until))
     return found, len(hours)
+
+
+def _start(hour: str) -> datetime:
+    return datetime.fromisoformat(f"{hour}:00:00").replace(tzinfo=UTC)
 
 
 async def _slice(work: Work, since: datetime, until: datetime) -> Differences:
@@ -95,7 +110,7 @@ async def _settle(work: Work, found: Differences, until: str) -> Counts:
         wrong += await work.write(work.batch(settled, overwrite=True))
         await work.write(work.batch(moved_on, overwrite=True))
     gone = await confirmed_gone(work, await _ours(work, missing))
-    refuse_mass_deletion(work, gone, await work.store.count_rows(work.account, work.shape))
+    await refuse_mass_deletion(work, gone)
     if gone:
         work.tell("records_deleted", f"{len(gone)} rows are gone at the source", {"rows": len(gone), "keys": gone[:50]})
         wrong += await work.write(Batch(work.shape, deleted=gone, hint_scope=work.rules.hint_scope))

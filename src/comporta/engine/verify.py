@@ -57,28 +57,28 @@ async def gone_at_source(work: Work, plan: Pass, *, is_agreed: bool) -> Batch:
     here = await work.store.count_rows(work.account, work.shape)
     if is_agreed and plan.read == 0 and here == work.counts.read - work.counts.rejected:
         return Batch(work.shape, remove_deleted=is_clearing)
-    gone = await confirmed_gone(work, (await sweep(work)).extra)
+    gone = await confirmed_gone(work, (await sweep(work, since=plan.window.asked_since)).extra)
     if is_clearing:
         return Batch(work.shape, removed=gone, remove_deleted=True)
-    refuse_mass_deletion(work, gone, here)
+    await refuse_mass_deletion(work, gone)
     if gone:
         work.tell("records_deleted", f"{len(gone)} rows are gone at the source", {"keys": gone[:50], "rows": len(gone)})
     return Batch(work.shape, deleted=gone, hint_scope=work.rules.hint_scope)
 
 
-async def sweep(work: Work, *, until: datetime | None = None) -> Differences:
-    """Compare every key and stamp with the table, key range by key range, in flat memory."""
+async def sweep(work: Work, *, since: datetime | None, until: datetime | None = None) -> Differences:
+    """Compare every key and stamp of a stretch of time with the table, key range by key range, in flat memory."""
     found = Differences()
     after: Key | None = None
-    async for part in work.reader.listing(since=None, until=until):
+    async for part in work.reader.listing(since=since, until=until):
         work.progress.touch()
         if not part:
             continue
         upto = part[-1][0]
-        ours = await work.store.stamps(work.account, work.shape, Among(after=after, upto=upto, until=until))
-        found.add(compare_stamps(dict(part), ours))
+        stretch = Among(after=after, upto=upto, since=since, until=until)
+        found.add(compare_stamps(dict(part), await work.store.stamps(work.account, work.shape, stretch)))
         after = upto
-    rest = await work.store.stamps(work.account, work.shape, Among(after=after, until=until))
+    rest = await work.store.stamps(work.account, work.shape, Among(after=after, since=since, until=until))
     found.add(compare_stamps({}, rest))
     return found
 
@@ -95,15 +95,20 @@ async def confirmed_gone(work: Work, suspects: Sequence[Key]) -> list[Key]:
     return gone
 
 
-def refuse_mass_deletion(work: Work, gone: Sequence[Key], here: int) -> None:
-    """Stop before an implausible share of a table is marked deleted, unless a person confirmed it."""
+async def refuse_mass_deletion(work: Work, gone: Sequence[Key]) -> None:
+    """Stop before a run has marked an implausible share of a table deleted, unless a person confirmed it.
+
+    What the run marked before counts too: it may come upon the loss of everything portion by portion.
+    """
     rules = work.rules
-    if rules.deletions_confirmed or work.run.dry_run:
+    if not gone or rules.deletions_confirmed or work.run.dry_run:
         return
-    if too_many(len(gone), here, share=rules.deleted_share, at_least=rules.deleted_least):
+    marked = work.counts.deleted
+    here = marked + await work.store.count_rows(work.account, work.shape)
+    if too_many(marked + len(gone), here, share=rules.deleted_share, at_least=rules.deleted_least):
         message = (
-            f"{work.scope}: {len(gone)} of {here} rows are gone at the source, more than the allowed"
-            f" {rules.deleted_share:.0%}; none was marked deleted"
+            f"{work.scope}: {marked + len(gone)} of {here} rows are gone at the source, more than the allowed"
+            f" {rules.deleted_share:.0%}; {marked or 'none'} of them marked deleted so far"
         )
         raise TooManyDeleted(message)
 

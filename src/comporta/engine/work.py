@@ -116,8 +116,9 @@ class Work:
     async def end_badly(self, ending: Ending) -> Run:
         """End the run without success, keeping what was committed and claiming nothing."""
         counts = self.counts if self.run.dry_run else None
+        log = (*self._drain(), *ending.log)
         return await self.store.finish(
-            self.lease, replace(ending, log=self._drain(), requests=self.progress.requests, counts=counts)
+            self.lease, replace(ending, log=log, requests=self.progress.requests, counts=counts)
         )
 
     def _drain(self) -> Sequence[LogLine]:
@@ -126,16 +127,19 @@ class Work:
 
     async def _commit(self, batch: Batch, ending: Ending | None) -> Committed:
         """Commit once, whatever happens to the answer; the fence makes the repetition safe."""
-        for _ in range(COMMIT_TRIES):
+        for attempt in range(COMMIT_TRIES):
             try:
                 committed = await _to_the_end(self.store.commit(self.lease, batch, ending))
-            except CommitOutcomeUnknown:
+            except (CommitOutcomeUnknown, LeaseLost) as error:
+                if attempt == 0 and isinstance(error, LeaseLost):
+                    raise
+                # Also when a repetition was refused: the first may have landed between our look and it.
                 settlement = settle(self.lease, await self.store.scope_state(self.lease.scope))
                 if settlement is Settlement.NOT_YET:
                     continue
                 if settlement is Settlement.LOST:
                     message = f"{self.lease.scope}: epoch {self.lease.epoch} ended while a commit was under way"
-                    raise LeaseLost(message) from None
+                    raise LeaseLost(message) from error
                 committed = await self._recovered()
             self.lease = committed.lease
             return committed

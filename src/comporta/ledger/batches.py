@@ -14,6 +14,7 @@ from comporta.core.coverage import Coverage, Interval
 from comporta.core.instant import instant_text, parse_instant
 from comporta.core.lease import Lease
 from comporta.core.run import Run
+from comporta.errors import Unforeseen
 from comporta.ledger import leases
 from comporta.ledger.rows import text_of
 from comporta.ledger.statements import statements
@@ -44,6 +45,9 @@ class Batches:
         """Write a batch, and the end of the run with it if given."""
         account = lease.scope.partition("/")[0]
         written = self._destination.write(connection, account, batch, run=lease.holder, now=instant_text(now))
+        if not written.counts.is_balanced:
+            message = f"{lease.scope}: the counts of a batch do not add up: {written.counts}; nothing of it was written"
+            raise Unforeseen(message)
         _record_counts(connection, lease, batch, written, now)
         _record_quarantine(connection, lease, batch, written, now)
         _record_hints(connection, lease, batch, written)

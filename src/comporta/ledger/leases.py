@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from comporta.core.lease import Lease
-from comporta.core.run import Run, RunState
+from comporta.core.run import Run
 from comporta.core.ticket import Ticket, successor
 from comporta.errors import LeaseLost, RunLost
 from comporta.ledger.rows import instant_from, run_from, text_of
@@ -41,7 +41,9 @@ def queue_run(connection: sqlite3.Connection, ticket: Ticket, *, run_id: str, no
 
 
 def queue_successor(connection: sqlite3.Connection, run: Run, ticket: Ticket, *, now: datetime) -> None:
-    """Queue the next attempt of a run, named after the first."""
+    """Queue the next attempt of a run, named after the first, unless a person asked the run to end."""
+    if run.cancel_requested:
+        return
     queue_run(connection, ticket, run_id=f"{run.id.partition('.')[0]}.{ticket.attempt}", now=now)
 
 
@@ -53,7 +55,7 @@ def acquire(
     taken = connection.execute(SQL["take_lease"], values).fetchone()
     if taken is None:
         return _occupied(connection, run.scope)
-    _mark_lost(connection, run.scope, now=now, adopted=run.request)
+    _mark_lost(connection, run.scope, now=now)
     started = connection.execute(
         SQL["start_run"],
         {
@@ -126,14 +128,14 @@ def end_run(
     return run_from(row)
 
 
-def _mark_lost(connection: sqlite3.Connection, scope: str, *, now: datetime, adopted: str | None = None) -> list[Run]:
-    """Mark the running run of a scope lost and queue its successor, unless ``adopted`` is the same request."""
+def _mark_lost(connection: sqlite3.Connection, scope: str, *, now: datetime) -> list[Run]:
+    """Mark the running run of a scope lost and queue its successor, which joins an equal one that is queued."""
     error = RunLost(f"{scope}: the lease ran out; the process died, froze or lost the database")
     values = {"scope": scope, "now": text_of(now), "error": json.dumps(error.as_json())}
     lost = [run_from(row) for row in connection.execute(SQL["mark_lost"], values).fetchall()]
     for run in lost:
         ticket = successor(run, not_before=None)
-        if ticket is not None and run.request != adopted:
+        if ticket is not None:
             queue_successor(connection, run, ticket, now=now)
     return lost
 
@@ -154,7 +156,3 @@ def _lost(lease: Lease) -> LeaseLost:
         f"{lease.scope}: run {lease.holder} no longer holds epoch {lease.epoch}; nothing of this batch was written"
     )
     return LeaseLost(message)
-
-
-TERMINAL_BY_US = frozenset(set(RunState) - {RunState.QUEUED, RunState.RUNNING, RunState.LOST, RunState.SKIPPED})
-"""The states a holder may write."""

@@ -17,7 +17,7 @@ from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage
 from comporta.core.lease import Lease, ScopeState
 from comporta.core.record import Bucket, Key, Shape
-from comporta.core.run import Run, RunState
+from comporta.core.run import Run, RunState, run_name
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
 from comporta.ledger import batches, leases, people, retention
@@ -51,6 +51,8 @@ from comporta.ports.store import (
 )
 
 SQL = statements("sqlite")
+QUEUED_MAX = 100
+"""Queued runs of one stream that are looked at together; equal ones join, so there are few."""
 T = TypeVar("T")
 
 
@@ -73,9 +75,13 @@ class SqliteStore:
         self._checkpoint = checkpoint
         self._batches = Batches(destination, checkpoint=checkpoint)
 
-    async def enqueue(self, ticket: Ticket) -> Run:
-        run_id = f"{self._clock.now():%Y%m%dT%H%M%S}-{token_hex(4)}"
-        return await self._write(lambda c: leases.queue_run(c, ticket, run_id=run_id, now=self._clock.now()))
+    async def enqueue(self, ticket: Ticket, *, run_id: str | None = None) -> Run:
+        name = run_id or run_name(self._clock.now(), token_hex(4))
+        return await self._write(lambda c: leases.queue_run(c, ticket, run_id=name, now=self._clock.now()))
+
+    async def queued(self, scope: str) -> Sequence[Run]:
+        values = {"scope": scope, "limit": QUEUED_MAX}
+        return await self._read(lambda c: [run_from(row) for row in c.execute(SQL["queued"], values)])
 
     async def acquire(self, run: Run, *, ttl: timedelta, timeout: timedelta, instance: str) -> Granted | Occupied:
         answer = await self._write(
@@ -197,10 +203,19 @@ class SqliteStore:
         return run_from(row) if row else None
 
     async def runs(
-        self, *, account: str | None = None, stream: str | None = None, state: RunState | None = None, limit: int = 50
+        self,
+        *,
+        account: str | None = None,
+        stream: str | None = None,
+        state: RunState | None = None,
+        dry_run: bool | None = None,
+        limit: int = 50,
     ) -> Sequence[Run]:
         values = {"account": account, "stream": stream, "state": state.value if state else None, "limit": limit}
-        return await self._read(lambda c: [run_from(row) for row in c.execute(SQL["runs"], values)])
+        name = "runs" if account is None or stream is None else "runs_of_stream"
+        return await self._read(
+            lambda c: [run_from(row) for row in c.execute(SQL[name], values | {"dry_run": dry_run})]
+        )
 
     async def log(self, run_id: str, after: int = 0) -> Sequence[tuple[int, datetime, LogLine]]:
         rows = await self._read(lambda c: c.execute(SQL["log"], {"run": run_id, "after": after}).fetchall())

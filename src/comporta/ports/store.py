@@ -183,8 +183,14 @@ class Quarantined:
 class Store(Protocol):
     """The database: mirrored tables and ledger."""
 
-    async def enqueue(self, ticket: Ticket) -> Run:
-        """Queue a run, or return the queued one of equal kind and bounds, hurried along."""
+    async def enqueue(self, ticket: Ticket, *, run_id: str | None = None) -> Run:
+        """Queue a run, or return the queued one of equal kind and bounds, hurried along.
+
+        A caller that chose the id sees by it whether the run is its own.
+        """
+
+    async def queued(self, scope: str) -> Sequence[Run]:
+        """Return what waits in the queue of a stream, the oldest first."""
 
     async def acquire(self, run: Run, *, ttl: timedelta, timeout: timedelta, instance: str) -> Granted | Occupied:
         """Take the lease for a queued run and start it, or say who holds the scope."""
@@ -275,7 +281,13 @@ class Store(Protocol):
         """Return one run."""
 
     async def runs(
-        self, *, account: str | None = None, stream: str | None = None, state: RunState | None = None, limit: int = 50
+        self,
+        *,
+        account: str | None = None,
+        stream: str | None = None,
+        state: RunState | None = None,
+        dry_run: bool | None = None,
+        limit: int = 50,
     ) -> Sequence[Run]:
         """Return the newest runs first."""
 

@@ -22,16 +22,14 @@ from comporta.sources.odoo_domain import all_of
 from comporta.sources.odoo_login import Login
 from comporta.sources.odoo_reader import OdooReader
 from comporta.sources.odoo_session import OdooSession
-from comporta.sources.odoo_shape import ATTRIBUTES, DEFAULT_STREAMS, Field, describe
+from comporta.sources.odoo_shape import ATTRIBUTES, Field, describe
 from comporta.sources.pace import Pace
 
-__all__ = ["DEFAULT_STREAMS", "OdooConfig", "OdooSource"]
+__all__ = ["OdooConfig", "OdooSource"]
 
 
 class OdooSource:
     """An Odoo account, over JSON-RPC, XML-RPC or JSON-2."""
-
-    default_streams = DEFAULT_STREAMS
 
     def __init__(
         self,

@@ -5,21 +5,18 @@ renamed is found under either name and kept under the one the server has.
 """
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from comporta.core.record import Column, ColumnType, Shape
+from comporta.core.schema import column_name
 from comporta.errors import UnknownField
+from comporta.sources.odoo_streams import PARENTS
 
 SOURCE = "odoo"
 KEY = "id"
 STAMP = "write_date"
-
-DEFAULT_STREAMS = ("sale.order", "sale.order.line", "res.partner", "product.product", "product.template")
-
-_PARENTS = {"sale.order.line": ("order_id", "sale.order")}
 
 _RENAMED = (("tax_id", "tax_ids"), ("product_uom", "product_uom_id"), ("groups_id", "group_ids"))
 """Names of one field before and since 19."""
@@ -64,7 +61,7 @@ def describe(stream: str, fields: Mapping[str, Field], wanted: Sequence[str] | N
         names = {name for name, known in fields.items() if known.store and known.type not in _LEFT_OUT}
     else:
         names = {_resolve(name, fields, subject=subject) for name in wanted}
-    parent, parent_stream = _PARENTS.get(stream, ("", ""))
+    parent, parent_stream = PARENTS.get(stream, ("", ""))
     names |= {name for name in (STAMP, parent) if name in fields}
     columns = _columns([KEY, *sorted(names - {KEY})], fields)
     return Shape(
@@ -102,14 +99,3 @@ def _columns(names: Iterable[str], fields: Mapping[str, Field]) -> tuple[Column,
         taken.add(column)
         columns.append(Column(column, kind, name))
     return tuple(columns)
-
-
-def column_name(field: str) -> str:
-    """Return the field's name as a column: snake_case, and out of the way of our own columns.
-
-    >>> column_name("x_studioTotal"), column_name("account"), column_name("_cmp_run")
-    ('x_studio_total', 'account_', '_cmp_run_')
-    """
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field)
-    name = re.sub(r"[^a-z0-9_]+", "_", spaced.lower())
-    return f"{name}_" if name == "account" or name.startswith("_cmp_") else name

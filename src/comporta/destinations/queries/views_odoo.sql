@@ -47,7 +47,7 @@ JOIN odoo_sale_order o ON o.account = l.account AND o.id = l.order_id
 LEFT JOIN odoo_product_product p ON p.account = l.account AND p.id = l.product_id
 LEFT JOIN odoo_currency c ON c.account = l.account AND c.id = coalesce(l.currency_id, o.currency_id)
 WHERE l._cmp_deleted_at IS NULL AND o._cmp_deleted_at IS NULL AND l.display_type IS NULL
-GROUP BY l.account, o.name, p.default_code;
+GROUP BY l.account, o.id, coalesce(p.default_code, l.product_id);
 
 -- view: products
 -- needs odoo_product_product as p

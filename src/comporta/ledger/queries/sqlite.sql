@@ -87,7 +87,16 @@ SELECT * FROM cmp_run WHERE id = :run;
 -- name: runs
 SELECT * FROM cmp_run
 WHERE (:account IS NULL OR account = :account) AND (:stream IS NULL OR stream = :stream) AND (:state IS NULL OR state = :state)
+  AND (:dry_run IS NULL OR dry_run = :dry_run)
 ORDER BY queued_at DESC, id DESC LIMIT :limit;
+
+-- name: runs_of_stream
+SELECT * FROM cmp_run
+WHERE account = :account AND stream = :stream AND (:state IS NULL OR state = :state) AND (:dry_run IS NULL OR dry_run = :dry_run)
+ORDER BY queued_at DESC, id DESC LIMIT :limit;
+
+-- name: queued
+SELECT * FROM cmp_run WHERE scope = :scope AND state = 'queued' ORDER BY queued_at, id LIMIT :limit;
 
 -- name: coverage
 SELECT since, until FROM cmp_coverage WHERE scope = :scope ORDER BY since;

@@ -89,9 +89,9 @@ CREATE UNIQUE INDEX cmp_one_queued ON cmp_run (scope, request) WHERE state='queu
 
 CREATE UNIQUE INDEX cmp_one_tick ON cmp_run (scope, scheduled_for) WHERE scheduled_for IS NOT NULL;
 
-CREATE INDEX cmp_run_stream ON cmp_run (account, stream, queued_at);
-
 CREATE INDEX cmp_run_queued_at ON cmp_run (queued_at);
+
+CREATE INDEX cmp_run_stream ON cmp_run (account, stream, queued_at);
 
 CREATE TABLE cmp_log (
   run TEXT NOT NULL,

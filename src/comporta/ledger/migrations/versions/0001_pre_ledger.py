@@ -97,6 +97,7 @@ def _runs() -> None:
     _unique("cmp_one_queued", ["scope", "request"], "state='queued'")
     _unique("cmp_one_tick", ["scope", "scheduled_for"], "scheduled_for IS NOT NULL")
     op.create_index("cmp_run_queued_at", "cmp_run", ["queued_at"])
+    op.create_index("cmp_run_stream", "cmp_run", ["account", "stream", "queued_at"])
     op.create_table(
         "cmp_log",
         sa.Column("run", sa.Text, primary_key=True),
