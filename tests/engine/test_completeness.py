@@ -192,3 +192,31 @@ async def test_a_filter_that_is_ignored_stops_the_run(workshop: Workshop) -> Non
     assert (run.state, code(run)) == (RunState.FAILED, "CMP-SRC-004")
     assert await workshop.covered() == before
     assert await workshop.queued() == []
+
+
+async def test_a_record_that_waits_in_quarantine_is_not_missing(workshop: Workshop) -> None:
+    """It is listed and not in the table, and yet accounted for: the window closes."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    workshop.source.stream().put(7, stamp=at(9), spoilt="a date of the year 0")
+    workshop.source.script.on("count", times=None, answers=lambda number: number + 3)
+
+    run = await workshop.run()
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert counted(run) == (30, 29, 0, 0, 1, 0)
+
+
+async def test_what_is_stamped_after_the_window_is_left_to_the_next_run(workshop: Workshop) -> None:
+    """A listing shows it too; this window does not claim it, so it is not fetched for it."""
+    orders = workshop.source.stream()
+    orders.put_many(range(2, 31), stamp=at(9))
+    workshop.source.script.on("page", skip=2, does=lambda: orders.put(1, name="brand new"))
+
+    first = await workshop.run()
+    here = set(workshop.rows())
+    workshop.passes(minutes=30)
+    second = await workshop.run()
+
+    assert (first.state, 1 in here) == (RunState.SUCCEEDED, False)
+    assert counted(second) == (1, 1, 0, 0, 0, 0)
+    assert workshop.rows() == workshop.truth()

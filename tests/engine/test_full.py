@@ -1,5 +1,7 @@
 """Whole passes: what is gone at the source is marked or removed, and only with proof."""
 
+from datetime import timedelta
+
 import pytest
 from tests.engine.workshop import Workshop, at, code, counted
 
@@ -41,6 +43,60 @@ async def test_a_row_that_came_back_counts_as_updated(workshop: Workshop) -> Non
 
     assert counted(run) == (30, 0, 1, 29, 0, 0)
     assert workshop.deleted() == []
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+async def test_a_whole_pass_takes_an_older_version_too(workshop: Workshop, kind: Kind) -> None:
+    """A source restored from a backup goes back in time, and the table goes with it."""
+    orders = workshop.source.stream()
+    orders.put_many(range(1, 31), stamp=at(9))
+    await workshop.run()
+    orders.put(9, stamp=at(3), name="as it was")
+
+    run = await workshop.run(kind)
+
+    assert counted(run) == (30, 0, 1, 29, 0, 0)
+    assert workshop.rows() == workshop.truth()
+
+
+async def test_an_incremental_run_takes_no_older_version(workshop: Workshop) -> None:
+    """Between two answers that overtook one another the newer stamp wins."""
+    orders = workshop.source.stream()
+    orders.put(1, stamp=at(11, 55), name="newer")
+    await workshop.run()
+    orders.put(1, stamp=at(11, 50), name="older")
+
+    run = await workshop.run()
+
+    assert counted(run) == (1, 0, 0, 1, 0, 0)
+    assert workshop.rows() == {1: "newer"}
+
+
+async def test_a_whole_pass_starts_coverage_anew(workshop: Workshop) -> None:
+    """A source whose clock was set back is covered to its own present, not to the one it had before."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(3))
+    await workshop.run()
+    workshop.source.offset = timedelta(hours=-5)
+
+    await workshop.run(Kind.FULL)
+
+    assert (await workshop.covered()).intervals == (Interval(BEGINNING, at(6, 58)),)
+
+
+async def test_a_resumed_pass_looks_for_what_is_gone_whatever_the_numbers_say(workshop: Workshop) -> None:
+    """One row gone and one rejected before the interruption: as many rows as were read, and yet not the same."""
+    orders = workshop.source.stream()
+    orders.put_many(range(2, 31), stamp=at(9))
+    await workshop.run()
+    orders.remove(30)
+    orders.put(1, stamp=at(9), spoilt="a date of the year 0")
+    workshop.source.script.on("page", skip=1, raises=SourceUnavailable("gone"))
+    await workshop.run(Kind.FULL)
+
+    run = await workshop.run(Kind.FULL)
+
+    assert run.counts.deleted == 1
+    assert workshop.deleted() == [30]
 
 
 async def test_a_direct_look_saves_what_the_listing_left_out(workshop: Workshop) -> None:

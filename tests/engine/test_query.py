@@ -144,3 +144,34 @@ async def test_the_same_database_at_another_address_is_the_same(workshop: Worksh
 
     assert run.window_kind == "incremental"
     assert (await workshop.store.facts(f"matriz/{ORDERS}")).identity is not None
+
+
+async def test_a_field_that_takes_anothers_place_is_written(workshop: Workshop) -> None:
+    """Renamed at the source, with equal values at the same place: the new column must not stay empty."""
+    stream = workshop.source.stream()
+    stream.fields = {"name": ColumnType.TEXT, "tax_id": ColumnType.INTEGER}
+    stream.put(1, stamp=at(9), name="S1", tax_id=7)
+    await workshop.run()
+    stream.fields = {"name": ColumnType.TEXT, "tax_ids": ColumnType.INTEGER}
+    stream.put(1, stamp=at(9), tax_ids=7)
+    workshop.passes(hours=1)
+
+    run = await workshop.run()
+
+    assert run.counts.updated == 1
+    assert workshop.query("SELECT tax_ids FROM fake_sale_order") == [(7,)]
+
+
+async def test_a_changed_type_is_another_query(workshop: Workshop) -> None:
+    """Everything is read again, and what looks the same moves into the column of its new type."""
+    stream = workshop.source.stream()
+    stream.fields = {"name": ColumnType.TEXT, "due": ColumnType.DATE}
+    stream.put(1, stamp=at(9), name="S1", due="2026-03-01")
+    await workshop.run()
+    stream.fields = {"name": ColumnType.TEXT, "due": ColumnType.TEXT}
+    workshop.passes(hours=1)
+
+    run = await workshop.run()
+
+    assert run.window_kind == "full"
+    assert workshop.query("SELECT due, due__text FROM fake_sale_order") == [(None, "2026-03-01")]

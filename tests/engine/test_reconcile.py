@@ -232,3 +232,32 @@ async def test_a_reconciliation_moves_no_coverage(workshop: Workshop, exact: boo
     assert await workshop.covered() == before
     checked = (await workshop.store.facts(f"matriz/{ORDERS}")).reconciled_at
     assert checked == at(14)
+
+
+@MODES
+async def test_what_lies_before_the_streams_start_is_not_loaded(workshop: Workshop, exact: bool) -> None:
+    """A start is a wish: the daily comparison must not bring the years before it."""
+    for key in range(1, 11):
+        workshop.source.stream().put(key, stamp=at(key, day=9), name="before")
+        workshop.source.stream().put(key + 10, stamp=at(key), name="since")
+    workshop.account(workshop.plan(origin_text="2026-03-10T00:00:00.000000Z"))
+    await workshop.run()
+
+    run = await compare(workshop, exact=exact)
+
+    assert run.state is RunState.SUCCEEDED
+    assert list(workshop.rows()) == list(range(11, 21))
+
+
+async def test_many_differing_hours_are_compared_by_key(workshop: Workshop) -> None:
+    """After a restore every hour differs; each row is mended all the same."""
+    for key in range(1, 61):
+        workshop.source.stream().put(key, stamp=at(key % 24, day=5 + key % 4), name="now")
+    await workshop.run()
+    for key in range(1, 61):
+        workshop.source.stream().put(key, stamp=at(key % 24, 5, day=4 + key % 4), name="restored")
+
+    run = await compare(workshop, exact=False)
+
+    assert counted(run) == (60, 0, 60, 0, 0, 0)
+    assert set(workshop.rows().values()) == {"restored"}

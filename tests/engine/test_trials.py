@@ -1,5 +1,7 @@
 """Runs that claim nothing: the first N records, and dry runs, which write nothing and say what a real run would do."""
 
+from math import ceil
+
 import pytest
 from tests.engine.workshop import ORDERS, Workshop, at, code, counted
 
@@ -31,6 +33,7 @@ async def test_exactly_as_many_records_as_were_asked(workshop: Workshop, maximum
 
     assert run.counts.read == min(maximum, 45)
     assert len(workshop.rows()) == min(maximum, 45)
+    assert workshop.source.script.asked.count("page") == ceil(min(maximum, 45) / min(maximum, 10))
 
 
 async def test_the_first_records_are_followed_by_a_whole_first_load(workshop: Workshop) -> None:
