@@ -170,6 +170,7 @@ def _stream_plan(told: AccountSettings, name: str) -> StreamPlan:
         timeout=stream.timeout,
         origin_text=instant_text(stream.start) if stream.start else None,
         child=CHILDREN.get(name),
+        is_paused=stream.paused,
     )
 
 

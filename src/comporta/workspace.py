@@ -1,0 +1,197 @@
+"""An open database with its accounts, ready to run: what the command line, Python and later the web work with.
+
+It names no concrete adapter: ``bootstrap.open_workspace`` makes one from the settings and plugs in store
+and sources.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+from comporta.coordination.execute import Executor
+from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
+from comporta.coordination.sync import Syncer, Wish
+from comporta.core.coverage import Coverage
+from comporta.core.instant import BEGINNING, parse_instant
+from comporta.core.run import Run, Trigger
+from comporta.core.window import Kind, Request
+from comporta.errors import UnknownAccount
+from comporta.ports.clock import Clock
+from comporta.ports.events import Observer
+from comporta.ports.source import Finding
+from comporta.ports.store import Store, StreamFacts
+from comporta.settings_tree import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """What ``comporta status`` says of one stream.
+
+    ``freshness`` is how far coverage lies behind now, ``None`` where it does not reach back to the origin:
+    from there on nothing is known to be complete, so no number would be true.
+    """
+
+    account: str
+    stream: str
+    last: Run | None
+    is_responding: bool
+    coverage: Coverage
+    origin: datetime
+    freshness: timedelta | None
+    facts: StreamFacts
+    quarantined: int
+
+
+class Workspace:
+    """An open database with its accounts, ready to run."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: Store,
+        clock: Clock,
+        observer: Observer,
+        conduct: Conduct,
+        plans: Mapping[str, AccountPlan],
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.clock = clock
+        self._plans = plans
+        self._executor = Executor(
+            store=store,
+            clock=clock,
+            observer=observer,
+            conduct=conduct,
+            chance=random.Random(),  # noqa: S311  jitter
+        )
+        self._syncer = Syncer(
+            store=store, clock=clock, observer=observer, conduct=conduct, executor=self._executor, accounts=plans
+        )
+        self._loop = asyncio.get_running_loop()
+
+    def targets(self, names: Sequence[str]) -> list[tuple[str, str]]:
+        """Return what the names mean, as (account, stream), each once; no name means all that is not paused."""
+        return list(dict.fromkeys(target for name in names or self._active() for target in self._target(name)))
+
+    async def sync(
+        self,
+        names: Sequence[str] = (),
+        *,
+        request: Request | None = None,
+        dry_run: bool = False,
+        wait: bool = False,
+        confirmed: bool = False,
+    ) -> list[Run]:
+        """Bring the named accounts and streams up to date and return every run, failed attempts too."""
+        wish = Wish(request or Request(), dry_run=dry_run, wait=wait, deletions_confirmed=confirmed)
+        return self.with_limits(await self._syncer.sync(self.targets(names), wish))
+
+    async def reconcile(
+        self, name: str, *, repair: bool, exact: bool = False, confirmed: bool = False, wait: bool = False
+    ) -> list[Run]:
+        """Compare a stream with its source; without ``repair`` nothing is written."""
+        account, stream = self._one(name)
+        request = Request(Kind.RECONCILE, exact=exact)
+        wish = Wish(request, dry_run=not repair, wait=wait, deletions_confirmed=confirmed)
+        return self.with_limits(await self._syncer.run_one(account, stream, wish, Trigger.RECONCILE))
+
+    async def retry_quarantine(self, name: str) -> list[Run]:
+        """Read the records of a stream that wait in quarantine again, and write those that can be."""
+        account, stream = self._one(name)
+        runs = await self._syncer.run_one(account, stream, Wish(Request(Kind.QUARANTINE)), Trigger.MANUAL)
+        return self.with_limits(runs)
+
+    async def check(self, accounts: Sequence[str] = ()) -> dict[str, Sequence[Finding]]:
+        """Try every named account, or all: credentials, permissions, clock, streams."""
+        names = [self._account(name) for name in accounts] or list(self._plans)
+        return {
+            name: await self._plans[name].source.check([each.request for each in self._plans[name].streams.values()])
+            for name in names
+        }
+
+    async def status(self) -> list[StreamStatus]:
+        """Return where every stream stands."""
+        waiting = [each.scope for each in await self.store.quarantine()]
+        living = {
+            each.holder for each in await self.store.leases() if each.expires_at and each.expires_at > self.clock.now()
+        }
+        return [
+            await self._status(plan, stream, waiting.count(f"{plan.name}/{stream.name}"), living)
+            for plan in self._plans.values()
+            for stream in plan.streams.values()
+        ]
+
+    def origin(self, name: str) -> datetime:
+        """Return where a stream begins."""
+        account, stream = self._one(name)
+        return _origin(self._plans[account].streams[stream])
+
+    def with_limits(self, runs: Iterable[Run]) -> list[Run]:
+        """Return runs with the limit that the settings give their account now; the ledger keeps none."""
+        return [replace(run, limit=plan.limit if (plan := self._plans.get(run.account)) else None) for run in runs]
+
+    def stop(self) -> None:
+        """Hand over what runs, after its current batch. Safe from signal handlers and threads."""
+        self._loop.call_soon_threadsafe(self._executor.stop)
+
+    async def _status(
+        self, plan: AccountPlan, stream: StreamPlan, waiting: int, living: set[str | None]
+    ) -> StreamStatus:
+        scope = f"{plan.name}/{stream.name}"
+        runs = await self.store.runs(account=plan.name, stream=stream.name, dry_run=False, limit=1)
+        last = next(iter(self.with_limits(runs)), None)
+        coverage = await self.store.coverage(scope)
+        facts = await self.store.facts(scope)
+        source_now = self.clock.now() + timedelta(seconds=facts.clock_offset_s or 0)
+        origin = _origin(stream)
+        uncovered = coverage.first_uncovered(origin)
+        return StreamStatus(
+            account=plan.name,
+            stream=stream.name,
+            last=last,
+            is_responding=last is None or last.id in living,
+            coverage=coverage,
+            origin=origin,
+            freshness=source_now - uncovered if uncovered > origin else None,
+            facts=facts,
+            quarantined=waiting,
+        )
+
+    def _active(self) -> list[str]:
+        return [name for name in self._plans if not self.settings.accounts[name].paused]
+
+    def _target(self, name: str) -> list[tuple[str, str]]:
+        account, slash, _ = name.partition("/")
+        if slash:
+            return [self._one(name)]
+        account = self._account(account)
+        told = self.settings.accounts[account]
+        return [(account, stream) for stream in self._plans[account].streams if not told.stream(stream).paused]
+
+    def _one(self, name: str) -> tuple[str, str]:
+        account, _, stream = name.partition("/")
+        streams = self._plans[self._account(account)].streams
+        if stream not in streams:
+            message = f"account {account!r} has no stream {stream!r}{_nearest(stream, streams)}"
+            raise UnknownAccount(message)
+        return account, stream
+
+    def _account(self, name: str) -> str:
+        if name not in self._plans:
+            message = f"there is no account {name!r}{_nearest(name, self._plans)}"
+            raise UnknownAccount(message)
+        return name
+
+
+def _origin(stream: StreamPlan) -> datetime:
+    return parse_instant(stream.origin_text) if stream.origin_text else BEGINNING
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known) or 'none'}"
