@@ -145,7 +145,7 @@ def crew(new_project: Project, busy_company: Company, chaos_seed: int) -> Iterat
 
 @pytest.mark.timeout(3600)
 def test_after_any_number_of_crashes_every_row_is_the_sources_and_every_count_adds_up(
-    crew: Crew, busy_company: Company, chaos_rounds: int, capsys: pytest.CaptureFixture[str]
+    crew: Crew, busy_company: Company, chaos_rounds: int, chaos_seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Kills and stops at random moments lose nothing, double nothing, and leave nothing running."""
     for _ in range(chaos_rounds):
@@ -161,7 +161,7 @@ def test_after_any_number_of_crashes_every_row_is_the_sources_and_every_count_ad
     unseen = all_differences(busy_company, project.database)
     whole = project.command("sync", "--full")
     with capsys.disabled():
-        told = f"{chaos_rounds} rounds: {dict(crew.seen)}, {_figures(project.database)}"
+        told = f"--chaos-seed {chaos_seed}, {chaos_rounds} rounds: {dict(crew.seen)}, {_figures(project.database)}"
         sys.stdout.write(f"\n{told}; {len(late)} fields late, {len(unseen)} in one second\n")
 
     assert (final.code, whole.code, [each.code for each in repaired]) == (0, 0, [0] * len(STREAMS))
