@@ -46,7 +46,7 @@ class Failing:
     def _fail(self, *_: object) -> None:
         raise self.error
 
-    async def _fail_later(self, *_: object) -> None:
+    async def _fail_later(self, *_: object, **__: object) -> None:
         raise self.error
 
 
@@ -156,3 +156,48 @@ async def test_an_end_that_cannot_be_written_is_left_to_the_rescuer(workshop: Wo
     assert run.state is RunState.RUNNING
     assert lost.id == run.id
     assert (resumed.state, resumed.attempt, resumed.counts.read) == (RunState.SUCCEEDED, 2, 15)
+
+
+@pytest.mark.parametrize("method", ["enqueue", "coverage", "facts"])
+async def test_a_ledger_in_trouble_ends_one_stream_and_no_other(workshop: Workshop, method: str) -> None:
+    """The stream it happened to is told as failed; the other account's runs are all there."""
+    workshop.source.stream().put_many(range(1, 6), stamp=at(9))
+    workshop.account(name="filial")
+    workshop.account(name="matriz")
+    failing = Failing(workshop.store, method, DestinationRefused("no space left"), times=1)
+
+    runs = await workshop.sync(syncer=workshop.syncer(store=cast("Store", failing)))
+
+    states = sorted((run.account, run.state.value) for run in runs)
+    assert {account for account, _ in states} == {"filial", "matriz"}
+    assert [state for _, state in states].count("failed") == 1
+
+
+async def test_a_cancelled_run_has_no_successor_when_it_dies(workshop: Workshop) -> None:
+    """The process died before it looked; what a person ended does not come back."""
+    run = await queue(workshop)
+    await workshop.store.acquire(run, ttl=FAST, timeout=FAST, instance="dead")
+    await workshop.store.cancel(run.id)
+    workshop.passes(minutes=5)
+
+    (lost,) = await workshop.store.reap()
+
+    assert lost.state is RunState.LOST
+    assert await workshop.queued() == []
+
+
+async def test_the_lines_of_a_paused_stream_wait(workshop: Workshop) -> None:
+    """Paused means left alone, also by what orders hint at."""
+    orders, lines = workshop.source.stream(), workshop.source.lines()
+    orders.put(1, stamp=at(9), name="S1")
+    lines.put(1, stamp=at(9), name="L1", order_id=1)
+    workshop.account(workshop.plan(), workshop.plan("sale.order.line"))
+    await workshop.sync()
+    workshop.passes(hours=1)
+    orders.put(1, name="S1 changed")
+    workshop.account(workshop.plan(), workshop.plan("sale.order.line", is_paused=True))
+
+    runs = await workshop.sync("sale.order")
+
+    assert [run.stream for run in runs] == ["sale.order"]
+    assert await workshop.store.hints("matriz/sale.order.line", 10) == ["1"]

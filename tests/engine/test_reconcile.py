@@ -238,9 +238,9 @@ async def test_a_reconciliation_moves_no_coverage(workshop: Workshop, exact: boo
 async def test_what_lies_before_the_streams_start_is_not_loaded(workshop: Workshop, exact: bool) -> None:
     """A start is a wish: the daily comparison must not bring the years before it."""
     for key in range(1, 11):
-        workshop.source.stream().put(key, stamp=at(key, day=9), name="before")
-        workshop.source.stream().put(key + 10, stamp=at(key), name="since")
-    workshop.account(workshop.plan(origin_text="2026-03-10T00:00:00.000000Z"))
+        workshop.source.stream().put(key, stamp=at(key - 1, 29), name="before")
+        workshop.source.stream().put(key + 10, stamp=at(9, 30 + key), name="since")
+    workshop.account(workshop.plan(origin_text="2026-03-10T09:30:00.000000Z"))
     await workshop.run()
 
     run = await compare(workshop, exact=exact)
