@@ -35,6 +35,14 @@ def test_every_step_that_is_told_is_on_the_list() -> None:
     assert told - set(EVENTS) == set()
 
 
+def test_every_event_is_told_by_somebody() -> None:
+    """Who waits for an event that never comes looks for it in vain."""
+    files = [path for path in sorted((ROOT / "src/comporta").rglob("*.py")) if path.name != "events.py"]
+    words = {word for path in files for word in re.findall(r'"(\w+)"', path.read_text(encoding="utf-8"))}
+
+    assert set(EVENTS) - words == set()
+
+
 def test_a_line_is_one_json_object() -> None:
     """With the event, the level, the hour, and the fields."""
     stream = io.StringIO()

@@ -21,6 +21,8 @@ ENDS = {
     RunState.LOST: "lease_lost",
     RunState.SKIPPED: "run_skipped",
 }
+LEVELS = {RunState.SUCCEEDED: "info", RunState.SKIPPED: "warning"}
+"""Every other end is an error."""
 
 
 def journalled(observer: Observer | None, lowest: str | None) -> Observer:
@@ -52,8 +54,9 @@ class Journal:
         self._following.changed(run, changes)
 
     def busy(self, run: Run, occupied: Occupied, *, waiting: bool) -> None:
-        """Log it."""
-        self._write("warning", "run_skipped", run, holder=occupied.holder, waiting=waiting)
+        """Log that it waits; what does not wait ends as skipped, and ``ended`` says so."""
+        if waiting:
+            self._write("info", "run_queued", run, holder=occupied.holder)
         self._following.busy(run, occupied, waiting=waiting)
 
     def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
@@ -63,7 +66,7 @@ class Journal:
 
     def ended(self, run: Run) -> None:
         """Log it with counts and error."""
-        level = "info" if run.state is RunState.SUCCEEDED else "error"
+        level = LEVELS.get(run.state, "error")
         self._write(level, ENDS.get(run.state, "run_failed"), run, **run.counts.as_json(), error=run.error)
         self._following.ended(run)
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 EVENTS = MappingProxyType(
     {
-        "run_queued": "A run was asked for and waits for its turn.",
+        "run_queued": "A run waits for the one that holds its stream.",
         "run_started": "A run holds its lease and begins.",
         "run_succeeded": "A run ended; its window is covered.",
         "run_failed": "A run ended with an error that trying again unchanged cannot mend.",
@@ -18,16 +18,13 @@ EVENTS = MappingProxyType(
         "run_skipped": "A run had nothing to do, or found its stream held.",
         "run_retrying": "A run ended without success and is tried again after a pause.",
         "lease_acquired": "A run may write its stream, under a new epoch.",
-        "lease_released": "A run gave its stream free.",
         "lease_lost": "Another run took over, or may have: this one writes nothing more.",
         "window_planned": "Which slice of source time the run reads, and why.",
         "window_verified": "The source confirms that what was read is everything.",
         "window_closed": "Coverage gained the window, in the transaction of the last row.",
-        "hole_planned": "A stretch of source time that is not covered will be read next.",
         "pass_started": "A window is read from its beginning.",
         "pass_resumed": "A window is read on from where an earlier run stopped.",
         "page_read": "One answer of the source was read.",
-        "page_retried": "A request failed and was sent again.",
         "batch_committed": "Rows, counts and resume point were committed.",
         "records_rejected": "Records that cannot be written went to quarantine.",
         "records_deleted": "Rows that are gone at the source were marked deleted.",
