@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from comporta.cli.console import BUSY, DONE, FAILED, PARTLY, WRONG
-from comporta.cli.sync import changes_text, exit_code, summary
+from comporta.cli.sync import summary
 from comporta.core.counts import Counts
+from comporta.core.outcome import ExitCode, exit_code
 from comporta.core.run import Run, RunState, Trigger
 from comporta.errors import Busy, SourceUnavailable
-from comporta.ports.store import Change
 from comporta.sandbox.odoo import OdooSandbox
 
 # The first command in a process imports half of the product, on a shared machine a matter of seconds.
@@ -27,7 +26,7 @@ STREAMS = ["sale.order", "sale.order.line", "res.partner", "product.product", "p
 @pytest.fixture
 def synced(folder: Path, comporta: Command) -> Path:
     """Sync everything once."""
-    assert comporta("sync", "--json").code == DONE
+    assert comporta("sync", "--json").code == ExitCode.DONE
     return folder
 
 
@@ -36,7 +35,7 @@ def test_sync_prints_its_runs(folder: Path, comporta: Command) -> None:
     said = comporta("sync", "--json")
     runs = said.json["runs"]
 
-    assert (said.code, said.err) == (DONE, "")
+    assert (said.code, said.err) == (ExitCode.DONE, "")
     assert said.json["ok"] is True
     assert [run["stream"] for run in runs] == STREAMS
     assert all(
@@ -63,7 +62,7 @@ def test_a_dry_run_shows_fields_and_writes_nothing(synced: Path, odoo: OdooSandb
     with closing(sqlite3.connect(synced / "shop.db")) as connection:
         (stored,) = connection.execute("SELECT client_order_ref FROM odoo_sale_order WHERE id = 7").fetchone()
 
-    assert said.code == DONE
+    assert said.code == ExitCode.DONE
     assert change["fields"]["client_order_ref"]["after"] == "PC-DRY"
     assert "loja/sale.order: +0 ~1 =29" in words
     assert "-> PC-DRY" in words
@@ -77,7 +76,7 @@ def test_an_unreachable_source_fails_with_its_code(folder: Path, comporta: Comma
     (folder / "comporta.toml").write_text(text + account, encoding="utf-8")
     said = comporta("sync", "loja/res.partner", "outra/res.partner", "--json")
 
-    assert said.code == PARTLY
+    assert said.code == ExitCode.PARTLY_FAILED
     assert said.json["ok"] is False
     assert {run["account"]: run["state"] for run in said.json["runs"]} == {"loja": "succeeded", "outra": "failed"}
     assert said.json["runs"][-1]["error"]["code"] == "CMP-AUTH-003"
@@ -87,7 +86,7 @@ def test_clear_first_asks_and_nobody_answers(folder: Path, comporta: Command) ->
     """Without a terminal and without --yes nothing is removed."""
     said = comporta("sync", "loja/sale.order", "--clear-first")
 
-    assert said.code == WRONG
+    assert said.code == ExitCode.WRONG_USE
     assert "--yes is missing" in said.err
 
 
@@ -96,38 +95,23 @@ def test_nothing_to_sync_says_how_to_begin(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     said = comporta("sync")
 
-    assert said.code == WRONG
+    assert said.code == ExitCode.WRONG_USE
     assert "comporta init" in said.err
 
 
-def test_status_fails_when_a_stream_is_too_old(synced: Path, comporta: Command) -> None:
-    """For cron and monitors; a stream that was never covered is too old."""
-    fresh, stale = comporta("status", "--max-age", "45m", "--json"), comporta("status", "--max-age", "1ms", "--json")
+def test_a_stream_that_is_named_twice_runs_once(folder: Path, comporta: Command) -> None:
+    """As an account and as a stream of it."""
+    runs = comporta("sync", "loja/sale.order", "loja", "--json").json["runs"]
 
-    assert (fresh.code, stale.code) == (DONE, FAILED)
-    assert (fresh.json["ok"], stale.json["ok"]) == (True, False)
-    assert [each["stream"] for each in fresh.json["streams"]] == STREAMS
-    assert all(0 <= each["freshness_s"] < 60 for each in fresh.json["streams"])
+    assert [run["stream"] for run in runs] == STREAMS
 
 
-def test_status_before_the_first_sync_says_what_to_do(folder: Path, comporta: Command) -> None:
-    """Never covered is not zero seconds old."""
-    first = comporta("status", "--json").json["streams"][0]
+def test_a_page_has_its_line_for_who_asks(folder: Path, comporta: Command) -> None:
+    """The log of a night's cron stays short."""
+    short, long = comporta("sync", "loja/sale.order"), comporta("sync", "loja/sale.order", "--full", "--verbose")
 
-    assert (first["state"], first["freshness_s"]) == ("never", None)
-    assert first["next_step"] == "comporta sync loja/sale.order"
-
-
-def test_history_is_found_again(synced: Path, comporta: Command) -> None:
-    """Runs, one run by the beginning of its id, and its log."""
-    runs = comporta("runs", "--json").json["runs"]
-    shown = comporta("run", "show", runs[0]["id"][:-1], "--json").json["run"]
-    log = comporta("log", runs[0]["id"], "--json").json
-
-    assert len(runs) == len(STREAMS)
-    assert shown == runs[0]
-    assert [line["seq"] for line in log["lines"]] == list(range(1, len(log["lines"]) + 1))
-    assert {line["step"] for line in log["lines"]} >= {"lease_acquired", "window_closed"}
+    assert "30 new, 0 changed" not in short.out
+    assert "loja/sale.order: 0 new, 0 changed, 30 unchanged, 0 rejected\n" in long.out
 
 
 def test_an_ended_run_cannot_be_cancelled(synced: Path, comporta: Command) -> None:
@@ -135,32 +119,15 @@ def test_an_ended_run_cannot_be_cancelled(synced: Path, comporta: Command) -> No
     run_id = comporta("runs", "--json").json["runs"][0]["id"]
     said = comporta("run", "cancel", run_id)
 
-    assert said.code == WRONG
+    assert said.code == ExitCode.WRONG_USE
     assert "has ended already" in said.err
-
-
-def test_coverage_is_one_interval_without_holes(synced: Path, comporta: Command) -> None:
-    """From the beginning, which is null."""
-    said = comporta("coverage", "loja/sale.order", "--json").json["coverage"]
-
-    assert [each["since"] for each in said["intervals"]] == [None]
-    assert said["holes"] == []
-    assert (said["origin"], said["end"]) == (None, said["intervals"][0]["until"])
-
-
-def test_leases_are_free_after_a_sync(synced: Path, comporta: Command) -> None:
-    """With the epoch they ended at."""
-    found = comporta("leases", "--json").json["leases"]
-
-    assert {each["scope"] for each in found} == {f"loja/{stream}" for stream in STREAMS}
-    assert all(each["holder"] is None and each["epoch"] == 1 and not each["alive"] for each in found)
 
 
 def test_unlock_of_a_free_stream_says_so(synced: Path, comporta: Command) -> None:
     """It is no error: what was wanted is the case."""
     said = comporta("unlock", "loja/sale.order", "--json")
 
-    assert said.code == DONE
+    assert said.code == ExitCode.DONE
     assert said.json["unlocked"] is False
 
 
@@ -188,7 +155,7 @@ def test_check_says_what_to_fix(folder: Path, comporta: Command) -> None:
     (folder / "key").write_text("wrong", encoding="utf-8")
     wrong = comporta("check", "--json")
 
-    assert (right.code, wrong.code) == (DONE, FAILED)
+    assert (right.code, wrong.code) == (ExitCode.DONE, ExitCode.FAILED)
     assert [account["ok"] for account in right.json["accounts"]] == [True]
     assert wrong.json["accounts"][0]["findings"][0]["next_step"]
 
@@ -205,7 +172,7 @@ def test_init_writes_settings_that_can_be_read(
         encoding="utf-8",
     )
 
-    assert codes == [DONE, WRONG, DONE, DONE]
+    assert codes == [ExitCode.DONE, ExitCode.WRONG_USE, ExitCode.DONE, ExitCode.DONE]
     assert "matriz" in comporta("settings", "--json").json["settings"]["accounts"]
 
 
@@ -215,7 +182,7 @@ def test_connect_keeps_what_works(folder: Path, odoo: OdooSandbox, comporta: Com
     said = comporta("connect", "odoo", "filial", *place, "--json")
     synced = comporta("sync", "filial/res.partner", "--json")
 
-    assert (said.code, synced.code) == (DONE, DONE)
+    assert (said.code, synced.code) == (ExitCode.DONE, ExitCode.DONE)
     assert "filial" in comporta("settings", "--json").json["settings"]["accounts"]
     assert b"demo\n" not in (folder / "shop.db").read_bytes()
 
@@ -226,7 +193,7 @@ def test_connect_keeps_nothing_that_fails(folder: Path, odoo: OdooSandbox, compo
     place = ["--url", odoo.url, "--database", "demo", "--login", "demo", "--api-key", "file:bad"]
     said = comporta("connect", "odoo", "filial", *place, "--json")
 
-    assert said.code == FAILED
+    assert said.code == ExitCode.FAILED
     assert "filial" not in comporta("settings", "--json").json["settings"]["accounts"]
 
 
@@ -235,7 +202,7 @@ def test_a_key_on_the_command_line_is_refused(folder: Path, odoo: OdooSandbox, c
     place = ["--url", odoo.url, "--database", "demo", "--login", "demo", "--api-key", "s3cret"]
     said = comporta("connect", "odoo", "filial", *place)
 
-    assert said.code == WRONG
+    assert said.code == ExitCode.WRONG_USE
     assert "s3cret" not in said.err
 
 
@@ -243,7 +210,7 @@ def test_doctor_tells_what_a_report_needs(synced: Path, comporta: Command) -> No
     """Versions, settings of SQLite in force, sizes, schema, keys."""
     said = comporta("doctor", "--json")
 
-    assert said.code == DONE
+    assert said.code == ExitCode.DONE
     assert said.json["problems"] == []
     assert said.json["doctor"]["pragma_journal_mode"] == "wal"
     assert said.json["doctor"]["database_mb"] > 0
@@ -254,7 +221,7 @@ def test_doctor_finds_a_missing_key(synced: Path, comporta: Command) -> None:
     (synced / "key").unlink()
     said = comporta("doctor", "--json")
 
-    assert said.code == FAILED
+    assert said.code == ExitCode.FAILED
     assert "account loja" in said.json["problems"][0]
 
 
@@ -262,7 +229,18 @@ def test_migrate_makes_the_ledger_once(empty_folder: Path, comporta: Command) ->
     """--check says 1 until it is done, and makes nothing."""
     codes = [comporta("migrate", *more).code for more in (["--check"], [], ["--check"], [])]
 
-    assert codes == [FAILED, DONE, DONE, DONE]
+    assert codes == [ExitCode.FAILED, ExitCode.DONE, ExitCode.DONE, ExitCode.DONE]
+
+
+def test_a_newer_schema_is_not_called_behind(folder: Path, comporta: Command) -> None:
+    """Migrating would not help: this version is the older one."""
+    with closing(sqlite3.connect(folder / "shop.db")) as connection, connection:
+        connection.execute("UPDATE cmp_schema_version SET version_num = '9999'")
+    checked, done, doctor = (comporta(*line, "--json") for line in (["migrate", "--check"], ["migrate"], ["doctor"]))
+
+    assert [said.code for said in (checked, done, doctor)] == [ExitCode.FAILED] * 3
+    assert {said.json["error"]["code"] for said in (checked, done)} == {"CMP-DB-003"}
+    assert "schema '9999'" in doctor.json["problems"][0]
 
 
 def test_migrate_check_makes_no_file(empty_folder: Path, comporta: Command) -> None:
@@ -281,7 +259,7 @@ def test_demo_leaves_a_folder_to_work_on_with(
     said = comporta("demo", "--once", "--records", "5")
     runs = comporta("runs", "--config", "comporta-demo/comporta.toml", "--json").json["runs"]
 
-    assert said.code == DONE
+    assert said.code == ExitCode.DONE
     assert "comporta-demo.db" in said.out
     assert "S00005" in said.out
     assert {run["stream"] for run in runs} == set(STREAMS)
@@ -294,7 +272,7 @@ def test_a_second_demo_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with closing(sqlite3.connect("comporta-demo/comporta-demo.db")) as connection:
         (orders,) = connection.execute("SELECT count(*) FROM orders").fetchone()
 
-    assert codes == [DONE, DONE]
+    assert codes == [ExitCode.DONE, ExitCode.DONE]
     assert orders == 4
 
 
@@ -302,7 +280,7 @@ def test_a_demo_leaves_other_peoples_files_alone(folder: Path, comporta: Command
     """Where a real project lies, no demo is played."""
     said = comporta("demo", "--once", "--records", "5", "--dir", ".")
 
-    assert said.code == WRONG
+    assert said.code == ExitCode.WRONG_USE
     assert "was not made by a demo" in said.err
     assert (folder / "shop.db").exists()
 
@@ -325,16 +303,16 @@ HELD = Busy("held").as_json()
 @pytest.mark.parametrize(
     ("runs", "code"),
     [
-        ([], DONE),
-        ([ended(RunState.SUCCEEDED)], DONE),
-        ([ended(RunState.FAILED), ended(RunState.SUCCEEDED)], DONE),
-        ([ended(RunState.FAILED)], FAILED),
-        ([ended(RunState.INTERRUPTED)], FAILED),
-        ([ended(RunState.FAILED), ended(RunState.SUCCEEDED, "full")], PARTLY),
-        ([ended(RunState.SKIPPED, error=HELD)], BUSY),
-        ([ended(RunState.SKIPPED, error=HELD), ended(RunState.SUCCEEDED, "full")], PARTLY),
-        ([ended(RunState.SKIPPED, error=HELD), ended(RunState.FAILED, "full")], FAILED),
-        ([ended(RunState.SKIPPED)], DONE),
+        ([], ExitCode.DONE),
+        ([ended(RunState.SUCCEEDED)], ExitCode.DONE),
+        ([ended(RunState.FAILED), ended(RunState.SUCCEEDED)], ExitCode.DONE),
+        ([ended(RunState.FAILED)], ExitCode.FAILED),
+        ([ended(RunState.INTERRUPTED)], ExitCode.FAILED),
+        ([ended(RunState.FAILED), ended(RunState.SUCCEEDED, "full")], ExitCode.PARTLY_FAILED),
+        ([ended(RunState.SKIPPED, error=HELD)], ExitCode.BUSY),
+        ([ended(RunState.SKIPPED, error=HELD), ended(RunState.SUCCEEDED, "full")], ExitCode.PARTLY_FAILED),
+        ([ended(RunState.SKIPPED, error=HELD), ended(RunState.FAILED, "full")], ExitCode.FAILED),
+        ([ended(RunState.SKIPPED)], ExitCode.DONE),
     ],
 )
 def test_the_exit_code_is_that_of_the_last_attempts(runs: list[Run], code: int) -> None:
@@ -350,16 +328,6 @@ def test_a_summary_says_the_next_step_of_what_failed() -> None:
         "s: failed (3 new): CMP-NET-001 no answer",
         f"  Next: {SourceUnavailable.next_step}",
     ]
-
-
-def test_a_long_list_of_changes_is_cut() -> None:
-    """A person reads fifty lines; the rest is in the JSON."""
-    run = ended(RunState.SUCCEEDED, counts=Counts(read=60, updated=60))
-    lines = changes_text([run], [(run, Change(key, "updated", {"a": (1, 2)})) for key in range(60)])
-
-    assert len(lines) == 52
-    assert lines[1] == "  ~ 0  a: 1 -> 2"
-    assert lines[-1] == "  … and 10 more; --json shows them all"
 
 
 def test_json_is_plain_ascii(folder: Path, comporta: Command) -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from comporta import __version__
 from comporta.cli import app as tree
-from comporta.cli.console import BUSY, FAILED, WRONG, Console, console_for, exit_code
+from comporta.cli.console import Console, code_of, console_for
 from comporta.cli.main import first_known, run
+from comporta.core.outcome import ExitCode
 from comporta.errors import Busy, ComportaError, SourceUnavailable, UnknownKey
 
 Command = Callable[..., Any]
@@ -69,7 +70,7 @@ def test_wrong_use_is_told_in_json_too(arguments: list[str], said: str, capsys: 
     codes = [run(arguments), run([*arguments, "--json"])]
     out, err = capsys.readouterr()
 
-    assert codes == [WRONG, WRONG]
+    assert codes == [ExitCode.WRONG_USE, ExitCode.WRONG_USE]
     assert said in err
     assert said in json.loads(out)["error"]["message"]
 
@@ -78,7 +79,7 @@ def test_an_error_is_code_message_and_next_step(folder: Path, comporta: Command)
     """On standard error, so that a pipe gets results only."""
     said = comporta("sync", "lojja")
 
-    assert said.code == WRONG
+    assert said.code == ExitCode.WRONG_USE
     assert said.out == ""
     assert said.err == (
         "CMP-SET-005 there is no account 'lojja'; did you mean 'loja'?\n"
@@ -90,7 +91,7 @@ def test_a_missing_settings_file_is_named(tmp_path: Path, comporta: Command) -> 
     """A wrong --config never means defaults."""
     said = comporta("status", "--json", "--config", str(tmp_path / "none.toml"))
 
-    assert said.code == WRONG
+    assert said.code == ExitCode.WRONG_USE
     assert said.json["error"]["code"] == "CMP-SET-001"
 
 
@@ -103,7 +104,7 @@ def test_a_fault_of_ours_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(tree, "app", broken)
     said = comporta("status", "--json")
 
-    assert said.code == FAILED
+    assert said.code == ExitCode.FAILED
     assert said.json["error"]["code"] == "CMP-BUG-001"
     assert "RuntimeError: boom" in said.json["error"]["message"]
     assert said.err == ""
@@ -131,11 +132,12 @@ def test_an_error_inside_a_group_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(UnknownKey("x"), WRONG), (Busy("x"), BUSY), (SourceUnavailable("x"), FAILED)]
+    ("error", "code"),
+    [(UnknownKey("x"), ExitCode.WRONG_USE), (Busy("x"), ExitCode.BUSY), (SourceUnavailable("x"), ExitCode.FAILED)],
 )
 def test_the_exit_code_follows_from_what_the_caller_does_next(error: ComportaError, code: int) -> None:
     """Correct the command, wait, or look into it."""
-    assert exit_code(error) == code
+    assert code_of(error) == code
 
 
 def test_what_stands_after_two_dashes_is_no_option() -> None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from comporta.cli.console import DONE, FAILED, PARTLY, Console
+from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose
 from comporta.cli.session import with_workspace
+from comporta.core.outcome import ExitCode
 from comporta.errors import SettingsError, WrongUse
 from comporta.ports.source import Finding
 from comporta.settings import FILE_NAME, read_settings, reveal
@@ -76,7 +77,7 @@ def init(
     console.say(
         f"Wrote {path}.\n  Next: edit the account in it, or run `comporta connect odoo NAME`; then `comporta check`."
     )
-    return DONE
+    return ExitCode.DONE
 
 
 @connect_app.command()
@@ -111,7 +112,7 @@ def odoo(
     console.document({"ok": is_kept, "account": name, "findings": [finding_json(each) for each in findings]})
     show(console, name, findings)
     console.say(f"Kept. Next: comporta sync {name}" if is_kept else "Not kept: mend what is marked NO and try again.")
-    return DONE if is_kept else FAILED
+    return ExitCode.DONE if is_kept else ExitCode.FAILED
 
 
 def check(
@@ -139,8 +140,8 @@ def check(
     if not found:
         console.say("No account yet. Next: comporta init, or comporta connect odoo NAME")
     if all(fine):
-        return DONE
-    return PARTLY if any(fine) else FAILED
+        return ExitCode.DONE
+    return ExitCode.PARTLY_FAILED if any(fine) else ExitCode.FAILED
 
 
 def typed_key(console: Console, reference: str | None) -> str:

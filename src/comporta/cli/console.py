@@ -12,10 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from comporta.core.outcome import ExitCode
 from comporta.errors import Busy, ComportaError, SettingsError, WrongUse
-
-DONE, FAILED, WRONG, PARTLY, BUSY = range(5)
-"""The exit codes, the same for every command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class Console:
         if not self.is_json:
             hint = " Add --verbose to see where." if trace is not None and not self.is_verbose else ""
             self.tell(f"{known.code} {known.message}\n  Next: {known.next_step}{hint}")
-        return exit_code(known)
+        return code_of(known)
 
     def misuse(self, error: Exception) -> int:
         """Print what is wrong with the arguments."""
@@ -76,7 +74,7 @@ class Console:
         command = context.command_path if context is not None else "comporta"
         if not said:
             self.say(context.get_help() if context is not None else "")
-            return WRONG
+            return ExitCode.WRONG_USE
         return self.refuse(WrongUse(f"{command}: {said}", next_step=f"See `{command} --help`."))
 
     def interrupted(self) -> int:
@@ -86,12 +84,12 @@ class Console:
         )
         if not self.is_json:
             self.tell("Interrupted.")
-        return FAILED
+        return ExitCode.FAILED
 
     def unheard(self) -> int:
         """End quietly when whoever reads our output went away, as `head` does."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return ExitCode.FAILED
 
 
 def console_for(arguments: Sequence[str]) -> Console:
@@ -100,11 +98,11 @@ def console_for(arguments: Sequence[str]) -> Console:
     return Console(is_json="--json" in options, is_verbose="--verbose" in options)
 
 
-def exit_code(error: ComportaError) -> int:
+def code_of(error: ComportaError) -> ExitCode:
     """Return the exit code of a command that an error ended."""
     if isinstance(error, SettingsError):
-        return WRONG
-    return BUSY if isinstance(error, Busy) else FAILED
+        return ExitCode.WRONG_USE
+    return ExitCode.BUSY if isinstance(error, Busy) else ExitCode.FAILED
 
 
 def _print(text: str, stream: TextIO) -> None:

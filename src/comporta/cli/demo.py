@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from comporta.cli.console import DONE, Console
+from comporta.cli.console import Console
 from comporta.cli.options import Json, Verbose
 from comporta.cli.session import SIGNALS, with_workspace
-from comporta.cli.sync import Asked, exit_code, perform, summary
+from comporta.cli.sync import Asked, perform, summary
 from comporta.cli.words import columns, counts_text
+from comporta.core.outcome import ExitCode, exit_code
 from comporta.core.run import Run
 from comporta.errors import WrongUse
 from comporta.settings import read_settings
@@ -84,7 +85,7 @@ def demo(
         runs, _ = perform(settings, Asked(), console)
         present(console, settings, config, runs)
         code = exit_code(runs)
-        return code if once or code != DONE else go_on(console, settings, sandbox)
+        return code if once or code is not ExitCode.DONE else go_on(console, settings, sandbox)
 
 
 @sandbox_app.callback()
@@ -133,7 +134,7 @@ def odoo(
             f"Odoo {server.world.version} (simulated) at {server.url}; database, login and key: demo. Ctrl-C ends it."
         )
         until_told()
-    return DONE
+    return ExitCode.DONE
 
 
 def prepare(folder: Path, url: str) -> Path:
@@ -164,7 +165,7 @@ def present(console: Console, settings: Settings, config: Path, runs: Sequence[R
     """Print the runs, a few rows, where everything is and what to try."""
     console.document(
         {
-            "ok": exit_code(runs) == DONE,
+            "ok": exit_code(runs) is ExitCode.DONE,
             "runs": [run.as_json() for run in runs],
             "database": str(settings.sqlite_path),
             "config": str(config.absolute()),
@@ -177,7 +178,7 @@ def present(console: Console, settings: Settings, config: Path, runs: Sequence[R
         for run in runs
     ]
     console.say("\n" + columns(("stream", "state", "read", "result", "took"), rows))
-    if exit_code(runs) != DONE:
+    if exit_code(runs) is not ExitCode.DONE:
         for line in summary(runs):
             console.say(line)
         return
@@ -214,7 +215,7 @@ def go_on(console: Console, settings: Settings, sandbox: "OdooSandbox") -> int:
 
     with_workspace(settings, work, console=console, hand_over=True, on_stop=told.set)
     console.say("Stopped. The simulator is gone; the database stays.")
-    return DONE
+    return ExitCode.DONE
 
 
 def until_told() -> None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from comporta.cli.console import DONE, Console
+from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose
 from comporta.cli.session import with_workspace
 from comporta.cli.words import age_text, columns, counts_text, ended_text, local_text, value_text
 from comporta.core.instant import short_text
+from comporta.core.outcome import ExitCode
 from comporta.core.run import TERMINAL, Run, RunState
 from comporta.errors import WrongUse
 from comporta.ports.store import LogLine
@@ -40,13 +41,13 @@ def runs(
     console = Console(is_json=as_json, is_verbose=verbose)
 
     async def work(workspace: "Workspace") -> None:
-        found = await workspace.store.runs(account=account, state=state, limit=limit)
+        found = workspace.with_limits(await workspace.store.runs(account=account, state=state, limit=limit))
         alive = await living(workspace)
         console.document({"ok": True, "runs": [run.as_json() for run in found]})
         console.say(table(found, workspace, alive) or "No runs yet; `comporta sync` starts some.")
 
     with_workspace(config, work, console=console)
-    return DONE
+    return ExitCode.DONE
 
 
 @run_app.command()
@@ -75,7 +76,7 @@ def show(run_id: RunId, config: Config = None, as_json: Json = False, verbose: V
         console.say("\n".join(f"{name:9} {value}" for name, value in facts))
 
     with_workspace(config, work, console=console)
-    return DONE
+    return ExitCode.DONE
 
 
 @run_app.command()
@@ -87,12 +88,12 @@ def cancel(run_id: RunId, config: Config = None, as_json: Json = False, verbose:
         known = await found_run(workspace, run_id)
         if known.state in TERMINAL:
             raise WrongUse(f"run {known.id} has ended already ({known.state.value})", next_step="Nothing to do.")
-        run = await workspace.store.cancel(known.id) or known
+        (run,) = workspace.with_limits([await workspace.store.cancel(known.id) or known])
         console.document({"ok": True, "run": run.as_json()})
         console.say(f"{run.id}: " + ("cancelled" if run.state is RunState.CANCELLED else "asked to stop"))
 
     with_workspace(config, work, console=console)
-    return DONE
+    return ExitCode.DONE
 
 
 def log(
@@ -123,7 +124,7 @@ def log(
         console.document({"ok": True, "run": run.id, "lines": lines})
 
     with_workspace(config, work, console=console)
-    return DONE
+    return ExitCode.DONE
 
 
 def table(runs: Sequence[Run], workspace: "Workspace", alive: frozenset[str]) -> str:
@@ -160,11 +161,9 @@ async def living(workspace: "Workspace") -> frozenset[str]:
 async def found_run(workspace: "Workspace", run_id: str) -> Run:
     """Return the run of that id, or the only one whose id begins so."""
     run = await workspace.store.run(run_id)
-    if run is not None:
-        return run
-    near = [each for each in await workspace.store.runs(limit=1_000) if each.id.startswith(run_id)]
+    near = [run] if run else [each for each in await workspace.store.runs(limit=1_000) if each.id.startswith(run_id)]
     if len(near) == 1:
-        return near[0]
+        return workspace.with_limits(near)[0]
     seen = f"{len(near)} of the last 1000 runs begin so" if near else "there is none"
     raise WrongUse(f"run {run_id}: {seen}", next_step="`comporta runs` lists the last ones.")
 

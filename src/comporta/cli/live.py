@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from comporta.cli.changes import Changes
 from comporta.cli.pace import Pace
 from comporta.cli.watch import QUIET_STEPS, busy_text
 from comporta.cli.words import age_text, ended_text, value_text
@@ -64,7 +65,7 @@ class LiveTable(Unwatched):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._rows: dict[str, Row] = {}
-        self.changes: list[tuple[Run, Change]] = []
+        self.changes = Changes()
         self._live = Live(
             get_renderable=self.table, console=Screen(), refresh_per_second=DRAWS_PER_SECOND, transient=True
         )
@@ -110,7 +111,7 @@ class LiveTable(Unwatched):
 
     def changed(self, run: Run, changes: Sequence[Change]) -> None:
         """Keep the changes; the command prints them at its end."""
-        self.changes += [(run, change) for change in changes]
+        self.changes.add(run, changes)
 
     def busy(self, run: Run, occupied: Occupied, *, waiting: bool) -> None:
         """Show who holds the stream."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
-from comporta.cli.console import FAILED, Console
+from comporta.cli.console import Console
+from comporta.core.outcome import ExitCode
 from comporta.settings import read_log_level, read_settings
 from comporta.settings_tree import Settings
 
@@ -60,7 +61,7 @@ def _handing_over(stops: Sequence[Callable[[], None]], console: Console) -> Iter
 
     def on_signal(number: int, _: FrameType | None) -> None:
         if told:
-            os._exit(FAILED)
+            os._exit(ExitCode.FAILED)
         told.append(number)
         console.tell("Stopping after the current batch; once more to stop at once.")
         for stop in stops:

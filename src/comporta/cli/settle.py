@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from comporta.cli.console import DONE, Console
+from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Stream, Verbose, Yes
 from comporta.cli.session import with_workspace
-from comporta.cli.sync import exit_code, summary, watcher_for
+from comporta.cli.sync import summary, watcher_for
 from comporta.cli.words import columns, local_text, value_text
 from comporta.core.instant import short_text
+from comporta.core.outcome import ExitCode, exit_code
 from comporta.core.run import Run
 from comporta.errors import WrongUse
 from comporta.ports.store import Quarantined
@@ -32,6 +33,7 @@ def reconcile(
         bool, typer.Option("--repair", help="Write what is missing or differs; mark what is gone.")
     ] = False,
     exact: Annotated[bool, typer.Option("--exact", help="Compare every row, not only hours that differ.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait while another run holds the stream.")] = False,
     yes: Yes = False,
     config: Config = None,
     as_json: Json = False,
@@ -41,13 +43,15 @@ def reconcile(
     console = Console(is_json=as_json, is_verbose=verbose)
 
     async def work(workspace: "Workspace") -> tuple[list[Run], dict[str, object]]:
-        runs = await workspace.reconcile(stream, repair=repair, exact=exact, confirmed=yes)
+        runs = await workspace.reconcile(stream, repair=repair, exact=exact, confirmed=yes, wait=wait)
         return runs, await found_by(workspace, runs)
 
     watcher = watcher_for(console)
     with watcher:
         runs, result = with_workspace(config, work, console=console, observer=watcher, hand_over=True)
-    console.document({"ok": exit_code(runs) == DONE, "reconcile": result, "runs": [run.as_json() for run in runs]})
+    console.document(
+        {"ok": exit_code(runs) is ExitCode.DONE, "reconcile": result, "runs": [run.as_json() for run in runs]}
+    )
     if result:
         console.say(
             f"{stream}: {result['rows']:,} rows, {result['missing']} missing, {result['different']} different,"
@@ -82,14 +86,14 @@ def unlock(
     freed = with_workspace(config, work, console=console)
     console.document({"ok": True, "unlocked": freed, "scope": stream})
     console.say(f"{stream}: free" if freed else f"{stream}: nobody held it")
-    return DONE
+    return ExitCode.DONE
 
 
 @quarantine_app.callback()
 def quarantine(context: typer.Context, config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
     """Show the records that could not be written, and why."""
     if context.invoked_subcommand is not None:
-        return DONE
+        return ExitCode.DONE
     return show_waiting(None, config, Console(is_json=as_json, is_verbose=verbose), is_whole=False)
 
 
@@ -117,7 +121,7 @@ def retry(stream: Stream, config: Config = None, as_json: Json = False, verbose:
     watcher = watcher_for(console)
     with watcher:
         runs, left = with_workspace(config, work, console=console, observer=watcher, hand_over=True)
-    console.document({"ok": exit_code(runs) == DONE, "runs": [run.as_json() for run in runs], "waiting": left})
+    console.document({"ok": exit_code(runs) is ExitCode.DONE, "runs": [run.as_json() for run in runs], "waiting": left})
     console.say(f"{stream}: {left} still waiting")
     return exit_code(runs)
 
@@ -153,7 +157,7 @@ def show_waiting(stream: str | None, config: "Config", console: Console, *, is_w
             console.say(f"{scope}: {waiting} waiting; after mending: comporta quarantine retry {scope}")
 
     with_workspace(config, work, console=console)
-    return DONE
+    return ExitCode.DONE
 
 
 def waiting_json(each: Quarantined) -> dict[str, object]:

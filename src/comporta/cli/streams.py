@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from comporta.cli.console import DONE, FAILED, Console
+from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Stream, Verbose
 from comporta.cli.session import with_workspace
 from comporta.cli.words import age_text, columns, local_text
 from comporta.core.coverage import Interval
 from comporta.core.instant import short_text
+from comporta.core.outcome import ExitCode
 from comporta.core.run import RunState
 from comporta.errors import WrongUse
 from comporta.ports.store import LeaseRow
@@ -57,9 +58,8 @@ def status(
             columns(("stream", "last run", "fresh", "holes", "next"), rows) or "No account yet: `comporta init`."
         )
         for each in stale:
-            said = "nothing is covered yet" if each.freshness is None else f"{age_text(each.freshness)} old"
-            console.tell(f"{each.account}/{each.stream}: {said}, more than {max_age}")
-        return FAILED if stale else DONE
+            console.tell(f"{each.account}/{each.stream}: {stale_text(each, max_age or '')}")
+        return ExitCode.FAILED if stale else ExitCode.DONE
 
     return with_workspace(config, work, console=console)
 
@@ -89,11 +89,13 @@ def coverage(stream: Stream, config: Config = None, as_json: Json = False, verbo
         parts = sorted([*((part, "covered") for part in known.intervals), *((part, "HOLE") for part in holes)])
         rows = [(word, local_text(part.since, zone), local_text(part.until, zone)) for part, word in parts]
         console.say(columns(("", "since", "until"), rows) or f"Nothing is covered yet: `comporta sync {stream}`.")
-        if known.intervals:
+        if each.freshness is not None:
             console.say(f"{age_text(each.freshness)} behind the source; times in {workspace.settings.timezone}")
+        elif known.intervals:
+            console.say(f"Not covered from its beginning: `comporta sync {stream}` reads the hole.")
 
     with_workspace(config, work, console=console)
-    return DONE
+    return ExitCode.DONE
 
 
 def leases(config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
@@ -120,7 +122,7 @@ def leases(config: Config = None, as_json: Json = False, verbose: Verbose = Fals
         console.say(columns(("stream", "holder", "epoch", "since", "", "on"), rows) or "Nothing is held.")
 
     with_workspace(config, work, console=console)
-    return DONE
+    return ExitCode.DONE
 
 
 def is_paused(workspace: "Workspace", each: "StreamStatus") -> bool:
@@ -130,8 +132,15 @@ def is_paused(workspace: "Workspace", each: "StreamStatus") -> bool:
 
 
 def is_stale(each: "StreamStatus", oldest: timedelta | None) -> bool:
-    """Say whether a stream is older than allowed; one that was never covered is."""
+    """Say whether a stream is older than allowed; one that is not covered from its beginning is."""
     return oldest is not None and (each.freshness is None or each.freshness > oldest)
+
+
+def stale_text(each: "StreamStatus", max_age: str) -> str:
+    """Say why a stream counts as stale."""
+    if each.freshness is not None:
+        return f"{age_text(each.freshness)} old, more than {max_age}"
+    return "it is not covered from its beginning" if each.coverage.intervals else "nothing is covered yet"
 
 
 def status_json(each: "StreamStatus", paused: bool) -> dict[str, object]:
@@ -141,6 +150,7 @@ def status_json(each: "StreamStatus", paused: bool) -> dict[str, object]:
         "stream": each.stream,
         "state": state_word(each, paused),
         "freshness_s": seconds(each.freshness),
+        "clock_offset_s": each.facts.clock_offset_s,
         "holes": [interval_json(part) for part in holes(each)],
         "quarantined": each.quarantined,
         "last_run": each.last.as_json() if each.last else None,

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from comporta.cli.console import BUSY, DONE, FAILED, PARTLY, Console
+from comporta.cli.changes import Changes
+from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose, Yes
 from comporta.cli.request import Flags, request_from
 from comporta.cli.session import with_workspace
 from comporta.cli.watch import Lines
-from comporta.cli.words import ended_text, fields_text, is_held
-from comporta.core.run import Run, RunState
+from comporta.cli.words import ended_text
+from comporta.core.outcome import ExitCode, exit_code
+from comporta.core.run import Run
 from comporta.core.window import Request
 from comporta.errors import SettingsError, WrongUse
-from comporta.ports.store import Change
 from comporta.ports.system_clock import SystemClock
 from comporta.settings import read_settings
 from comporta.settings_tree import Settings
@@ -27,9 +28,6 @@ from comporta.settings_tree import Settings
 if TYPE_CHECKING:
     from comporta.cli.live import LiveTable
     from comporta.workspace import Workspace
-
-CHANGES_SHOWN = 50
-SIGNS = {"inserted": "+", "updated": "~", "deleted": "-", "removed": "-"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,9 @@ def sync(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; show what would change.")] = False,
     max_records: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after so many records.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for streams that another run holds.")] = False,
-    concurrency: Annotated[int | None, typer.Option(min=1, max=100, metavar="N", help="Pages in flight.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=100, metavar="N", help="Kept for sources to come: see the page.")
+    ] = None,
     yes: Yes = False,
     config: Config = None,
     as_json: Json = False,
@@ -77,7 +77,7 @@ def sync(
     return exit_code(runs)
 
 
-def perform(settings: Settings, asked: Asked, console: Console) -> tuple[list[Run], list[tuple[Run, Change]]]:
+def perform(settings: Settings, asked: Asked, console: Console) -> tuple[list[Run], Changes]:
     """Run it, watched; return the runs and what dry ones would change."""
 
     async def work(workspace: "Workspace") -> list[Run]:
@@ -103,24 +103,24 @@ def perform(settings: Settings, asked: Asked, console: Console) -> tuple[list[Ru
 def watcher_for(console: Console) -> "Lines | LiveTable":
     """Return who watches: a drawing on a terminal, lines elsewhere and beside a log, nobody with ``--json``."""
     if console.is_json:
-        return Lines()
+        return Lines(changes=Changes(shown_max=None))
     if not console.is_terminal or console.is_verbose:
-        return Lines(console.say)
+        return Lines(console.say, is_verbose=console.is_verbose)
     from comporta.cli.live import LiveTable
 
     return LiveTable(SystemClock())
 
 
-def report(console: Console, runs: Sequence[Run], changes: Sequence[tuple[Run, Change]] | None) -> None:
+def report(console: Console, runs: Sequence[Run], changes: Changes | None) -> None:
     """Print the result: JSON, or a line per run and what a dry run would change."""
-    document: dict[str, object] = {"ok": exit_code(runs) == DONE, "runs": [run.as_json() for run in runs]}
+    document: dict[str, object] = {"ok": exit_code(runs) is ExitCode.DONE, "runs": [run.as_json() for run in runs]}
     if changes is not None:
-        document["changes"] = [change_json(run, change) for run, change in changes]
+        document |= {"changes": changes.as_json(), "changes_truncated": changes.is_truncated}
     console.document(document)
     for line in summary(runs):
         console.say(line)
     if changes is not None:
-        for line in changes_text(runs, changes):
+        for line in changes.lines(runs):
             console.say(line)
 
 
@@ -137,30 +137,6 @@ def summary(runs: Sequence[Run]) -> list[str]:
     return lines
 
 
-def changes_text(runs: Sequence[Run], changes: Sequence[tuple[Run, Change]]) -> list[str]:
-    """Return what dry runs would change: totals first, then rows with their fields, a bounded number."""
-    lines = []
-    for run in runs:
-        counts = run.counts
-        deleted = f" -{counts.deleted}" if counts.deleted else ""
-        lines.append(f"{run.account}/{run.stream}: +{counts.inserted} ~{counts.updated} ={counts.unchanged}{deleted}")
-        own = [change for each, change in changes if each.id == run.id]
-        lines += [
-            f"  {SIGNS.get(change.change, change.change)} {change.key}  {fields_text(change.fields)}".rstrip()
-            for change in own[:CHANGES_SHOWN]
-        ]
-        if len(own) > CHANGES_SHOWN:
-            lines.append(f"  … and {len(own) - CHANGES_SHOWN} more; --json shows them all")
-    return lines
-
-
-def change_json(run: Run, change: Change) -> dict[str, object]:
-    """Return one change as JSON: each field with what stands there and what would."""
-    fields = {name: {"before": before, "after": after} for name, (before, after) in change.fields.items()}
-    named = {"account": run.account, "stream": run.stream, "run": run.id}
-    return {**named, "key": change.key, "change": change.change, "fields": fields}
-
-
 def confirm(console: Console, names: Sequence[str]) -> None:
     """Have the person type what will be cleared; raise if they type anything else."""
     expected = " ".join(names) or "everything"
@@ -169,18 +145,6 @@ def confirm(console: Console, names: Sequence[str]) -> None:
         raise WrongUse(
             f"--clear-first: {expected} was not typed, so nothing was done", next_step="Use --yes in scripts."
         )
-
-
-def exit_code(runs: Sequence[Run]) -> int:
-    """Return the exit code for runs, by the last attempt of each request."""
-    last = {(run.scope, run.request): run for run in runs}.values()
-    held = sum(is_held(run) for run in last)
-    fine = sum(run.state in {RunState.SUCCEEDED, RunState.SKIPPED} and not is_held(run) for run in last)
-    if fine == len(last):
-        return DONE
-    if held == len(last):
-        return BUSY
-    return PARTLY if fine else FAILED
 
 
 def with_concurrency(settings: Settings, concurrency: int | None) -> Settings:

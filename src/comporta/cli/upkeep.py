@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from comporta import __version__
-from comporta.cli.console import DONE, FAILED, Console
+from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose
 from comporta.cli.words import columns, value_text
 from comporta.core.instant import short_text
+from comporta.core.outcome import ExitCode
+from comporta.errors import NewerSchema
 from comporta.ports.system_clock import SystemClock
 from comporta.settings import masked, read_account, read_settings
 from comporta.settings_tree import Settings
@@ -42,7 +44,7 @@ def settings(config: Config = None, as_json: Json = False, verbose: Verbose = Fa
     console.document({"ok": True, "settings": known})
     for line in lines_of(known):
         console.say(line)
-    return DONE
+    return ExitCode.DONE
 
 
 def doctor(
@@ -67,7 +69,7 @@ def doctor(
     for problem in problems:
         console.say(f"PROBLEM {problem}")
     console.say("" if problems else "All is well.")
-    return FAILED if problems else DONE
+    return ExitCode.FAILED if problems else ExitCode.DONE
 
 
 def migrate(
@@ -84,6 +86,8 @@ def migrate(
     console = Console(is_json=as_json, is_verbose=verbose)
     known = read_settings(config)
     before = examine(known.sqlite_path, pragmas(known), is_thorough=False).revision
+    if before is not None and before not in REVISIONS:
+        raise NewerSchema(newer_text(known, before))
     if not check:
         open_database(known).close()
     is_behind = before != REVISIONS[-1]
@@ -95,7 +99,7 @@ def migrate(
         console.say(f"schema {before or 'none'}, newest {REVISIONS[-1]}: {'behind' if is_behind else 'up to date'}")
     else:
         console.say(f"schema {after}: " + (f"migrated from {before or 'nothing'}" if is_behind else "was up to date"))
-    return FAILED if check and is_behind else DONE
+    return ExitCode.FAILED if check and is_behind else ExitCode.DONE
 
 
 def facts_of(known: Settings, seen: "Checkup") -> dict[str, object]:
@@ -123,9 +127,12 @@ def facts_of(known: Settings, seen: "Checkup") -> dict[str, object]:
 
 def problems_of(known: Settings, seen: "Checkup") -> list[str]:
     """Return what a person should see to."""
+    from comporta.ledger.schema import REVISIONS
     from comporta.settings import is_there
 
     found = list(seen.problems)
+    if seen.revision is not None and seen.revision not in REVISIONS:
+        found.append(newer_text(known, seen.revision))
     if shutil.disk_usage(known.sqlite_path.parent).free < DISK_LEAST:
         found.append(f"less than {DISK_LEAST // 2**20} MB are free on the disk of {known.sqlite_path}")
     if seen.pragmas.get("journal_mode", "wal") != "wal":
@@ -138,6 +145,13 @@ def problems_of(known: Settings, seen: "Checkup") -> list[str]:
         if account.api_key.kind != "stored" and not is_there(account.api_key)
     ]
     return found
+
+
+def newer_text(known: Settings, revision: str) -> str:
+    """Say that the database belongs to a newer version."""
+    from comporta.ledger.schema import REVISIONS
+
+    return f"{known.sqlite_path}: the ledger has schema {revision!r}; this version knows up to {REVISIONS[-1]!r}"
 
 
 def megabytes(path: Path) -> float:

@@ -1,4 +1,4 @@
-"""Watching runs without a terminal: one plain line per event, and what dry runs would change.
+"""Watching runs without a terminal: a plain line per event, those of every page only for who asks.
 
 A terminal gets ``live`` instead; with ``--json`` nothing is printed while runs go on. An observer must
 never raise, so a reader that went away only ends the printing.
@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Self
 
+from comporta.cli.changes import Changes
 from comporta.cli.words import age_text, ended_text
 from comporta.core.run import Run
 from comporta.ports.events import Unwatched
@@ -29,6 +30,8 @@ QUIET_STEPS = frozenset(
     }
 )
 """Steps that are said in other words at the start or the end of the run."""
+PAGE_STEPS = frozenset({"batch_committed"})
+"""Steps of which a long run has thousands."""
 
 
 def nothing_said(_: str) -> None:
@@ -36,11 +39,14 @@ def nothing_said(_: str) -> None:
 
 
 class Lines(Unwatched):
-    """An observer that prints a line per event and keeps what dry runs would change."""
+    """An observer that prints a line per event; ``is_verbose`` prints one for each page too."""
 
-    def __init__(self, say: Callable[[str], None] = nothing_said) -> None:
+    def __init__(
+        self, say: Callable[[str], None] = nothing_said, *, changes: Changes | None = None, is_verbose: bool = False
+    ) -> None:
         self._say = say
-        self.changes: list[tuple[Run, Change]] = []
+        self._quiet = QUIET_STEPS if is_verbose else QUIET_STEPS | PAGE_STEPS
+        self.changes = changes or Changes()
 
     def __enter__(self) -> Self:
         return self
@@ -55,13 +61,13 @@ class Lines(Unwatched):
 
     def stepped(self, run: Run, line: LogLine) -> None:
         """Say what happened."""
-        if line.step not in QUIET_STEPS:
+        if line.step not in self._quiet:
             level = "" if line.level in {"debug", "info"} else f"{line.level}: "
             self._print(run, f"{level}{line.message}")
 
     def changed(self, run: Run, changes: Sequence[Change]) -> None:
         """Keep the changes; the command prints them at its end."""
-        self.changes += [(run, change) for change in changes]
+        self.changes.add(run, changes)
 
     def busy(self, run: Run, occupied: Occupied, *, waiting: bool) -> None:
         """Say who holds the stream."""

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, tzinfo
 
 from comporta.core.counts import Counts
 from comporta.core.instant import BEGINNING
+from comporta.core.outcome import is_busy
 from comporta.core.run import Run, RunState
-from comporta.errors import Busy
 
 COUNT_WORDS = (
     ("inserted", "new"),
@@ -33,11 +33,6 @@ def counts_text(counts: Counts) -> str:
     return ", ".join(said) or "nothing new"
 
 
-def is_held(run: Run) -> bool:
-    """Say whether a run did nothing because another holds its stream."""
-    return run.state is RunState.SKIPPED and (run.error or {}).get("code") == Busy.code
-
-
 def ended_text(run: Run) -> str:
     """Say how a run ended."""
     said = counts_text(run.counts)
@@ -45,7 +40,7 @@ def ended_text(run: Run) -> str:
         return said
     error = run.error or {}
     why = f" {error.get('code', '')} {error.get('message', '')}".rstrip()
-    word = "busy" if is_held(run) else run.state.value.replace("_", " ")
+    word = "busy" if is_busy(run) else run.state.value.replace("_", " ")
     done = f" ({said})" if run.counts.read else ""
     return f"{word}{done}:{why}" if why else f"{word}{done}"
 

@@ -1,0 +1,116 @@
+"""Where streams stand and what happened to them: status, coverage, runs, leases."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comporta.core.outcome import ExitCode
+
+# The first command in a process imports half of the product, on a shared machine a matter of seconds.
+pytestmark = pytest.mark.timeout(60)
+
+Command = Callable[..., Any]
+STREAMS = ["sale.order", "sale.order.line", "res.partner", "product.product", "product.template"]
+
+
+@pytest.fixture
+def synced(folder: Path, comporta: Command) -> Path:
+    """Sync everything once."""
+    assert comporta("sync", "--json").code == ExitCode.DONE
+    return folder
+
+
+def test_status_fails_when_a_stream_is_too_old(synced: Path, comporta: Command) -> None:
+    """For cron and monitors; a stream that was never covered is too old."""
+    fresh, stale = comporta("status", "--max-age", "45m", "--json"), comporta("status", "--max-age", "1ms", "--json")
+
+    assert (fresh.code, stale.code) == (ExitCode.DONE, ExitCode.FAILED)
+    assert (fresh.json["ok"], stale.json["ok"]) == (True, False)
+    assert [each["stream"] for each in fresh.json["streams"]] == STREAMS
+    assert all(0 <= each["freshness_s"] < 60 for each in fresh.json["streams"])
+
+
+def test_status_before_the_first_sync_says_what_to_do(folder: Path, comporta: Command) -> None:
+    """Never covered is not zero seconds old."""
+    first = comporta("status", "--json").json["streams"][0]
+
+    assert (first["state"], first["freshness_s"]) == ("never", None)
+    assert first["next_step"] == "comporta sync loja/sale.order"
+
+
+def test_a_stream_without_its_beginning_has_no_freshness(folder: Path, comporta: Command) -> None:
+    """A window by hand covers its window; how fresh the rest is, nobody knows, and a monitor must hear it."""
+    comporta("sync", "loja/res.partner", "--since", "1h", "--max-records", "1")
+    comporta("sync", "loja/sale.order", "--since", "1h")
+    said, known = comporta("status", "--max-age", "45m"), comporta("status", "--json").json["streams"][0]
+    covered, words = (comporta("coverage", "loja/sale.order", *more) for more in (["--json"], []))
+
+    assert known["freshness_s"] is covered.json["coverage"]["freshness_s"] is None
+    assert [each["since"] for each in known["holes"]] == [None]
+    assert said.code == ExitCode.FAILED
+    assert "loja/sale.order: it is not covered from its beginning\n" in said.err
+    assert re.search(r"^loja/sale\.order +succeeded +- +1 ", said.out, re.MULTILINE)
+    assert "HOLE" in words.out
+    assert "Not covered from its beginning" in words.out
+
+
+def test_what_cron_mails_is_what_is_stale(synced: Path, comporta: Command) -> None:
+    """With the table sent to /dev/null nothing is left while all is fresh."""
+    fresh, stale = comporta("status", "--max-age", "45m"), comporta("status", "--max-age", "1ms")
+
+    assert fresh.err == ""
+    assert [line.split(":")[0] for line in stale.err.splitlines()] == [f"loja/{stream}" for stream in STREAMS]
+
+
+def test_status_tells_the_last_run_that_wrote(synced: Path, comporta: Command) -> None:
+    """However many dry runs came after it; and how far the source's clock is from ours."""
+    for _ in range(11):
+        comporta("sync", "loja/res.partner", "--dry-run", "--max-records", "1")
+    known = comporta("status", "--json").json["streams"][STREAMS.index("res.partner")]
+
+    assert known["state"] == "succeeded"
+    assert known["last_run"]["dry_run"] is False
+    assert abs(known["clock_offset_s"]) < 10
+
+
+def test_history_is_found_again(synced: Path, comporta: Command) -> None:
+    """Runs, one run by the beginning of its id, and its log."""
+    runs = comporta("runs", "--json").json["runs"]
+    shown = comporta("run", "show", runs[0]["id"][:-1], "--json").json["run"]
+    log = comporta("log", runs[0]["id"], "--json").json
+
+    assert len(runs) == len(STREAMS)
+    assert shown == runs[0]
+    assert [line["seq"] for line in log["lines"]] == list(range(1, len(log["lines"]) + 1))
+    assert {line["step"] for line in log["lines"]} >= {"lease_acquired", "window_closed"}
+
+
+def test_runs_carry_the_limit_of_their_account(folder: Path, comporta: Command) -> None:
+    """In what sync prints and in what is found again."""
+    with (folder / "comporta.toml").open("a", encoding="utf-8") as file:
+        file.write('limit = "50/1s"\n')
+    runs = comporta("sync", "loja/res.partner", "--json").json["runs"]
+    runs += comporta("runs", "--json").json["runs"]
+    runs.append(comporta("run", "show", runs[0]["id"], "--json").json["run"])
+
+    assert [run["rates"]["limit"] for run in runs] == ["50/1s"] * 3
+
+
+def test_coverage_is_one_interval_without_holes(synced: Path, comporta: Command) -> None:
+    """From the beginning, which is null."""
+    said = comporta("coverage", "loja/sale.order", "--json").json["coverage"]
+
+    assert [each["since"] for each in said["intervals"]] == [None]
+    assert said["holes"] == []
+    assert (said["origin"], said["end"]) == (None, said["intervals"][0]["until"])
+
+
+def test_leases_are_free_after_a_sync(synced: Path, comporta: Command) -> None:
+    """With the epoch they ended at."""
+    found = comporta("leases", "--json").json["leases"]
+
+    assert {each["scope"] for each in found} == {f"loja/{stream}" for stream in STREAMS}
+    assert all(each["holder"] is None and each["epoch"] == 1 and not each["alive"] for each in found)
