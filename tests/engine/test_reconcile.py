@@ -261,3 +261,16 @@ async def test_many_differing_hours_are_compared_by_key(workshop: Workshop) -> N
 
     assert counted(run) == (60, 0, 60, 0, 0, 0)
     assert set(workshop.rows().values()) == {"restored"}
+
+
+@pytest.mark.parametrize(("rows_max", "found"), [(0, 0), (100, 1)], ids=["by hours", "every stamp"])
+async def test_only_a_large_table_may_miss_a_stamp_that_moved_within_its_hour(
+    workshop: Workshop, rows_max: int, found: int
+) -> None:
+    """Count and sum of keys of the hour stay the same, so hours are for tables that are too large for more."""
+    await a_loaded_table(workshop)
+    workshop.source.stream().put(4, stamp=at(6, 59), name="late, in its old hour")
+
+    run = await workshop.run(Kind.RECONCILE, executor=workshop.executor(exact_rows_max=rows_max))
+
+    assert run.counts.updated == found

@@ -44,6 +44,7 @@ CONDUCT = Conduct(
     reconcile_every=timedelta(days=1),
     rejected_share=0.05,
     deleted_share=0.05,
+    exact_rows_max=0,
 )
 
 

@@ -42,7 +42,11 @@ class AccountPlan:
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """How runs are conducted in this process."""
+    """How runs are conducted in this process.
+
+    Up to ``exact_rows_max`` rows a reconciliation compares every key and stamp (ten requests, a second or
+    two at the source); beyond, hours first.
+    """
 
     instance: str
     workers: int
@@ -53,3 +57,4 @@ class Conduct:
     rejected_share: float
     deleted_share: float
     deleted_least: int = 20
+    exact_rows_max: int = 100_000

@@ -1,9 +1,10 @@
 """Comparing a stream with its source, and repairing: what no stamp shows.
 
-Late commits beyond the overlap, deletions, rows restored from a backup. The cheap comparison first:
-count and sum of keys for every hour of stamps, on both sides. Then the hours that differ, and the last
-one that is not over, key by key. ``exact`` compares every key and stamp instead. What differs is read
-again and written whatever the stored stamp says; what is gone is marked only after a direct look.
+Late commits beyond the overlap, deletions, rows restored from a backup. A table of moderate size is
+compared by every key and stamp. A large one cheaply first: count and sum of keys for every hour of
+stamps, on both sides, then the hours that differ, and the last one that is not over, key by key. That is
+blind to a row whose stamp moved within its hour, which ``exact`` sees. What differs is read again and
+written whatever the stored stamp says; what is gone is marked only after a direct look.
 
 A row that changed after ``until`` is not stale, only not synced yet: it is written too, and counted apart.
 A row that moved to another hour makes two hours differ: it is absent in one and extra in the other, so
@@ -36,16 +37,18 @@ async def reconcile(work: Work) -> None:
     if not work.run.dry_run:
         for change in await work.store.prepare(work.lease, work.shape):
             work.tell("schema_changed", change)
-    if work.request.exact:
+    here = await work.store.count_rows(work.account, work.shape)
+    is_exact = work.request.exact or here <= work.rules.exact_rows_max
+    if is_exact:
         found, hours = await sweep(work, since=_since(work), until=until), 0
     else:
         found, hours = await _by_hour(work, until)
-    here = await work.store.count_rows(work.account, work.shape)
     work.tell(
         "reconcile_compared", f"{found.total} suspects in {hours} hours", {"suspects": found.total, "hours": hours}
     )
     counts = await _settle(work, found, instant_text(until))
-    result = _result(work, until, counts, here=here, hours=hours)
+    mode = "exact" if is_exact else "hours"
+    result = {"mode": mode, "hours_differing": hours, **_result(work, until, counts, here=here)}
     step = "reconcile_compared" if work.run.dry_run else "reconcile_repaired"
     work.tell(step, _told(counts), result)
     await work.close(Batch(work.shape), well(reconciled=None if work.run.dry_run else result))
@@ -134,14 +137,12 @@ async def _ours(work: Work, keys: Sequence[Key]) -> list[Key]:
     return list(await work.store.stamps(work.account, work.shape, Among(keys=keys))) if keys else []
 
 
-def _result(work: Work, until: datetime, counts: Counts, *, here: int, hours: int) -> dict[str, object]:
+def _result(work: Work, until: datetime, counts: Counts, *, here: int) -> dict[str, object]:
     differing = counts.inserted + counts.updated + counts.deleted
     return {
         "checked_at": short_text(work.clock.now()),
         "until": short_text(until),
-        "mode": "exact" if work.request.exact else "hours",
         "rows": here,
-        "hours_differing": hours,
         "missing": counts.inserted,
         "different": counts.updated,
         "extra": counts.deleted,

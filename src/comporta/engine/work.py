@@ -38,6 +38,7 @@ class Rules:
     rejected_share: float
     deleted_share: float
     deleted_least: int
+    exact_rows_max: int
     deletions_confirmed: bool = False
     hint_scope: str | None = None
 

@@ -13,6 +13,8 @@ from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 
 Limit = tuple[int, timedelta]
+STRETCH = 1.01
+"""How much longer the span is taken than it is: requests that leave in time may arrive closer together."""
 
 
 class Pace:
@@ -44,7 +46,7 @@ class Pace:
         async with self._door:
             while (
                 len(self._stamps) == count
-                and (wait := self._stamps[0] + span.total_seconds() - self._clock.monotonic()) > 0
+                and (wait := self._stamps[0] + span.total_seconds() * STRETCH - self._clock.monotonic()) > 0
             ):
                 progress.wait(wait, f"{subject}: the limit of {count} requests in {span.total_seconds():g} s")
                 await self._clock.sleep(timedelta(seconds=wait))
