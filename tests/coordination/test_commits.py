@@ -55,6 +55,7 @@ async def test_a_commit_of_unknown_outcome_counts_once(workshop: Workshop, momen
     assert run.state is RunState.SUCCEEDED, run.error
     assert counted(run) == (35, 35, 0, 0, 0, 0)
     assert (await workshop.store.scope_state(f"matriz/{ORDERS}")).commits == 5
+    assert "listing" not in workshop.source.script.asked
     assert (await workshop.covered()).end == at(11, 58)
     assert workshop.rows() == workshop.truth()
 
@@ -137,14 +138,14 @@ class SlowCommit(Wire):
 
 
 async def test_stop_lets_a_commit_under_way_end(workshop: Workshop) -> None:
-    """The batch that was being written is kept and counted, then the run is handed over."""
+    """The batch that was being written is kept and counted, then the run is handed over; asked ten times or once."""
     thirty_five_orders(workshop)
     slow = SlowCommit(workshop.store, number=1)
     executor = workshop.executor(cast("Store", slow), lease=FAST)
     task = start(workshop, await queue(workshop), executor)
     await slow.reached.wait()
-    executor.stop()
     for _ in range(10):
+        executor.stop()
         await asyncio.sleep(0)
     is_waiting = not task.done()
     slow.released.set()
