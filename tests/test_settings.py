@@ -24,11 +24,11 @@ login = "sync@example.com"
 HERE = Place(Path("/here"))
 
 
-def read(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None, **flags: object) -> Settings:
+def read(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None) -> Settings:
     """Write a file and read it."""
     path = tmp_path / "comporta.toml"
     path.write_text(text, encoding="utf-8")
-    return read_settings(path, flags=flags, environ=environ or {})
+    return read_settings(path, environ=environ or {})
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,15 +43,14 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_nearer_source_wins(tmp_path: Path) -> None:
-    """A flag beats the environment, which beats the file, which beats the default."""
+    """The environment beats the file, which beats the default."""
     settings = read(
         tmp_path,
         'workers = 2\nlease = "20s"\nport = 1',
-        {"COMPORTA_WORKERS": "3", "COMPORTA_LEASE": "25s"},
-        workers=4,
+        {"COMPORTA_LEASE": "25s"},
     )
 
-    assert (settings.workers, settings.lease, settings.port) == (4, timedelta(seconds=25), 1)
+    assert (settings.workers, settings.lease, settings.port) == (2, timedelta(seconds=25), 1)
     assert settings.host == "127.0.0.1"
 
 
@@ -162,6 +161,21 @@ def test_a_value_that_cannot_be_used_is_shown_with_what_can(text: str, said: str
         read(tmp_path, text)
 
     assert caught.value.message.startswith(f"{tmp_path / 'comporta.toml'}: {said}")
+
+
+@pytest.mark.parametrize(
+    ("text", "least"),
+    [
+        ('lease = "999ms"', "1s"),
+        ('stall_timeout = "500ms"', "1s"),
+        ('retention = "59m"', "1h"),
+        ('[sqlite]\nbusy_timeout = "50ms"', "100ms"),
+    ],
+)
+def test_a_duration_too_short_to_work_with_is_refused(text: str, least: str, tmp_path: Path) -> None:
+    """A lease of a millisecond is lost before it is held; history of a second is none."""
+    with pytest.raises(BadValue, match=f"at least {least}$"):
+        read(tmp_path, text)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Reading the settings: flags, COMPORTA_* environment, comporta.toml, defaults, in this order.
+"""Reading the settings: COMPORTA_* environment, comporta.toml, defaults, in this order.
 
 The only reader of the environment and of comporta.toml. Everything is checked before anything starts:
 an unknown key, a value that cannot be used, a secret written where a reference belongs. Every message
@@ -54,7 +54,6 @@ NOT_SETTINGS = frozenset({"COMPORTA_CONFIG", "COMPORTA_LOG"})
 def read_settings(
     path: Path | None = None,
     *,
-    flags: Mapping[str, object] | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Return the settings; ``path`` names a file that must be there, else ./comporta.toml is read if it is."""
@@ -64,8 +63,6 @@ def read_settings(
     if file is not None:
         given |= {key: Given(value, str(file), file.parent) for key, value in _flat(_parsed(file))}
     given |= _from_environment(given, environ, here)
-    for key, value in (flags or {}).items():
-        given[tuple(key.split("."))] = Given(value, f"option {key}", here, is_text=isinstance(value, str))
     return _settings(given, file, here)
 
 

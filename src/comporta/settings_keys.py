@@ -1,7 +1,7 @@
 """Which keys exist, what each may hold, and what is said of one that does not exist or cannot be used.
 
 Values come in flat, by whole path, each with where it was found; so every layer (file, environment,
-flags, database) is checked by the same tables and complained of in the same words.
+database) is checked by the same tables and complained of in the same words.
 """
 
 import difflib
@@ -17,6 +17,7 @@ from comporta.errors import BadValue, UnknownKey
 from comporta.settings_values import (
     Place,
     Reader,
+    at_least,
     one_of,
     read_cron,
     read_database,
@@ -40,6 +41,12 @@ from comporta.settings_values import (
 SOURCES = ("odoo",)
 SOURCES_PLANNED = ("activecampaign", "mercadolivre")
 
+LEASE_LEAST = timedelta(seconds=1)
+"""A heartbeat renews three times within a lease; a shorter one is lost to an ordinary pause of the machine."""
+STALL_LEAST = timedelta(seconds=1)
+BUSY_LEAST = timedelta(milliseconds=100)
+RETENTION_LEAST = timedelta(hours=1)
+"""Runs that just ended are needed: retries, the rejected records of a pass, `comporta runs`."""
 SETTINGS: Mapping[str, Reader] = {
     "database": read_database,
     "timezone": read_timezone,
@@ -50,9 +57,9 @@ SETTINGS: Mapping[str, Reader] = {
     "port": whole(0, 65_535),
     "redis": read_text,
     "schema": read_text,
-    "retention": read_span,
-    "lease": read_span,
-    "stall_timeout": read_span,
+    "retention": at_least(RETENTION_LEAST),
+    "lease": at_least(LEASE_LEAST),
+    "stall_timeout": at_least(STALL_LEAST),
     "reconcile": read_span,
     "margin": read_duration,
     "rejected_share": read_share,
@@ -63,7 +70,7 @@ SQLITE: Mapping[str, Reader] = {
     "mmap_mb": whole(0, 1_048_576),
     "temp_store": one_of("memory", "file", "default"),
     "synchronous": one_of("normal", "full", "extra"),
-    "busy_timeout": read_span,
+    "busy_timeout": at_least(BUSY_LEAST),
 }
 ACCOUNT: Mapping[str, Reader] = {
     "source": one_of(*SOURCES),

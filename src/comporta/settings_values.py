@@ -128,6 +128,18 @@ def read_span(value: object, place: Place) -> timedelta:
     return length
 
 
+def at_least(lowest: timedelta) -> Reader:
+    """Return a reader of durations with a bound from below."""
+
+    def read(value: object, place: Place) -> timedelta:
+        length = read_duration(value, place)
+        if length < lowest:
+            raise ValueError(f"{DURATION_FORM}, at least {duration_text(lowest)}")
+        return length
+
+    return read
+
+
 def duration_text(length: timedelta) -> str:
     """Return a duration of whole milliseconds in the form it is written in, in its largest units.
 

@@ -15,7 +15,7 @@ import pytest
 from comporta.errors import MasterKeyWrong, SecretMissing, SettingsError
 from comporta.ledger.accounts import accounts, put_account
 from comporta.ledger.schema import migrate
-from comporta.ledger.secrets import get_secret, has_secret, key_id, master_key, parse_key, put_secret
+from comporta.ledger.secrets import get_secret, key_id, master_key, parse_key, put_secret
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KEY = bytes(range(32))
@@ -34,8 +34,8 @@ def test_a_secret_comes_back(connection: sqlite3.Connection) -> None:
     put_secret(connection, KEY, secret_id="a/api_key", secret="çedilha", now=NOW)
 
     assert get_secret(connection, KEY, secret_id="a/api_key") == "çedilha"
-    assert has_secret(connection, "a/api_key")
-    assert not has_secret(connection, "b/api_key")
+    with pytest.raises(SecretMissing):
+        get_secret(connection, KEY, secret_id="b/api_key")
 
 
 def test_the_database_does_not_hold_the_secret(connection: sqlite3.Connection) -> None:

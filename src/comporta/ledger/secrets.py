@@ -66,11 +66,6 @@ def put_secret(connection: sqlite3.Connection, key: bytes, *, secret_id: str, se
     connection.execute(SQL["put_secret"], values)
 
 
-def has_secret(connection: sqlite3.Connection, secret_id: str) -> bool:
-    """Say whether there is a secret of that id."""
-    return connection.execute(SQL["secret"], {"id": secret_id}).fetchone() is not None
-
-
 def get_secret(connection: sqlite3.Connection, key: bytes, *, secret_id: str) -> str:
     """Return a stored secret; ``MasterKeyWrong`` if this key does not open it."""
     from cryptography.exceptions import InvalidTag
