@@ -136,7 +136,7 @@ def test_reconcile_finds_and_repairs(synced: Path, comporta: Command) -> None:
     with closing(sqlite3.connect(synced / "shop.db")) as connection, connection:
         connection.execute("DELETE FROM odoo_res_partner WHERE id = (SELECT max(id) FROM odoo_res_partner)")
     found, repaired, again = (
-        comporta("reconcile", "loja/res.partner", *more, "--json") for more in ([], ["--repair"], [])
+        comporta("reconcile", "loja/res.partner", *more, "--json") for more in ([], ["--repair"], ["--wait"])
     )
 
     assert [said.json["reconcile"]["missing"] for said in (found, repaired, again)] == [1, 1, 0]
