@@ -120,7 +120,7 @@ def test_a_full_pass_before_its_origin_is_empty() -> None:
         (hour(1), hour(2), (hour(1), hour(2)), hour(2)),
         (hour(1), hour(99), (hour(1), hour(5) - MARGIN), None),
         (hour(1), None, (hour(1), hour(5) - MARGIN), None),
-        (None, hour(2), (BEGINNING, hour(2)), hour(2)),
+        (None, hour(2), (BEGINNING, hour(2)), None),
         (hour(50), hour(99), (hour(50), hour(50)), None),
     ],
     ids=["as given", "until in the future", "no until", "no since", "all in the future"],

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.engine.workshop import MARGIN, Workshop, at, counted, open_workshop
+from tests.engine.workshop import MARGIN, Workshop, at, code, counted, open_workshop
 
 from comporta.core.coverage import Interval
 from comporta.core.instant import BEGINNING
 from comporta.core.run import RunState
 from comporta.core.window import Kind
+from comporta.errors import SourceUnavailable
 
 
 async def test_a_first_load_reads_everything_and_covers_to_the_clock(workshop: Workshop) -> None:
@@ -113,16 +114,78 @@ async def test_the_window_is_in_the_sources_time(path: Path) -> None:
         assert (await workshop.store.facts("matriz/sale.order")).clock_offset_s == 10_800.0
 
 
-async def test_a_clock_that_went_back_takes_nothing_back(workshop: Workshop) -> None:
-    """The end of coverage never falls, whatever the source's clock says."""
-    workshop.source.stream().put_many(range(1, 4), stamp=at(9))
+async def test_what_a_clock_claimed_that_was_ahead_is_taken_back(workshop: Workshop) -> None:
+    """Rows stamped while the claim lay in the future would be skipped for ever: they are read, and no hole stays."""
+    orders = workshop.source.stream()
+    orders.put_many(range(1, 4), stamp=at(9))
+    workshop.source.offset = timedelta(hours=3)
     await workshop.run()
-    workshop.source.offset = timedelta(hours=-5)
+    workshop.source.offset = timedelta()
+    workshop.passes(minutes=30)
+    orders.put(1, name="changed since", stamp=at(12, 20))
+    orders.put(9, name="new since", stamp=at(12, 21))
 
     run = await workshop.run()
 
     assert run.state is RunState.SUCCEEDED
-    assert (await workshop.covered()).end == at(11, 58)
+    assert "coverage_voided" in await workshop.steps(run)
+    assert workshop.rows() == workshop.truth()
+    assert (await workshop.covered()).end == at(12, 28)
+
+
+async def test_a_clock_of_the_year_9999_claims_nothing(workshop: Workshop) -> None:
+    """A clock that is not set at all ends the run with what to do; arithmetic with it would overflow."""
+    workshop.source.stream().put_many(range(1, 4), stamp=at(9))
+    workshop.source.offset = timedelta(days=365 * 7000)
+
+    run = await workshop.run()
+
+    assert code(run) == "CMP-SRC-001"
+    assert (await workshop.covered()).intervals == ()
+
+
+async def test_a_full_pass_of_last_month_is_not_gone_on_with(workshop: Workshop) -> None:
+    """Who asks for everything by hand means today's: rows read weeks ago are read again."""
+    orders = workshop.source.stream()
+    orders.put_many(range(1, 36), stamp=at(9))
+    await workshop.run()
+    workshop.source.script.on("page", skip=2, raises=SourceUnavailable("gone"))
+    await workshop.run(Kind.FULL)
+    for queued in await workshop.queued():
+        await workshop.store.cancel(queued.id)
+    workshop.source.script.clear()
+    workshop.passes(days=30)
+    orders.put(1, name="changed by SQL", stamp=at(9))
+
+    run = await workshop.run(Kind.FULL)
+
+    assert run.counts.read == 35
+    assert workshop.rows() == workshop.truth()
+
+
+async def test_a_clear_first_load_is_never_handed_over(workshop: Workshop) -> None:
+    """What removes rows is done for who confirmed it, and by nobody else later."""
+    workshop.source.stream().put_many(range(1, 36), stamp=at(9))
+    await workshop.run()
+    workshop.source.script.on("page", skip=2, raises=SourceUnavailable("gone"))
+
+    run = await workshop.run(Kind.CLEAR_FIRST)
+
+    assert run.state is RunState.FAILED
+    assert await workshop.queued() == []
+
+
+async def test_a_hole_from_the_beginning_brings_rows_without_a_stamp(workshop: Workshop) -> None:
+    """Coverage without a lower bound claims them too."""
+    orders = workshop.source.stream()
+    orders.put_many(range(1, 4), stamp=at(9))
+    orders.unstamp(2)
+    await workshop.run(Kind.MANUAL, since=at(10))
+
+    await workshop.sync()
+
+    assert workshop.rows() == workshop.truth()
+    assert (await workshop.covered()).holes(BEGINNING) == ()
 
 
 async def test_a_row_of_the_year_2099_pulls_nothing_forward(workshop: Workshop) -> None:

@@ -154,7 +154,7 @@ async def test_an_unreadable_uuid_is_none(
 async def test_the_query_says_what_decides_the_rows(
     server: ScriptedServer, connect: Connect, progress: Progress
 ) -> None:
-    """Fields, domain and companies; neither protocol nor page size nor key."""
+    """Fields, domain, companies and user; neither protocol nor page size nor key."""
     request = StreamRequest("sale.order", fields=("name",), domain=(("state", "=", "sale"),))
 
     reader = await connect(server.url, companies=(1,), page_size=7).read(request, progress)
@@ -163,6 +163,7 @@ async def test_the_query_says_what_decides_the_rows(
         "fields": ["id", "name", "write_date"],
         "domain": [["state", "=", "sale"]],
         "companies": [1],
+        "login": "demo",
     }
 
 

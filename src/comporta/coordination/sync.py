@@ -18,7 +18,7 @@ from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.core.instant import BEGINNING, instant_text, parse_instant
 from comporta.core.run import Run, RunState, Trigger, run_name
 from comporta.core.ticket import Ticket
-from comporta.core.window import Kind, Request, hole_requests
+from comporta.core.window import GIVEN, Kind, Request, hole_requests
 from comporta.errors import Busy, ComportaError, LeaseLost
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
@@ -102,7 +102,7 @@ class Syncer:
         if wish.dry_run or wish.request.max_records is not None or runs[-1].state is not RunState.SUCCEEDED:
             return
         again = replace(wish, request=Request())
-        if wish.request.kind is Kind.INCREMENTAL and await self._is_behind(account, stream, runs[-1]):
+        if wish.request.kind not in GIVEN and await self._is_behind(account, stream, runs[-1]):
             ticket = Ticket(account.name, stream.name, Request(), Trigger.CATCH_UP)
             runs += await self._attempts(account, stream, ticket, again)
         filled = await self._holes(account, stream, again) if wish.request.kind is Kind.INCREMENTAL else []

@@ -58,6 +58,17 @@ class Coverage:
         until = max([new.until, *(each.until for each in merged)])
         return Coverage(tuple(sorted([*apart, Interval(since, until)])))
 
+    def cut(self, at: datetime) -> "Coverage":
+        """Return what is covered before ``at``.
+
+        >>> from datetime import UTC
+        >>> day = lambda n: datetime(2026, 3, n, tzinfo=UTC)
+        >>> [(i.since.day, i.until.day) for i in Coverage((Interval(day(1), day(9)),)).cut(day(4)).intervals]
+        [(1, 4)]
+        """
+        before = [each for each in self.intervals if each.since < at]
+        return Coverage(tuple(Interval(each.since, min(each.until, at)) for each in before))
+
     def holes(self, origin: datetime) -> tuple[Interval, ...]:
         """Return the maximal uncovered intervals between ``origin`` and the end of coverage."""
         holes = []

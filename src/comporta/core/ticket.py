@@ -8,7 +8,7 @@ from datetime import datetime
 
 from comporta.core.retry import RUN_RETRIES
 from comporta.core.run import Run, Trigger
-from comporta.core.window import Request, parse_request
+from comporta.core.window import Kind, Request, parse_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,17 @@ class Ticket:
 
 
 def successor(run: Run, *, not_before: datetime | None) -> Ticket | None:
-    """Return the next attempt of a run, ``None`` after the last in a row and for a dry run."""
-    if run.attempt > RUN_RETRIES.retries or run.dry_run:
+    """Return the next attempt of a run; ``None`` after the last in a row, and for what nobody confirmed again.
+
+    A clear-first load removes rows, so it is never handed over: who wants it still asks for it again.
+    """
+    request = parse_request(run.request)
+    if run.attempt > RUN_RETRIES.retries or run.dry_run or request.kind is Kind.CLEAR_FIRST:
         return None
     return Ticket(
         account=run.account,
         stream=run.stream,
-        request=parse_request(run.request),
+        request=request,
         trigger=Trigger.RETRY,
         attempt=run.attempt + 1,
         not_before=not_before,

@@ -29,6 +29,9 @@ from enum import StrEnum
 from comporta.core.coverage import Coverage, Interval
 from comporta.core.instant import BEGINNING, instant_text
 
+CLOCK_DRIFT = timedelta(minutes=5)
+"""By how much the source's clock may fall behind ours from one run to the next without being doubted."""
+
 
 class Kind(StrEnum):
     """Why a window is read; decides what may be claimed and deleted afterwards (coverage.md §3)."""
@@ -74,6 +77,7 @@ class Window:
         """Return the upper bound to ask the source for, ``None`` to read to the present.
 
         Only an end that somebody gave is asked for: without it fresher rows come too, and claim nothing.
+        From the beginning of time none is, because rows without a stamp come only without a filter.
         """
         return self.until if self.is_bounded else None
 
@@ -133,7 +137,7 @@ def plan_window(
     if request.kind in GIVEN:
         since = request.since if request.since is not None else origin
         until = min(request.until, end) if request.until is not None else end
-        return Window(since, max(since, until), request.kind, is_bounded=request.until == until)
+        return Window(since, max(since, until), request.kind, is_bounded=request.until == until and since != BEGINNING)
     return next_window(coverage, origin=origin, clock=clock, overlap=overlap, margin=margin)
 
 
@@ -143,13 +147,27 @@ def next_window(
     """Return what a regular run asks for: from the end of coverage, less the overlap, to the clock.
 
     Nothing covered yet means everything from the origin on, which is a full load. A clock that went
-    back never moves the end of coverage back: the window is then merely empty of claims.
+    back never moves the end of coverage back: the window reaches back from the clock as it is now, and
+    claims nothing.
     """
     end = clock - margin
     if coverage.end is None:
         return Window(origin, max(end, origin), Kind.FULL)
-    reached_back = coverage.end - overlap if coverage.end - origin > overlap else origin
-    return Window(reached_back, max(end, reached_back), Kind.INCREMENTAL)
+    known = min(coverage.end, end)
+    reached_back = known - overlap if known - origin > overlap else origin
+    until = end if end >= coverage.end else reached_back
+    return Window(reached_back, max(until, reached_back), Kind.INCREMENTAL)
+
+
+def went_back(*, known_offset_s: float | None, offset_s: float) -> bool:
+    """Say whether the source's clock was ahead when it was read last: what was claimed by it is not sure.
+
+    An offset is the source's clock less ours, in seconds; ours drifts a little, too.
+
+    >>> went_back(known_offset_s=10_800, offset_s=0), went_back(known_offset_s=0, offset_s=10_800)
+    (True, False)
+    """
+    return known_offset_s is not None and known_offset_s - offset_s > CLOCK_DRIFT.total_seconds()
 
 
 def hole_requests(coverage: Coverage, origin: datetime) -> tuple[Request, ...]:

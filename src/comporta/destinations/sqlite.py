@@ -233,12 +233,15 @@ def _execute_each(
     connection.execute("SAVEPOINT rows")
     reasons = {}
     try:
-        connection.executemany(statement, [values for _, values in todo])
+        written = connection.executemany(statement, [values for _, values in todo]).rowcount
     except _REFUSALS:
+        written = 0
+    if written != len(todo):
         connection.execute("ROLLBACK TO rows")
         for key, values in todo:
             try:
-                connection.execute(statement, values)
+                if connection.execute(statement, values).rowcount != 1:
+                    reasons[key] = "the statement wrote no row: a trigger of the database's owner ignored it"
             except _REFUSALS as error:
                 reasons[key] = f"{type(error).__name__}: {error}"
     connection.execute("RELEASE rows")

@@ -7,7 +7,7 @@ what is gone, each missing line looked at directly first.
 
 from collections.abc import Sequence
 
-from comporta.core.record import key_from_text
+from comporta.core.record import Key, key_from_text
 from comporta.engine.plan import refuse_another_database
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
@@ -15,19 +15,29 @@ from comporta.ports.store import Batch
 
 PARENTS_MAX = 200
 """Parents in one request and one batch: some thousands of lines."""
+HINTS_MAX = 100_000
+"""Parents drained before what is gone is marked: bounds the keys that are kept in memory."""
 
 
 async def relist_children(work: Work) -> None:
-    """Drain the hints of the stream, then end the run."""
+    """Drain the hints of the stream, then end the run.
+
+    What is gone is marked only when all of it is known: a loss of everything comes portion by portion.
+    """
     await refuse_another_database(work)
     for change in await work.store.prepare(work.lease, work.shape):
         work.tell("schema_changed", change)
-    while parents := await work.store.hints(work.scope, PARENTS_MAX):
-        await _relist(work, parents)
+    while parents := await work.store.hints(work.scope, HINTS_MAX):
+        gone: list[Key] = []
+        for start in range(0, len(parents), PARENTS_MAX):
+            gone += await _relist(work, parents[start : start + PARENTS_MAX])
+        await refuse_mass_deletion(work, gone)
+        await work.write(Batch(work.shape, deleted=gone, handled_hints=parents))
     await work.close(Batch(work.shape), well())
 
 
-async def _relist(work: Work, parents: Sequence[str]) -> None:
+async def _relist(work: Work, parents: Sequence[str]) -> list[Key]:
+    """Write the children of some parents as they are now; return the keys of those that are gone."""
     keys = [key_from_text(parent) for parent in parents]
     page = await work.reader.fetch_children(keys)
     work.progress.rows_read += len(page.rows)
@@ -36,10 +46,10 @@ async def _relist(work: Work, parents: Sequence[str]) -> None:
     ours = await work.store.children(work.account, work.shape, keys)
     suspects = sorted(key for key in ours if key not in listed and str(key) not in listed)
     gone = await confirmed_gone(work, suspects)
-    await refuse_mass_deletion(work, gone)
-    counts = await work.write(work.batch(page, deleted=gone, handled_hints=parents))
+    counts = await work.write(work.batch(page))
     work.tell(
         "children_relisted",
         f"of {len(parents)} changed parents: {counts.inserted} new, {counts.updated} changed, {len(gone)} gone",
         {"parents": len(parents), **counts.as_json()},
     )
+    return gone

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from comporta.core.counts import too_many
 from comporta.core.instant import instant_text, short_text
 from comporta.core.record import Page
-from comporta.core.window import WHOLE, Window
+from comporta.core.window import WHOLE, Kind, Window
 from comporta.engine.plan import first_run_of, is_resumable, new_pass_id, plan_pass
 from comporta.engine.verify import gone_at_source, verify
 from comporta.engine.work import Work, well
@@ -104,13 +104,19 @@ async def _close(work: Work, plan: Pass, *, is_agreed: bool) -> None:
             replaces=window.kind in WHOLE,
             fingerprint=plan.fingerprint,
             pass_id=plan.id,
-            reconciled=_compared_whole(work) if window.kind in WHOLE else None,
+            reconciled=_compared_whole(work, plan),
         ),
     )
 
 
-def _compared_whole(work: Work) -> dict[str, object]:
-    """Return the result to keep: a complete pass that was verified is a reconciliation too."""
+def _compared_whole(work: Work, plan: Pass) -> dict[str, object] | None:
+    """Return the result to keep: a complete pass that was verified is a reconciliation too.
+
+    Not one that was asked for by hand and read its first part in an earlier run.
+    """
+    is_patched = plan.read > 0 and work.request.kind is not Kind.INCREMENTAL
+    if plan.window.kind not in WHOLE or is_patched:
+        return None
     return {"checked_at": short_text(work.clock.now()), "mode": "full", "identical_percent": 100.0, "repaired": True}
 
 

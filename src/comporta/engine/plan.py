@@ -4,29 +4,40 @@ Acts thinly: it asks the ledger and the source, and ``core.window`` decides.
 """
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from secrets import token_hex
 
 from comporta.core.coverage import Coverage
 from comporta.core.fingerprint import fingerprint
 from comporta.core.instant import BEGINNING, parse_instant, short_text
-from comporta.core.window import WHOLE, Kind, Request, Window, plan_window
+from comporta.core.run import RunState
+from comporta.core.window import WHOLE, Kind, Request, Window, plan_window, went_back
 from comporta.engine.work import Work
-from comporta.errors import OtherDatabase
+from comporta.errors import OtherDatabase, SourceChangedShape
 from comporta.ports.source import Identity
 from comporta.ports.store import Pass, StreamFacts
+
+CLOCK_APART_MAX = timedelta(days=20 * 365)
+"""Clocks that differ by more than this are not set at all, and would overflow arithmetic with dates."""
+CLAIMS_MAX = 200
+"""Runs that are looked at for the one that made the last claim."""
+RESUMED_WHOLE_MAX = timedelta(days=1)
+"""A pass over everything that was asked for by hand is not gone on with after this."""
 
 
 async def plan_pass(work: Work) -> Pass:
     """Return the pass to work on: the unfinished one with the same bounds, or a new one."""
     await refuse_another_database(work)
     clock = await work.reader.clock()
+    _refuse_clock(work, clock)
     query = _fingerprint(work)
     known = await work.store.facts(work.scope)
+    if is_resumable(work):
+        await _doubt(work, known, clock)
     is_other = known.fingerprint not in {None, query} and work.request.max_records is None
     if is_resumable(work):
         await _remember(work, query, clock, is_other=is_other)
-    unfinished = await _unfinished(work, query)
+    unfinished = await _unfinished(work, query, clock)
     if unfinished is not None:
         work.tell("pass_resumed", _resumed(unfinished), {"position": unfinished.position, "read": unfinished.read})
         plan = unfinished
@@ -87,12 +98,43 @@ def is_resumable(work: Work) -> bool:
     return not work.run.dry_run and work.request.max_records is None
 
 
-async def _unfinished(work: Work, query: str) -> Pass | None:
-    """Return the pass of an earlier run for the same request, if it still asks the same question."""
+async def _unfinished(work: Work, query: str, clock: datetime) -> Pass | None:
+    """Return the pass of an earlier run for the same request, if it still asks the same question.
+
+    Who asks for everything by hand does not mean half of it from last month.
+    """
     if not is_resumable(work):
         return None
     found = await work.store.open_pass(work.scope, work.request)
-    return found if found is not None and found.fingerprint == query else None
+    if found is None or found.fingerprint != query:
+        return None
+    is_old = work.request.kind in WHOLE and clock - found.window.until > RESUMED_WHOLE_MAX
+    return None if is_old else found
+
+
+def _refuse_clock(work: Work, clock: datetime) -> None:
+    if abs(clock - work.clock.now()) > CLOCK_APART_MAX:
+        message = f"{work.scope}: the source's clock says {clock:%Y-%m-%d}; nothing can be claimed by such a clock"
+        raise SourceChangedShape(message, next_step="Set the clock of the source's server, or of this machine.")
+
+
+async def _doubt(work: Work, known: StreamFacts, clock: datetime) -> None:
+    """Take back what was claimed by a clock that was ahead: only what that run could have seen stays covered."""
+    offset = clock - work.clock.now()
+    covered = await work.store.coverage(work.scope)
+    if covered.end is None or not went_back(known_offset_s=known.clock_offset_s, offset_s=offset.total_seconds()):
+        return
+    runs = await work.store.runs(
+        account=work.account, stream=work.run.stream, state=RunState.SUCCEEDED, dry_run=False, limit=CLAIMS_MAX
+    )
+    began = next((run.started_at for run in runs if run.window_until == covered.end), None)
+    at = began + offset - work.rules.margin if began is not None else BEGINNING
+    work.tell(
+        "coverage_voided",
+        f"the source's clock was ahead: it is {-offset} behind ours now; covered to {short_text(at) or 'nowhere'} only",
+        level="warning",
+    )
+    await work.store.cut_coverage(work.lease, at)
 
 
 async def _remember(work: Work, query: str, clock: datetime, *, is_other: bool) -> None:

@@ -119,10 +119,22 @@ NOTHING_LEARNT: dict[str, object] = dict.fromkeys(
 )
 
 
+def cut_coverage(connection: sqlite3.Connection, scope: str, at: datetime) -> None:
+    """Take back what is covered from ``at`` on, and the passes that would claim it."""
+    rows = connection.execute(SQL["coverage"], {"scope": scope}).fetchall()
+    fingerprint = rows[0]["query_fingerprint"] if rows else ""
+    _put_coverage(connection, scope, coverage_of(connection, scope).cut(at), fingerprint)
+    connection.execute(SQL["forget_passes"], {"scope": scope})
+
+
 def _cover(connection: sqlite3.Connection, scope: str, new: Interval, fingerprint: str, *, replaces: bool) -> None:
     before = Coverage() if replaces else coverage_of(connection, scope)
+    _put_coverage(connection, scope, before.add(new), fingerprint)
+
+
+def _put_coverage(connection: sqlite3.Connection, scope: str, covered: Coverage, fingerprint: str) -> None:
     connection.execute(SQL["forget_coverage"], {"scope": scope})
-    for each in before.add(new).intervals:
+    for each in covered.intervals:
         values = {"scope": scope, "since": text_of(each.since), "until": text_of(each.until)}
         connection.execute(SQL["add_coverage"], values | {"fingerprint": fingerprint})
 

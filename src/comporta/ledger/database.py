@@ -61,6 +61,7 @@ class Database:
         self._closed = False
         self._closing = threading.Lock()
         self._writer = self._connect()
+        self._file = _identity(path)
         self._thread = threading.Thread(target=self._write_until_closed, name="comporta-writer", daemon=True)
         self._thread.start()
 
@@ -141,6 +142,8 @@ class Database:
         """Commit a group in one transaction; tell each job its result only when it is durable."""
         done: list[tuple[Future[Any], Any]] = []
         try:
+            if _identity(self.path) != self._file:
+                raise sqlite3.OperationalError("the file was deleted or replaced while it was open")
             self._writer.execute("BEGIN IMMEDIATE")
             for work, future in group:
                 self._write_one(work, future, done)
@@ -173,6 +176,15 @@ class Database:
             return
         self._writer.execute("RELEASE job")
         done.append((future, result))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return which file stands at a path: what is written into a file without a name is lost at the end."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def explained(error: sqlite3.Error, path: Path) -> ComportaError:

@@ -8,7 +8,7 @@ import sqlite3
 from datetime import datetime
 
 from comporta.core.counts import Counts
-from comporta.core.instant import instant_text, parse_instant
+from comporta.core.instant import BEGINNING, instant_text, parse_instant
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.window import Kind, Window, parse_request
 from comporta.ports.store import LeaseRow, Pass, Quarantined, StreamFacts
@@ -78,8 +78,9 @@ def pass_from(row: sqlite3.Row) -> Pass:
 def _window_from(row: sqlite3.Row) -> Window:
     """Return the window of a pass; it is bounded above if its end is the one that was asked for."""
     until = parse_instant(row["until"])
-    is_bounded = parse_request(row["request"]).until == until
-    return Window(parse_instant(row["since"]), until, Kind(row["kind"]), is_bounded=is_bounded)
+    since = parse_instant(row["since"])
+    is_bounded = parse_request(row["request"]).until == until and since != BEGINNING
+    return Window(since, until, Kind(row["kind"]), is_bounded=is_bounded)
 
 
 def facts_from(row: sqlite3.Row | None) -> StreamFacts:

@@ -157,6 +157,9 @@ class SqliteStore:
 
         await self._held(lease, work)
 
+    async def cut_coverage(self, lease: Lease, at: datetime) -> None:
+        await self._held(lease, lambda c: batches.cut_coverage(c, lease.scope, at))
+
     async def open_pass(self, scope: str, request: Request) -> Pass | None:
         values = {"scope": scope, "request": request.text}
         row = await self._read(lambda c: c.execute(SQL["open_pass"], values).fetchone())

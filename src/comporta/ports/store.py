@@ -247,6 +247,9 @@ class Store(Protocol):
     async def void_coverage(self, lease: Lease) -> None:
         """Forget the coverage and the passes of a stream, because its query changed."""
 
+    async def cut_coverage(self, lease: Lease, at: datetime) -> None:
+        """Take back what is covered from ``at`` on, and the passes that would claim it."""
+
     async def open_pass(self, scope: str, request: Request) -> Pass | None:
         """Return the unfinished pass for that request, if there is one."""
 

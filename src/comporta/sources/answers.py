@@ -21,6 +21,12 @@ from comporta.errors import (
 QUOTED_MAX = 120
 """Characters of a foreign text that go into a message: enough to recognise it, short enough to read."""
 
+SECRET_LEAST = 5
+"""Letters: shorter keys, as the simulator's, would be masked out of half of every message."""
+
+SECRET_MAX = 1024
+"""Bytes read beyond what is quoted, so that no secret is cut in two and half of it shown."""
+
 _TITLE = re.compile(rb"<title[^>]*>\s*(.{0,200}?)\s*</title", re.IGNORECASE | re.DOTALL)
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -46,6 +52,15 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    """What must not be quoted: a server or proxy may echo the request, key and all."""
+
+    def beginning(self, size: int) -> bytes:
+        """Return the beginning of the body as it may be quoted."""
+        text = bytes(self.body[: size + SECRET_MAX])
+        for secret in self.secrets:
+            text = text.replace(secret, b"***")
+        return text[:size]
 
     @property
     def date(self) -> datetime | None:
@@ -101,10 +116,10 @@ def describe(answer: Answer) -> str:
     if not answer.body:
         return "an empty body"
     if answer.is_page:
-        title = _TITLE.search(bytes(answer.body[:65_536]))
+        title = _TITLE.search(answer.beginning(65_536))
         seen = f'"<title>{quote(title[1].decode(errors="replace"))}"' if title else "no title"
         return f"an HTML page ({seen})"
-    return f'"{quote(bytes(answer.body[:400]).decode(errors="replace"))}"'
+    return f'"{quote(answer.beginning(400).decode(errors="replace"))}"'
 
 
 def refusal(answer: Answer, *, subject: str, expected: str, now: datetime) -> ComportaError | None:

@@ -4,7 +4,8 @@ The only module that knows the HTTP library, and it is imported with the first r
 command which never asks a source does not pay for it. Redirects are never followed.
 """
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from ipaddress import ip_address
@@ -22,7 +23,7 @@ from comporta.errors import (
 )
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
-from comporta.sources.answers import Answer, Ask, quote
+from comporta.sources.answers import SECRET_LEAST, Answer, Ask, quote
 from comporta.sources.pace import Pace
 from comporta.sources.retries import Retry, Tried
 
@@ -57,6 +58,7 @@ class Transport:
         body_max: int = BODY_MAX,
         retry: Retry | None = None,
         pace: Pace | None = None,
+        secrets: Sequence[str] = (),
     ) -> None:
         self._clock = clock
         self._dice = dice
@@ -64,6 +66,7 @@ class Transport:
         self._body_max = body_max
         self._retry = retry or Retry()
         self._pace = pace or Pace(clock)
+        self._secrets = tuple(form for secret in secrets for form in _written(secret))
         self._clients: dict[bool, Client] = {}
 
     async def send(self, ask: Ask, progress: Progress, accept: Callable[[Answer], T]) -> T:
@@ -145,7 +148,7 @@ class Transport:
                     message, next_step="Set a smaller page_size for the account, or name `fields`."
                 )
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status, headers, chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        return Answer(response.status, headers, chunks[0] if len(chunks) == 1 else b"".join(chunks), self._secrets)
 
     @contextmanager
     def _named(self, ask: Ask) -> Iterator[None]:
@@ -156,6 +159,14 @@ class Transport:
             yield
         except PyreqwestError as error:
             raise _failure(ask, error, self._timeout) from error
+
+
+def _written(secret: str) -> list[bytes]:
+    """Return how a secret may stand in an echoed body; what is very short is no secret."""
+    if len(secret) < SECRET_LEAST:
+        return []
+    in_xml = secret.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return [form.encode() for form in dict.fromkeys((secret, json.dumps(secret)[1:-1], in_xml))]
 
 
 def _is_loopback(url: str) -> bool:

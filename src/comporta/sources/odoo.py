@@ -107,4 +107,4 @@ class OdooSource:
 def _transport(config: OdooConfig, clock: Clock, dice: Random) -> Transport:
     is_hosted = config.is_hosted and config.limit is None
     pace = Pace(clock, limit=HOSTED_LIMIT if is_hosted else config.limit, is_sequential=is_hosted)
-    return Transport(clock, dice=dice, timeout=config.timeout, pace=pace)
+    return Transport(clock, dice=dice, timeout=config.timeout, pace=pace, secrets=(config.api_key,))

@@ -21,7 +21,7 @@ from comporta.errors import (
     UnknownField,
     UnknownStream,
 )
-from comporta.sources.answers import quote
+from comporta.sources.answers import SECRET_LEAST, quote
 
 
 class Attempt(Protocol):
@@ -113,7 +113,7 @@ _NO_SUCH_DATABASE = re.compile(r"does not exist|não existe|no existe|n.existe p
 
 def server_error(trouble: Trouble, *, call_of: Attempt, database: str, key: str) -> ComportaError:
     """Return the error that the server's answer to this call stands for."""
-    text = quote(trouble.text.replace(key, "***") if key else trouble.text)
+    text = quote(trouble.text.replace(key, "***") if len(key) >= SECRET_LEAST else trouble.text)
     name = trouble.name or f"code {trouble.code}"
     seen = f"{call_of.subject}: the server answered {name}: {text}"
     for is_it, make in _RULES:

@@ -83,6 +83,8 @@ class OdooReader:
             "fields": list(self._plan.fields),
             "domain": list(self._domain),
             "companies": None if companies is None else list(companies),
+            # Another user may see other records.
+            "login": self._session.config.login,
         }
 
     async def clock(self) -> datetime:

@@ -5,7 +5,7 @@ renamed is found under either name and kept under the one the server has.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -63,7 +63,7 @@ def describe(stream: str, fields: Mapping[str, Field], wanted: Sequence[str] | N
         names = {_resolve(name, fields, subject=subject) for name in wanted}
     parent, parent_stream = PARENTS.get(stream, ("", ""))
     names |= {name for name in (STAMP, parent) if name in fields}
-    columns = _columns([KEY, *sorted(names - {KEY})], fields)
+    columns = _columns([KEY, *sorted(names - {KEY})], fields, first=(KEY, STAMP, parent))
     return Shape(
         SOURCE,
         stream,
@@ -88,14 +88,16 @@ def _resolve(name: str, fields: Mapping[str, Field], *, subject: str) -> str:
     raise UnknownField(message)
 
 
-def _columns(names: Iterable[str], fields: Mapping[str, Field]) -> tuple[Column, ...]:
-    columns: list[Column] = []
-    taken: set[str] = set()
-    for name in names:
-        kind = ColumnType.INTEGER if name == KEY else _TYPES.get(fields[name].type, ColumnType.JSON)
+def _columns(names: Sequence[str], fields: Mapping[str, Field], *, first: Sequence[str]) -> tuple[Column, ...]:
+    """Return a column for each field; of fields that would share a name, those in ``first`` keep it."""
+    columns: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: name not in first):
         column = column_name(name)
-        while column in taken:
+        while column in columns.values():
             column += "_"
-        taken.add(column)
-        columns.append(Column(column, kind, name))
-    return tuple(columns)
+        columns[name] = column
+    return tuple(Column(columns[name], _type(name, fields), name) for name in names)
+
+
+def _type(name: str, fields: Mapping[str, Field]) -> ColumnType:
+    return ColumnType.INTEGER if name == KEY else _TYPES.get(fields[name].type, ColumnType.JSON)

@@ -99,7 +99,7 @@ ORDER BY queued_at DESC, id DESC LIMIT :limit;
 SELECT * FROM cmp_run WHERE scope = :scope AND state = 'queued' ORDER BY queued_at, id LIMIT :limit;
 
 -- name: coverage
-SELECT since, until FROM cmp_coverage WHERE scope = :scope ORDER BY since;
+SELECT since, until, query_fingerprint FROM cmp_coverage WHERE scope = :scope ORDER BY since;
 
 -- name: forget_coverage
 DELETE FROM cmp_coverage WHERE scope = :scope;
