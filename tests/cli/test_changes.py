@@ -25,7 +25,7 @@ def test_a_long_list_is_cut() -> None:
 
     assert len(lines) == 52
     assert lines[:2] == ["a/s: +0 ~60 =0", "  ~ 0  a: 1 -> 2"]
-    assert lines[-1] == "  … and 10 more; --json shows up to 100,000 changes"
+    assert lines[-1] == "  … and 10 more; --json shows up to 20,000 changes"
 
 
 def test_only_what_is_shown_is_kept() -> None:

@@ -13,8 +13,8 @@ from comporta.ports.store import Change
 
 SHOWN_MAX = 50
 """Changes of one run that a person is shown."""
-KEPT_MAX = 100_000
-"""Changes in one JSON document, about 100 MB of memory: enough to review, and a bound."""
+KEPT_MAX = 20_000
+"""Changes in one JSON document. A new order is 4 kB here (measured) and as much again, twice, as JSON."""
 SIGNS = {"inserted": "+", "updated": "~", "deleted": "-", "removed": "-"}
 
 
