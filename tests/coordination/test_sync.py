@@ -196,6 +196,18 @@ async def test_a_stream_that_began_by_hand_is_reconciled_too(workshop: Workshop)
     assert workshop.deleted() == [3]
 
 
+async def test_a_stream_with_a_hole_at_its_beginning_is_not_reconciled_yet(workshop: Workshop) -> None:
+    """All that lies in the hole would be missing, and would be fetched record by record."""
+    workshop.source.stream().put_many(range(1, 6), stamp=at(9))
+    await workshop.run(Kind.MANUAL, since=at(10))
+    workshop.source.script.on("page", skip=1, times=4, raises=SourceUnavailable("that part is broken"))
+
+    runs = await workshop.sync()
+
+    assert [run.state for run in runs] == [RunState.SUCCEEDED, *[RunState.FAILED] * 4]
+    assert "fetch" not in workshop.source.script.asked
+
+
 async def test_a_sync_that_resumed_an_old_pass_goes_on_to_the_present(workshop: Workshop) -> None:
     """The old window closes with its own bounds; then the same sync brings what came since."""
     orders = workshop.source.stream()
