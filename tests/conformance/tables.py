@@ -70,6 +70,14 @@ class SqliteTables:
                 " BEGIN SELECT RAISE(ABORT, 'the user forbids it'); END"
             )
 
+    def swallow(self, table: str, condition: str) -> None:
+        """Add a trigger of the user's that ignores rows without a word."""
+        for event in ("INSERT", "UPDATE"):
+            self.connection.execute(
+                f"CREATE TRIGGER swallow_{event} BEFORE {event} ON {table} WHEN {condition}"
+                " BEGIN SELECT RAISE(IGNORE); END"
+            )
+
     def close(self) -> None:
         """Close the database."""
         self.connection.close()

@@ -346,3 +346,16 @@ def test_a_table_that_is_not_there_is_an_empty_one(tables: SqliteTables) -> None
     assert tables.destination.count(*asked) == 0
     assert tables.destination.children(*asked, [1]) == frozenset()
     assert (counts.inserted, [each.change for each in changes]) == (1, ["inserted"])
+
+
+def test_a_row_that_a_trigger_swallows_is_refused(prepared: SqliteTables) -> None:
+    """It was not written, so it is not counted as written, and waits in quarantine; the others go on."""
+    prepared.write(Batch(THINGS, [thing(3, name="before")]))
+    prepared.swallow("shop_thing", "NEW.name = 'swallowed'")
+
+    written = prepared.write(
+        Batch(THINGS, [thing(1), thing(2, name="swallowed"), thing(3, name="swallowed", stamp=NEW)])
+    )
+
+    assert (written.counts.inserted, written.counts.updated, written.counts.rejected) == (1, 0, 2)
+    assert [each.key for each in written.rejected] == ["2", "3"]

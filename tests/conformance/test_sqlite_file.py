@@ -222,6 +222,15 @@ async def test_a_full_disk_is_said_and_the_store_works_again_when_there_is_room(
     assert (await store.commit(lease, large)).counts.inserted == 199
 
 
+async def test_a_file_that_is_replaced_while_it_is_open_takes_no_further_commit(store: SqliteStore) -> None:
+    """What is written into a file without a name is lost when the process ends."""
+    granted = await start(store)
+    store._database.path.rename(store._database.path.with_suffix(".away"))
+
+    with pytest.raises(DestinationRefused, match="deleted or replaced"):
+        await store.commit(granted.lease, Batch(THINGS, [thing(0)]))
+
+
 @pytest.mark.parametrize(
     "content", [b"this is not a database at all, but some text" * 100, b"SQLite format 3\0" + b"?" * 9000]
 )

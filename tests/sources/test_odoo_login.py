@@ -1,6 +1,7 @@
 """Which protocol is spoken, and how often one logs in."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from datetime import timedelta
@@ -220,6 +221,23 @@ async def test_no_secret_is_in_the_chain_of_an_error(
         assert "s3cret-key" not in f"{error!r} {error}"
         error = error.__cause__
     assert "'***'" in caught.value.message
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize("key", ["s3cret-key-of-forty-letters", 'odd"key<&>ä'])
+async def test_an_echo_of_the_request_shows_no_key(
+    server: ScriptedServer, connect: Connect, progress: Progress, *, status: int, key: str
+) -> None:
+    """A proxy that answers with what it was sent is quoted, but not with the key in it."""
+    echo = json.dumps({"args": ["demo", 7, key, "x" * 30]})
+    server.overrides["fields_get"] = http(echo, status=status, kind="text/plain")
+
+    with pytest.raises(ComportaError) as caught:
+        await connect(server.url, protocol="jsonrpc", api_key=key).read(ORDERS, progress)
+
+    assert key not in caught.value.message
+    assert json.dumps(key)[1:-1] not in caught.value.message
+    assert "***" in caught.value.message
 
 
 async def test_odoo_online_is_asked_once_a_second(clock: SteppingClock) -> None:

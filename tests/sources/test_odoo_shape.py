@@ -97,3 +97,14 @@ def test_two_fields_never_share_a_column() -> None:
     shape = describe("x.model", fields, None, subject=SUBJECT)
 
     assert len({column.name for column in shape.columns}) == 3
+
+
+@pytest.mark.parametrize("other", ["Write_date", "writeDate", "Id"])
+def test_the_cursor_and_the_key_keep_their_columns(other: str) -> None:
+    """A field whose name becomes theirs gets a column beside, or the window would follow the wrong stamp."""
+    fields = {"id": Field("integer"), "write_date": Field("datetime"), other: Field("char")}
+
+    shape = describe("x.model", fields, None, subject=SUBJECT)
+
+    by_name = {column.name: column.field for column in shape.columns}
+    assert (by_name[shape.key], by_name[shape.stamp or ""]) == ("id", "write_date")
