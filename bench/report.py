@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.cases import Result
 from bench.measure import ROOT, Sample
 
-PAGE = ROOT / "docs" / "explanation" / "performance.md"
+PAGE = ROOT / "docs/explanation/performance.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 

@@ -39,9 +39,16 @@ def test_links_between_documents_lead_somewhere(page: str) -> None:
     assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
 
 
-def test_pages_that_messages_send_people_to_are_there() -> None:
-    """Whatever page the product's code names exists in the checkout."""
-    sources = [path.read_text(encoding="utf-8") for path in ROOT.glob("src/**/*.py")]
-    named = {page for text in sources for page in re.findall(r"docs/[a-z_/0-9-]+\.md", text)}
+def test_pages_that_the_code_sends_people_to_are_there() -> None:
+    """A message or a comment that names a page names one of the checkout, by its path."""
+    files = [
+        path
+        for folder in ("src", "tests", "bench")
+        for end in ("py", "sql")
+        for path in ROOT.glob(f"{folder}/**/*.{end}")
+    ]
+    here = Path(__file__)
+    texts = [path.read_text(encoding="utf-8") for path in files if path != here]
+    named = {page for text in texts for page in re.findall(r"(?<![\w/.])[a-zA-Z_/0-9-]+(?:\.pt-BR)?\.md\b", text)}
 
     assert sorted(page for page in named if not (ROOT / page).exists()) == []

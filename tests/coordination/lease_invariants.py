@@ -1,4 +1,4 @@
-"""What may never be seen in the database, whatever was done in whatever order (coordination.md, I1-I6).
+"""What may never be seen in the database, whatever was done (I1-I6 of docs/explanation/coordination.md).
 
 Each query returns the rows that break its rule. The history table is written in the transaction of each
 batch, so it holds what was committed and nothing else.

@@ -21,7 +21,7 @@ WRITTEN_OUT = {
     (R, RunState.INTERRUPTED),
     (R, RunState.LOST),
 }
-"""coordination.md, "State machine", by hand: the table in the code must say the same."""
+"""The states of docs/explanation/coordination.md, by hand: the table in the code must say the same."""
 BEGAN = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
 

@@ -127,7 +127,7 @@ class Run:
         return round((end - self.started_at).total_seconds(), 3)
 
     def as_json(self) -> dict[str, object]:
-        """Return the object RUN of product.md §4, the same in CLI, API and events."""
+        """Return the object RUN of docs/reference/commands.md, the same in CLI, API and events."""
         return {
             "id": self.id,
             "account": self.account,

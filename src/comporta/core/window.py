@@ -34,7 +34,7 @@ CLOCK_DRIFT = timedelta(minutes=5)
 
 
 class Kind(StrEnum):
-    """Why a window is read; decides what may be claimed and deleted afterwards (coverage.md §3)."""
+    """Why a window is read; decides what may be claimed and deleted afterwards (docs/explanation/coverage.md)."""
 
     INCREMENTAL = "incremental"
     HOLE = "hole"
@@ -84,7 +84,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asked for: the kind and, by hand, the bounds. Equal requests join (coverage.md §7)."""
+    """What somebody asked for: the kind and, by hand, the bounds. Equal requests join."""
 
     kind: Kind = Kind.INCREMENTAL
     since: datetime | None = None

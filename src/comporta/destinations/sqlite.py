@@ -3,7 +3,7 @@
 Each row keeps a hash over the source's fields. A batch reads the stored hashes of its keys first, by
 one indexed query per thousand, and writes only what differs: the counts come out of that comparison,
 inside the transaction that writes, so they are exact by construction. Measured, this is the fastest
-exact way on SQLite (performance.md §2), and a run that finds nothing new writes nothing here.
+exact way on SQLite (docs/explanation/performance.md), and a run that finds nothing new writes nothing here.
 """
 
 import sqlite3

@@ -1,6 +1,6 @@
 """The lease protocol on SQLite: each function is the inside of one write transaction.
 
-core/lease.py tells the idea, coordination.md §3 the reasons for each statement. The order inside
+core/lease.py tells the idea, docs/explanation/coordination.md the protocol. The order inside
 ``fence``'s transaction matters: it comes last, so that its row lock is short and every commit renews.
 """
 

@@ -1,4 +1,4 @@
--- What Odoo contributes to the views of product.md §5. "needs T as a": no view without table T. "joins T as a":
+-- What Odoo contributes to the views of docs/reference/tables.md. "needs T as a": no view without table T. "joins T as a":
 -- left out, with its columns null, while table T does not exist. Each JOIN stands on one line, each alias is a letter.
 -- Minor units by the currency's own number of decimals; 2 where the currency is not known.
 

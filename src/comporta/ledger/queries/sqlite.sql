@@ -1,4 +1,4 @@
--- The ledger's statements on SQLite, by name. coordination.md §3 is the protocol; the order of the
+-- The ledger's statements on SQLite, by name. docs/explanation/coordination.md is the protocol; the order of the
 -- statements inside a transaction is in the Python that names them.
 
 -- name: queue_run

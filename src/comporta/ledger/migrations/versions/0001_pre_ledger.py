@@ -1,6 +1,6 @@
 """The ledger: runs, coverage, leases, passes, log, quarantine, accounts, secrets.
 
-The tables of coordination.md §2 and those beside them. Instants are text on SQLite (canonical form, so
+The tables of docs/reference/tables.md. Instants are text on SQLite (canonical form, so
 that they sort as they compare) and timestamptz on PostgreSQL.
 """
 
