@@ -163,6 +163,41 @@ def test_a_value_that_cannot_be_used_is_shown_with_what_can(text: str, said: str
     assert caught.value.message.startswith(f"{tmp_path / 'comporta.toml'}: {said}")
 
 
+@pytest.mark.parametrize("value", ['"K3Y"', '["K3Y"]', "12345678", '{x = "K3Y"}', "1.5e300", "1979-05-27"])
+@pytest.mark.parametrize("key", ["api_key", "client_secret", "refresh_token", "master_key"])
+def test_what_stands_where_a_secret_belongs_is_never_shown(key: str, value: str, tmp_path: Path) -> None:
+    """Whatever its type, known key or not: it may be the secret itself."""
+    with pytest.raises(SettingsError) as caught:
+        read(tmp_path, f"{key} = {value}" if key == "master_key" else f"{ACCOUNT}{key} = {value}")
+
+    said = caught.value.message.removeprefix(str(tmp_path))
+    assert not [part for part in ("K3Y", "12345678", "1.5e", "1e+300", "1979") if part in said]
+
+
+@pytest.mark.parametrize("password", ["p4ss", "p4ss@KEY", "p4ss/KEY", "p4ss KEY", "KEY//p4ss@", "KEY" + "p4ss" * 99])
+@pytest.mark.parametrize(
+    "text", ['database = "postgresql://u:{}@h/d"', 'database = "postgres:u:{}@h"', ACCOUNT + 'start = "ftp://u:{}@h"']
+)
+def test_a_password_in_an_address_is_never_shown(text: str, password: str, tmp_path: Path) -> None:
+    """All up to the last @ goes, for a password may hold what should have been written otherwise."""
+    with pytest.raises(BadValue) as caught:
+        read(tmp_path, text.format(password))
+
+    said = caught.value.message.removeprefix(str(tmp_path))
+    assert "p4ss" not in said
+    assert "KEY" not in said
+    assert "***@h" in said
+
+
+def test_a_password_in_an_address_that_works_is_masked_too(tmp_path: Path) -> None:
+    """`comporta settings` is pasted into reports of faults."""
+    text = ACCOUNT.replace("https://erp", "https://user:p@ss wo@erp")
+    shown = masked(read(tmp_path, text), environ={})["accounts"]
+
+    assert shown["matriz"]["url"] == "https://***@erp.example.com"  # type: ignore[index]
+    assert shown["matriz"]["options"]["login"] == "sync@example.com"  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
     ("text", "least"),
     [

@@ -107,6 +107,10 @@ STREAM: Mapping[str, Reader] = {
     "paused": read_flag,
 }
 
+SECRETS = frozenset({"api_key", "master_key", "client_secret", "refresh_token"})
+"""Keys whose value is never shown, whatever it is: what stands there by mistake is the secret itself."""
+SEEN_LETTERS = 200
+
 KeyPath = tuple[str, ...]
 
 
@@ -219,14 +223,21 @@ def _bad(path: KeyPath, given: Given, allowed: str, *, seen: str | None = None) 
 
 
 def _seen(path: KeyPath, value: object) -> str:
-    if path[-1] in {"api_key", "master_key"} and isinstance(value, str):
-        return f"a text of {len(value)} letters"
-    return without_password(repr(value)[:200])
+    if path[-1] in SECRETS:
+        return f"a text of {len(value)} letters" if isinstance(value, str) else "not a text, and is not shown"
+    # Masked before it is cut: a cut may take the host away, and with it the sign that a password stands before.
+    return without_password(repr(value))[:SEEN_LETTERS]
 
 
 def without_password(text: str) -> str:
-    """Return a text with the user and password of addresses in it hidden."""
-    return re.sub(r"//[^/@\s]*@", "//***@", text)
+    """Return a text with the user and password of an address in it hidden.
+
+    A password may hold @, / and spaces although it should be written otherwise: all up to the last @ goes.
+
+    >>> without_password("https://user:p@ss/w rd@erp.example.com/web")
+    'https://***@erp.example.com/web'
+    """
+    return re.sub(r"(\w:/*|//).*@", r"\1***@", text, flags=re.DOTALL)
 
 
 def dotted(path: Sequence[str]) -> str:
