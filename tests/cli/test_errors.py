@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from comporta import __version__
+from comporta.cli import accounts
 from comporta.cli import app as tree
-from comporta.cli.console import Console, code_of, console_for
-from comporta.cli.main import first_known, run
+from comporta.cli.console import INTERRUPTED, Console, code_of, console_for
+from comporta.cli.main import first, run
 from comporta.core.outcome import ExitCode
 from comporta.errors import Busy, ComportaError, SourceUnavailable, UnknownKey
 
@@ -127,8 +128,8 @@ def test_an_error_inside_a_group_is_found() -> None:
     known = UnknownKey("x")
     nested = ExceptionGroup("tasks", [ValueError(), ExceptionGroup("more", [known])])
 
-    assert first_known(nested) is known
-    assert first_known(ExceptionGroup("tasks", [ValueError()])) is None
+    assert first(ComportaError, nested) is known
+    assert first(ComportaError, ExceptionGroup("tasks", [ValueError()])) is None
 
 
 @pytest.mark.parametrize(
@@ -155,6 +156,84 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path: Path) -> Non
     )
 
     assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize("arguments", [["settings"], ["settings", "--json"], ["settings", "--help"]])
+def test_a_full_disk_is_one_sentence(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever prints: the command, its JSON, Typer's help."""
+    monkeypatch.chdir(tmp_path)
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code = run(arguments)
+
+    assert code == ExitCode.FAILED
+    assert capsys.readouterr().err == "comporta: the result cannot be printed: No space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", [["settings"], ["settings", "--json"]])
+def test_a_closed_output_is_one_sentence(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python has no sys.stdout at all in `comporta settings >&-`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdout", None)
+
+    assert run(arguments) == ExitCode.FAILED
+    assert capsys.readouterr().err == "comporta: the result cannot be printed: standard output is closed\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [("bogus --json > /dev/full", 1), ("--version > /dev/full", 1), ("bogus >&- 2>&-", 2)]
+)
+def test_nothing_is_left_to_say_at_the_end(command: str, code: int, tmp_path: Path) -> None:
+    """The interpreter writes what is left when it ends, and would complain then."""
+    said = subprocess.run(
+        ["/bin/sh", "-c", f'"{sys.executable}" -m comporta {command}'],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert said.returncode == code
+    assert said.stderr.count("\n") == (0 if "2>&-" in command else 1)
+    assert "Error" not in said.stderr
+
+
+@pytest.mark.parametrize(("options", "said"), [("", "Interrupted.\n"), ("--json", "")])
+def test_an_interrupt_while_modules_are_loaded_is_no_traceback(options: str, said: str, tmp_path: Path) -> None:
+    """The first third of a second of every command goes there."""
+    code = f"""
+import sys
+from comporta.cli.main import main
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+sys.argv = "comporta check {options}".split()
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    assert (ended.returncode, ended.stderr) == (INTERRUPTED, said)
+    assert not options or json.loads(ended.stdout)["error"]["message"] == "interrupted"
+
+
+def test_an_interrupted_command_is_told_in_json_too(monkeypatch: pytest.MonkeyPatch, comporta: Command) -> None:
+    """Standard output is one document, however the command ends."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(accounts, "with_workspace", interrupted)
+    said, plainly = comporta("check", "--json"), comporta("check")
+
+    assert (said.code, plainly.code) == (INTERRUPTED, INTERRUPTED)
+    assert (said.json["ok"], said.json["error"]["message"]) == (False, "interrupted")
+    assert (plainly.out, plainly.err) == ("", "Interrupted.\n")
 
 
 def test_an_old_encoding_does_not_break_the_output(monkeypatch: pytest.MonkeyPatch) -> None:

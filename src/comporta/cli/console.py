@@ -4,16 +4,25 @@ With ``--json`` standard output carries one JSON document and nothing else, what
 was asked for is read from the raw arguments, because an argument that cannot be read is told in JSON too.
 """
 
+import errno
 import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
 from comporta.core.outcome import ExitCode
 from comporta.errors import Busy, ComportaError, SettingsError, WrongUse
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended, as shells have it: 128 and the number of SIGINT."""
+
+
+class Unheard(OSError):
+    """Standard output is closed, or takes no more: nobody can be told the result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +35,13 @@ class Console:
     @property
     def is_terminal(self) -> bool:
         """Say whether a person watches standard output."""
-        return not self.is_json and sys.stdout.isatty()
+        return not self.is_json and sys.stdout is not None and sys.stdout.isatty()
 
     @property
     def can_ask(self) -> bool:
         """Say whether there is somebody to answer a question."""
-        return not self.is_json and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+        streams = (sys.stdin, sys.stderr)
+        return not self.is_json and all(stream is not None and stream.isatty() for stream in streams)
 
     def say(self, text: str = "") -> None:
         """Print a line for people; nothing with ``--json``."""
@@ -39,8 +49,9 @@ class Console:
             _print(text, sys.stdout)
 
     def tell(self, text: str) -> None:
-        """Print a line beside the result."""
-        _print(text, sys.stderr)
+        """Print a line beside the result; if that cannot be, the result still counts."""
+        with suppress(OSError):
+            _print(text, sys.stderr)
 
     def document(self, value: object) -> None:
         """Print the JSON document; nothing without ``--json``."""
@@ -79,16 +90,22 @@ class Console:
 
     def interrupted(self) -> int:
         """Say that a person ended the command."""
-        self.document(
-            {"ok": False, "error": WrongUse("interrupted", next_step="Start it again when wanted.").as_json()}
-        )
+        error = WrongUse("interrupted", next_step="Start it again when wanted.")
+        try:
+            self.document({"ok": False, "error": error.as_json()})
+        except OSError as unheard:
+            self.unheard(unheard)
         if not self.is_json:
             self.tell("Interrupted.")
-        return ExitCode.FAILED
+        return INTERRUPTED
 
-    def unheard(self) -> int:
-        """End quietly when whoever reads our output went away, as `head` does."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    def unheard(self, error: OSError) -> int:
+        """End without a traceback when standard output takes nothing; quietly if a reader left, as `head` does."""
+        if not isinstance(error, BrokenPipeError):
+            self.tell(f"comporta: the result cannot be printed: {error.strerror or error}")
+        if sys.stdout is not None:
+            # Python writes once more what is left when it ends; there it finds an end that takes it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
 
 
@@ -105,7 +122,23 @@ def code_of(error: ComportaError) -> ExitCode:
     return ExitCode.BUSY if isinstance(error, Busy) else ExitCode.FAILED
 
 
-def _print(text: str, stream: TextIO) -> None:
+def cannot_print() -> Unheard | None:
+    """Return why standard output takes nothing, ``None`` if it does: another's `print` may have failed."""
+    try:
+        _print("", sys.stdout, end="")
+    except Unheard as error:
+        return error
+    return None
+
+
+def _print(text: str, stream: TextIO | None, end: str = "\n") -> None:
+    if stream is None:
+        raise Unheard(errno.EBADF, "standard output is closed")
     encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
-    stream.flush()
+    try:
+        stream.write(text.encode(encoding, "replace").decode(encoding) + end)
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unheard(error.errno, error.strerror) from error

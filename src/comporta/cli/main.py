@@ -11,15 +11,37 @@ from comporta import __version__
 TYPE_CHECKING = False  # as in comporta/__init__.py
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeVar
+
+    from comporta.cli.console import Console
+
+    E = TypeVar("E", bound=Exception)
 
 
 def main() -> None:
     """Run the command that the process was started with."""
     arguments = sys.argv[1:]
-    if arguments == ["--version"]:
-        sys.stdout.write(f"comporta {__version__}\n")
-        return
-    raise SystemExit(run(arguments))
+    try:
+        if arguments == ["--version"] and sys.stdout is not None:
+            sys.stdout.write(f"comporta {__version__}\n")
+            sys.stdout.flush()
+            return
+        code = run(arguments)
+    except (KeyboardInterrupt, OSError) as error:
+        # Ctrl-C while modules are still being loaded, or a version that nobody can be told.
+        code = ended_early(error, arguments)
+    raise SystemExit(code)
+
+
+def ended_early(error: BaseException, arguments: "Sequence[str]") -> int:
+    """Say what ended the process outside any command; a second Ctrl-C does not make a traceback of it."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from comporta.cli.console import console_for
+
+    console = console_for(arguments)
+    return console.unheard(error) if isinstance(error, OSError) else console.interrupted()
 
 
 def run(arguments: "Sequence[str]") -> int:
@@ -27,31 +49,43 @@ def run(arguments: "Sequence[str]") -> int:
     import typer
 
     from comporta.cli.app import app
-    from comporta.cli.console import Console, console_for
-    from comporta.errors import ComportaError, Unforeseen
+    from comporta.cli.console import INTERRUPTED, Console, console_for
+    from comporta.errors import ComportaError
 
     console: Console = console_for(arguments)
     try:
-        return int(app(args=list(arguments), prog_name="comporta", standalone_mode=False) or 0)
+        code = int(app(args=list(arguments), prog_name="comporta", standalone_mode=False) or 0)
+        # Typer makes this code of a Ctrl-C, and nothing else ends with it.
+        return console.interrupted() if code == INTERRUPTED else code
     except ComportaError as error:
         return console.refuse(error)
     except typer.TyperException as error:
         return console.misuse(error)
     except (KeyboardInterrupt, typer.Abort):
         return console.interrupted()
-    except BrokenPipeError:
-        return console.unheard()
     except Exception as error:  # noqa: BLE001  the cli boundary: a bug becomes a message and an exit code
-        known = first_known(error)
-        unforeseen = Unforeseen(f"an error nobody foresaw: {type(error).__name__}: {error}")
-        return console.refuse(known or unforeseen, trace=None if known else error)
+        return unexpected(console, error)
 
 
-def first_known(error: BaseException) -> "Exception | None":
-    """Return the first error of ours in a group that several tasks left, ``None`` without one."""
-    from comporta.errors import ComportaError
+def unexpected(console: "Console", error: Exception) -> int:
+    """Say what ended the command and is no error of ours: output that nobody takes, or a bug."""
+    from comporta.cli.console import Unheard, cannot_print
+    from comporta.errors import ComportaError, Unforeseen
 
-    if isinstance(error, ComportaError):
+    known = first(ComportaError, error)
+    if known is not None:
+        return console.refuse(known)
+    unheard = first(Unheard, error) or first(BrokenPipeError, error)
+    if unheard is None and isinstance(error, OSError):
+        unheard = cannot_print()
+    if unheard is not None:
+        return console.unheard(unheard)
+    return console.refuse(Unforeseen(f"an error nobody foresaw: {type(error).__name__}: {error}"), trace=error)
+
+
+def first(kind: "type[E]", error: BaseException) -> "E | None":
+    """Return the first error of a kind in a group that several tasks left, ``None`` without one."""
+    if isinstance(error, kind):
         return error
     parts = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    return next((known for part in parts if (known := first_known(part)) is not None), None)
+    return next((found for part in parts if (found := first(kind, part)) is not None), None)
