@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from rich.console import Console
 
 from comporta.cli.live import ROWS_MAX, LiveTable
@@ -92,3 +93,14 @@ def test_the_oldest_ended_lines_go_first() -> None:
 
     assert len(lines) == ROWS_MAX
     assert "running" in lines[0]
+
+
+def test_what_is_not_waited_for_is_said_above_the_drawing(capsys: pytest.CaptureFixture[str]) -> None:
+    """The drawing goes away at the end; that a run stays queued for a day must not."""
+    with LiveTable(StillClock()) as table:
+        table.retrying(run(RunState.FAILED), timedelta(seconds=4), 2)
+        table.retrying(run(RunState.FAILED), timedelta(days=1), 3)
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "a/s: attempt 3 is not waited for: it stays queued, and a `comporta sync` in 1d does it" in said
+    assert "a/s: attempt 2" not in said

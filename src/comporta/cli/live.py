@@ -14,8 +14,9 @@ from rich.text import Text
 
 from comporta.cli.changes import Changes
 from comporta.cli.pace import Pace
-from comporta.cli.watch import QUIET_STEPS, busy_text
+from comporta.cli.watch import QUIET_STEPS, again_text, busy_text
 from comporta.cli.words import age_text, ended_text, value_text
+from comporta.core.retry import FOREGROUND_WAIT_MAX
 from comporta.core.run import Run, RunState
 from comporta.ports.clock import Clock
 from comporta.ports.events import Unwatched
@@ -119,7 +120,11 @@ class LiveTable(Unwatched):
 
     def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
         """Show when it is tried again."""
-        self._show(run, None).note = f"attempt {attempt} in {age_text(delay)}: {ended_text(run)}"
+        said = again_text(delay, attempt)
+        self._show(run, None).note = f"{said}: {ended_text(run)}"
+        if delay > FOREGROUND_WAIT_MAX:
+            # The drawing goes away at the end; this stays above it.
+            self._live.console.print(f"{run.account}/{run.stream}: {said}", markup=False, highlight=False)
 
     def ended(self, run: Run) -> None:
         """Show how it ended, where it was running."""

@@ -11,6 +11,7 @@ from typing import Self
 
 from comporta.cli.changes import Changes
 from comporta.cli.words import age_text, ended_text
+from comporta.core.retry import FOREGROUND_WAIT_MAX
 from comporta.core.run import Run
 from comporta.ports.events import Unwatched
 from comporta.ports.progress import Progress
@@ -75,7 +76,7 @@ class Lines(Unwatched):
 
     def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
         """Say when it is tried again."""
-        self._print(run, f"{ended_text(run)}; attempt {attempt} in {age_text(delay)}")
+        self._print(run, f"{ended_text(run)}; {again_text(delay, attempt)}")
 
     def ended(self, run: Run) -> None:
         """Say how it ended."""
@@ -84,6 +85,19 @@ class Lines(Unwatched):
     def _print(self, run: Run, text: str) -> None:
         with suppress(OSError, ValueError):
             self._say(f"{run.account}/{run.stream}: {text}")
+
+
+def again_text(delay: timedelta, attempt: int) -> str:
+    """Say when a run is tried again, and by whom.
+
+    >>> again_text(timedelta(seconds=4), 2)
+    'attempt 2 in 4s'
+    >>> again_text(timedelta(days=1), 2)
+    'attempt 2 is not waited for: it stays queued, and a `comporta sync` in 1d does it'
+    """
+    if delay <= FOREGROUND_WAIT_MAX:
+        return f"attempt {attempt} in {age_text(delay)}"
+    return f"attempt {attempt} is not waited for: it stays queued, and a `comporta sync` in {age_text(delay)} does it"
 
 
 def request_text(run: Run) -> str:

@@ -16,6 +16,7 @@ from secrets import token_hex
 from comporta.coordination.execute import Executor
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.core.instant import BEGINNING, instant_text, parse_instant
+from comporta.core.retry import FOREGROUND_WAIT_MAX
 from comporta.core.run import Run, RunState, Trigger, run_name
 from comporta.core.ticket import Ticket
 from comporta.core.window import GIVEN, Kind, Request, hole_requests
@@ -194,7 +195,7 @@ class Syncer:
         return runs
 
     async def _next_attempt(self, ended: Run) -> Run | None:
-        """Wait for the successor's time and return it; ``None`` when there is none or we are stopping."""
+        """Wait for the successor's time and return it; ``None`` if there is none, it is far off or we are stopping."""
         if ended.state not in {RunState.FAILED, RunState.TIMED_OUT} or self._executor.stopping.is_set():
             return None
         waiting = await self._store.queued(ended.scope)
@@ -203,7 +204,7 @@ class Syncer:
             return None
         delay = max((successor.not_before or self._clock.now()) - self._clock.now(), timedelta())
         self._observer.retrying(ended, delay, successor.attempt)
-        return successor if await self._waited(delay) else None
+        return successor if delay <= FOREGROUND_WAIT_MAX and await self._waited(delay) else None
 
     async def _waited(self, delay: timedelta) -> bool:
         """Wait, and say whether nobody told us to stop meanwhile."""

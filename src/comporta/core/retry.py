@@ -37,3 +37,5 @@ class RetryPolicy:
 
 RUN_RETRIES = RetryPolicy(retries=3, base=timedelta(seconds=4), cap=timedelta(minutes=5))
 """Runs: three more tries in a row, then the schedule's next."""
+FOREGROUND_WAIT_MAX = timedelta(minutes=15)
+"""A source that asks for more (Retry-After: 86400) is not waited for: the successor stays queued for a later sync."""

@@ -113,7 +113,7 @@ def unlock(connection: sqlite3.Connection, scope: str, *, now: datetime) -> bool
     """Free a scope by hand: the reaper's statements without the test of time."""
     if connection.execute(SQL["seize_one"], {"scope": scope}).fetchone() is None:
         return False
-    _mark_lost(connection, scope, now=now)
+    _mark_lost(connection, scope, now=now, why="a person released it (`comporta unlock`)")
     return True
 
 
@@ -128,9 +128,15 @@ def end_run(
     return run_from(row)
 
 
-def _mark_lost(connection: sqlite3.Connection, scope: str, *, now: datetime) -> list[Run]:
+def _mark_lost(
+    connection: sqlite3.Connection,
+    scope: str,
+    *,
+    now: datetime,
+    why: str = "the lease ran out; the process died, froze or lost the database",
+) -> list[Run]:
     """Mark the running run of a scope lost and queue its successor, which joins an equal one that is queued."""
-    error = RunLost(f"{scope}: the lease ran out; the process died, froze or lost the database")
+    error = RunLost(f"{scope}: {why}")
     values = {"scope": scope, "now": text_of(now), "error": json.dumps(error.as_json())}
     lost = [run_from(row) for row in connection.execute(SQL["mark_lost"], values).fetchall()]
     for run in lost:
