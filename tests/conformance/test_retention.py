@@ -15,6 +15,7 @@ from comporta.ledger.schema import migrate
 from comporta.ledger.store import SqliteStore
 from comporta.ports.store import Ending, Granted, LogLine
 from comporta.ports.system_clock import SystemClock
+from comporta.testing import FakeClock
 
 LONG = timedelta(hours=1)
 
@@ -41,3 +42,25 @@ async def test_ended_runs_are_forgotten_and_queued_ones_kept(tmp_path: Path) -> 
     assert (first, second) == (0, 1)
     assert [run.id for run in left] == [queued.id]
     assert (log, epoch) == ([], 1)
+
+
+async def test_a_dry_run_that_nobody_does_ends(tmp_path: Path) -> None:
+    """Only the process that queued it would; after an hour that one is gone. Others wait for a later sync."""
+    path = tmp_path / "ledger.db"
+    migrate(path)
+    clock = FakeClock()
+    store = SqliteStore(Database(path, Pragmas()), SqliteDestination(), clock, ttl=LONG)
+    real = await store.enqueue(Ticket("matriz", "sale.order", Request(), Trigger.MANUAL))
+    dry = await store.enqueue(Ticket("matriz", "sale.order", Request(), Trigger.MANUAL, dry_run=True))
+    states = []
+    for _ in range(2):
+        await store.forget(clock.now() - 99 * LONG)
+        states.append([run.state for each in (real, dry) if (run := await store.run(each.id))])
+        clock.advance(LONG + timedelta(seconds=1))
+    ended = await store.run(dry.id)
+    await store.aclose()
+
+    assert states == [[RunState.QUEUED, RunState.QUEUED], [RunState.QUEUED, RunState.SKIPPED]]
+    assert ended is not None
+    assert ended.error is not None
+    assert "ended before it began" in ended.error["message"]

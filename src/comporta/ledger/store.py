@@ -107,9 +107,9 @@ class SqliteStore:
         return await self._write(lambda c: leases.reap(c, now=self._clock.now()))
 
     async def forget(self, before: datetime) -> int:
-        if not await self._read(lambda c: retention.has_expired(c, before)):
+        if not await self._read(lambda c: retention.has_expired(c, before, now=self._clock.now())):
             return 0
-        return await self._write(lambda c: retention.forget(c, before))
+        return await self._write(lambda c: retention.forget(c, before, now=self._clock.now()))
 
     async def unlock(self, scope: str) -> bool:
         return await self._write(lambda c: leases.unlock(c, scope, now=self._clock.now()))

@@ -208,7 +208,10 @@ class Store(Protocol):
         """Take every expired lease away, mark its run lost, queue a successor; return the lost runs."""
 
     async def forget(self, before: datetime) -> int:
-        """Forget ended runs and their logs that were queued before; return how many, 0 when none is left."""
+        """Forget ended runs and their logs that were queued before; return how many, 0 when none is left.
+
+        Dry runs that wait for longer than an hour are ended as skipped: nobody is there to do them.
+        """
 
     async def unlock(self, scope: str) -> bool:
         """Free a scope by raising its epoch; say whether anybody held it."""

@@ -171,7 +171,11 @@ SELECT :run, coalesce(max(seq), 0) + 1, :now, :level, :step, :message, :fields F
 SELECT seq, at, level, step, message, fields FROM cmp_log WHERE run = :run AND seq > :after ORDER BY seq LIMIT 1000;
 
 -- name: has_expired_history
-SELECT EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running'));
+SELECT EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running'))
+  OR EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :stale AND state = 'queued' AND dry_run);
+
+-- name: skip_stale_dry_runs
+UPDATE cmp_run SET state = 'skipped', finished_at = :now, error = :error WHERE queued_at < :stale AND state = 'queued' AND dry_run;
 
 -- name: expired_history
 SELECT id, scope FROM cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running') ORDER BY queued_at LIMIT :limit;
