@@ -76,6 +76,18 @@ def test_wrong_use_is_told_in_json_too(arguments: list[str], said: str, capsys: 
     assert said in json.loads(out)["error"]["message"]
 
 
+@pytest.mark.parametrize(("group", "commands"), [("connect", "odoo"), ("run", "show, cancel"), ("sandbox", "odoo")])
+def test_a_group_alone_asks_for_a_command(group: str, commands: str, comporta: Command) -> None:
+    """In JSON too, and not in the words of the framework."""
+    plainly, said = comporta(group), comporta(group, "--json")
+
+    assert (plainly.code, said.code) == (ExitCode.WRONG_USE, ExitCode.WRONG_USE)
+    assert said.json["error"]["message"] == f"comporta {group}: what of it? expected one of {commands}"
+    assert plainly.err.startswith(
+        f"CMP-SET-007 {said.json['error']['message']}\n  Next: See `comporta {group} --help`."
+    )
+
+
 def test_an_error_is_code_message_and_next_step(folder: Path, comporta: Command) -> None:
     """On standard error, so that a pipe gets results only."""
     said = comporta("sync", "lojja")

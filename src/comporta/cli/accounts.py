@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from comporta.cli.console import Console
-from comporta.cli.options import Config, Json, Verbose
+from comporta.cli.options import Config, Json, Verbose, expect_command
 from comporta.cli.session import with_workspace
 from comporta.core.outcome import ExitCode
 from comporta.errors import SettingsError, WrongUse
@@ -46,12 +46,13 @@ timezone = "UTC"                          # how people read times, such as "Amer
 # overlap = "10m"                         # how far before the end of coverage each window starts
 # timeout = "2h"
 """
-connect_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+connect_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 
 @connect_app.callback()
-def sources() -> None:
+def sources(context: typer.Context, as_json: Json = False) -> None:  # noqa: ARG001  console.py reads it
     """Ask for an account, test it and keep it, its key encrypted."""
+    expect_command(context)
 
 
 def init(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from comporta.cli.console import Console
-from comporta.cli.options import Json, Verbose
+from comporta.cli.options import Json, Verbose, expect_command
 from comporta.cli.session import SIGNALS, with_workspace
 from comporta.cli.sync import Asked, perform, summary
 from comporta.cli.words import columns, counts_text
@@ -57,7 +57,7 @@ database = "demo"
 login = "demo"
 api_key = "file:demo.key"
 """
-sandbox_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+sandbox_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 Records = Annotated[int, typer.Option(min=1, max=1_000_000, metavar="N", help="How many sale orders.")]
 Seed = Annotated[int, typer.Option(metavar="S", help="Another seed invents other data.")]
 Activity = Annotated[float, typer.Option(min=0, metavar="R", help="Changes a second by its people.")]
@@ -89,8 +89,9 @@ def demo(
 
 
 @sandbox_app.callback()
-def sandbox() -> None:
+def sandbox(context: typer.Context, as_json: Json = False) -> None:  # noqa: ARG001  console.py reads it
     """Run a simulated server in the foreground."""
+    expect_command(context)
 
 
 @sandbox_app.command()

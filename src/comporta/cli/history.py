@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from comporta.cli.console import Console
-from comporta.cli.options import Config, Json, Verbose
+from comporta.cli.options import Config, Json, Verbose, expect_command
 from comporta.cli.session import with_workspace
 from comporta.cli.words import age_text, columns, counts_text, ended_text, local_text, value_text
 from comporta.core.instant import short_text
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RESULT_LETTERS = 70
 FOLLOW_EVERY = timedelta(seconds=1)
 RunId = Annotated[str, typer.Argument(metavar="ID", help="A run's id, or enough of its beginning.")]
-run_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+run_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 
 def runs(
@@ -48,6 +48,12 @@ def runs(
 
     with_workspace(config, work, console=console)
     return ExitCode.DONE
+
+
+@run_app.callback()
+def run(context: typer.Context, as_json: Json = False) -> None:  # noqa: ARG001  console.py reads it
+    """Show or cancel one run."""
+    expect_command(context)
 
 
 @run_app.command()
