@@ -32,7 +32,7 @@ def reconcile(
     repair: Annotated[
         bool, typer.Option("--repair", help="Write what is missing or differs; mark what is gone.")
     ] = False,
-    exact: Annotated[bool, typer.Option("--exact", help="Compare every row of a large table too.")] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare every key and stamp of a large table too.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait while another run holds the stream.")] = False,
     yes: Yes = False,
     config: Config = None,
