@@ -21,7 +21,9 @@ CONSTRAINTS_HEAD = "# The exact versions that Comporta is tested with. Renew wit
 def run(session: nox.Session, tool: str, *arguments: str) -> None:
     """Run a tool of the environment nox is in, whether or not that is activated."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
-    session.run(shutil.which(tool, path=path) or tool, *arguments, env={"PATH": path})
+    # Images often forbid bytecode. The tests start a hundred processes, and each would compile all it imports.
+    env = {"PATH": path, "PYTHONDONTWRITEBYTECODE": ""}
+    session.run(shutil.which(tool, path=path) or tool, *arguments, env=env)
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
