@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(60)  # processes start, and the machine may be 
 ORDERS = "sale.order"
 OVERLAP_MINUTES = 10
 """The default."""
-SEEDS_QUICK, SEEDS_FULL = 2, 40
+SEEDS_QUICK, SEEDS_FULL = 1, 40
 RECORDS = 40
 
 

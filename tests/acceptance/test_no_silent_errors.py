@@ -62,6 +62,7 @@ def test_a_model_that_may_not_be_read_fails_alone(project: Project, company: Com
     assert differences(company, project.database, ORDERS) == []
 
 
+@pytest.mark.full
 def test_a_bad_gateway_in_the_middle_is_asked_again_and_forgotten(new_project: Project, company: Company) -> None:
     """Two pages answer 502 once: the run succeeds, says that it asked again, and misses nothing."""
     new_project.configure({"matriz": {"url": company.url, "page_size": 20}})

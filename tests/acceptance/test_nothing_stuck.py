@@ -4,7 +4,7 @@ import pytest
 from tests.acceptance.company import Company, differences
 from tests.acceptance.project import Project, until
 
-pytestmark = pytest.mark.timeout(60)  # processes start, and the machine may be busy
+pytestmark = [pytest.mark.full, pytest.mark.timeout(60)]  # processes start and are killed
 
 ORDERS = "sale.order"
 
@@ -30,7 +30,6 @@ def test_a_killed_run_is_called_lost_and_the_next_goes_on_after_its_last_batch(
     assert differences(company, new_project.database, ORDERS) == []
 
 
-@pytest.mark.full
 @pytest.mark.parametrize(
     ("setting", "code"), [({"stall_timeout": "1s"}, "CMP-RUN-003"), ({}, "CMP-RUN-004")], ids=["hung", "overdue"]
 )

@@ -135,6 +135,7 @@ def test_no_history_among_thousands_breaks_an_invariant(template: bytes) -> None
     play_all(template, Engine(), MANY_SEEDS)
 
 
+@pytest.mark.full
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mutant_is_caught(name: str, template: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

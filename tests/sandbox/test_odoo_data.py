@@ -1,5 +1,6 @@
 from collections import Counter
 from decimal import Decimal
+from functools import cache
 
 import pytest
 from tests.sandbox.odoo_clients import START, Json, Open, StandingClock, truth
@@ -11,16 +12,20 @@ from comporta.sandbox.odoo_world import SourceClock
 MODELS = ("sale.order", "sale.order.line", "res.partner", "product.template", "product.product", "res.currency")
 
 
-def rows(model: str, *, version: int = 19, seed: int = 1, amount: int = 1000) -> list[dict[str, Json]]:
+def built(model: str, *, version: int = 19, seed: int = 1, amount: int = 1000) -> list[dict[str, Json]]:
     """Return the truth of a freshly built company."""
     world = build_world(records=amount, seed=seed, version=version, clock=SourceClock(StandingClock()))
     return records(world, model)
 
 
+rows = cache(built)
+"""The same, built once for all who only look."""
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_the_same_seed_gives_the_same_company(model: str) -> None:
     """Every cell follows from the seed and the base instant."""
-    assert rows(model, amount=100) == rows(model, amount=100)
+    assert built(model, amount=100) == built(model, amount=100)
 
 
 def test_another_seed_gives_another_company() -> None:
@@ -101,6 +106,7 @@ def test_names_are_written_with_accents() -> None:
     assert set("ãçéíóú") <= set(text)
 
 
+@pytest.mark.full
 def test_many_orders_start_quickly(open_odoo: Open) -> None:
     """Twenty thousand orders are there within the ten seconds a test has."""
     odoo = open_odoo(records=20_000)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,7 @@ from comporta.sources.odoo_reader import OdooReader
 from comporta.sources.odoo_streams import DEFAULT_STREAMS
 
 SPEECHES = [("jsonrpc", 16), ("xmlrpc", 16), ("jsonrpc", 19), ("xmlrpc", 19), ("json2", 19), (None, 17), (None, 18)]
+VERSIONS = sorted({version for _, version in SPEECHES})
 
 
 @pytest.fixture(params=SPEECHES, ids=[f"{protocol}-{version}" for protocol, version in SPEECHES])
@@ -40,11 +42,18 @@ def speech(request: pytest.FixtureRequest) -> tuple[str | None, int]:
     return pair
 
 
+@pytest.fixture(scope="module")
+def releases() -> Iterator[dict[int, OdooSandbox]]:
+    """Return a simulator of each release, for all tests that change nothing in its company."""
+    with ExitStack() as stack:
+        yield {version: stack.enter_context(OdooSandbox(records=60, version=version)) for version in VERSIONS}
+
+
 @pytest.fixture
-def sandbox(speech: tuple[str | None, int]) -> Iterator[OdooSandbox]:
-    """Return a running simulator of that release."""
-    with OdooSandbox(records=60, version=speech[1]) as running:
-        yield running
+def sandbox(releases: dict[int, OdooSandbox], speech: tuple[str | None, int]) -> Iterator[OdooSandbox]:
+    """Return a running simulator of that release; what goes wrong there ends with the test."""
+    yield releases[speech[1]]
+    releases[speech[1]].faults.clear()
 
 
 class Desk:
@@ -65,6 +74,13 @@ class Desk:
 def desk(sandbox: OdooSandbox, connect: Connect, progress: Progress, speech: tuple[str | None, int]) -> Desk:
     """Return what opens readers."""
     return Desk(sandbox, connect, progress, speech[0])
+
+
+@pytest.fixture
+def own_desk(connect: Connect, progress: Progress, speech: tuple[str | None, int]) -> Iterator[Desk]:
+    """Return what opens readers of a company that the test may change."""
+    with OdooSandbox(records=60, version=speech[1]) as running:
+        yield Desk(running, connect, progress, speech[0])
 
 
 async def pages_of(reader: OdooReader, since: datetime | None = None, until: datetime | None = None) -> list[Page]:
@@ -149,8 +165,9 @@ async def test_the_domain_holds_everywhere_but_for_existence(desk: Desk) -> None
     assert await reader.existing([*chosen, *others]) == {*chosen, *others}
 
 
-async def test_deleted_records_are_gone_and_archived_ones_are_not(desk: Desk) -> None:
+async def test_deleted_records_are_gone_and_archived_ones_are_not(own_desk: Desk) -> None:
     """Neither fetch nor existence shows a deleted id, and both show an archived one."""
+    desk = own_desk
     world = desk.sandbox.world
     reader = await desk.open("sale.order")
     partners = await desk.open("res.partner")
@@ -218,8 +235,9 @@ async def test_currencies_are_no_reason_to_fail(desk: Desk) -> None:
     assert lookups == []
 
 
-async def test_late_commits_are_seen_by_the_hour(desk: Desk) -> None:
+async def test_late_commits_are_seen_by_the_hour(own_desk: Desk) -> None:
     """A row that appears with an old stamp shows in the buckets of its hour."""
+    desk = own_desk
     reader = await desk.open("sale.order")
     until = await reader.clock() + timedelta(hours=2)
     before = await reader.buckets(until=until)
