@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.sources.scripted import result
 
@@ -108,6 +108,8 @@ ANYTHING = st.recursive(
 
 
 @given(values=st.fixed_dictionaries({column.field: ANYTHING for column in COLUMNS[1:]}))
+@example(values={column.field: None for column in COLUMNS[1:]} | {"partner_id": [None, ""]})
+@example(values={column.field: None for column in COLUMNS[1:]} | {"partner_id": [False, "label"]})
 def test_nothing_is_dropped_whatever_comes(values: dict[str, Any]) -> None:
     """Every value ends in its column, beside the row, or with the rejected record, and can be stored there."""
     answer = body(DIALECTS[0], [{"id": 1, **values}])

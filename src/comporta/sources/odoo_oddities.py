@@ -103,7 +103,7 @@ def _boolean(value: object) -> Value:
 
 
 def _integer(value: object) -> Value:
-    if isinstance(value, list) and len(value) == _LINK_LENGTH and isinstance(value[1], str):
+    if isinstance(value, list) and len(value) == _LINK_LENGTH and type(value[0]) is int and isinstance(value[1], str):
         value = value[0]  # a many2one with its label
     if value is None or value is False:
         return None
