@@ -16,6 +16,8 @@ settings.register_profile("fast", max_examples=25, deadline=None, suppress_healt
 settings.register_profile("full", settings.get_profile("fast"), max_examples=1_000)
 settings.load_profile("fast")
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 pytest_collect_file = Sybil(
     parsers=[SkipParser(), PythonCodeBlockParser()],
     patterns=["*.md"],
@@ -25,6 +27,9 @@ pytest_collect_file = Sybil(
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `nox -s full -- --chaos-rounds 200 --chaos-seed 7` reach the chaos tests."""
     parser.addoption("--chaos-rounds", type=int, default=20, help="how many times each chaos story is played")
+    parser.addoption(
+        "--chaos-seconds", type=float, default=60, help="for how long workers, server and connections are struck"
+    )
     parser.addoption(
         "--chaos-seed", type=int, default=None, help="the dice of the chaos stories; a new seed without it"
     )
@@ -41,6 +46,13 @@ def chaos_rounds(request: pytest.FixtureRequest) -> int:
     """Return how many rounds a chaos story is played."""
     rounds: int = request.config.getoption("--chaos-rounds")
     return rounds
+
+
+@pytest.fixture
+def chaos_seconds(request: pytest.FixtureRequest) -> float:
+    """Return for how long a story of chaos by the clock is played."""
+    seconds: float = request.config.getoption("--chaos-seconds")
+    return seconds
 
 
 @pytest.fixture

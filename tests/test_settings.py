@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comporta.errors import BadValue, SecretMissing, SettingsError, UnknownKey
-from comporta.ledger.database import Pragmas
+from comporta.ledger.sqlite import Pragmas
 from comporta.settings import masked, read_account, read_log_level, read_settings, reveal
 from comporta.settings_tree import Settings, SqliteSettings
 from comporta.settings_values import Place, RateLimit, SecretReference, duration_text, read_duration, read_limit
@@ -134,7 +134,7 @@ def test_a_stream_without_quotes_is_explained(tmp_path: Path) -> None:
         ('lease = "0s"', "lease is '0s'; expected a duration"),
         ('timezone = "Mars/Base"', "timezone is 'Mars/Base'; expected a time zone of the IANA list"),
         ('database = "comporta.db"', "database is 'comporta.db'; expected \"sqlite:///FILE\""),
-        ('database = "postgresql://u:pw@h/d"', "database is 'postgresql://***@h/d'; expected"),
+        ('database = "postgresql://u:p@w@h/d"', "database is 'postgresql://***@h/d'; expected"),
         ("accounts = 3", "accounts is 3; expected a table"),
         ("rejected_share = 5", "rejected_share is 5; expected a share from 0 to 1"),
         ('[sqlite]\nsynchronous = "off"', "sqlite.synchronous is 'off'; expected one of normal, full, extra"),
@@ -176,7 +176,13 @@ def test_what_stands_where_a_secret_belongs_is_never_shown(key: str, value: str,
 
 @pytest.mark.parametrize("password", ["p4ss", "p4ss@KEY", "p4ss/KEY", "p4ss KEY", "KEY//p4ss@", "KEY" + "p4ss" * 99])
 @pytest.mark.parametrize(
-    "text", ['database = "postgresql://u:{}@h/d"', 'database = "postgres:u:{}@h"', ACCOUNT + 'start = "ftp://u:{}@h"']
+    "text",
+    [
+        'database = "postgresql://u:{}@h:99999/d"',
+        'database = "postgres:u:{}@h/d"',
+        'database = "postgresql+driver://u:{}@h/d"',
+        ACCOUNT + 'start = "ftp://u:{}@h"',
+    ],
 )
 def test_a_password_in_an_address_is_never_shown(text: str, password: str, tmp_path: Path) -> None:
     """All up to the last @ goes, for a password may hold what should have been written otherwise."""
@@ -213,17 +219,10 @@ def test_a_duration_too_short_to_work_with_is_refused(text: str, least: str, tmp
         read(tmp_path, text)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('[accounts.a]\nsource = "mercadolivre"', "mercadolivre is not in this release yet"),
-        ('database = "postgresql://h/d"', "PostgreSQL comes with the next release"),
-    ],
-)
-def test_what_is_planned_says_so(text: str, said: str, tmp_path: Path) -> None:
+def test_what_is_planned_says_so(tmp_path: Path) -> None:
     """Who reads the announcement and tries it should not look for a mistake of theirs."""
-    with pytest.raises(BadValue, match=said):
-        read(tmp_path, text)
+    with pytest.raises(BadValue, match="mercadolivre is not in this release yet"):
+        read(tmp_path, '[accounts.a]\nsource = "mercadolivre"')
 
 
 @pytest.mark.parametrize("missing", ["source", "url", "database", "login"])

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from comporta.settings_keys import ACCOUNT, OPTION_DEFAULTS, OPTIONS, SETTINGS, SQLITE, STREAM
-from comporta.settings_tree import Settings, SqliteSettings, StreamSettings
+from comporta.settings_keys import ACCOUNT, OPTION_DEFAULTS, OPTIONS, POSTGRES, SETTINGS, SQLITE, STREAM
+from comporta.settings_tree import PostgresSettings, Settings, SqliteSettings, StreamSettings
 from comporta.settings_values import Place, read_duration
 
 PAGE = Path(__file__).parent.parent / "docs/reference/settings.md"
-TABLES = ("top", "sqlite", "account", "odoo", "stream")
+TABLES = ("top", "sqlite", "postgres", "account", "odoo", "stream")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,14 @@ def page() -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize(
     ("table", "known"),
-    [("top", SETTINGS), ("sqlite", SQLITE), ("account", ACCOUNT), ("odoo", OPTIONS["odoo"]), ("stream", STREAM)],
+    [
+        ("top", SETTINGS),
+        ("sqlite", SQLITE),
+        ("postgres", POSTGRES),
+        ("account", ACCOUNT),
+        ("odoo", OPTIONS["odoo"]),
+        ("stream", STREAM),
+    ],
 )
 def test_the_page_lists_every_key_and_no_other(
     table: str, known: Mapping[str, object], page: dict[str, dict[str, str]]
@@ -41,6 +48,7 @@ def test_the_page_lists_every_key_and_no_other(
     [
         ("top", Settings()),
         ("sqlite", SqliteSettings()),
+        ("postgres", PostgresSettings()),
         ("odoo", OPTION_DEFAULTS["odoo"]),
         ("stream", StreamSettings("s")),
     ],

@@ -12,6 +12,7 @@ base class                what the catcher does
 
 A message says what was attempted, on what, what was seen and what was expected. A leaf class has a
 stable ``code`` and a ``next_step``; both are listed in docs/reference/errors.md, and a test compares.
+Those that only a PostgreSQL server causes are in ``errors_postgres``, under the same base classes.
 """
 
 from datetime import timedelta
@@ -253,6 +254,13 @@ class NotADatabase(DestinationRefused):
 
     code = "CMP-DB-007"
     next_step = "Check `database`; if the file is damaged, restore the last backup."
+
+
+class DatabaseSealed(DestinationRefused):
+    """The data was moved to another database; nothing is written here any more."""
+
+    code = "CMP-DB-009"
+    next_step = "Write the other database's address as `database` in comporta.toml, on every machine."
 
 
 class RecordRejected(ComportaError):

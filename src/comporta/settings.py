@@ -9,15 +9,17 @@ A variable that a secret refers to (``env:COMPORTA_KEY``) is not taken for a set
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from comporta.core.instant import short_text
+from comporta.core.postgres_url import FORM, without_password
 from comporta.errors import BadValue, SecretMissing, SettingsError
 from comporta.observability.log import LEVELS
 from comporta.settings_keys import (
@@ -30,10 +32,25 @@ from comporta.settings_keys import (
     KeyPath,
     read_value,
     read_values,
-    without_password,
 )
-from comporta.settings_tree import DATABASE, TIMEZONE, AccountSettings, Settings, SqliteSettings, StreamSettings
-from comporta.settings_values import Place, RateLimit, SecretReference, duration_text, read_database, read_timezone
+from comporta.settings_tree import (
+    DATABASE,
+    TIMEZONE,
+    AccountSettings,
+    PostgresSettings,
+    Settings,
+    SqliteSettings,
+    StreamSettings,
+)
+from comporta.settings_values import (
+    Place,
+    RateLimit,
+    SecretReference,
+    duration_text,
+    read_database,
+    read_secret,
+    read_timezone,
+)
 
 FILE_NAME = "comporta.toml"
 PREFIX = "COMPORTA_"
@@ -63,7 +80,10 @@ def read_settings(
     if file is not None:
         given |= {key: Given(value, str(file), file.parent) for key, value in _flat(_parsed(file))}
     given |= _from_environment(given, environ, here)
-    return _settings(given, file, here)
+    reference = _database_reference(given)
+    if reference is not None:
+        given["database",] = _referred(given["database",], reference, environ)
+    return replace(_settings(given, file, here), database_from=reference)
 
 
 def read_account(name: str, table: Mapping[str, object], *, settings: Settings, origin: str) -> AccountSettings:
@@ -99,7 +119,10 @@ def is_there(reference: SecretReference, *, environ: Mapping[str, str] = os.envi
 
 def masked(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> dict[str, object]:
     """Return the whole tree for people and JSON, with secrets as where they are and whether they are there."""
-    return {each.name: _masked(getattr(settings, each.name), environ) for each in fields(settings)}
+    shown = {each.name: _masked(getattr(settings, each.name), environ) for each in fields(settings)}
+    reference = shown.pop("database_from")
+    database = settings.database_shown if settings.is_postgres else settings.database
+    return {**shown, "database": f"{database} (from {settings.database_from})" if reference else database}
 
 
 def read_log_level(*, is_verbose: bool, environ: Mapping[str, str] = os.environ) -> str | None:
@@ -113,7 +136,7 @@ def read_log_level(*, is_verbose: bool, environ: Mapping[str, str] = os.environ)
 def _masked(value: object, environ: Mapping[str, str]) -> object:
     if isinstance(value, SecretReference):
         return _masked_secret(value, environ)
-    if isinstance(value, SqliteSettings | StreamSettings | AccountSettings):
+    if isinstance(value, SqliteSettings | PostgresSettings | StreamSettings | AccountSettings):
         return {each.name: _masked(getattr(value, each.name), environ) for each in fields(value)}
     if isinstance(value, Mapping):
         return {key: _masked(each, environ) for key, each in value.items()}
@@ -178,6 +201,25 @@ def _from_environment(given: Mapping[KeyPath, Given], environ: Mapping[str, str]
     return found
 
 
+def _database_reference(given: Mapping[KeyPath, Given]) -> SecretReference | None:
+    """Return where the database's address stands, when it does not stand in the settings themselves."""
+    found = given.get(("database",))
+    value = found.value if found else None
+    # An address after env: or file: is a slip, and must not be shown as a name.
+    if found is None or not isinstance(value, str) or not re.fullmatch(r"env:\w+|file:(?!.*:/)[^@]+", value.strip()):
+        return None
+    return cast("SecretReference", read_value(("database",), read_secret, found, Place(found.folder)))
+
+
+def _referred(given: Given, reference: SecretReference, environ: Mapping[str, str]) -> Given:
+    try:
+        address = reveal(reference, what=f"{given.origin}: database", environ=environ)
+    except SecretMissing as error:
+        step = f"Put the database's address there, {FORM}; percent-encode its password."
+        raise SecretMissing(error.message, next_step=step) from error
+    return Given(address, f"{given.origin}, through {reference}", given.folder)
+
+
 def _settings(given: Mapping[KeyPath, Given], file: Path | None, here: Path) -> Settings:
     folder = file.parent if file else here
     zone = given.get(("timezone",))
@@ -187,10 +229,21 @@ def _settings(given: Mapping[KeyPath, Given], file: Path | None, here: Path) -> 
     top.setdefault("database", read_database(DATABASE, Place(folder)))
     top.setdefault("state_dir", _state_dir())
     top.setdefault("master_key", SecretReference("file", str(top["state_dir"] / "master.key")))
-    sqlite: dict[str, Any] = {path[1]: value for path, value in values.items() if path[0] == "sqlite" and path[1:]}
+    sqlite, postgres = _table("sqlite", values), _table("postgres", values)
     names = dict.fromkeys(path[1] for path in values if path[0] == "accounts" and path[1:])
     accounts = {each: _account(each, values) for each in names}
-    return Settings(path=file, folder=folder, sqlite=SqliteSettings(**sqlite), accounts=accounts, **top)
+    return Settings(
+        path=file,
+        folder=folder,
+        sqlite=SqliteSettings(**sqlite),
+        postgres=PostgresSettings(**postgres),
+        accounts=accounts,
+        **top,
+    )
+
+
+def _table(name: str, values: Mapping[KeyPath, object]) -> dict[str, Any]:
+    return {path[1]: value for path, value in values.items() if path[0] == name and path[1:]}
 
 
 def _state_dir() -> Path:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from comporta.core.postgres_url import shown_database, without_password
 from comporta.errors import BadValue, UnknownKey
 from comporta.settings_values import (
     Place,
@@ -29,6 +30,7 @@ from comporta.settings_values import (
     read_limit,
     read_names,
     read_path,
+    read_schema,
     read_secret,
     read_share,
     read_span,
@@ -47,6 +49,11 @@ STALL_LEAST = timedelta(seconds=1)
 BUSY_LEAST = timedelta(milliseconds=100)
 RETENTION_LEAST = timedelta(hours=1)
 """Runs that just ended are needed: retries, the rejected records of a pass, `comporta runs`."""
+POOL_LEAST = 2
+"""A run's lease is renewed while the run is in the middle of a transaction: one connection for each."""
+POOL_WAIT_LEAST = timedelta(seconds=1)
+POOL_RECYCLE_LEAST = timedelta(minutes=1)
+"""Connecting anew takes longer than most transactions."""
 SETTINGS: Mapping[str, Reader] = {
     "database": read_database,
     "timezone": read_timezone,
@@ -56,7 +63,7 @@ SETTINGS: Mapping[str, Reader] = {
     "host": read_text,
     "port": whole(0, 65_535),
     "redis": read_text,
-    "schema": read_text,
+    "schema": read_schema,
     "retention": at_least(RETENTION_LEAST),
     "lease": at_least(LEASE_LEAST),
     "stall_timeout": at_least(STALL_LEAST),
@@ -71,6 +78,12 @@ SQLITE: Mapping[str, Reader] = {
     "temp_store": one_of("memory", "file", "default"),
     "synchronous": one_of("normal", "full", "extra"),
     "busy_timeout": at_least(BUSY_LEAST),
+}
+POSTGRES: Mapping[str, Reader] = {
+    "pool_size": whole(POOL_LEAST, 1_000),
+    "pool_wait": at_least(POOL_WAIT_LEAST),
+    "pool_recycle": at_least(POOL_RECYCLE_LEAST),
+    "pooler": one_of("auto", "direct", "session", "transaction"),
 }
 ACCOUNT: Mapping[str, Reader] = {
     "source": one_of(*SOURCES),
@@ -182,9 +195,11 @@ def _keys(table: KeyPath, given: Mapping[KeyPath, Given]) -> Mapping[str, Reader
     """Return the keys a table may have, ``None`` for free names; a key without a reader is a table."""
     match table:
         case ():
-            return {**SETTINGS, "sqlite": None, "accounts": None}
+            return {**SETTINGS, "sqlite": None, "postgres": None, "accounts": None}
         case ("sqlite",):
             return SQLITE
+        case ("postgres",):
+            return POSTGRES
         case ("accounts", name):
             source = given.get(("accounts", name, "source"))
             named = [str(source.value)] if source else list(OPTIONS)
@@ -225,19 +240,10 @@ def _bad(path: KeyPath, given: Given, allowed: str, *, seen: str | None = None) 
 def _seen(path: KeyPath, value: object) -> str:
     if path[-1] in SECRETS:
         return f"a text of {len(value)} letters" if isinstance(value, str) else "not a text, and is not shown"
+    if path == ("database",):
+        return repr(shown_database(value))[:SEEN_LETTERS] if isinstance(value, str) else "not a text"
     # Masked before it is cut: a cut may take the host away, and with it the sign that a password stands before.
     return without_password(repr(value))[:SEEN_LETTERS]
-
-
-def without_password(text: str) -> str:
-    """Return a text with the user and password of an address in it hidden.
-
-    A password may hold @, / and spaces although it should be written otherwise: all up to the last @ goes.
-
-    >>> without_password("https://user:p@ss/w rd@erp.example.com/web")
-    'https://***@erp.example.com/web'
-    """
-    return re.sub(r"(\w:/*|//).*@", r"\1***@", text, flags=re.DOTALL)
 
 
 def dotted(path: Sequence[str]) -> str:

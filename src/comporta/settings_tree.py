@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from comporta.core.postgres_url import is_postgres, shown_database
+from comporta.errors import SettingsError
 from comporta.settings_values import RateLimit, SecretReference
 
 MINUTE = timedelta(minutes=1)
@@ -20,13 +22,23 @@ TIMEZONE = "UTC"
 
 @dataclass(frozen=True, slots=True)
 class SqliteSettings:
-    """How SQLite works; the same names and defaults as ``ledger.database.Pragmas``, which a test compares."""
+    """How SQLite works; the same names and defaults as ``ledger.sqlite.Pragmas``, which a test compares."""
 
     cache_mb: int = 16
     mmap_mb: int = 0
     temp_store: str = "memory"
     synchronous: str = "normal"
     busy_timeout: timedelta = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSettings:
+    """How PostgreSQL is connected to. ``pooler`` says what stands between, where the address does not tell."""
+
+    pool_size: int = 15
+    pool_wait: timedelta = timedelta(seconds=30)
+    pool_recycle: timedelta = HOUR
+    pooler: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +83,16 @@ class AccountSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything. ``path`` is the file it was read from, ``None`` without one; ``folder`` is where that lies."""
+    """Everything. ``path`` is the file it was read from, ``None`` without one; ``folder`` is where that lies.
+
+    ``database`` is whole, and so may hold a password: what people see is ``database_shown``.
+    ``database_from`` is the reference that it was read from, if it was not written here itself.
+    """
 
     path: Path | None = None
     folder: Path = field(default_factory=Path.cwd)
-    database: str = DATABASE
+    database: str = field(default=DATABASE, repr=False)
+    database_from: SecretReference | None = None
     timezone: str = TIMEZONE
     workers: int = 10
     state_dir: Path = Path()
@@ -92,11 +109,27 @@ class Settings:
     rejected_share: float = 0.05
     deleted_share: float = 0.05
     sqlite: SqliteSettings = field(default_factory=SqliteSettings)
+    postgres: PostgresSettings = field(default_factory=PostgresSettings)
     accounts: Mapping[str, AccountSettings] = field(default_factory=dict)
 
     @property
+    def is_postgres(self) -> bool:
+        """Say whether the database is PostgreSQL; else it is an SQLite file."""
+        return is_postgres(self.database)
+
+    @property
+    def database_shown(self) -> str:
+        """Return where the database is, for messages: the SQLite file, or the address without its password."""
+        return shown_database(self.database) if self.is_postgres else str(self.sqlite_path)
+
+    @property
     def sqlite_path(self) -> Path:
-        """Return the SQLite file."""
+        """Return the SQLite file; ask ``is_postgres`` first, for with PostgreSQL there is none and this raises."""
+        if self.is_postgres:
+            raise SettingsError(
+                f"database is {self.database_shown}; expected an SQLite file, which is all that this part works on",
+                next_step='Use it with a database = "sqlite:///FILE".',
+            )
         return Path(self.database.removeprefix("sqlite:///"))
 
     @property

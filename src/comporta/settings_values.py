@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from comporta.core.postgres_url import FILES, FORM, SYSTEM_ROOTS, is_postgres, split_url
 
 UNITS = {
     "d": timedelta(days=1),
@@ -25,6 +27,14 @@ DURATION_MAX = timedelta(days=36_500)
 """A hundred years: longer ones are slips of the finger, and would overflow arithmetic with dates."""
 REFERENCE_FORM = 'a reference, "env:NAME" or "file:PATH"; a secret never stands here itself'
 SQLITE_FORM = '"sqlite:///FILE", with FILE relative to this file, or "sqlite:////FOLDER/FILE"'
+DATABASE_FORM = f'{SQLITE_FORM}; or {FORM}; or "env:NAME" or "file:PATH" of a text with one of these'
+SCHEMA_FORM = "a name of small letters, digits and _, at most 63 and not a digit first"
+SCHEMAS_TAKEN = {
+    "public": "Supabase's Data API shows the tables in public to the whole internet",
+    "graphql_public": "Supabase's Data API shows what is in graphql_public to the whole internet",
+    "comporta": "Comporta keeps its own tables in comporta",
+    "information_schema": "information_schema belongs to PostgreSQL",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +209,38 @@ def read_path(value: object, place: Place) -> Path:
 
 
 def read_database(value: object, place: Place) -> str:
-    """Return the database with its path made absolute."""
-    text = value if isinstance(value, str) else ""
-    if text.startswith(("postgresql:", "postgres:")):
-        raise ValueError(f"{SQLITE_FORM}: PostgreSQL comes with the next release")
+    """Return the database's address with its paths made absolute."""
+    text = value.strip() if isinstance(value, str) else ""
+    if is_postgres(text):
+        split_url(text)
+        return _with_whole_paths(text, place)
     name = text.removeprefix("sqlite:///")
     if name == text or not name or name.endswith("/"):
-        raise ValueError(SQLITE_FORM)
+        raise ValueError(DATABASE_FORM)
     return "sqlite:///" + (place.folder / name).as_posix()
+
+
+def _with_whole_paths(url: str, place: Place) -> str:
+    """Return an address whose certificates are found wherever the command is run."""
+
+    def whole_path(found: re.Match[str]) -> str:
+        name = unquote(found[2])
+        path = name if name == SYSTEM_ROOTS else (place.folder / Path(name).expanduser()).as_posix()
+        return found[1] + quote(path, safe="/:")
+
+    return re.sub(rf"([?&](?:{'|'.join(FILES)})=)([^&]+)", whole_path, url)
+
+
+def read_schema(value: object, _: Place) -> str:
+    """Return the name of the schema of mirrored tables, one that is nobody else's."""
+    name = value if isinstance(value, str) else ""
+    if name in SCHEMAS_TAKEN:
+        raise ValueError(f"a schema of its own: {SCHEMAS_TAKEN[name]}")
+    if name.startswith("pg_"):
+        raise ValueError("a schema of its own: names with pg_ in front belong to PostgreSQL")
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
+        raise ValueError(SCHEMA_FORM)
+    return name
 
 
 def read_timezone(value: object, place: Place) -> str:

@@ -1,13 +1,15 @@
 """The simulated company as a test sees it: over HTTP only, like any other client of the server."""
 
 import json
-import sqlite3
-from contextlib import closing
-from pathlib import Path
+import time
+from threading import Event
 from typing import Any
 from urllib.request import Request, urlopen
 
+from tests.acceptance.databases import Database
+
 TIMEOUT_S = 30
+HANG_S = 60
 STREAMS = ("sale.order", "sale.order.line", "res.partner", "product.product", "product.template")
 # What travels: anything JSON can say.
 Json = Any
@@ -16,8 +18,9 @@ Json = Any
 class Company:
     """One simulator behind its address: acts, faults, statistics and the truth."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, released: Event | None = None) -> None:
         self.url = url
+        self._released = released or Event()
 
     def act(self, do: str, **values: Json) -> Json:
         """Make one change, or set a scene, and return what it answers."""
@@ -27,6 +30,15 @@ class Company:
         """Spoil answers from now on."""
         valued = {} if value is None else {"value": str(value)}
         _ask(f"{self.url}/_faults", {"name": name, "times": times, "label": label, **valued})
+
+    def hang(self, label: str) -> None:
+        """Hold the next page back until ``release``, so that nobody has to guess how long the others take."""
+        self._released.clear()
+        self.fault("slow_page", HANG_S, label=label)
+
+    def release(self) -> None:
+        """Answer what hangs."""
+        self._released.set()
 
     def heal(self) -> None:
         """End every fault."""
@@ -49,29 +61,39 @@ class Company:
         return answer
 
 
+def wait_or_release(released: Event, closing: Event, seconds: float) -> bool:
+    """Wait as a simulator does; what hangs ends when it is released. Return whether the simulator closes."""
+    if seconds < HANG_S:
+        return closing.wait(seconds)
+    deadline = time.monotonic() + seconds
+    while not closing.wait(0.01):
+        if released.is_set() or time.monotonic() > deadline:
+            return False
+    return True
+
+
 def table_of(stream: str) -> str:
     """Return the mirrored table of an Odoo stream."""
     return f"odoo_{stream.replace('.', '_')}"
 
 
-def mirror(database: Path, stream: str, account: str = "matriz") -> dict[int, dict[str, Json]]:
+def mirror(database: Database, stream: str, account: str = "matriz") -> dict[int, dict[str, Json]]:
     """Return the living rows of a mirrored table, each value as the source would say it, by id.
 
     Read by name and declared type, with nothing of the product's: what any other program would see.
     """
     table = table_of(stream)
-    with closing(sqlite3.connect(database)) as connection:
-        columns = {name: kind for _, name, kind, *_ in connection.execute(f"PRAGMA table_info({table})")}
-        named = [name for name in columns if name != "account" and not name.startswith("_cmp_")]
-        query = f"SELECT {', '.join(named)} FROM {table} WHERE account = ? AND _cmp_deleted_at IS NULL"
-        rows = connection.execute(query, (account,)).fetchall()
+    columns = database.kinds(table)
+    named = [name for name in columns if name != "account" and not name.startswith("_cmp_")]
+    query = f"SELECT {', '.join(named)} FROM {table} WHERE account = ? AND _cmp_deleted_at IS NULL"
+    rows = database.ask(query, account)
     return {
         row[named.index("id")]: {name: _said(value, columns[name]) for name, value in zip(named, row, strict=True)}
         for row in rows
     }
 
 
-def differences(company: Company, database: Path, stream: str, account: str = "matriz") -> list[str]:
+def differences(company: Company, database: Database, stream: str, account: str = "matriz") -> list[str]:
     """Return every way in which the mirrored rows are not the source's, field by field; none is the aim."""
     theirs, ours = company.truth(stream), mirror(database, stream, account)
     found = [f"{stream} {known}: absent here" for known in theirs if known not in ours]
@@ -84,7 +106,7 @@ def differences(company: Company, database: Path, stream: str, account: str = "m
     return sorted(found)
 
 
-def all_differences(company: Company, database: Path, account: str = "matriz") -> list[str]:
+def all_differences(company: Company, database: Database, account: str = "matriz") -> list[str]:
     """Return the differences of the five streams."""
     return [each for stream in STREAMS for each in differences(company, database, stream, account)]
 
@@ -102,7 +124,7 @@ def _said(value: Json, kind: str) -> Json:
             return bool(value)
         case "TIMESTAMP":
             return value.replace("T", " ").removesuffix(".000000Z")
-        case "JSONTEXT":
+        case "JSON":
             return json.loads(value)
         case _:
             return value

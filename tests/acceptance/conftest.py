@@ -1,19 +1,36 @@
-"""The stage of the acceptance tests: simulated companies, and folders in which the command is run."""
+"""The stage of the acceptance tests: simulated companies, and projects on every database that we promise.
+
+Each test that asks for a project is played three times: on SQLite, on PostgreSQL, and on PostgreSQL through a
+pooler that lends connections per transaction. In the quick check that is SQLite alone, except for tests
+with the mark ``quick_everywhere``. What only SQLite can show is marked ``only_sqlite`` and has its entry in
+docs/explanation/dialects.md.
+"""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.acceptance.company import Company
-from tests.acceptance.project import Json, Project
+from tests.acceptance.company import Company, wait_or_release
+from tests.acceptance.databases import Database, Json, PostgresPlace, SqliteFile
+from tests.acceptance.project import Project
 
-from comporta.ledger.schema import migrate
+from comporta.ledger.sqlite_schema import migrate
 from comporta.sandbox.odoo import OdooSandbox
+from comporta.sandbox.reality import Reality
+
+if TYPE_CHECKING:
+    from tests.servers.pgbouncer import PgBouncer
+    from tests.servers.postgres import PostgresServer
 
 START = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 Open = Callable[..., Company]
+MakeProject = Callable[[str, str], Project]
+_templates: dict[str, str] = {}
 
 
 class SourceTime:
@@ -42,7 +59,10 @@ def open_company() -> Iterator[Open]:
     with ExitStack() as stack:
 
         def start(**options: Json) -> Company:
-            return Company(stack.enter_context(OdooSandbox(**{"records": 60, **options})).url)
+            released = Event()
+            reality = Reality(wait=partial(wait_or_release, released))
+            sandbox = OdooSandbox(**{"records": 60, "reality": reality, **options})
+            return Company(stack.enter_context(sandbox).url, released)
 
         yield start
 
@@ -53,18 +73,57 @@ def company(open_company: Open) -> Company:
     return open_company()
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database of ours, made once: two seconds that are no test's subject."""
-    path = tmp_path_factory.mktemp("migrated") / "comporta.db"
-    migrate(path)
-    return path
+SLOWER = [pytest.param(name, marks=pytest.mark.full) for name in ("postgres", "pgbouncer")]
+only_postgres = pytest.mark.parametrize("way", SLOWER, indirect=True)
+"""For what SQLite cannot do: see docs/explanation/dialects.md."""
+quick_everywhere = pytest.mark.parametrize("way", ["sqlite", "postgres", "pgbouncer"], indirect=True)
+"""For the few that the quick check plays on every database."""
+
+
+@pytest.fixture(params=["sqlite", *SLOWER])
+def way(request: pytest.FixtureRequest) -> str:
+    """Which database the test is played on, and by which way it is reached."""
+    kind: str = request.param
+    return kind
 
 
 @pytest.fixture
-def new_project(tmp_path: Path, migrated: Path) -> Project:
+def make_project(request: pytest.FixtureRequest, tmp_path: Path) -> MakeProject:
+    """Make folders without settings, each with an empty database of ours that is reached by the way named."""
+
+    def make(name: str, way: str) -> Project:
+        folder = tmp_path / name
+        folder.mkdir()
+        if way != "sqlite":
+            return Project(folder, request.getfixturevalue("postgres_place")(way))
+        migrate(folder / "comporta.db")
+        return Project(folder, SqliteFile(folder / "comporta.db"))
+
+    return make
+
+
+@pytest.fixture
+def postgres_place(
+    request: pytest.FixtureRequest, postgres_server: "PostgresServer", postgres_clone: Callable[[str], str]
+) -> Callable[[str], Database]:
+    """Make databases of a server, each with an empty ledger of ours, to be reached directly or by the pooler."""
+
+    def make(way: str) -> Database:
+        direct = postgres_clone(_template(postgres_server))
+        if way == "postgres":
+            return PostgresPlace(direct, direct)
+        from tests.servers.postgres import database_of
+
+        pooler: PgBouncer = request.getfixturevalue("pgbouncer")
+        return PostgresPlace(pooler.url(database_of(direct)), direct)
+
+    return make
+
+
+@pytest.fixture
+def new_project(make_project: MakeProject, way: str) -> Project:
     """A folder without settings."""
-    return Project(tmp_path / "project", migrated=migrated)
+    return make_project("project", way)
 
 
 @pytest.fixture
@@ -72,3 +131,18 @@ def project(new_project: Project, company: Company) -> Project:
     """A folder whose only account is the small company."""
     new_project.configure({"matriz": company.url})
     return new_project
+
+
+def _template(server: "PostgresServer") -> str:
+    """Return the name of a database with a ledger, made once for each worker: copying one takes half as long."""
+    if server.root_url not in _templates:
+        from comporta.ledger.postgres_address import Address
+        from comporta.ledger.postgres_schema import connect
+        from comporta.ledger.postgres_schema import migrate as migrate_postgres
+
+        name = server.create()
+        address = Address.parse(server.url(name))
+        with closing(connect(address)) as connection:
+            migrate_postgres(connection, address)
+        _templates[server.root_url] = name
+    return _templates[server.root_url]

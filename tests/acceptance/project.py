@@ -4,15 +4,16 @@ import asyncio
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from tests.acceptance.databases import PATIENCE_S, Database, Json
 
 import comporta
 from comporta.bootstrap import open_workspace
@@ -20,11 +21,8 @@ from comporta.core.run import Run, RunState
 from comporta.settings import read_settings
 
 T = TypeVar("T")
-PATIENCE_S = 30.0
 LOOK_S = 0.01
 COMMAND = (sys.executable, "-m", "comporta")
-# What the command prints: anything JSON can say.
-Json = Any
 
 
 @dataclass(frozen=True)
@@ -46,20 +44,18 @@ class Told:
 
 
 class Project:
-    """One folder: settings, key and SQLite file."""
+    """One folder: settings, key, and the database that they name."""
 
-    def __init__(self, folder: Path, *, migrated: Path | None = None) -> None:
-        folder.mkdir(exist_ok=True)
+    def __init__(self, folder: Path, database: Database) -> None:
         self.folder = folder
         self.config = folder / "comporta.toml"
-        self.database = folder / "comporta.db"
+        self.database = database
         (folder / "key").write_text("demo", encoding="utf-8")
-        if migrated is not None:
-            self.database.write_bytes(migrated.read_bytes())
 
     def configure(self, accounts: Mapping[str, str | dict[str, Json]], **settings: Json) -> None:
         """Write comporta.toml; an account is its url, or a table of what else it sets."""
-        lines = ['database = "sqlite:///comporta.db"', *(f"{name} = {_toml(told)}" for name, told in settings.items())]
+        whole = {"database": self.database.setting, **settings}
+        lines = [f"{name} = {_toml(value)}" for name, value in whole.items()]
         for name, told in accounts.items():
             usual = {"source": "odoo", "database": "demo", "login": "demo", "api_key": "file:key"}
             table = usual | ({"url": told} if isinstance(told, str) else told)
@@ -96,8 +92,7 @@ class Project:
 
     def ask(self, query: str, *values: Json) -> list[tuple[Json, ...]]:
         """Return what a query finds in the database, from outside."""
-        with closing(sqlite3.connect(self.database, timeout=PATIENCE_S)) as connection:
-            return connection.execute(query, values).fetchall()
+        return self.database.ask(query, *values)
 
     def value(self, query: str, *values: Json) -> Json:
         """Return the one value that a query finds; ``None`` for no row."""

@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.acceptance.queries import ROOT, queries_of_the_readme
 
-ROOT = Path(__file__).parent.parent.parent
 BIN = "Scripts" if sys.platform == "win32" else "bin"
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(300)]
@@ -34,13 +34,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_demo_leaves_a_database_that_answers_the_query_of_the_readme(demo: Path) -> None:
     """Whatever README shows in SQL runs on what its first command made, and finds something."""
-    queries = re.findall(
-        r"^```sql\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
     (database,) = [path for path in demo.rglob("*.db") if ".venv" not in path.parts]
 
     with closing(sqlite3.connect(database)) as connection:
-        answers = [connection.execute(query).fetchall() for query in queries]
+        answers = [connection.execute(query).fetchall() for query in queries_of_the_readme()]
 
     assert [len(answer) for answer in answers] == [10]
 

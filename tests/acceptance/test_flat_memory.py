@@ -2,10 +2,9 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from tests.acceptance.conftest import Open
+from tests.acceptance.conftest import MakeProject, Open
 from tests.acceptance.project import COMMAND, Project
 
 pytestmark = [
@@ -35,11 +34,11 @@ def load_and_measure(project: Project) -> tuple[int, int]:
     return project.value("SELECT sum(inserted) FROM cmp_run"), peak
 
 
-def test_five_times_the_rows_need_no_more_memory(open_company: Open, new_project: Project, tmp_path: Path) -> None:
+def test_five_times_the_rows_need_no_more_memory(open_company: Open, make_project: MakeProject, way: str) -> None:
     """Loading 20,000 orders and all that hangs on them, and comparing them again, peaks where 4,000 do."""
     measured = []
     for records in (FEW, MANY):
-        project = Project(tmp_path / str(records), migrated=new_project.database)
+        project = make_project(str(records), way)
         project.configure({"matriz": open_company(records=records).url})
         measured.append((load_and_measure(project), load_and_measure(project)))
     ((few_rows, few), (_, few_again)), ((many_rows, many), (_, many_again)) = measured

@@ -7,7 +7,8 @@ import sys
 import pytest
 from tests.acceptance.company import STREAMS, Company, all_differences, differences
 from tests.acceptance.conftest import Open, SourceTime
-from tests.acceptance.project import Json, Project, told, until
+from tests.acceptance.databases import Json
+from tests.acceptance.project import Project, told, until
 
 pytestmark = pytest.mark.timeout(60)  # processes start, and the machine may be busy
 

@@ -4,8 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.acceptance.company import STREAMS, Company, differences
-from tests.acceptance.conftest import Open
-from tests.acceptance.project import Json, Project, Told, told
+from tests.acceptance.conftest import MakeProject, Open
+from tests.acceptance.databases import Json
+from tests.acceptance.project import Project, Told, told
 
 pytestmark = pytest.mark.timeout(60)  # processes start, and the machine may be busy
 
@@ -92,7 +93,7 @@ FAULTS = {
 @pytest.mark.full
 @pytest.mark.timeout(300)
 def test_a_source_that_goes_on_failing_is_never_success_and_claims_nothing(
-    open_company: Open, new_project: Project
+    open_company: Open, make_project: MakeProject, way: str
 ) -> None:
     """Whatever it answers wrongly, every attempt fails with its own code, and no source time is covered."""
     companies = {f"a{place}": open_company() for place, _ in enumerate(FAULTS)}
@@ -100,7 +101,7 @@ def test_a_source_that_goes_on_failing_is_never_success_and_claims_nothing(
         company.fault(name, value, label=label)
     projects = {}
     for name, company in companies.items():
-        projects[name] = Project(new_project.folder / name, migrated=new_project.database)
+        projects[name] = make_project(name, way)
         projects[name].configure({"matriz": company.url})
 
     def fail(project: Project) -> Told:

@@ -1,5 +1,6 @@
 """Promise 1: never two runs of one stream of one account write, whatever crashes, pauses or restarts."""
 
+import os
 import signal
 import sys
 from subprocess import Popen
@@ -7,12 +8,15 @@ from subprocess import Popen
 import pytest
 from tests.acceptance.audit import begin_audit, broken_claims
 from tests.acceptance.company import Company, all_differences
+from tests.acceptance.conftest import only_postgres
 from tests.acceptance.project import Project, running, told, until
 from tests.acceptance.worker import worker
 
 pytestmark = pytest.mark.timeout(60)  # processes start, and the machine may be busy
 
 STREAM = "matriz/sale.order"
+PAGES = "sale.order/search_read"
+WAITING = "SELECT id FROM cmp_run WHERE state = 'queued'"
 HELD = "SELECT holder FROM cmp_scope WHERE scope = ? AND holder IS NOT NULL"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGSTOP")
 
@@ -27,11 +31,12 @@ def test_of_two_equal_commands_one_runs_and_the_other_says_who_holds_the_lease(
     project: Project, company: Company
 ) -> None:
     """The second names the run, the process and the instant since when, exits 4, and writes nothing."""
-    company.fault("slow_page", 1.5, label="sale.order/search_read")
+    company.hang(PAGES)
     with project.started("sync", STREAM) as first:
         holder = holder_while_hanging(project, company, first)
         since = project.value("SELECT started_at FROM cmp_run WHERE id = ?", holder)
         second = project.command("sync", STREAM)
+        company.release()
         one = told(first)
 
     refused = second.run("sale.order")
@@ -48,10 +53,12 @@ def test_of_two_equal_commands_one_runs_and_the_other_says_who_holds_the_lease(
 @pytest.mark.full
 def test_with_wait_the_second_command_waits_and_then_succeeds(project: Project, company: Company) -> None:
     """It starts when the first has ended, and not before."""
-    company.fault("slow_page", 1, label="sale.order/search_read")
+    company.hang(PAGES)
     with project.started("sync", STREAM) as first:
         holder_while_hanging(project, company, first)
         with project.started("sync", STREAM, "--wait") as second:
+            until(lambda: project.value(WAITING), "the second waits")
+            company.release()
             one, two = told(first), told(second)
 
     before, after = one.runs("sale.order")[0], two.run("sale.order")
@@ -64,16 +71,15 @@ def test_with_wait_the_second_command_waits_and_then_succeeds(project: Project, 
 @pytest.mark.full
 def test_who_does_not_wait_takes_nothing_from_who_waits(project: Project, company: Company) -> None:
     """Of three equal commands one works, one waits, and the third, which joins the waiting run, only goes away."""
-    company.fault("slow_page", 4, label="sale.order/search_read")
+    company.hang(PAGES)
     with project.started("sync", STREAM) as first:
         holder_while_hanging(project, company, first)
         with project.started("sync", STREAM, "--wait") as second:
-            until(lambda: project.value("SELECT id FROM cmp_run WHERE state = 'queued'"), "the second waits")
+            until(lambda: project.value(WAITING), "the second waits")
             third = project.command("sync", STREAM)
-            is_waiting = first.poll() is None
+            company.release()
             one, two = told(first), told(second)
 
-    assert is_waiting
     assert (third.code, third.run("sale.order")["error"]["code"]) == (4, "CMP-BUSY-001")
     assert (one.code, two.code) == (0, 0)
     assert two.run("sale.order")["state"] == "succeeded"
@@ -87,12 +93,13 @@ def wake_after_a_takeover(project: Project, company: Company, mutant: str) -> st
     project.configure({"matriz": {"url": company.url, "page_size": 10}}, lease="1s")
     project.bring()
     begin_audit(project.database)
-    pages = company.calls("sale.order/search_read")
-    company.fault("slow_page", 0.5, label="sale.order/search_read")
-    with running(worker(project.config, "full", once=True, mutant=mutant), project.folder) as stopped:
+    pages = company.calls(PAGES)
+    company.hang(PAGES)
+    with running(worker(project, "full", once=True, mutant=mutant), project.folder) as stopped:
         run = holder_while_hanging(project, company, stopped)
         stopped.send_signal(signal.SIGSTOP)
-        until(lambda: company.calls("sale.order/search_read") > pages, "the page that hung is answered")
+        company.release()
+        until(lambda: company.calls(PAGES) > pages, "the page that hung is answered")
         company.act("write", model="sale.order", ids=list(range(1, 11)), values={"client_order_ref": "new"})
         successor = project.command("sync", STREAM, "--full", "--wait")
         stopped.send_signal(signal.SIGCONT)
@@ -129,3 +136,33 @@ def test_the_history_shows_a_stopped_process_that_writes_because_nothing_fences_
     assert "a row was written by a run after it was called lost" in claims
     assert run in claims
     assert all_differences(company, project.database) != []
+
+
+def is_stopped(process: "Popen[str]") -> bool:
+    """Tell whether a process has stopped since this was last asked."""
+    pid, status = os.waitpid(process.pid, os.WNOHANG | os.WUNTRACED)
+    return pid != 0 and os.WIFSTOPPED(status)
+
+
+@pytest.mark.full
+@posix
+@only_postgres
+def test_a_process_stopped_between_fence_and_commit_keeps_nobody_out(project: Project, company: Company) -> None:
+    """It has locked the row of its scope; the server ends it, takes its batch back, and a successor goes on."""
+    project.configure({"matriz": {"url": company.url, "page_size": 10}}, lease="1s")
+    project.bring()
+    begin_audit(project.database)
+    company.act("write", model="sale.order", ids=list(range(1, 11)), values={"client_order_ref": "new"})
+    with running(worker(project, "full", STREAM, once=True, stop_at="after_fence"), project.folder) as stopped:
+        until(lambda: is_stopped(stopped), "the worker stops itself before COMMIT")
+        run = project.value(HELD, STREAM)
+        successor = project.command("sync", STREAM, "--full", "--wait")
+        stopped.send_signal(signal.SIGCONT)
+        stopped.communicate(timeout=30)
+
+    assert successor.code == 0
+    assert successor.runs("sale.order")[-1]["counts"]["updated"] == 10
+    assert project.value("SELECT state FROM cmp_run WHERE id = ?", run) == "lost"
+    assert project.value("SELECT count(*) FROM audit_row WHERE run = ?", run) == 0
+    assert broken_claims(project.database, is_at_rest=True) == []
+    assert all_differences(company, project.database) == []

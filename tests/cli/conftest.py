@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from comporta.cli.main import run
-from comporta.ledger.schema import migrate
+from comporta.ledger.sqlite_schema import migrate
 from comporta.sandbox.odoo import OdooSandbox
 
 TOML = """

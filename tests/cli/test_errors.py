@@ -21,7 +21,7 @@ from comporta.core.outcome import ExitCode
 from comporta.errors import Busy, ComportaError, SourceUnavailable, UnknownKey
 
 Command = Callable[..., Any]
-COMMANDS = [command.callback.__name__ for command in tree.app.registered_commands if command.callback]
+COMMANDS = [command.callback.__name__.replace("_", "-") for command in tree.app.registered_commands if command.callback]
 GROUPS = [str(group.name) for group in tree.app.registered_groups]
 
 
@@ -44,7 +44,7 @@ def test_help_fits_one_screen_and_names_every_command(capsys: pytest.CaptureFixt
     assert code == 0
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
-    assert set(re.findall(r"(?:^  |   )(\w+)  ", "\n".join(lines), re.MULTILINE)) >= {*COMMANDS, *GROUPS}
+    assert set(re.findall(r"(?:^  |   )([\w-]+)  ", "\n".join(lines), re.MULTILINE)) >= {*COMMANDS, *GROUPS}
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *(f"{group} --help" for group in GROUPS)])

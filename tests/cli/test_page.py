@@ -16,7 +16,7 @@ def test_the_page_names_every_command_and_no_other() -> None:
     named = {
         word
         for cell in re.findall(r"^\| (`comporta .+?`) \|", text, re.MULTILINE)
-        for word in re.findall(r"`comporta (\w+)", cell)
+        for word in re.findall(r"`comporta ([\w-]+)", cell)
     }
 
     assert named == set(get_command(app).commands)  # type: ignore[attr-defined]

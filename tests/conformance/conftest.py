@@ -1,4 +1,4 @@
-"""The databases on which the conformance suites run: SQLite today; another is another parameter."""
+"""The databases on which the conformance suites run: one parameter for each."""
 
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -6,26 +6,32 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.conformance.tables import NewTables, SqliteTables
+from tests.conformance.tables import NewTables, SqliteTables, Tables
 
 from comporta.destinations.sqlite import SqliteDestination
-from comporta.ledger.database import Database, Pragmas
-from comporta.ledger.schema import migrate
-from comporta.ledger.store import SqliteStore
+from comporta.ledger.sqlite import Pragmas, SqliteDatabase
+from comporta.ledger.sqlite_schema import migrate
+from comporta.ledger.store import LedgerStore
 from comporta.testing.clock import FakeClock
 
 TTL = timedelta(seconds=30)
-StoreFactory = Callable[[], SqliteStore]
+StoreFactory = Callable[[], LedgerStore]
 """Opens the same database once more, as another process would."""
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
 def new_tables(request: pytest.FixtureRequest) -> Iterator[NewTables]:
-    """Return a function that gives a fresh database each time, for suites with many examples."""
-    opened: list[SqliteTables] = []
+    """Return a function that gives a fresh database each time, for suites with many examples.
 
-    def new() -> SqliteTables:
-        opened.append(SqliteTables())
+    On PostgreSQL it is the same one with all its rows gone: to make another takes ten times as long as an example.
+    """
+    opened: list[Tables] = []
+
+    def new() -> Tables:
+        if request.param == "postgres" and opened:
+            opened[0].clear()
+            return opened[0]
+        opened.append(postgres_tables(request) if request.param == "postgres" else SqliteTables())
         return opened[-1]
 
     yield new
@@ -33,12 +39,20 @@ def new_tables(request: pytest.FixtureRequest) -> Iterator[NewTables]:
         each.close()
 
 
-@pytest.fixture(params=["sqlite"])
-def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqliteTables]:
-    """Return a fresh database in a real file."""
-    opened = SqliteTables(str(tmp_path / "tables.db"))
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
+def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Tables]:
+    """Return a fresh database, SQLite's in a real file."""
+    is_postgres = request.param == "postgres"
+    opened = postgres_tables(request) if is_postgres else SqliteTables(str(tmp_path / "tables.db"))
     yield opened
     opened.close()
+
+
+def postgres_tables(request: pytest.FixtureRequest) -> Tables:
+    """Open the test's PostgreSQL database; what speaks to it is loaded only by tests that do."""
+    from tests.conformance.tables_postgres import PostgresTables
+
+    return PostgresTables(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture(scope="session")
@@ -63,16 +77,26 @@ def database_path(migrated: Path, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
 async def store_factory(
-    request: pytest.FixtureRequest, database_path: Path, clock: FakeClock
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
 ) -> AsyncIterator[StoreFactory]:
     """Return a function that opens the test's database once more."""
-    opened: list[SqliteStore] = []
+    opened: list[LedgerStore] = []
+    if request.param == "sqlite":
+        path = request.getfixturevalue("database_path")
+    else:
+        from tests.conformance.ledgers import ledger_template, open_postgres
 
-    def open_store() -> SqliteStore:
-        database = Database(database_path, Pragmas(busy_timeout_s=0.2))
-        opened.append(SqliteStore(database, SqliteDestination(), clock, ttl=TTL))
+        server = request.getfixturevalue("postgres_server")
+        url = request.getfixturevalue("postgres_clone")(ledger_template(server))
+
+    def open_store() -> LedgerStore:
+        if request.param == "sqlite":
+            database = SqliteDatabase(path, Pragmas(busy_timeout_s=0.2), clock)
+            opened.append(LedgerStore(database, SqliteDestination(), ttl=TTL))
+        else:
+            opened.append(open_postgres(url, clock, ttl=TTL))
         return opened[-1]
 
     yield open_store
@@ -81,6 +105,6 @@ async def store_factory(
 
 
 @pytest.fixture
-async def store(store_factory: StoreFactory) -> SqliteStore:
+async def store(store_factory: StoreFactory) -> LedgerStore:
     """Return a store on the test's database."""
     return store_factory()

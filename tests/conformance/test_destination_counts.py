@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.conformance.tables import THINGS, NewTables, SqliteTables, fields, thing
+from tests.conformance.tables import THINGS, NewTables, Tables, fields, thing
 
 from comporta.core.counts import Counts
 from comporta.core.record import Key, Row
@@ -92,7 +92,7 @@ class Oracle:
         return gone
 
 
-def play(tables: SqliteTables, history: list[tuple[str, Batch]]) -> Oracle:
+def play(tables: Tables, history: list[tuple[str, Batch]]) -> Oracle:
     """Write a history into the table and into the oracle."""
     tables.prepare()
     oracle = Oracle()

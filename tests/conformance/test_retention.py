@@ -10,9 +10,9 @@ from comporta.core.run import RunState, Trigger
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
 from comporta.destinations.sqlite import SqliteDestination
-from comporta.ledger.database import Database, Pragmas
-from comporta.ledger.schema import migrate
-from comporta.ledger.store import SqliteStore
+from comporta.ledger.sqlite import Pragmas, SqliteDatabase
+from comporta.ledger.sqlite_schema import migrate
+from comporta.ledger.store import LedgerStore
 from comporta.ports.store import Ending, Granted, LogLine
 from comporta.ports.system_clock import SystemClock
 from comporta.testing import FakeClock
@@ -25,7 +25,7 @@ async def test_ended_runs_are_forgotten_and_queued_ones_kept(tmp_path: Path) -> 
     path = tmp_path / "ledger.db"
     migrate(path)
     clock = SystemClock()
-    store = SqliteStore(Database(path, Pragmas()), SqliteDestination(), clock, ttl=LONG)
+    store = LedgerStore(SqliteDatabase(path, Pragmas(), clock), SqliteDestination(), ttl=LONG)
     ticket = Ticket("matriz", "sale.order", Request(), Trigger.MANUAL)
     ended = await store.enqueue(ticket)
     granted = await store.acquire(ended, ttl=LONG, timeout=LONG, instance="here")
@@ -49,7 +49,7 @@ async def test_a_dry_run_that_nobody_does_ends(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     migrate(path)
     clock = FakeClock()
-    store = SqliteStore(Database(path, Pragmas()), SqliteDestination(), clock, ttl=LONG)
+    store = LedgerStore(SqliteDatabase(path, Pragmas(), clock), SqliteDestination(), ttl=LONG)
     real = await store.enqueue(Ticket("matriz", "sale.order", Request(), Trigger.MANUAL))
     dry = await store.enqueue(Ticket("matriz", "sale.order", Request(), Trigger.MANUAL, dry_run=True))
     states = []

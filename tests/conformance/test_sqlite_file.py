@@ -21,39 +21,42 @@ from comporta.errors import (
     NotADatabase,
     UnwritablePath,
 )
-from comporta.ledger.database import GROUP_MAX, Database, Pragmas
-from comporta.ledger.refusals import refuse_unusable
-from comporta.ledger.store import SqliteStore
+from comporta.ledger.session import Session
+from comporta.ledger.sqlite import GROUP_MAX, Pragmas, SqliteDatabase
+from comporta.ledger.sqlite_refusals import refuse_unusable
+from comporta.ledger.store import LedgerStore
 from comporta.ports.store import Batch
+from comporta.ports.system_clock import SystemClock
 
 IMPATIENT = Pragmas(busy_timeout_s=0.05)
 PATIENCE_S = 5
+ON_SQLITE = pytest.mark.parametrize("store_factory", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
     """Return an open file with one table."""
-    opened = Database(tmp_path / "x.db", IMPATIENT)
-    opened.write(lambda c: c.execute("CREATE TABLE t(x UNIQUE)")).result(PATIENCE_S)
+    opened = SqliteDatabase(tmp_path / "x.db", IMPATIENT, SystemClock())
+    opened.write(lambda s: s.connection.execute("CREATE TABLE t(x UNIQUE)")).result(PATIENCE_S)
     yield opened
     opened.close()
 
 
-def numbers(database: Database) -> list[object]:
+def numbers(database: SqliteDatabase) -> list[object]:
     """Return what is in the table."""
-    return [row[0] for row in database.read(lambda c: c.execute("SELECT x FROM t ORDER BY x").fetchall())]
+    return [row[0] for row in database.read(lambda s: s.connection.execute("SELECT x FROM t ORDER BY x").fetchall())]
 
 
 class Gate:
     """A job that holds the writer until it is opened, so that what follows waits together."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqliteDatabase) -> None:
         self._opened = threading.Event()
         self._entered = threading.Event()
         self.future: Future[None] = database.write(self._wait)
         assert self._entered.wait(PATIENCE_S)
 
-    def _wait(self, connection: sqlite3.Connection) -> None:
+    def _wait(self, _: Session) -> None:
         self._entered.set()
         assert self._opened.wait(PATIENCE_S)
 
@@ -61,36 +64,38 @@ class Gate:
         self._opened.set()
 
 
-def write(database: Database, number: object) -> "Future[int]":
+def write(database: SqliteDatabase, number: object) -> "Future[int]":
     """Insert a number."""
-    return database.write(lambda c: c.execute("INSERT INTO t VALUES (?)", (number,)).rowcount)
+    return database.write(lambda s: s.connection.execute("INSERT INTO t VALUES (?)", (number,)).rowcount)
 
 
 def test_pragmas_are_set_on_writer_and_readers(tmp_path: Path) -> None:
     """Write-ahead log, patience, cache; and a reader cannot write."""
-    database = Database(tmp_path / "x.db", Pragmas(cache_mb=8, mmap_mb=1, synchronous="full", busy_timeout_s=3))
+    database = SqliteDatabase(
+        tmp_path / "x.db", Pragmas(cache_mb=8, mmap_mb=1, synchronous="full", busy_timeout_s=3), SystemClock()
+    )
     names = ("journal_mode", "busy_timeout", "cache_size", "temp_store", "synchronous", "query_only")
 
-    def look(connection: sqlite3.Connection) -> list[object]:
-        return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+    def look(session: Session) -> list[object]:
+        return [session.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
     writer, reader = database.write(look).result(PATIENCE_S), database.read(look)
     with pytest.raises(DestinationRefused, match="readonly"):
-        database.read(lambda c: c.execute("CREATE TABLE t(x)"))
+        database.read(lambda s: s.connection.execute("CREATE TABLE t(x)"))
     database.close()
 
     assert writer == ["wal", 3000, -8192, 2, 2, 0]
     assert reader == ["wal", 3000, -8192, 2, 2, 1]
 
 
-def test_jobs_that_wait_together_are_committed_together(database: Database) -> None:
+def test_jobs_that_wait_together_are_committed_together(database: SqliteDatabase) -> None:
     """One COMMIT for all of them, and their order is kept."""
     gate = Gate(database)
     seen: list[int] = []
 
-    def note(connection: sqlite3.Connection) -> None:
-        seen.append(connection.total_changes)
-        connection.execute("INSERT INTO t VALUES (?)", (len(seen),))
+    def note(session: Session) -> None:
+        seen.append(session.connection.total_changes)
+        session.connection.execute("INSERT INTO t VALUES (?)", (len(seen),))
 
     futures = [database.write(note) for _ in range(GROUP_MAX + 3)]
     gate.open()
@@ -102,11 +107,11 @@ def test_jobs_that_wait_together_are_committed_together(database: Database) -> N
 
 
 @pytest.mark.parametrize("error", [LeaseLost("not ours"), ValueError("a bug"), KeyboardInterrupt()], ids=type)
-def test_a_job_that_fails_takes_nothing_else_with_it(database: Database, error: BaseException) -> None:
+def test_a_job_that_fails_takes_nothing_else_with_it(database: SqliteDatabase, error: BaseException) -> None:
     """It is told its own error; the others of its group are committed."""
 
-    def fail(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO t VALUES (100)")
+    def fail(session: Session) -> None:
+        session.connection.execute("INSERT INTO t VALUES (100)")
         raise error
 
     gate = Gate(database)
@@ -119,7 +124,7 @@ def test_a_job_that_fails_takes_nothing_else_with_it(database: Database, error: 
     assert numbers(database) == [1, 2]
 
 
-def test_a_job_that_sqlite_refuses_is_told_so_in_our_words(database: Database) -> None:
+def test_a_job_that_sqlite_refuses_is_told_so_in_our_words(database: SqliteDatabase) -> None:
     """With the file and what SQLite said."""
     write(database, 1).result(PATIENCE_S)
 
@@ -127,13 +132,13 @@ def test_a_job_that_sqlite_refuses_is_told_so_in_our_words(database: Database) -
         write(database, 1).result(PATIENCE_S)
 
 
-def test_a_name_that_sounds_like_a_lock_is_not_taken_for_one(database: Database) -> None:
+def test_a_name_that_sounds_like_a_lock_is_not_taken_for_one(database: SqliteDatabase) -> None:
     """Errors are told apart by SQLite's code, not by words that stand in a user's names."""
     with pytest.raises(DestinationRefused, match="no such table: busy_locked_full"):
-        database.write(lambda c: c.execute("SELECT * FROM busy_locked_full")).result(PATIENCE_S)
+        database.write(lambda s: s.connection.execute("SELECT * FROM busy_locked_full")).result(PATIENCE_S)
 
 
-def test_a_job_that_was_cancelled_while_it_waited_is_left_out(database: Database) -> None:
+def test_a_job_that_was_cancelled_while_it_waited_is_left_out(database: SqliteDatabase) -> None:
     """And the writer lives on."""
     gate = Gate(database)
     cancelled, kept = write(database, 1), write(database, 2)
@@ -145,8 +150,10 @@ def test_a_job_that_was_cancelled_while_it_waited_is_left_out(database: Database
     assert write(database, 3).result(PATIENCE_S) == 1
 
 
-async def test_a_task_that_is_cancelled_while_it_waits_does_not_kill_the_writer(store: SqliteStore) -> None:
+@ON_SQLITE
+async def test_a_task_that_is_cancelled_while_it_waits_does_not_kill_the_writer(store: LedgerStore) -> None:
     """Whoever else waits gets an answer."""
+    assert isinstance(store._database, SqliteDatabase)
     gate = Gate(store._database)
     doomed = [asyncio.ensure_future(store.enqueue(ticket())) for _ in range(3)]
     kept = asyncio.ensure_future(store.note("run", []))
@@ -163,8 +170,8 @@ async def test_a_task_that_is_cancelled_while_it_waits_does_not_kill_the_writer(
 
 def test_what_was_queued_is_written_before_closing_and_nothing_is_waited_for_afterwards(tmp_path: Path) -> None:
     """A closed database answers at once."""
-    database = Database(tmp_path / "x.db", IMPATIENT)
-    database.write(lambda c: c.execute("CREATE TABLE t(x)")).result(PATIENCE_S)
+    database = SqliteDatabase(tmp_path / "x.db", IMPATIENT, SystemClock())
+    database.write(lambda s: s.connection.execute("CREATE TABLE t(x)")).result(PATIENCE_S)
     gate = Gate(database)
     queued = [write(database, number) for number in range(3)]
     gate.open()
@@ -178,7 +185,7 @@ def test_what_was_queued_is_written_before_closing_and_nothing_is_waited_for_aft
         assert connection.execute("SELECT count(*) FROM t").fetchone() == (3,)
 
 
-def test_another_program_that_keeps_the_file_locked_is_named_after_a_while(database: Database) -> None:
+def test_another_program_that_keeps_the_file_locked_is_named_after_a_while(database: SqliteDatabase) -> None:
     """And when it lets go, everything works again."""
     with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -190,16 +197,16 @@ def test_another_program_that_keeps_the_file_locked_is_named_after_a_while(datab
     assert write(database, 2).result(PATIENCE_S) == 1
 
 
-def test_what_a_job_has_read_cannot_be_overtaken_before_it_writes(database: Database) -> None:
+def test_what_a_job_has_read_cannot_be_overtaken_before_it_writes(database: SqliteDatabase) -> None:
     """The right to write is taken before anything is read."""
 
-    def look_and_write(connection: sqlite3.Connection) -> str:
-        (seen,) = connection.execute("SELECT count(*) FROM t").fetchone()
+    def look_and_write(session: Session) -> str:
+        (seen,) = session.connection.execute("SELECT count(*) FROM t").fetchone()
         with closing(sqlite3.connect(database.path, isolation_level=None, timeout=0)) as other:
             try:
                 other.execute("INSERT INTO t VALUES ('overtaken')")
             except sqlite3.OperationalError as error:
-                connection.execute("INSERT INTO t VALUES (?)", (seen,))
+                session.connection.execute("INSERT INTO t VALUES (?)", (seen,))
                 return str(error)
         return "overtaken"
 
@@ -207,24 +214,27 @@ def test_what_a_job_has_read_cannot_be_overtaken_before_it_writes(database: Data
     assert numbers(database) == [0]
 
 
-async def test_a_full_disk_is_said_and_the_store_works_again_when_there_is_room(store: SqliteStore) -> None:
+@ON_SQLITE
+async def test_a_full_disk_is_said_and_the_store_works_again_when_there_is_room(store: LedgerStore) -> None:
     """Nothing of the batch is left, and the lease still holds."""
     granted = await start(store)
     lease = (await store.commit(granted.lease, Batch(THINGS, [thing(0)]))).lease
-    pages = await store._write(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
-    await store._write(lambda c: c.execute(f"PRAGMA max_page_count = {pages + 2}").fetchone())
+    pages = await store._write(lambda s: s.connection.execute("PRAGMA page_count").fetchone()[0])
+    await store._write(lambda s: s.connection.execute(f"PRAGMA max_page_count = {pages + 2}").fetchone())
     large = Batch(THINGS, [thing(key, name="x" * 4000) for key in range(1, 200)])
 
     with pytest.raises(DestinationRefused, match="no space left"):
         await store.commit(lease, large)
     assert await store.count_rows("shop", THINGS) == 1
-    await store._write(lambda c: c.execute("PRAGMA max_page_count = 1000000").fetchone())
+    await store._write(lambda s: s.connection.execute("PRAGMA max_page_count = 1000000").fetchone())
     assert (await store.commit(lease, large)).counts.inserted == 199
 
 
-async def test_a_file_that_is_replaced_while_it_is_open_takes_no_further_commit(store: SqliteStore) -> None:
+@ON_SQLITE
+async def test_a_file_that_is_replaced_while_it_is_open_takes_no_further_commit(store: LedgerStore) -> None:
     """What is written into a file without a name is lost when the process ends."""
     granted = await start(store)
+    assert isinstance(store._database, SqliteDatabase)
     store._database.path.rename(store._database.path.with_suffix(".away"))
 
     with pytest.raises(DestinationRefused, match="deleted or replaced"):
@@ -240,7 +250,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path,
     path.write_bytes(content)
 
     with pytest.raises(NotADatabase, match=r"notes\.txt"):
-        Database(path, IMPATIENT)
+        SqliteDatabase(path, IMPATIENT, SystemClock())
     assert path.read_bytes() == content
 
 
@@ -341,6 +351,7 @@ def mounted(folder: Path, *mounts: tuple[str, str]) -> Path:
     return path
 
 
+@ON_SQLITE
 async def test_two_processes_that_write_at_once_wait_for_one_another(store_factory: StoreFactory) -> None:
     """Nobody is told that the database is locked, as long as nobody holds it for long."""
     stores = [store_factory() for _ in range(3)]

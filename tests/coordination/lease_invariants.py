@@ -88,7 +88,7 @@ def _claims(world: World, stream: str) -> Iterator[str]:
     connection = world.wire.connection
     ours = dict(map(tuple, connection.execute(f"SELECT id, write_date FROM model_{stream}")))
     absent = {key: stamp for key, stamp in world.records[stream].items() if ours.get(key, "") < stamp}
-    for each in coverage_of(connection, f"shop/{stream}").intervals:
+    for each in coverage_of(world.wire.session(), f"shop/{stream}").intervals:
         since, until = instant_text(each.since), instant_text(each.until)
         if missing := {key: stamp for key, stamp in absent.items() if since <= stamp < until}:
             yield f"I6 coverage claims nothing that is not committed: {missing} in {since} .. {until}"

@@ -56,7 +56,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def a_run_is_started(self, stream: str, kind: Kind, since: int, length: int) -> None:
         request = Request(kind)
         if kind is Kind.HOLE:
-            coverage = coverage_of(self.world.wire.connection, f"shop/{stream}")
+            coverage = coverage_of(self.world.wire.session(), f"shop/{stream}")
             request = next(iter(hole_requests(coverage, BEGINNING)), Request())
         elif kind is Kind.MANUAL:
             began = self.world.source_clock - timedelta(seconds=since)

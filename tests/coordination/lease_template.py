@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.coordination.lease_world import SHAPES
 
 from comporta.destinations.sqlite import SqliteDestination
-from comporta.ledger.schema import migrate
+from comporta.ledger.sqlite_schema import migrate
 
 HISTORY = """
 CREATE TABLE history(

@@ -1,6 +1,6 @@
 """A small world to try the lease protocol in: sources, workers, clocks, and a wire that loses answers.
 
-The store is the real ``SqliteStore`` over a real SQLite database; only its threads are taken out, so
+The store is the real ``LedgerStore`` over a real SQLite database; only its threads are taken out, so
 that thousands of histories take seconds and each one can be played again. Each method of ``World`` is
 one step of somebody: a worker that may be dead for everybody else, the reaper, a person, a clock, a
 source that is written to. What may never be seen afterwards stands in ``lease_invariants``.
@@ -26,8 +26,9 @@ from comporta.core.ticket import Ticket, successor
 from comporta.core.window import WHOLE, Request, Window, parse_request, plan_window
 from comporta.destinations.sqlite import SqliteDestination
 from comporta.errors import CommitOutcomeUnknown, LeaseLost
-from comporta.ledger.database import Database
-from comporta.ledger.store import SqliteStore
+from comporta.ledger.session import Database, Session
+from comporta.ledger.sqlite import SqliteSession
+from comporta.ledger.store import LedgerStore
 from comporta.ports.store import Batch, Ending, Granted, Pass
 
 T = TypeVar("T")
@@ -74,7 +75,8 @@ class ModelClock:
 class Wire:
     """Stands where ``Database`` does: one connection, no thread, and a COMMIT may be late or unanswered."""
 
-    def __init__(self, template: bytes) -> None:
+    def __init__(self, template: bytes, clock: ModelClock) -> None:
+        self.now = clock.now
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         self.connection.deserialize(template)
         self.connection.row_factory = sqlite3.Row
@@ -83,7 +85,7 @@ class Wire:
         self.in_flight: list[tuple[str, Callable[[], object]]] = []
         self._current: dict[str, object] | None = None
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> "Future[T]":
+    def write(self, work: Callable[[Session], T]) -> "Future[T]":
         future: Future[T] = Future()
         fate, self.fate = self.fate, Fate.ANSWERED
         sending, self.sending = self.sending, None
@@ -103,8 +105,14 @@ class Wire:
             future.set_result(result)
         return future
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return work(self.connection)
+    def write_now(self, work: Callable[[Session], T]) -> T:
+        return self.write(work).result()
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        return work(self.session())
+
+    def session(self) -> SqliteSession:
+        return SqliteSession(self.connection, self.now())
 
     def deliver(self, number: int) -> str | None:
         """Let a COMMIT arrive that was given up long ago; return whose it was, if it was let through."""
@@ -124,11 +132,11 @@ class Wire:
                 self._current,
             )
 
-    def _transact(self, work: Callable[[sqlite3.Connection], T], sending: dict[str, object] | None) -> T:
+    def _transact(self, work: Callable[[Session], T], sending: dict[str, object] | None) -> T:
         self._current = sending
         self.connection.execute("BEGIN IMMEDIATE")
         try:
-            result = work(self.connection)
+            result = work(self.session())
         except BaseException:
             self.connection.execute("ROLLBACK")
             raise
@@ -136,16 +144,16 @@ class Wire:
         return result
 
 
-class ModelStore(SqliteStore):
+class ModelStore(LedgerStore):
     """The real store without its threads, so that a coroutine of it ends in one step."""
 
-    def __init__(self, wire: Wire, clock: ModelClock) -> None:
-        super().__init__(cast("Database", wire), SqliteDestination(), clock, ttl=TTL, checkpoint=wire.record)
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(cast("Database", wire), SqliteDestination(), ttl=TTL, checkpoint=wire.record)
 
-    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _write_once(self, work: Callable[[Session], T]) -> T:
         return self._database.write(work).result()
 
-    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _read(self, work: Callable[[Session], T]) -> T:
         return self._database.read(work)
 
 
@@ -208,8 +216,8 @@ class World:
 
     def __init__(self, template: bytes, engine: Engine | None = None) -> None:
         self.clock = ModelClock()
-        self.wire = Wire(template)
-        self.store = ModelStore(self.wire, self.clock)
+        self.wire = Wire(template, self.clock)
+        self.store = ModelStore(self.wire)
         self.engine = engine or Engine()
         self.source_clock = START
         self.records: dict[str, dict[int, str]] = {stream: {} for stream in STREAMS}

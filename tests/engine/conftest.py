@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.engine.workshop import Workshop, open_workshop
 
-from comporta.ledger.schema import migrate
+from comporta.ledger.sqlite_schema import migrate
 
 
 @pytest.fixture(scope="session")

@@ -251,3 +251,18 @@ async def test_a_commit_that_is_late_by_less_than_the_overlap_is_never_missed(wo
     assert was_missed
     assert orders.records[4].stamp == "2026-03-10T12:00:00.000000Z"
     assert workshop.rows() == workshop.truth()
+
+
+async def test_a_table_that_somebody_dropped_is_filled_again(workshop: Workshop) -> None:
+    """Its coverage spoke of rows that are gone with it."""
+    workshop.source.stream().put_many(range(1, 21), stamp=at(9))
+    await workshop.run()
+    workshop.database.write(lambda s: s.connection.execute("DROP TABLE fake_sale_order")).result()
+    workshop.passes(minutes=30)
+
+    run = await workshop.run()
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert counted(run) == (20, 20, 0, 0, 0, 0)
+    assert workshop.rows() == workshop.truth()
+    assert (await workshop.covered()).intervals[0].since == BEGINNING

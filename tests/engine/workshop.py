@@ -22,8 +22,8 @@ from comporta.core.run import Run, RunState, Trigger
 from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request
 from comporta.destinations.sqlite import SqliteDestination
-from comporta.ledger.database import Database, Pragmas
-from comporta.ledger.store import SqliteStore
+from comporta.ledger.sqlite import Pragmas, SqliteDatabase
+from comporta.ledger.store import LedgerStore
 from comporta.ports.events import Unwatched
 from comporta.ports.source import StreamRequest
 from comporta.ports.store import Change, LogLine, Occupied, Store
@@ -45,6 +45,7 @@ CONDUCT = Conduct(
     rejected_share=0.05,
     deleted_share=0.05,
     exact_rows_max=0,
+    batch_rows_max=1,  # each page a batch of its own, so that the stories can count commits
 )
 
 
@@ -91,8 +92,8 @@ class Workshop:
 
     path: Path
     clock: FakeClock
-    database: Database
-    store: SqliteStore
+    database: SqliteDatabase
+    store: LedgerStore
     source: FakeSource
     conduct: Conduct = CONDUCT
     witness: Witness = field(default_factory=Witness)
@@ -168,7 +169,7 @@ class Workshop:
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return what a person would see with that query."""
-        return self.database.read(lambda connection: [tuple(row) for row in connection.execute(sql, values)])
+        return self.database.read(lambda session: [tuple(row) for row in session.connection.execute(sql, values)])
 
     def rows(self, stream: str = ORDERS, account: str = "matriz") -> dict[Key, object]:
         """Return key and name of the living rows."""
@@ -219,8 +220,8 @@ async def open_workshop(
 ) -> AsyncIterator[Workshop]:
     """Open the migrated file at ``path``; close it afterwards."""
     clock = clock or FakeClock()
-    database = Database(path, Pragmas(synchronous="off"))
-    store = SqliteStore(database, SqliteDestination(), clock, ttl=conduct.lease)
+    database = SqliteDatabase(path, Pragmas(synchronous="off"), clock)
+    store = LedgerStore(database, SqliteDestination(), ttl=conduct.lease)
     try:
         yield Workshop(path, clock, database, store, FakeSource(clock), conduct)
     finally:

@@ -14,8 +14,9 @@ import pytest
 
 from comporta.errors import MasterKeyWrong, SecretMissing, SettingsError
 from comporta.ledger.accounts import accounts, put_account
-from comporta.ledger.schema import migrate
 from comporta.ledger.secrets import get_secret, key_id, master_key, parse_key, put_secret
+from comporta.ledger.sqlite import SqliteSession
+from comporta.ledger.sqlite_schema import migrate
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KEY = bytes(range(32))
@@ -26,21 +27,22 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """Open a database with a ledger."""
     migrate(tmp_path / "c.db")
     with closing(sqlite3.connect(tmp_path / "c.db")) as opened:
+        opened.row_factory = sqlite3.Row
         yield opened
 
 
 def test_a_secret_comes_back(connection: sqlite3.Connection) -> None:
     """As it went in, and only under its own id."""
-    put_secret(connection, KEY, secret_id="a/api_key", secret="çedilha", now=NOW)
+    put_secret(SqliteSession(connection, NOW), KEY, secret_id="a/api_key", secret="çedilha")
 
-    assert get_secret(connection, KEY, secret_id="a/api_key") == "çedilha"
+    assert get_secret(SqliteSession(connection, NOW), KEY, secret_id="a/api_key") == "çedilha"
     with pytest.raises(SecretMissing):
-        get_secret(connection, KEY, secret_id="b/api_key")
+        get_secret(SqliteSession(connection, NOW), KEY, secret_id="b/api_key")
 
 
 def test_the_database_does_not_hold_the_secret(connection: sqlite3.Connection) -> None:
     """Who steals the file has nothing without the key."""
-    put_secret(connection, KEY, secret_id="a/api_key", secret="findme", now=NOW)
+    put_secret(SqliteSession(connection, NOW), KEY, secret_id="a/api_key", secret="findme")
     row = connection.execute("SELECT * FROM cmp_secret").fetchone()
 
     assert not any(b"findme" in (value if isinstance(value, bytes) else str(value).encode()) for value in row)
@@ -50,7 +52,7 @@ def test_a_secret_written_twice_is_closed_anew(connection: sqlite3.Connection) -
     """A nonce is never used twice, even for the same text."""
     closed = []
     for _ in range(2):
-        put_secret(connection, KEY, secret_id="a/api_key", secret="same", now=NOW)
+        put_secret(SqliteSession(connection, NOW), KEY, secret_id="a/api_key", secret="same")
         closed.append(connection.execute("SELECT nonce, ciphertext FROM cmp_secret").fetchone())
 
     assert closed[0] != closed[1]
@@ -58,27 +60,27 @@ def test_a_secret_written_twice_is_closed_anew(connection: sqlite3.Connection) -
 
 def test_another_key_does_not_open_it(connection: sqlite3.Connection) -> None:
     """And the message says that it is the key that differs."""
-    put_secret(connection, KEY, secret_id="a/api_key", secret="s", now=NOW)
+    put_secret(SqliteSession(connection, NOW), KEY, secret_id="a/api_key", secret="s")
     with pytest.raises(MasterKeyWrong, match=key_id(KEY)):
-        get_secret(connection, KEY[::-1], secret_id="a/api_key")
+        get_secret(SqliteSession(connection, NOW), KEY[::-1], secret_id="a/api_key")
 
 
 def test_a_row_copied_over_another_does_not_open(connection: sqlite3.Connection) -> None:
     """Otherwise one account could be made to send its key to another's server."""
     for name in ("a", "b"):
-        put_secret(connection, KEY, secret_id=f"{name}/api_key", secret=name, now=NOW)
+        put_secret(SqliteSession(connection, NOW), KEY, secret_id=f"{name}/api_key", secret=name)
     connection.execute(
         "UPDATE cmp_secret SET (nonce, ciphertext) = (SELECT nonce, ciphertext FROM cmp_secret WHERE id = 'a/api_key')"
         " WHERE id = 'b/api_key'"
     )
     with pytest.raises(MasterKeyWrong, match="changed or moved"):
-        get_secret(connection, KEY, secret_id="b/api_key")
+        get_secret(SqliteSession(connection, NOW), KEY, secret_id="b/api_key")
 
 
 def test_a_secret_that_is_not_there_says_how_to_store_it(connection: sqlite3.Connection) -> None:
     """The next step is a command."""
     with pytest.raises(SecretMissing) as caught:
-        get_secret(connection, KEY, secret_id="a/api_key")
+        get_secret(SqliteSession(connection, NOW), KEY, secret_id="a/api_key")
 
     assert "comporta connect" in caught.value.next_step
 
@@ -142,6 +144,8 @@ def test_a_key_may_be_given_as_text() -> None:
 def test_accounts_come_back_as_they_were_told(connection: sqlite3.Connection) -> None:
     """The later one of a name replaces the earlier."""
     for url in ("http://old", "http://new"):
-        put_account(connection, "matriz", {"source": "odoo", "url": url, "companies": [1, 2]}, now=NOW)
+        put_account(SqliteSession(connection, NOW), "matriz", {"source": "odoo", "url": url, "companies": [1, 2]})
 
-    assert accounts(connection) == {"matriz": {"source": "odoo", "url": "http://new", "companies": [1, 2]}}
+    assert accounts(SqliteSession(connection, NOW)) == {
+        "matriz": {"source": "odoo", "url": "http://new", "companies": [1, 2]}
+    }

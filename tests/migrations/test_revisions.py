@@ -11,18 +11,19 @@ from pathlib import Path
 import pytest
 from alembic.script import ScriptDirectory
 
-import comporta.ledger.schema
+import comporta.ledger.sqlite_schema
 from comporta.errors import DestinationBusy, NewerSchema, NotADatabase
-from comporta.ledger.schema import REVISIONS, is_current, migrate, migrate_stepwise, revision_of
+from comporta.ledger.schema import REVISIONS, is_current
+from comporta.ledger.sqlite_schema import migrate, migrate_stepwise, revision_of
 from comporta.ledger.statements import statements
 
-FOLDER = Path(comporta.ledger.schema.__file__).parent / "migrations"
+FOLDER = Path(comporta.ledger.sqlite_schema.__file__).parent / "migrations"
 WAYS = [migrate, migrate_stepwise]
 FORKING = """
 import os
 from pathlib import Path
 import alembic.command, sqlalchemy
-from comporta.ledger.schema import {way}
+from comporta.ledger.sqlite_schema import {way}
 children = []
 for _ in range(3):
     child = os.fork()
@@ -86,9 +87,9 @@ def test_a_file_without_a_ledger_is_behind(tmp_path: Path) -> None:
     path = tmp_path / "theirs.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE theirs(x)")
-        before = (revision_of(connection), is_current(connection, path))
+        before = (revision_of(connection), is_current(revision_of(connection), str(path)))
         migrate(path)
-        after = (revision_of(connection), is_current(connection, path))
+        after = (revision_of(connection), is_current(revision_of(connection), str(path)))
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
 
     assert (before, after) == ((None, False), (REVISIONS[-1], True))
@@ -105,7 +106,7 @@ def test_a_newer_ledger_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
         before = list(connection.iterdump())
 
         with pytest.raises(NewerSchema, match="9999"):
-            is_current(connection, path)
+            is_current(revision_of(connection), str(path))
         assert list(connection.iterdump()) == before
 
 
@@ -130,7 +131,7 @@ def test_a_migration_waits_for_other_programs_and_then_names_them(
         connection.isolation_level = None
         connection.execute("PRAGMA busy_timeout = 20")
 
-    monkeypatch.setattr(comporta.ledger.schema, "_explicit", impatient)
+    monkeypatch.setattr(comporta.ledger.sqlite_schema, "_explicit", impatient)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DestinationBusy):

@@ -21,6 +21,7 @@ from comporta.cli.sync import Asked, perform, summary
 from comporta.cli.words import columns, counts_text
 from comporta.core.outcome import ExitCode, exit_code
 from comporta.core.run import Run
+from comporta.core.window import Kind, Request
 from comporta.errors import WrongUse
 from comporta.settings import read_settings
 from comporta.settings_tree import Settings
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 ACCOUNT = "demo"
 KEY_FILE = "demo.key"
 DATABASE_FILE = "comporta-demo.db"
+OWN_DATABASE = f"sqlite:///{DATABASE_FILE}"
 AGAIN_EVERY = timedelta(seconds=5)
 GLANCE = timedelta(seconds=0.25)
 """How often a waiting demo looks whether it was told to stop."""
@@ -46,7 +48,7 @@ MARK = "# Made by `comporta demo`."
 TOML = """\
 {mark} The data are invented; the server is `comporta sandbox odoo --port {port}`.
 
-database = "sqlite:///{database}"
+database = "{database}"
 state_dir = "."
 margin = "1s"                             # simulator and Comporta share one clock
 
@@ -69,6 +71,9 @@ def demo(
     records: Records = 1_000,
     seed: Seed = 1,
     folder: Annotated[Path, typer.Option("--dir", metavar="FOLDER", help="Where to put it.")] = Path("comporta-demo"),
+    database: Annotated[
+        str, typer.Option(metavar="URL", help="A database of yours, postgresql://…, instead of a file in the folder.")
+    ] = OWN_DATABASE,
     activity: Activity = ACTIVITY,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -79,10 +84,10 @@ def demo(
     console = Console(is_json=as_json, is_verbose=verbose)
     console.say(f"Inventing a company with {records:,} orders …")
     with OdooSandbox(records=records, seed=seed, activity=0.0 if once else activity) as sandbox:
-        config = prepare(folder, sandbox.url)
+        config = prepare(folder, sandbox.url, database)
         settings = read_settings(config, environ={})
         console.say(f"A simulated Odoo {sandbox.world.version} answers at {sandbox.url}. Syncing …")
-        runs, _ = perform(settings, Asked(), console)
+        runs, _ = perform(settings, what_to_ask(database), console)
         present(console, settings, config, runs)
         code = exit_code(runs)
         return code if once or code is not ExitCode.DONE else go_on(console, settings, sandbox)
@@ -138,7 +143,7 @@ def odoo(
     return ExitCode.DONE
 
 
-def prepare(folder: Path, url: str) -> Path:
+def prepare(folder: Path, url: str, database: str) -> Path:
     """Write the demo's settings, which the person may use again; return their path.
 
     An earlier demo's database goes: its invented company is gone too. Nobody else's file is touched.
@@ -153,7 +158,7 @@ def prepare(folder: Path, url: str) -> Path:
             (folder / f"{DATABASE_FILE}{end}").unlink(missing_ok=True)
         (folder / KEY_FILE).write_text("demo\n", encoding="utf-8")
         config.write_text(
-            TOML.format(mark=MARK, database=DATABASE_FILE, url=url, port=url.rpartition(":")[2]), encoding="utf-8"
+            TOML.format(mark=MARK, database=database, url=url, port=url.rpartition(":")[2]), encoding="utf-8"
         )
     except OSError as error:
         raise WrongUse(
@@ -162,13 +167,19 @@ def prepare(folder: Path, url: str) -> Path:
     return config
 
 
+def what_to_ask(database: str) -> Asked:
+    """Return what to sync: a database of the person's own may hold the company that an earlier demo invented."""
+    is_new = database == OWN_DATABASE
+    return Asked() if is_new else Asked(request=Request(Kind.FULL), is_confirmed=True)
+
+
 def present(console: Console, settings: Settings, config: Path, runs: Sequence[Run]) -> None:
     """Print the runs, a few rows, where everything is and what to try."""
     console.document(
         {
             "ok": exit_code(runs) is ExitCode.DONE,
             "runs": [run.as_json() for run in runs],
-            "database": str(settings.sqlite_path),
+            "database": settings.database_shown,
             "config": str(config.absolute()),
         }
     )
@@ -183,13 +194,13 @@ def present(console: Console, settings: Settings, config: Path, runs: Sequence[R
         for line in summary(runs):
             console.say(line)
         return
-    from comporta.ledger.checkup import first_rows
+    from comporta.databases import first_rows
 
     for view, names in VIEWS.items():
-        found = first_rows(settings.sqlite_path, view, names, order=f"{names[0]} DESC", limit=ROWS_SHOWN)
+        found = first_rows(settings, view, names, order=f"{names[0]} DESC", limit=ROWS_SHOWN)
         console.say(f"\nSELECT … FROM {view}:\n" + columns(names, found))
     console.say(
-        f"\nIt is all in {settings.sqlite_path}: open it with any SQLite tool."
+        f"\nIt is all in {settings.database_shown}: open it with any tool for such a database."
         f"\n  Next: comporta runs --config {config}"
         f"\n        comporta coverage {ACCOUNT}/sale.order --config {config}"
     )

@@ -179,6 +179,7 @@ class Executor:
             deleted_share=conduct.deleted_share,
             deleted_least=conduct.deleted_least,
             exact_rows_max=conduct.exact_rows_max,
+            batch_rows_max=conduct.batch_rows_max,
             deletions_confirmed=confirmed,
             hint_scope=await self._hint_scope(account, stream),
         )

@@ -79,10 +79,10 @@ class Heartbeat:
 
     def _look(self, *, is_due: bool) -> StandDown | None:
         scope = self._lease.scope
-        if self._store.cancel_requested(self._lease.holder):
-            return RunCancelled(f"{scope}: a person cancelled run {self._lease.holder}")
         if is_due and not self._store.renew(self._lease, self._ttl):
             return LeaseLost(f"{scope}: run {self._lease.holder} no longer holds epoch {self._lease.epoch}")
+        if self._store.cancel_requested(self._lease.holder):
+            return RunCancelled(f"{scope}: a person cancelled run {self._lease.holder}")
         return None
 
     def _judge(self, now: float) -> StandDown | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from comporta.core.batch import ROWS_MAX
 from comporta.ports.source import Source, StreamRequest
 
 
@@ -58,3 +59,4 @@ class Conduct:
     deleted_share: float
     deleted_least: int = 20
     exact_rows_max: int = 100_000
+    batch_rows_max: int = ROWS_MAX

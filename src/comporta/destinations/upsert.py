@@ -1,13 +1,13 @@
-"""The statements that make and write a mirrored table, built from its columns: SQLite's dialect so far.
+"""The statements that make and write a mirrored table, built from its columns, in each dialect.
 
 Names come from a source, so every one is quoted; values are always parameters.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from comporta.core.record import Column, ColumnType, Shape
-from comporta.core.schema import OURS, TablePlan
+from comporta.core.schema import OURS, beside_name
 
 SQLITE_TYPES = {
     ColumnType.BOOLEAN: "BOOLEAN",
@@ -22,7 +22,6 @@ SQLITE_TYPES = {
 TYPES_BY_NAME = {name: kind for kind, name in SQLITE_TYPES.items()}
 CHUNK = 1000
 """Keys in one query; SQLite allows 32,766 parameters, and one prepared statement serves every full chunk."""
-_OUR_TYPES = ("TEXT", "TIMESTAMP", "TIMESTAMP", "INTEGER", "JSONTEXT")
 
 
 def quoted(name: str) -> str:
@@ -35,47 +34,55 @@ def quoted(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
-    """The statements that write one shape into its table, and how a row becomes their parameters.
+class Dialect:
+    """How a database writes what all of them have.
 
-    Parameters of ``insert``: account, the row, then ours (run, synced_at, deleted_at, hash, extra).
-    Parameters of ``update``: the row, ours, then account and key.
+    ``key`` is what a key's text column needs beside its type; ``table`` and ``name`` quote the name of a
+    table and of anything else.
     """
 
-    insert: str
-    update: str
+    types: Mapping[ColumnType, str]
+    key: str
+    name: Callable[[str], str]
+    table: Callable[[str], str]
+
+    @property
+    def ours(self) -> Sequence[str]:
+        """Return the types of ``core.schema.OURS``."""
+        kinds = (ColumnType.TEXT, ColumnType.TIMESTAMP, ColumnType.TIMESTAMP, ColumnType.INTEGER, ColumnType.JSON)
+        return [self.types[kind] for kind in kinds]
 
 
-def writing(shape: Shape, plan: TablePlan) -> Writing:
-    """Return the statements for a shape that was prepared with ``plan``."""
-    table = quoted(shape.table)
-    names = [quoted(name) for name in (*plan.placed, *OURS)]
-    marks = ", ".join("?" * (len(names) + 1))
-    key = shape.index(shape.key)
-    cleared = "".join(f", {quoted(name)} = NULL" for name in plan.cleared)
-    assignments = ", ".join(f"{name} = ?" for name in names)
-    return Writing(
-        insert=f"INSERT INTO {table} (account, {', '.join(names)}) VALUES ({marks})",
-        update=f"UPDATE {table} SET {assignments}{cleared} WHERE account = ? AND {names[key]} = ?",
-    )
+SQLITE = Dialect(SQLITE_TYPES, "", quoted, quoted)
 
 
-def create_table(shape: Shape) -> list[str]:
+def create_table(dialect: Dialect, shape: Shape) -> list[str]:
     """Return the statements that make the table of a shape."""
-    columns = [f"{quoted(each.name)} {_typed(each, shape)}" for each in shape.columns]
-    ours = [f"{name} {kind}" for name, kind in zip(OURS, _OUR_TYPES, strict=True)]
-    key = f"PRIMARY KEY (account, {quoted(shape.key)})"
-    body = ",\n  ".join(["account TEXT NOT NULL", *columns, *ours, key])
-    made = [f"CREATE TABLE {quoted(shape.table)} (\n  {body}\n)"]
+    name, table = dialect.name, dialect.table(shape.table)
+    columns = [f"{name(each.name)} {_typed(dialect, each, shape)}" for each in shape.columns]
+    ours = [f"{each} {kind}" for each, kind in zip(OURS, dialect.ours, strict=True)]
+    account = f"account {dialect.types[ColumnType.TEXT]}{dialect.key} NOT NULL"
+    key = f"PRIMARY KEY (account, {name(shape.key)})"
+    body = ",\n  ".join([account, *columns, *ours, key])
+    made = [f"CREATE TABLE {table} (\n  {body}\n)"]
     if shape.parent is not None:
-        index = quoted(f"{shape.table}_{shape.parent}")
-        made.append(f"CREATE INDEX {index} ON {quoted(shape.table)} (account, {quoted(shape.parent)})")
+        index = name(f"{shape.table}_{shape.parent}")
+        made.append(f"CREATE INDEX {index} ON {table} (account, {name(shape.parent)})")
     return made
 
 
-def add_columns(table: str, columns: Sequence[Column]) -> list[str]:
+def add_columns(dialect: Dialect, table: str, columns: Sequence[Column]) -> list[str]:
     """Return the statements that add columns to a table."""
-    return [f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(each.name)} {SQLITE_TYPES[each.type]}" for each in columns]
+    start = f"ALTER TABLE {dialect.table(table)} ADD COLUMN"
+    return [f"{start} {dialect.name(each.name)} {dialect.types[each.type]}" for each in columns]
+
+
+def with_fields(present: Mapping[str, Column], shape: Shape) -> dict[str, Column]:
+    """Name the field of each column, the columns beside (``name__type``) included."""
+    names = {each.name for each in shape.columns}
+    fields = {beside_name(each.name, kind, names, present): each.field for each in shape.columns for kind in ColumnType}
+    fields |= {each.name: each.field for each in shape.columns}
+    return {name: Column(name, each.type, fields.get(name, "")) for name, each in present.items()}
 
 
 def chunks(keys: Sequence[object]) -> Iterator[Sequence[object]]:
@@ -92,5 +99,8 @@ def marks(chunk: Sequence[object]) -> str:
     return ", ".join("?" * len(chunk))
 
 
-def _typed(column: Column, shape: Shape) -> str:
-    return SQLITE_TYPES[column.type] + (" NOT NULL" if column.name == shape.key else "")
+def _typed(dialect: Dialect, column: Column, shape: Shape) -> str:
+    kind = dialect.types[column.type]
+    if column.name != shape.key:
+        return kind
+    return f"{kind}{dialect.key if column.type == ColumnType.TEXT else ''} NOT NULL"

@@ -1,22 +1,19 @@
 """The views in business words over the mirrored tables: orders, order_lines, order_products, products.
 
-Each source contributes one SELECT to each view (``queries/views_<source>.sql``). A column of a view whose
-mirrored columns do not exist (a stream not synced, a field not asked for) is null, not an error, so a view
-is right from the first table on and is made again when columns appear. Views of ours carry a mark; a table
-or view of the user's with such a name is refused, never replaced.
+Each source contributes one SELECT to each view (``queries/views_<source>.sql``), in SQL that every
+database takes. A column of a view whose mirrored columns do not exist (a stream not synced, a field not
+asked for) is null, not an error, so a view is right from the first table on and is made again when columns
+appear. How a view is made, and how ours is told from the user's, differs: ``sqlite_views``, ``postgres_views``.
 """
 
 import re
-import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from comporta.core.record import Column
-from comporta.destinations.upsert import quoted
-from comporta.errors import NameTaken
+from comporta.core.record import Column, ColumnType
 
-MARK = "/* made by comporta */"
 VIEWS: Mapping[str, tuple[str, ...]] = {
     "orders": (
         "source", "account", "id", "number", "status", "customer", "currency", "total_minor", "ordered_at",
@@ -32,71 +29,79 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 SOURCES = ("odoo",)
-# SQLite's names do not know upper case from lower; triggers have names of their own.
-_TAKEN = "SELECT type, sql FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type <> 'trigger'"
-ColumnsOf = Callable[[sqlite3.Connection, str], Mapping[str, Column]]
+Tables = Mapping[str, Mapping[str, Column]]
+"""The mirrored tables that exist, each with its columns by name."""
 
 
-def refresh(connection: sqlite3.Connection, columns_of: ColumnsOf) -> Sequence[str]:
-    """Make every view that can be made, or make it again if it would differ; return what was done."""
-    done = []
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """How a database writes a table, and a column by alias, name, type expected and column there is, if any."""
+
+    table: Callable[[str], str]
+    column: Callable[[str, str, ColumnType, Column | None], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What one source contributes to one view: ``needed`` and ``joined`` map tables to their aliases."""
+
+    needed: Mapping[str, str]
+    joined: Mapping[str, str]
+    kinds: Mapping[str, ColumnType]
+    lines: tuple[str, ...]
+
+
+def tables() -> list[str]:
+    """Return every table that some view speaks of."""
+    templates = [template for source in SOURCES for template in _templates(source).values()]
+    return sorted({table for each in templates for table in (*each.needed, *each.joined)})
+
+
+def selects(present: Tables, speech: Speech) -> Iterator[tuple[str, str]]:
+    """Yield each view that can be made, and the SELECT that it stands for."""
     for view in VIEWS:
-        parts = [part for source in SOURCES if (part := _part(connection, source, view, columns_of))]
-        if not parts:
-            continue
-        wanted = f"CREATE VIEW {view} AS {MARK}\n" + "\nUNION ALL\n".join(parts)
-        present = _present(connection, view)
-        if present == wanted:
-            continue
-        if present is not None:
-            connection.execute(f"DROP VIEW {view}")
-        connection.execute(wanted)
-        done.append(f"view {view} {'made again' if present else 'created'}")
-    return done
+        templates = [_templates(source)[view] for source in SOURCES if view in _templates(source)]
+        parts = [_part(each, present, speech) for each in templates if all(map(present.get, each.needed))]
+        if parts:
+            yield view, "\nUNION ALL\n".join(parts)
 
 
-def _present(connection: sqlite3.Connection, view: str) -> str | None:
-    """Return the definition of our view, ``None`` if there is none; refuse what is not ours."""
-    row = connection.execute(_TAKEN, (view,)).fetchone()
-    if row is None:
-        return None
-    kind, definition = row
-    if kind != "view" or MARK not in definition:
-        message = (
-            f"the database has a {kind} called {view!r} that is not ours; Comporta's view of that name needs the place"
-        )
-        raise NameTaken(message)
-    return str(definition)
+def _part(template: Template, present: Tables, speech: Speech) -> str:
+    """Return a source's SELECT, the joins of absent tables left out and absent columns null."""
+    named = {**template.needed, **template.joined}
+    known = {alias: present.get(table, {}) for table, alias in named.items()}
+    absent = [f"JOIN {table} " for table, alias in template.joined.items() if not known[alias]]
+
+    def column(found: "re.Match[str]") -> str:
+        alias, name = found.groups()
+        return speech.column(alias, name, template.kinds[name], known[alias].get(name))
+
+    kept = [line for line in template.lines if not any(join in line for join in absent)]
+    text = re.sub(rf"\b({_either(known)})\.(\w+)", column, "\n".join(kept))
+    return re.sub(rf"(?<=FROM |JOIN )({_either(named)})(?= )", lambda found: speech.table(found.group()), text)
 
 
-def _part(connection: sqlite3.Connection, source: str, view: str, columns_of: ColumnsOf) -> str | None:
-    """Return a source's SELECT for a view, absent columns as null; ``None`` without its first table."""
-    template = _templates(source).get(view)
-    if template is None:
-        return None
-    aliases = dict(re.findall(r"-- needs (\w+) as (\w+)", template))
-    optional = dict(re.findall(r"-- joins (\w+) as (\w+)", template))
-    if not all(columns_of(connection, table) for table in aliases):
-        return None
-    known = {alias: columns_of(connection, table) for table, alias in {**aliases, **optional}.items()}
-    lines = [line for line in template.splitlines() if not line.startswith("-- ")]
-    kept = [
-        line
-        for line in lines
-        if not any(f"JOIN {table} " in line and not known[alias] for table, alias in optional.items())
-    ]
-    return re.sub(r"\b([a-z])\.(\w+)", lambda found: _column(found, known), "\n".join(kept)).strip()
-
-
-def _column(found: "re.Match[str]", known: Mapping[str, Mapping[str, Column]]) -> str:
-    alias, name = found.groups()
-    if alias not in known:
-        return found.group()
-    return f"{alias}.{quoted(name)}" if name in known[alias] else "NULL"
+def _either(names: Iterable[str]) -> str:
+    return "|".join(sorted(names, key=len, reverse=True))
 
 
 @cache
-def _templates(source: str) -> dict[str, str]:
+def _templates(source: str) -> dict[str, Template]:
     text = Path(__file__).with_name("queries").joinpath(f"views_{source}.sql").read_text("utf-8")
-    blocks = text.split("-- view: ")[1:]
-    return {name.strip(): body.strip().rstrip(";") for name, _, body in (block.partition("\n") for block in blocks)}
+    head, *blocks = text.split("-- view: ")
+    kinds = {
+        name: ColumnType(kind) for kind, names in re.findall(r"-- (\w+) columns: (.*)", head) for name in names.split()
+    }
+    return {
+        name.strip(): _template(body.strip().rstrip(";"), kinds)
+        for name, _, body in (block.partition("\n") for block in blocks)
+    }
+
+
+def _template(body: str, kinds: Mapping[str, ColumnType]) -> Template:
+    return Template(
+        needed=dict(re.findall(r"-- needs (\w+) as (\w+)", body)),
+        joined=dict(re.findall(r"-- joins (\w+) as (\w+)", body)),
+        kinds=kinds,
+        lines=tuple(line for line in body.splitlines() if not line.startswith("-- ")),
+    )

@@ -4,21 +4,22 @@
                       └ rows, counts, resume point, fence: one transaction each
                                                               └ coverage, state, release: one transaction
 
-The next page is fetched while the last is written, one ahead and no more, so memory does not grow with
-the stream. The window closes only after everything in it is provably here (engine.verify); until then
+The next pages are fetched while the last are written, in batches of a bounded size (engine.ahead).
+The window closes only after everything in it is provably here (engine.verify); until then
 the run may die at any instruction and the next one goes on from the resume point with the same bounds.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from comporta.core.batch import FIRST_ROWS, BatchSize
 from comporta.core.counts import too_many
-from comporta.core.instant import instant_text, short_text
+from comporta.core.instant import BEGINNING, instant_text, short_text
 from comporta.core.record import Page
 from comporta.core.window import WHOLE, Kind, Window
+from comporta.engine.ahead import in_batches, limited, records
 from comporta.engine.plan import first_run_of, is_resumable, new_pass_id, plan_pass
 from comporta.engine.verify import gone_at_source, verify
 from comporta.engine.work import Work, well
@@ -35,8 +36,7 @@ async def drive(work: Work) -> None:
     """Read a window, write it, and close it; raise what stopped it, claiming nothing."""
     plan = await plan_pass(work)
     if not work.run.dry_run:
-        for change in await work.store.prepare(work.lease, work.shape):
-            work.tell("schema_changed", change)
+        plan = await _prepared(work, plan)
     before = await work.reader.count(since=plan.window.asked_since, until=plan.window.asked_until)
     if before and not work.run.dry_run:
         await _write_lookups(work)
@@ -50,6 +50,18 @@ async def drive(work: Work) -> None:
         return
     is_agreed = await verify(work, plan, before=before)
     await _close(work, plan, is_agreed=is_agreed)
+
+
+async def _prepared(work: Work, plan: Pass) -> Pass:
+    """Make the table fit and return the pass to work on: another where rows that were covered are gone."""
+    changes = await work.store.prepare(work.lease, work.shape)
+    for change in changes:
+        work.tell("schema_changed", change)
+    had_rows = plan.position is not None or plan.window.since > BEGINNING
+    if changes and had_rows and not (await work.store.coverage(work.scope)).intervals:
+        await work.store.void_coverage(work.lease)  # the pass that was begun a moment ago, too
+        return await plan_pass(work)
+    return plan
 
 
 async def _write_lookups(work: Work) -> None:
@@ -69,12 +81,17 @@ async def _read(work: Work, plan: Pass) -> None:
         limit=work.request.max_records,
     )
     # Closed here and now when a commit fails, so that no request of this run outlives it.
-    async with aclosing(_one_ahead(_counted(work, _limited(pages, work.request.max_records)))) as ahead:
+    most = work.rules.batch_rows_max
+    size = BatchSize(min(FIRST_ROWS, most), most)
+    counted = _counted(work, limited(pages, work.request.max_records))
+    async with aclosing(in_batches(counted, lambda: size.rows)) as ahead:
         async for page in ahead:
             elapsed = timedelta(seconds=work.clock.monotonic() - started)
             _warn_of_the_future(work, page, clock + elapsed)
-            if page.rows or page.rejected:
+            if records(page):
+                before = work.clock.monotonic()
                 await _write_page(work, plan, page)
+                size = size.after(records(page), took_s=work.clock.monotonic() - before)
 
 
 async def _write_page(work: Work, plan: Pass, page: Page) -> None:
@@ -167,44 +184,13 @@ def _warn_of_the_future(work: Work, page: Page, clock: datetime) -> None:
         work.tell("stale_rows_ahead", message, {"rows": len(ahead)}, level="warning")
 
 
-async def _one_ahead(pages: AsyncGenerator[Page, None]) -> AsyncGenerator[Page, None]:
-    """Yield pages, fetching the next while the caller works on one."""
-    fetching = asyncio.ensure_future(anext(pages, None))
-    try:
-        while (page := await fetching) is not None:
-            if not page.is_last:
-                fetching = asyncio.ensure_future(anext(pages, None))
-            yield page
-            if page.is_last:
-                return
-    finally:
-        fetching.cancel()
-        await asyncio.gather(fetching, return_exceptions=True)
-        await pages.aclose()
-
-
 async def _counted(work: Work, pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
     async for page in pages:
         work.progress.touch()
-        work.progress.rows_read += len(page.rows) + len(page.rejected)
+        work.progress.rows_read += records(page)
         work.tell(
             "page_read",
             f"{len(page.rows)} records to {page.position}",
             {"rows": len(page.rows), "position": page.position},
         )
         yield page
-
-
-async def _limited(pages: AsyncIterator[Page], maximum: int | None) -> AsyncGenerator[Page, None]:
-    """Yield at most ``maximum`` records and then stop asking."""
-    left = maximum
-    async for page in pages:
-        if left is None or len(page.rows) + len(page.rejected) < left:
-            left = None if left is None else left - len(page.rows) - len(page.rejected)
-            yield page
-            continue
-        rejected = page.rejected[:left]
-        kept = left - len(rejected)
-        extras = {place: extra for place, extra in page.extras.items() if place < kept}
-        yield replace(page, rows=page.rows[:kept], rejected=rejected, extras=extras, is_last=True)
-        return

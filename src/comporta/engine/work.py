@@ -39,6 +39,7 @@ class Rules:
     deleted_share: float
     deleted_least: int
     exact_rows_max: int
+    batch_rows_max: int
     deletions_confirmed: bool = False
     hint_scope: str | None = None
 

@@ -5,23 +5,19 @@ name wins; whoever reads both decides that, not this module.
 """
 
 import json
-import sqlite3
 from collections.abc import Mapping
-from datetime import datetime
 
 from comporta.ledger.rows import text_of
-from comporta.ledger.statements import statements
-
-SQL = statements("sqlite")
+from comporta.ledger.session import Session
 
 
-def put_account(connection: sqlite3.Connection, name: str, table: Mapping[str, object], *, now: datetime) -> None:
+def put_account(session: Session, name: str, table: Mapping[str, object]) -> None:
     """Keep an account, in place of the one of that name; ``table`` holds its keys as in comporta.toml."""
     text = json.dumps(dict(table), sort_keys=True)
-    values = {"name": name, "source": table["source"], "settings": text, "now": text_of(now)}
-    connection.execute(SQL["put_account"], values)
+    values = {"name": name, "source": table["source"], "settings": text, "now": text_of(session.now)}
+    session.run("put_account", values)
 
 
-def accounts(connection: sqlite3.Connection) -> dict[str, Mapping[str, object]]:
+def accounts(session: Session) -> dict[str, Mapping[str, object]]:
     """Return every account that is kept, by name, its keys as in comporta.toml."""
-    return {row[0]: json.loads(row[2]) for row in connection.execute(SQL["accounts"])}
+    return {row["name"]: json.loads(row["settings"]) for row in session.all("accounts", {})}

@@ -5,24 +5,21 @@ rolls back all of it, its log lines too.
 """
 
 import json
-import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage, Interval
-from comporta.core.instant import instant_text, parse_instant
+from comporta.core.instant import instant_text
 from comporta.core.lease import Lease
 from comporta.core.run import Run
 from comporta.errors import Unforeseen
 from comporta.ledger import leases
-from comporta.ledger.rows import text_of
-from comporta.ledger.statements import statements
+from comporta.ledger.rows import instant_of, text_of
+from comporta.ledger.session import Session
 from comporta.ports.destination import Destination, Written
 from comporta.ports.progress import Requests
 from comporta.ports.store import Batch, Committed, Ending, LogLine
-
-SQL = statements("sqlite")
 
 
 class Batches:
@@ -34,74 +31,81 @@ class Batches:
 
     def commit(
         self,
-        connection: sqlite3.Connection,
+        session: Session,
         lease: Lease,
         batch: Batch,
         ending: Ending | None,
         *,
-        now: datetime,
         ttl: timedelta,
     ) -> Committed:
         """Write a batch, and the end of the run with it if given."""
         account = lease.scope.partition("/")[0]
-        written = self._destination.write(connection, account, batch, run=lease.holder, now=instant_text(now))
+        written = self._destination.write(
+            session.connection, account, batch, run=lease.holder, now=instant_text(session.now)
+        )
         if not written.counts.is_balanced:
             message = f"{lease.scope}: the counts of a batch do not add up: {written.counts}; nothing of it was written"
             raise Unforeseen(message)
-        _record_counts(connection, lease, batch, written, now)
-        _record_quarantine(connection, lease, batch, written, now)
-        _record_hints(connection, lease, batch, written)
-        append_log(connection, lease.holder, batch.log, now)
+        _record_counts(session, lease, batch, written)
+        _record_quarantine(session, lease, batch, written)
+        _record_hints(session, lease, batch, written)
+        append_log(session, lease.holder, batch.log)
         if batch.pass_id is not None:
             values = {"pass": batch.pass_id, "position": batch.position, "read": written.counts.read}
-            connection.execute(SQL["advance_pass"], values)
+            session.run("advance_pass", values)
         if ending is not None:
-            end(connection, lease, ending, now=now)
+            end(session, lease, ending)
         self._checkpoint("before_fence")
-        advanced = leases.fence(connection, lease, expires_at=now + ttl, release=ending is not None)
+        advanced = leases.fence(session, lease, ttl, release=ending is not None)
         self._checkpoint("after_fence")
         return Committed(advanced, written.counts)
 
 
-def finish(connection: sqlite3.Connection, lease: Lease, ending: Ending, *, now: datetime) -> Run:
+def finish(session: Session, lease: Lease, ending: Ending) -> Run:
     """End a run without a last batch and free its lease."""
-    run = end(connection, lease, ending, now=now)
-    leases.release(connection, lease)
+    run = end(session, lease, ending)
+    leases.release(session, lease)
     return run
 
 
-def end(connection: sqlite3.Connection, lease: Lease, ending: Ending, *, now: datetime) -> Run:
+def end(session: Session, lease: Lease, ending: Ending) -> Run:
     """Write what the end of a run says; the caller frees the lease in the same transaction."""
     if ending.covered is not None and ending.fingerprint is not None:
-        _cover(connection, lease.scope, ending.covered, ending.fingerprint, replaces=ending.replaces)
+        _cover(session, lease.scope, ending.covered, ending.fingerprint, replaces=ending.replaces)
     if ending.pass_id is not None:
-        connection.execute(SQL["end_pass"], {"pass": ending.pass_id})
+        session.run("end_pass", {"pass": ending.pass_id})
     if ending.reconciled is not None:
-        learned = {"reconciled_at": text_of(now), "reconcile_result": json.dumps(ending.reconciled)}
-        connection.execute(SQL["learn"], NOTHING_LEARNT | {"scope": lease.scope} | learned)
-    append_log(connection, lease.holder, ending.log, now)
+        learned = {"reconciled_at": text_of(session.now), "reconcile_result": json.dumps(ending.reconciled)}
+        session.run("learn", NOTHING_LEARNT | {"scope": lease.scope} | learned)
+    append_log(session, lease.holder, ending.log)
     if ending.counts is not None:
-        values = {"run": lease.holder, "now": text_of(now)} | _counts(ending.counts)
-        connection.execute(SQL["count_batch"], values | requests_values(ending.requests))
-    values = {"state": ending.state.value, "now": text_of(now)} | requests_values(ending.requests)
-    run = leases.end_run(connection, lease, values=values, error=ending.error)
+        values = {"run": lease.holder, "now": text_of(session.now)} | _counts(ending.counts)
+        session.run("count_batch", values | requests_values(ending.requests))
+    values = {"state": ending.state.value, "now": text_of(session.now)} | requests_values(ending.requests)
+    run = leases.end_run(session, lease, values=values, error=ending.error)
     if ending.successor is not None:
-        leases.queue_successor(connection, run, ending.successor, now=now)
+        leases.queue_successor(session, run, ending.successor)
     return run
 
 
-def coverage_of(connection: sqlite3.Connection, scope: str) -> Coverage:
+def coverage_of(session: Session, scope: str) -> Coverage:
     """Return the coverage of a scope."""
-    rows = connection.execute(SQL["coverage"], {"scope": scope}).fetchall()
-    return Coverage(tuple(Interval(parse_instant(row["since"]), parse_instant(row["until"])) for row in rows))
+    rows = session.all("coverage", {"scope": scope})
+    return Coverage(tuple(Interval(instant_of(row["since"]), instant_of(row["until"])) for row in rows))
 
 
-def append_log(connection: sqlite3.Connection, run: str, lines: Sequence[LogLine], now: datetime) -> None:
+def append_log(session: Session, run: str, lines: Sequence[LogLine]) -> None:
     """Append lines to the log of a run."""
-    for line in lines:
-        fields = json.dumps(line.fields, default=str)
-        values = {"run": run, "now": text_of(now), "level": line.level, "step": line.step}
-        connection.execute(SQL["append_log"], values | {"message": line.message, "fields": fields})
+    about = {"run": run, "now": text_of(session.now)}
+    session.each(
+        "append_log",
+        [
+            about
+            | {"level": line.level, "step": line.step}
+            | {"message": line.message, "fields": json.dumps(line.fields, default=str)}
+            for line in lines
+        ],
+    )
 
 
 def requests_values(requests: Requests) -> dict[str, object]:
@@ -119,55 +123,69 @@ NOTHING_LEARNT: dict[str, object] = dict.fromkeys(
 )
 
 
-def cut_coverage(connection: sqlite3.Connection, scope: str, at: datetime) -> None:
+def cut_coverage(session: Session, scope: str, at: datetime) -> None:
     """Take back what is covered from ``at`` on, and the passes that would claim it."""
-    rows = connection.execute(SQL["coverage"], {"scope": scope}).fetchall()
+    rows = session.all("coverage", {"scope": scope})
     fingerprint = rows[0]["query_fingerprint"] if rows else ""
-    _put_coverage(connection, scope, coverage_of(connection, scope).cut(at), fingerprint)
-    connection.execute(SQL["forget_passes"], {"scope": scope})
+    _put_coverage(session, scope, coverage_of(session, scope).cut(at), fingerprint)
+    session.run("forget_passes", {"scope": scope})
 
 
-def _cover(connection: sqlite3.Connection, scope: str, new: Interval, fingerprint: str, *, replaces: bool) -> None:
-    before = Coverage() if replaces else coverage_of(connection, scope)
-    _put_coverage(connection, scope, before.add(new), fingerprint)
+def doubt_stream(session: Session, stream: str) -> Sequence[str]:
+    """Take back what is said to be covered of a stream whose table had to be made, in every account.
+
+    Somebody dropped it, and its rows with it. Return what was done, in words.
+    """
+    forgotten = session.run("forget_coverage_of_stream", {"stream": stream})
+    forgotten += session.run("forget_passes_of_stream", {"stream": stream})
+    return (
+        [f"the table of {stream} was gone, with rows that were covered: all of it is read again"] if forgotten else []
+    )
 
 
-def _put_coverage(connection: sqlite3.Connection, scope: str, covered: Coverage, fingerprint: str) -> None:
-    connection.execute(SQL["forget_coverage"], {"scope": scope})
+def _cover(session: Session, scope: str, new: Interval, fingerprint: str, *, replaces: bool) -> None:
+    before = Coverage() if replaces else coverage_of(session, scope)
+    _put_coverage(session, scope, before.add(new), fingerprint)
+
+
+def _put_coverage(session: Session, scope: str, covered: Coverage, fingerprint: str) -> None:
+    session.run("forget_coverage", {"scope": scope})
     for each in covered.intervals:
         values = {"scope": scope, "since": text_of(each.since), "until": text_of(each.until)}
-        connection.execute(SQL["add_coverage"], values | {"fingerprint": fingerprint})
+        session.run("add_coverage", values | {"fingerprint": fingerprint})
 
 
-def _record_counts(connection: sqlite3.Connection, lease: Lease, batch: Batch, written: Written, now: datetime) -> None:
-    values: dict[str, object] = {"run": lease.holder, "now": text_of(now)}
-    connection.execute(SQL["count_batch"], values | _counts(written.counts) | requests_values(batch.requests))
+def _record_counts(session: Session, lease: Lease, batch: Batch, written: Written) -> None:
+    values: dict[str, object] = {"run": lease.holder, "now": text_of(session.now)}
+    session.run("count_batch", values | _counts(written.counts) | requests_values(batch.requests))
 
 
 def _counts(counts: Counts) -> dict[str, object]:
     return dict(counts.as_json())
 
 
-def _record_quarantine(
-    connection: sqlite3.Connection, lease: Lease, batch: Batch, written: Written, now: datetime
-) -> None:
+def _record_quarantine(session: Session, lease: Lease, batch: Batch, written: Written) -> None:
     """Keep what was rejected; let go what could be written this time."""
-    for each in (*batch.rejected, *written.rejected):
-        values = {"scope": lease.scope, "key": each.key, "code": each.code, "reason": each.reason}
-        more = {"payload": each.payload, "run": lease.holder, "now": text_of(now)}
-        connection.execute(SQL["put_in_quarantine"], values | more)
-    waiting = {row["key"] for row in connection.execute(SQL["quarantined_keys"], {"scope": lease.scope})}
+    rejected = {each.key: each for each in (*batch.rejected, *written.rejected)}
+    about = {"scope": lease.scope, "run": lease.holder, "now": text_of(session.now)}
+    session.each(
+        "put_in_quarantine",
+        [
+            about | {"key": each.key, "code": each.code, "reason": each.reason, "payload": each.payload}
+            for each in rejected.values()
+        ],
+    )
+    waiting = {row["key"] for row in session.all("quarantined_keys", {"scope": lease.scope})}
     if waiting:
-        again = {each.key for each in (*batch.rejected, *written.rejected)}
         place = batch.shape.index(batch.shape.key)
-        written_now = {str(row[place]) for row in batch.rows} - again
-        for key in waiting & {*written_now, *batch.released}:
-            connection.execute(SQL["leave_quarantine"], {"scope": lease.scope, "key": key})
+        written_now = {str(row[place]) for row in batch.rows} - rejected.keys()
+        freed = waiting & {*written_now, *batch.released}
+        session.each("leave_quarantine", [{"scope": lease.scope, "key": key} for key in freed])
 
 
-def _record_hints(connection: sqlite3.Connection, lease: Lease, batch: Batch, written: Written) -> None:
+def _record_hints(session: Session, lease: Lease, batch: Batch, written: Written) -> None:
     if batch.hint_scope is not None:
         scope = batch.hint_scope
-        connection.executemany(SQL["hint"], [{"scope": scope, "parent": str(key)} for key in written.changed])
+        session.each("hint", [{"scope": scope, "parent": str(key)} for key in written.changed])
     handled = [{"scope": lease.scope, "parent": parent} for parent in batch.handled_hints]
-    connection.executemany(SQL["forget_hint"], handled)
+    session.each("forget_hint", handled)

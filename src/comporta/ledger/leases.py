@@ -1,26 +1,23 @@
-"""The lease protocol on SQLite: each function is the inside of one write transaction.
+"""The lease protocol: each function is the inside of one write transaction.
 
 core/lease.py tells the idea, docs/explanation/coordination.md the protocol. The order inside
 ``fence``'s transaction matters: it comes last, so that its row lock is short and every commit renews.
 """
 
 import json
-import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from comporta.core.lease import Lease
-from comporta.core.run import Run
+from comporta.core.run import Run, RunState
 from comporta.core.ticket import Ticket, successor
 from comporta.errors import LeaseLost, RunLost
-from comporta.ledger.rows import instant_from, run_from, text_of
-from comporta.ledger.statements import statements
+from comporta.ledger.rows import instant_from, instant_of, run_from, text_of
+from comporta.ledger.session import Session, term
 from comporta.ports.store import Granted, Occupied
 
-SQL = statements("sqlite")
 
-
-def queue_run(connection: sqlite3.Connection, ticket: Ticket, *, run_id: str, now: datetime) -> Run:
+def queue_run(session: Session, ticket: Ticket, *, run_id: str) -> Run:
     """Queue a run or join the queued one of equal kind and bounds."""
     scope = f"dry/{run_id}" if ticket.dry_run else ticket.scope
     values = {
@@ -35,37 +32,28 @@ def queue_run(connection: sqlite3.Connection, ticket: Ticket, *, run_id: str, no
         "attempt": ticket.attempt,
         "dry_run": ticket.dry_run,
         "partial": ticket.request.max_records is not None,
-        "now": text_of(now),
+        "now": text_of(session.now),
     }
-    return run_from(connection.execute(SQL["queue_run"], values).fetchone())
+    return run_from(session.one("queue_run", values))
 
 
-def queue_successor(connection: sqlite3.Connection, run: Run, ticket: Ticket, *, now: datetime) -> None:
+def queue_successor(session: Session, run: Run, ticket: Ticket) -> None:
     """Queue the next attempt of a run, named after the first, unless a person asked the run to end."""
     if run.cancel_requested:
         return
-    queue_run(connection, ticket, run_id=f"{run.id.partition('.')[0]}.{ticket.attempt}", now=now)
+    queue_run(session, ticket, run_id=f"{run.id.partition('.')[0]}.{ticket.attempt}")
 
 
-def acquire(
-    connection: sqlite3.Connection, run: Run, *, now: datetime, ttl: timedelta, timeout: timedelta, instance: str
-) -> Granted | Occupied:
+def acquire(session: Session, run: Run, *, ttl: timedelta, timeout: timedelta, instance: str) -> Granted | Occupied:
     """Take the lease and start the run, or say who holds it. A dead predecessor is marked lost here."""
-    values = {"scope": run.scope, "run": run.id, "now": text_of(now), "expires_at": text_of(now + ttl)}
-    taken = connection.execute(SQL["take_lease"], values).fetchone()
+    taken = session.one("take_lease", {"scope": run.scope, "run": run.id} | term(session, ttl))
     if taken is None:
-        return _occupied(connection, run.scope)
-    _mark_lost(connection, run.scope, now=now)
-    started = connection.execute(
-        SQL["start_run"],
-        {
-            "run": run.id,
-            "epoch": taken["epoch"],
-            "now": text_of(now),
-            "deadline_at": text_of(now + timeout),
-            "instance": instance,
-        },
-    ).fetchone()
+        return _occupied(session, run.scope)
+    # Not the instant at which the transaction began: it may have waited for the row, or been stopped, since.
+    at = instant_of(taken["at"])
+    _mark_lost(session, run.scope, at)
+    times = {"now": text_of(at), "deadline_at": text_of(at + timeout)}
+    started = session.one("start_run", {"run": run.id, "epoch": taken["epoch"], "instance": instance} | times)
     if started is None:
         # Somebody else started this very run and has already ended it, or a person cancelled it.
         message = f"{run.scope}: run {run.id} is no longer queued; another process took it"
@@ -73,81 +61,123 @@ def acquire(
     return Granted(Lease(run.scope, taken["epoch"], run.id, taken["commits"]), run_from(started))
 
 
-def renew(connection: sqlite3.Connection, lease: Lease, *, expires_at: datetime) -> bool:
+def queued_before(session: Session, run_id: str) -> Run | None:
+    """Return the run if it was queued by a transaction whose COMMIT was not answered."""
+    row = session.one("run", {"run": run_id})
+    return run_from(row) if row is not None else None
+
+
+def acquire_again(
+    session: Session, run: Run, tried: Sequence[Granted], *, ttl: timedelta, timeout: timedelta, instance: str
+) -> Granted | Occupied:
+    """Acquire after transactions whose COMMIT was not answered; ``tried`` is what they would have granted."""
+    answer = _granted_before(session, run, tried) or acquire(session, run, ttl=ttl, timeout=timeout, instance=instance)
+    if isinstance(answer, Occupied) and answer.holder == run.id:
+        # It was still on its way while we looked, and we have waited for it since.
+        return _granted_before(session, run, tried) or answer
+    return answer
+
+
+def _granted_before(session: Session, run: Run, tried: Sequence[Granted]) -> Granted | None:
+    """Return the lease if one of the grants was kept; the scope's row is locked first.
+
+    The run and the process do not tell: another task of this process may hold the lease for the same run. The
+    epoch alone does not either, for what was taken back is given again. The instant of the start does.
+    """
+    held = session.one("lock_scope", {"scope": run.scope})
+    if held is None or held["holder"] != run.id:
+        return None
+    row = session.one("run", {"run": run.id})
+    began = {(each.lease.epoch, each.run.started_at) for each in tried}
+    if row is None or row["epoch"] != held["epoch"] or (row["epoch"], instant_from(row["started_at"])) not in began:
+        return None
+    return Granted(Lease(run.scope, held["epoch"], run.id, held["commits"]), run_from(row))
+
+
+def ended_before(session: Session, lease: Lease, state: RunState) -> Run | None:
+    """Return the run if a transaction ended it so whose COMMIT was not answered."""
+    session.one("lock_scope", {"scope": lease.scope})
+    row = session.one("run", {"run": lease.holder})
+    is_ours = row is not None and row["epoch"] == lease.epoch and row["state"] == state.value
+    return run_from(row) if is_ours else None
+
+
+def renew(session: Session, lease: Lease, ttl: timedelta) -> bool:
     """Extend the lease if it is still ours, expired or not: the epoch did not change, so it is safe."""
-    values = _identity(lease) | {"expires_at": text_of(expires_at)}
-    return connection.execute(SQL["renew"], values).rowcount == 1
+    return session.run("renew", _identity(lease) | term(session, ttl)) == 1
 
 
-def hold(connection: sqlite3.Connection, lease: Lease, *, expires_at: datetime) -> None:
+def hold(session: Session, lease: Lease, ttl: timedelta) -> None:
     """Renew, or raise ``LeaseLost``: the guard of small writes beside the batches."""
-    if not renew(connection, lease, expires_at=expires_at):
+    if not renew(session, lease, ttl):
         raise _lost(lease)
 
 
-def fence(connection: sqlite3.Connection, lease: Lease, *, expires_at: datetime, release: bool) -> Lease:
+def fence(session: Session, lease: Lease, ttl: timedelta, *, release: bool) -> Lease:
     """Let the transaction through only if the lease is ours and nothing was committed meanwhile."""
-    values = _identity(lease) | {"commits": lease.commits}
-    if release:
-        hit = connection.execute(SQL["fence_and_release"], values).rowcount
-    else:
-        hit = connection.execute(SQL["fence"], values | {"expires_at": text_of(expires_at)}).rowcount
-    if hit != 1:
+    values = _identity(lease) | {"commits": lease.commits} | term(session, ttl)
+    if session.run("fence_and_release" if release else "fence", values) != 1:
         raise _lost(lease)
     return lease.advanced()
 
 
-def release(connection: sqlite3.Connection, lease: Lease) -> None:
+def release(session: Session, lease: Lease) -> None:
     """Free our own lease, never a successor's."""
-    if connection.execute(SQL["release"], _identity(lease)).rowcount != 1:
+    if session.run("release", _identity(lease)) != 1:
         raise _lost(lease)
 
 
-def reap(connection: sqlite3.Connection, *, now: datetime) -> list[Run]:
+def has_expired(session: Session) -> bool:
+    """Say whether there is anything to reap."""
+    row = session.one("has_expired", {"now": text_of(session.now)})
+    return bool(row and row["found"])
+
+
+def reap(session: Session) -> list[Run]:
     """Take away every expired lease; its run is lost in the same transaction that raises the epoch."""
-    seized = connection.execute(SQL["seize_expired"], {"now": text_of(now)}).fetchall()
-    return [lost for row in seized for lost in _mark_lost(connection, row["scope"], now=now)]
+    seized = session.all("seize_expired", {"now": text_of(session.now)})
+    return [lost for row in seized for lost in _mark_lost(session, row["scope"], instant_of(row["at"]))]
 
 
-def unlock(connection: sqlite3.Connection, scope: str, *, now: datetime) -> bool:
+def unlock(session: Session, scope: str) -> bool:
     """Free a scope by hand: the reaper's statements without the test of time."""
-    if connection.execute(SQL["seize_one"], {"scope": scope}).fetchone() is None:
+    seized = session.one("seize_one", {"scope": scope, "now": text_of(session.now)})
+    if seized is None:
         return False
-    _mark_lost(connection, scope, now=now, why="a person released it (`comporta unlock`)")
+    _mark_lost(session, scope, instant_of(seized["at"]), why="a person released it (`comporta unlock`)")
     return True
 
 
-def end_run(
-    connection: sqlite3.Connection, lease: Lease, *, values: Mapping[str, object], error: Mapping[str, str] | None
-) -> Run:
+def end_run(session: Session, lease: Lease, *, values: Mapping[str, object], error: Mapping[str, str] | None) -> Run:
     """Write the terminal state of the run that holds ``lease``."""
     given = {"run": lease.holder, "epoch": lease.epoch, "error": json.dumps(error) if error else None, **values}
-    row = connection.execute(SQL["end_run"], given).fetchone()
+    row = session.one("end_run", given)
     if row is None:
         raise _lost(lease)
     return run_from(row)
 
 
 def _mark_lost(
-    connection: sqlite3.Connection,
+    session: Session,
     scope: str,
+    at: datetime,
     *,
-    now: datetime,
     why: str = "the lease ran out; the process died, froze or lost the database",
 ) -> list[Run]:
     """Mark the running run of a scope lost and queue its successor, which joins an equal one that is queued."""
     error = RunLost(f"{scope}: {why}")
-    values = {"scope": scope, "now": text_of(now), "error": json.dumps(error.as_json())}
-    lost = [run_from(row) for row in connection.execute(SQL["mark_lost"], values).fetchall()]
+    values = {"scope": scope, "now": text_of(at), "error": json.dumps(error.as_json())}
+    lost = [run_from(row) for row in session.all("mark_lost", values)]
     for run in lost:
         ticket = successor(run, not_before=None)
         if ticket is not None:
-            queue_successor(connection, run, ticket, now=now)
+            queue_successor(session, run, ticket)
     return lost
 
 
-def _occupied(connection: sqlite3.Connection, scope: str) -> Occupied:
-    row = connection.execute(SQL["holder"], {"scope": scope}).fetchone()
+def _occupied(session: Session, scope: str) -> Occupied:
+    row = session.one("holder", {"scope": scope})
+    assert row is not None, "a scope is never deleted while it is held"  # noqa: S101
     expires_at = instant_from(row["expires_at"])
     assert expires_at is not None, "a held scope always has an expiry"  # noqa: S101
     return Occupied(scope, row["holder"], instant_from(row["started_at"]), expires_at, row["instance"])

@@ -5,14 +5,12 @@ a new one; only the scopes of dry runs go, because a run's id is never used agai
 """
 
 import json
-import sqlite3
 from datetime import datetime, timedelta
 
 from comporta.errors import RunLost
 from comporta.ledger.rows import text_of
-from comporta.ledger.statements import statements
+from comporta.ledger.session import Session
 
-SQL = statements("sqlite")
 FORGOTTEN_MAX = 500
 """Runs forgotten in one transaction: some ten thousand log lines, so that no writer waits long."""
 
@@ -20,23 +18,24 @@ DRY_RUN_STALE = timedelta(hours=1)
 """A dry run is worked on by the process that queued it, at once, and by no other: so old, its process is gone."""
 
 
-def has_expired(connection: sqlite3.Connection, before: datetime, *, now: datetime) -> bool:
+def has_expired(session: Session, before: datetime) -> bool:
     """Say whether there is anything to forget."""
-    values = {"before": text_of(before), "stale": text_of(now - DRY_RUN_STALE)}
-    return bool(connection.execute(SQL["has_expired_history"], values).fetchone()[0])
+    values = {"before": text_of(before), "stale": text_of(session.now - DRY_RUN_STALE)}
+    row = session.one("has_expired_history", values)
+    return bool(row and row["found"])
 
 
-def forget(connection: sqlite3.Connection, before: datetime, *, now: datetime) -> int:
+def forget(session: Session, before: datetime) -> int:
     """Forget ended runs that were queued before that instant; return how many. Dry runs that nobody does end."""
     error = RunLost(
         "the process that asked for this dry run ended before it began",
         next_step="Ask again with `comporta sync --dry-run` when wanted.",
     )
-    stale = {"stale": text_of(now - DRY_RUN_STALE), "now": text_of(now), "error": json.dumps(error.as_json())}
-    connection.execute(SQL["skip_stale_dry_runs"], stale)
+    times = {"stale": text_of(session.now - DRY_RUN_STALE), "now": text_of(session.now)}
+    session.run("skip_stale_dry_runs", times | {"error": json.dumps(error.as_json())})
     values = {"before": text_of(before), "limit": FORGOTTEN_MAX}
-    expired = [{"run": row["id"], "scope": row["scope"]} for row in connection.execute(SQL["expired_history"], values)]
+    expired = [{"run": row["id"], "scope": row["scope"]} for row in session.all("expired_history", values)]
     for name in ("forget_log", "forget_run"):
-        connection.executemany(SQL[name], [{"run": each["run"]} for each in expired])
-    connection.executemany(SQL["forget_dry_scope"], [{"scope": each["scope"]} for each in expired])
+        session.each(name, [{"run": each["run"]} for each in expired])
+    session.each("forget_dry_scope", [{"scope": each["scope"]} for each in expired])
     return len(expired)

@@ -4,19 +4,19 @@ The one place that knows how an instant, a window or an error is stored; nothing
 """
 
 import json
-import sqlite3
-from datetime import datetime
+from datetime import UTC, datetime
 
 from comporta.core.counts import Counts
 from comporta.core.instant import BEGINNING, instant_text, parse_instant
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.window import Kind, Window, parse_request
+from comporta.ledger.session import Row
 from comporta.ports.store import LeaseRow, Pass, Quarantined, StreamFacts
 
 COUNTS = ("read", "inserted", "updated", "unchanged", "rejected", "deleted")
 
 
-def run_from(row: sqlite3.Row) -> Run:
+def run_from(row: Row) -> Run:
     """Return the run of a row of cmp_run."""
     return Run(
         id=row["id"],
@@ -50,7 +50,7 @@ def run_from(row: sqlite3.Row) -> Run:
     )
 
 
-def lease_row_from(row: sqlite3.Row) -> LeaseRow:
+def lease_row_from(row: Row) -> LeaseRow:
     """Return the line of ``comporta leases`` of a row of cmp_scope joined with its holder."""
     return LeaseRow(
         scope=row["scope"],
@@ -63,7 +63,7 @@ def lease_row_from(row: sqlite3.Row) -> LeaseRow:
     )
 
 
-def pass_from(row: sqlite3.Row) -> Pass:
+def pass_from(row: Row) -> Pass:
     """Return the pass of a row of cmp_pass."""
     return Pass(
         id=row["id"],
@@ -75,15 +75,15 @@ def pass_from(row: sqlite3.Row) -> Pass:
     )
 
 
-def _window_from(row: sqlite3.Row) -> Window:
+def _window_from(row: Row) -> Window:
     """Return the window of a pass; it is bounded above if its end is the one that was asked for."""
-    until = parse_instant(row["until"])
-    since = parse_instant(row["since"])
+    until = instant_of(row["until"])
+    since = instant_of(row["since"])
     is_bounded = parse_request(row["request"]).until == until and since != BEGINNING
     return Window(since, until, Kind(row["kind"]), is_bounded=is_bounded)
 
 
-def facts_from(row: sqlite3.Row | None) -> StreamFacts:
+def facts_from(row: Row | None) -> StreamFacts:
     """Return the facts of a row of cmp_stream; nothing known without one."""
     if row is None:
         return StreamFacts()
@@ -96,7 +96,7 @@ def facts_from(row: sqlite3.Row | None) -> StreamFacts:
     )
 
 
-def quarantined_from(row: sqlite3.Row) -> Quarantined:
+def quarantined_from(row: Row) -> Quarantined:
     """Return the waiting record of a row of cmp_quarantine."""
     return Quarantined(
         scope=row["scope"],
@@ -105,15 +105,20 @@ def quarantined_from(row: sqlite3.Row) -> Quarantined:
         reason=row["reason"],
         payload=row["payload"],
         run=row["run"],
-        first_seen=parse_instant(row["first_seen"]),
-        last_seen=parse_instant(row["last_seen"]),
+        first_seen=instant_of(row["first_seen"]),
+        last_seen=instant_of(row["last_seen"]),
         times=row["times"],
     )
 
 
-def instant_from(text: str | None) -> datetime | None:
+def instant_of(value: str | datetime) -> datetime:
+    """Return the instant of a column: text on SQLite, timestamptz on PostgreSQL."""
+    return parse_instant(value) if isinstance(value, str) else value.astimezone(UTC)
+
+
+def instant_from(value: str | datetime | None) -> datetime | None:
     """Return the instant of a column, ``None`` for null."""
-    return parse_instant(text) if text else None
+    return instant_of(value) if value else None
 
 
 def text_of(instant: datetime | None) -> str | None:

@@ -8,19 +8,16 @@ its first instant: it is created with its final permissions and put in place who
 
 import hashlib
 import os
-import sqlite3
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes, token_hex
 
 from comporta.errors import MasterKeyWrong, SecretMissing, SettingsError
 from comporta.ledger.rows import text_of
-from comporta.ledger.statements import statements
+from comporta.ledger.session import Session
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
-SQL = statements("sqlite")
 
 
 def master_key(path: Path, *, create: bool) -> bytes:
@@ -56,28 +53,28 @@ def key_id(key: bytes) -> str:
     return hashlib.sha256(b"comporta master key\0" + key).hexdigest()[:16]
 
 
-def put_secret(connection: sqlite3.Connection, key: bytes, *, secret_id: str, secret: str, now: datetime) -> None:
+def put_secret(session: Session, key: bytes, *, secret_id: str, secret: str) -> None:
     """Store a secret, closed, in place of the one of that id; the caller's transaction commits it."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # loaded only where there is a secret
 
     nonce = token_bytes(NONCE_BYTES)
     closed = AESGCM(key).encrypt(nonce, secret.encode(), secret_id.encode())
-    values = {"id": secret_id, "key_id": key_id(key), "nonce": nonce, "ciphertext": closed, "now": text_of(now)}
-    connection.execute(SQL["put_secret"], values)
+    values = {"id": secret_id, "key_id": key_id(key), "nonce": nonce, "ciphertext": closed, "now": text_of(session.now)}
+    session.run("put_secret", values)
 
 
-def get_secret(connection: sqlite3.Connection, key: bytes, *, secret_id: str) -> str:
+def get_secret(session: Session, key: bytes, *, secret_id: str) -> str:
     """Return a stored secret; ``MasterKeyWrong`` if this key does not open it."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    row = connection.execute(SQL["secret"], {"id": secret_id}).fetchone()
+    row = session.one("secret", {"id": secret_id})
     if row is None:
         raise SecretMissing(
             f"secret {secret_id}: not in the database, and the settings name no other place",
             next_step='Store it with `comporta connect`, or write a reference such as api_key = "env:NAME".',
         )
-    closed_by, nonce, ciphertext = row
+    closed_by, nonce, ciphertext = row["key_id"], row["nonce"], row["ciphertext"]
     if closed_by != key_id(key):
         raise MasterKeyWrong(f"secret {secret_id}: closed with key {closed_by}, but this master key is {key_id(key)}")
     try:

@@ -1,14 +1,14 @@
-"""The store on SQLite: the ledger's half and the destination's half over one file.
+"""The store: the ledger's half and the destination's half over one connection, whichever the database.
 
-Every write is a function of the connection, run by the database's writer thread; every read goes to a
-read-only connection in a worker thread. Nothing here decides: the protocol is in ``leases``, the batch
+Every write is a function of the session, run by the database in one of its threads; every read goes to
+another thread. Nothing here decides: the protocol is in ``leases``, the batch
 transaction in ``batches``, the rows in the destination.
 """
 # ruff: noqa: D102  ports.store.Store says what each method promises
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import TypeVar
@@ -20,9 +20,9 @@ from comporta.core.record import Bucket, Key, Shape
 from comporta.core.run import Run, RunState, run_name
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
+from comporta.errors import CommitOutcomeUnknown
 from comporta.ledger import batches, leases, people, retention
 from comporta.ledger.batches import NOTHING_LEARNT, Batches
-from comporta.ledger.database import Database
 from comporta.ledger.rows import (
     facts_from,
     lease_row_from,
@@ -31,8 +31,7 @@ from comporta.ledger.rows import (
     run_from,
     text_of,
 )
-from comporta.ledger.statements import statements
-from comporta.ports.clock import Clock
+from comporta.ledger.session import Database, Session
 from comporta.ports.destination import Destination
 from comporta.ports.store import (
     Among,
@@ -50,123 +49,142 @@ from comporta.ports.store import (
     StreamFacts,
 )
 
-SQL = statements("sqlite")
+OUTCOME_TRIES = 5
+"""How often a write is repeated whose COMMIT was not answered."""
+READERS = 8
 QUEUED_MAX = 100
 """Queued runs of one stream that are looked at together; equal ones join, so there are few."""
 T = TypeVar("T")
 
 
-class SqliteStore:
+class LedgerStore:
     """Implements ``ports.store.Store``; see there for what each method promises."""
 
     def __init__(
         self,
         database: Database,
         destination: Destination,
-        clock: Clock,
         *,
         ttl: timedelta,
         checkpoint: Checkpoint = lambda _: None,
     ) -> None:
         self._database = database
         self._destination = destination
-        self._clock = clock
         self._ttl = ttl
         self._checkpoint = checkpoint
+        # Not the event loop's own threads, in which the sources' host names are looked up: a read may take long.
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="comporta-reader")
         self._batches = Batches(destination, checkpoint=checkpoint)
 
     async def enqueue(self, ticket: Ticket, *, run_id: str | None = None) -> Run:
-        name = run_id or run_name(self._clock.now(), token_hex(4))
-        return await self._write(lambda c: leases.queue_run(c, ticket, run_id=name, now=self._clock.now()))
+        name = run_id or run_name(self._database.now(), token_hex(4))
+        return await self._write(
+            lambda s: leases.queue_run(s, ticket, run_id=name),
+            again=lambda s: leases.queued_before(s, name) or leases.queue_run(s, ticket, run_id=name),
+        )
 
     async def queued(self, scope: str) -> Sequence[Run]:
         values = {"scope": scope, "limit": QUEUED_MAX}
-        return await self._read(lambda c: [run_from(row) for row in c.execute(SQL["queued"], values)])
+        return await self._read(lambda s: [run_from(row) for row in s.all("queued", values)])
 
     async def acquire(self, run: Run, *, ttl: timedelta, timeout: timedelta, instance: str) -> Granted | Occupied:
+        tried: list[Granted] = []
+
+        def noted(answer: Granted | Occupied) -> Granted | Occupied:
+            if isinstance(answer, Granted):
+                tried.append(answer)
+            return answer
+
         answer = await self._write(
-            lambda c: leases.acquire(c, run, now=self._clock.now(), ttl=ttl, timeout=timeout, instance=instance)
+            lambda s: noted(leases.acquire(s, run, ttl=ttl, timeout=timeout, instance=instance)),
+            again=lambda s: noted(leases.acquire_again(s, run, tried, ttl=ttl, timeout=timeout, instance=instance)),
         )
         self._checkpoint("after_acquire")
         return answer
 
     async def skip(self, run: Run, error: Mapping[str, str]) -> Run:
-        return await self._write(lambda c: people.skip(c, run, error, now=self._clock.now()))
+        return await self._write(lambda s: people.skip(s, run, error))
 
     def renew(self, lease: Lease, ttl: timedelta) -> bool:
-        return self._database.write(lambda c: leases.renew(c, lease, expires_at=self._clock.now() + ttl)).result()
+        return self._database.write_now(lambda s: leases.renew(s, lease, ttl))
 
     def cancel_requested(self, run_id: str) -> bool:
-        row = self._database.read(lambda c: c.execute(SQL["cancel_requested"], {"run": run_id}).fetchone())
-        return bool(row and row[0])
+        row = self._database.read_now(lambda s: s.one("cancel_requested", {"run": run_id}))
+        return bool(row and row["cancel_requested"])
 
     async def reap(self) -> Sequence[Run]:
-        now = text_of(self._clock.now())
-        if not await self._read(lambda c: c.execute(SQL["has_expired"], {"now": now}).fetchone()[0]):
+        if not await self._read(leases.has_expired):
             return []
-        return await self._write(lambda c: leases.reap(c, now=self._clock.now()))
+        return await self._write(leases.reap)
 
     async def forget(self, before: datetime) -> int:
-        if not await self._read(lambda c: retention.has_expired(c, before, now=self._clock.now())):
+        if not await self._read(lambda s: retention.has_expired(s, before)):
             return 0
-        return await self._write(lambda c: retention.forget(c, before, now=self._clock.now()))
+        return await self._write(lambda s: retention.forget(s, before))
 
     async def unlock(self, scope: str) -> bool:
-        return await self._write(lambda c: leases.unlock(c, scope, now=self._clock.now()))
+        return await self._write(lambda s: leases.unlock(s, scope))
 
     async def cancel(self, run_id: str) -> Run | None:
-        return await self._write(lambda c: people.cancel(c, run_id, now=self._clock.now()))
+        return await self._write(lambda s: people.cancel(s, run_id))
 
     async def scope_state(self, scope: str) -> ScopeState:
-        row = await self._read(lambda c: c.execute(SQL["holder"], {"scope": scope}).fetchone())
+        row = await self._read(lambda s: s.one("holder", {"scope": scope}))
         return ScopeState(row["epoch"], row["holder"], row["commits"]) if row else ScopeState(0, None, 0)
 
     async def prepare(self, lease: Lease, shape: Shape) -> Sequence[str]:
-        return await self._held(lease, lambda c: self._destination.prepare(c, shape))
+        def work(session: Session) -> Sequence[str]:
+            is_made = not self._destination.is_there(session.connection, shape)
+            done = self._destination.prepare(session.connection, shape)
+            return [*done, *(batches.doubt_stream(session, shape.stream) if is_made else ())]
+
+        return await self._held(lease, work)
 
     async def begin_pass(self, lease: Lease, new: Pass, *, resumable: bool) -> None:
         bounds = {"since": text_of(new.window.since), "until": text_of(new.window.until), "kind": new.window.kind.value}
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(session: Session) -> None:
             if resumable:
                 values = {"id": new.id, "scope": lease.scope, "request": new.request, "fingerprint": new.fingerprint}
-                connection.execute(SQL["put_pass"], values | bounds | {"now": text_of(self._clock.now())})
-            connection.execute(SQL["set_window"], bounds | {"run": lease.holder})
+                session.run("put_pass", values | bounds | {"now": text_of(session.now)})
+            session.run("set_window", bounds | {"run": lease.holder})
 
         await self._held(lease, work)
 
     async def commit(self, lease: Lease, batch: Batch, ending: Ending | None = None) -> Committed:
-        return await self._write(
-            lambda c: self._batches.commit(c, lease, batch, ending, now=self._clock.now(), ttl=self._ttl)
-        )
+        # The engine settles a lost answer itself, by epoch and commits.
+        return await self._write_once(lambda s: self._batches.commit(s, lease, batch, ending, ttl=self._ttl))
 
     async def finish(self, lease: Lease, ending: Ending) -> Run:
         self._checkpoint("before_release")
-        return await self._write(lambda c: batches.finish(c, lease, ending, now=self._clock.now()))
+        return await self._write(
+            lambda s: batches.finish(s, lease, ending),
+            again=lambda s: leases.ended_before(s, lease, ending.state) or batches.finish(s, lease, ending),
+        )
 
     async def note(self, run_id: str, lines: Sequence[LogLine]) -> None:
-        await self._write(lambda c: batches.append_log(c, run_id, lines, self._clock.now()))
+        await self._write(lambda s: batches.append_log(s, run_id, lines))
 
     async def coverage(self, scope: str) -> Coverage:
-        return await self._read(lambda c: batches.coverage_of(c, scope))
+        return await self._read(lambda s: batches.coverage_of(s, scope))
 
     async def void_coverage(self, lease: Lease) -> None:
-        def work(connection: sqlite3.Connection) -> None:
+        def work(session: Session) -> None:
             for name in ("forget_coverage", "forget_passes", "forget_hints"):
-                connection.execute(SQL[name], {"scope": lease.scope})
+                session.run(name, {"scope": lease.scope})
 
         await self._held(lease, work)
 
     async def cut_coverage(self, lease: Lease, at: datetime) -> None:
-        await self._held(lease, lambda c: batches.cut_coverage(c, lease.scope, at))
+        await self._held(lease, lambda s: batches.cut_coverage(s, lease.scope, at))
 
     async def open_pass(self, scope: str, request: Request) -> Pass | None:
         values = {"scope": scope, "request": request.text}
-        row = await self._read(lambda c: c.execute(SQL["open_pass"], values).fetchone())
+        row = await self._read(lambda s: s.one("open_pass", values))
         return pass_from(row) if row else None
 
     async def facts(self, scope: str) -> StreamFacts:
-        return facts_from(await self._read(lambda c: c.execute(SQL["facts"], {"scope": scope}).fetchone()))
+        return facts_from(await self._read(lambda s: s.one("facts", {"scope": scope})))
 
     async def learn(self, lease: Lease, facts: StreamFacts) -> None:
         values = {
@@ -175,34 +193,32 @@ class SqliteStore:
             "identity": facts.identity,
             "clock_offset_s": facts.clock_offset_s,
         }
-        await self._held(lease, lambda c: c.execute(SQL["learn"], NOTHING_LEARNT | values))
+        await self._held(lease, lambda s: s.run("learn", NOTHING_LEARNT | values))
 
     async def hints(self, scope: str, limit: int) -> Sequence[str]:
         values = {"scope": scope, "limit": limit}
-        return await self._read(lambda c: [row[0] for row in c.execute(SQL["hints"], values)])
+        return await self._read(lambda s: [row["parent"] for row in s.all("hints", values)])
 
     async def stamps(self, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
-        return await self._read(lambda c: self._destination.stamps(c, account, shape, among))
+        return await self._read(lambda s: self._destination.stamps(s.connection, account, shape, among))
 
     async def children(self, account: str, shape: Shape, parents: Sequence[Key]) -> frozenset[Key]:
-        return await self._read(lambda c: self._destination.children(c, account, shape, parents))
+        return await self._read(lambda s: self._destination.children(s.connection, account, shape, parents))
 
     async def buckets(self, account: str, shape: Shape, until: datetime) -> Sequence[Bucket]:
-        return await self._read(lambda c: self._destination.buckets(c, account, shape, until))
+        return await self._read(lambda s: self._destination.buckets(s.connection, account, shape, until))
 
     async def count_rows(self, account: str, shape: Shape) -> int:
-        return await self._read(lambda c: self._destination.count(c, account, shape))
+        return await self._read(lambda s: self._destination.count(s.connection, account, shape))
 
     async def preview(self, account: str, batch: Batch) -> tuple[Counts, Sequence[Change]]:
-        return await self._read(lambda c: self._destination.preview(c, account, batch))
+        return await self._read(lambda s: self._destination.preview(s.connection, account, batch))
 
     async def quarantine(self, scope: str | None = None) -> Sequence[Quarantined]:
-        return await self._read(
-            lambda c: [quarantined_from(row) for row in c.execute(SQL["quarantine"], {"scope": scope})]
-        )
+        return await self._read(lambda s: [quarantined_from(row) for row in s.all("quarantine", {"scope": scope})])
 
     async def run(self, run_id: str) -> Run | None:
-        row = await self._read(lambda c: c.execute(SQL["run"], {"run": run_id}).fetchone())
+        row = await self._read(lambda s: s.one("run", {"run": run_id}))
         return run_from(row) if row else None
 
     async def runs(
@@ -216,31 +232,44 @@ class SqliteStore:
     ) -> Sequence[Run]:
         values = {"account": account, "stream": stream, "state": state.value if state else None, "limit": limit}
         name = "runs" if account is None or stream is None else "runs_of_stream"
-        return await self._read(
-            lambda c: [run_from(row) for row in c.execute(SQL[name], values | {"dry_run": dry_run})]
-        )
+        return await self._read(lambda s: [run_from(row) for row in s.all(name, values | {"dry_run": dry_run})])
 
     async def log(self, run_id: str, after: int = 0) -> Sequence[tuple[int, datetime, LogLine]]:
-        rows = await self._read(lambda c: c.execute(SQL["log"], {"run": run_id, "after": after}).fetchall())
+        rows = await self._read(lambda s: s.all("log", {"run": run_id, "after": after}))
         return [people.log_line(row) for row in rows]
 
     async def leases(self) -> Sequence[LeaseRow]:
-        return await self._read(lambda c: [lease_row_from(row) for row in c.execute(SQL["leases"])])
+        return await self._read(lambda s: [lease_row_from(row) for row in s.all("leases", {})])
 
     async def aclose(self) -> None:
         await asyncio.to_thread(self._database.close)
+        self._readers.shutdown()
 
-    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _write(self, work: Callable[[Session], T], *, again: Callable[[Session], T] | None = None) -> T:
+        """Write, and write again if the answer to COMMIT was lost.
+
+        ``again`` looks first whether it happened; without it, doing it twice is as good as once.
+        """
+        for left in reversed(range(OUTCOME_TRIES)):
+            try:
+                return await self._write_once(work)
+            except CommitOutcomeUnknown:
+                if not left:
+                    raise
+                work = again or work
+        raise AssertionError("the last try returns or raises")  # pragma: no cover
+
+    async def _write_once(self, work: Callable[[Session], T]) -> T:
         return await asyncio.wrap_future(self._database.write(work))
 
-    async def _held(self, lease: Lease, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _held(self, lease: Lease, work: Callable[[Session], T]) -> T:
         """Write beside the batches, only while the lease is ours."""
 
-        def guarded(connection: sqlite3.Connection) -> T:
-            leases.hold(connection, lease, expires_at=self._clock.now() + self._ttl)
-            return work(connection)
+        def guarded(session: Session) -> T:
+            leases.hold(session, lease, self._ttl)
+            return work(session)
 
         return await self._write(guarded)
 
-    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await asyncio.to_thread(self._database.read, work)
+    async def _read(self, work: Callable[[Session], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._database.read, work)

@@ -31,6 +31,9 @@ class Destination(Protocol):
     def prepare(self, connection: Connection, shape: Shape) -> Sequence[str]:
         """Make table, columns and views fit the shape; return what was done, in words."""
 
+    def is_there(self, connection: Connection, shape: Shape) -> bool:
+        """Say whether the table of a shape exists."""
+
     def write(self, connection: Connection, account: str, batch: Batch, *, run: str, now: str) -> Written:
         """Insert, update, mark deleted and remove, with exact counts; leave unchanged rows untouched."""
 

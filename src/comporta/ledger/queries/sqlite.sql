@@ -12,7 +12,7 @@ RETURNING *;
 INSERT INTO cmp_scope AS s(scope, epoch, holder, expires_at) VALUES (:scope, 1, :run, :expires_at)
 ON CONFLICT(scope) DO UPDATE SET epoch = s.epoch + 1, holder = excluded.holder, expires_at = excluded.expires_at
 WHERE s.holder IS NULL OR s.expires_at <= :now
-RETURNING epoch, commits;
+RETURNING epoch, commits, :now AS at;
 
 -- name: mark_lost
 UPDATE cmp_run SET state = 'lost', finished_at = :now, error = :error WHERE scope = :scope AND state = 'running' RETURNING *;
@@ -27,6 +27,9 @@ UPDATE cmp_run SET state = 'skipped', finished_at = :now, error = :error WHERE i
 -- name: holder
 SELECT s.scope, s.epoch, s.holder, s.expires_at, s.commits, r.started_at, r.instance
 FROM cmp_scope s LEFT JOIN cmp_run r ON r.id = s.holder WHERE s.scope = :scope;
+
+-- name: lock_scope
+SELECT epoch, holder, commits FROM cmp_scope WHERE scope = :scope;
 
 -- name: leases
 SELECT s.scope, s.epoch, s.holder, s.expires_at, s.commits, r.started_at, r.instance
@@ -48,13 +51,14 @@ UPDATE cmp_scope SET holder = NULL, expires_at = NULL WHERE scope = :scope AND e
 
 -- name: seize_expired
 UPDATE cmp_scope SET epoch = epoch + 1, holder = NULL, expires_at = NULL
-WHERE holder IS NOT NULL AND expires_at <= :now RETURNING scope;
+WHERE holder IS NOT NULL AND expires_at <= :now RETURNING scope, :now AS at;
 
 -- name: seize_one
-UPDATE cmp_scope SET epoch = epoch + 1, holder = NULL, expires_at = NULL WHERE scope = :scope AND holder IS NOT NULL RETURNING scope;
+UPDATE cmp_scope SET epoch = epoch + 1, holder = NULL, expires_at = NULL WHERE scope = :scope AND holder IS NOT NULL
+RETURNING scope, :now AS at;
 
 -- name: has_expired
-SELECT EXISTS(SELECT 1 FROM cmp_scope WHERE holder IS NOT NULL AND expires_at <= :now);
+SELECT EXISTS(SELECT 1 FROM cmp_scope WHERE holder IS NOT NULL AND expires_at <= :now) AS found;
 
 -- name: end_run
 UPDATE cmp_run SET state = :state, finished_at = :now, progress_at = :now, error = :error,
@@ -103,6 +107,12 @@ SELECT since, until, query_fingerprint FROM cmp_coverage WHERE scope = :scope OR
 
 -- name: forget_coverage
 DELETE FROM cmp_coverage WHERE scope = :scope;
+
+-- name: forget_coverage_of_stream
+DELETE FROM cmp_coverage WHERE substr(scope, instr(scope, '/') + 1) = :stream;
+
+-- name: forget_passes_of_stream
+DELETE FROM cmp_pass WHERE position IS NOT NULL AND substr(scope, instr(scope, '/') + 1) = :stream;
 
 -- name: add_coverage
 INSERT INTO cmp_coverage(scope, since, until, query_fingerprint) VALUES (:scope, :since, :until, :fingerprint);
@@ -172,7 +182,7 @@ SELECT seq, at, level, step, message, fields FROM cmp_log WHERE run = :run AND s
 
 -- name: has_expired_history
 SELECT EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running'))
-  OR EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :stale AND state = 'queued' AND dry_run);
+  OR EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :stale AND state = 'queued' AND dry_run) AS found;
 
 -- name: skip_stale_dry_runs
 UPDATE cmp_run SET state = 'skipped', finished_at = :now, error = :error WHERE queued_at < :stale AND state = 'queued' AND dry_run;

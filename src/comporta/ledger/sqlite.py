@@ -11,22 +11,28 @@ before anything is read, so nothing that was read can be overtaken.
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from comporta.errors import ComportaError, DestinationBusy, DestinationRefused, NotADatabase
+from comporta.ledger.seal import refusal_from
+from comporta.ledger.session import Row, Session, Values
+from comporta.ledger.statements import statements
+from comporta.ports.clock import Clock
 
 GROUP_MAX = 32
 """Jobs in one transaction at most: bounds how long the first of them waits for its COMMIT."""
 READERS_MAX = 8
 """Idle read-only connections that are kept; more may be open at once, the rest are closed after use."""
 
+SQL = statements("sqlite")
 T = TypeVar("T")
-Job = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
+Job = tuple[Callable[[Session], Any], "Future[Any]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +56,37 @@ class Pragmas:
         ]
 
 
-class Database:
-    """An open SQLite file. Close it; it may be used from any thread until then."""
+class SqliteSession:
+    """A transaction on SQLite; see ``ledger.session.Session``."""
 
-    def __init__(self, path: Path, pragmas: Pragmas) -> None:
+    def __init__(self, connection: sqlite3.Connection, now: datetime) -> None:
+        self.connection = connection
+        self.now = now
+
+    def one(self, name: str, values: Values) -> Row | None:
+        """Execute a statement and return its first row."""
+        return self.connection.execute(SQL[name], values).fetchone()
+
+    def all(self, name: str, values: Values) -> list[Row]:
+        """Execute a statement and return its rows."""
+        return self.connection.execute(SQL[name], values).fetchall()
+
+    def run(self, name: str, values: Values) -> int:
+        """Execute a statement and return how many rows it hit."""
+        return self.connection.execute(SQL[name], values).rowcount
+
+    def each(self, name: str, many: Iterable[Values]) -> None:
+        """Execute a statement for each of many values."""
+        self.connection.executemany(SQL[name], many)
+
+
+class SqliteDatabase:
+    """An open SQLite file; see ``ledger.session.Database``."""
+
+    def __init__(self, path: Path, pragmas: Pragmas, clock: Clock) -> None:
         self.path = path
         self._pragmas = pragmas
+        self._clock = clock
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._closed = False
@@ -65,7 +96,16 @@ class Database:
         self._thread = threading.Thread(target=self._write_until_closed, name="comporta-writer", daemon=True)
         self._thread.start()
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> "Future[T]":
+    @property
+    def where(self) -> str:
+        """Return what to call it in a message."""
+        return str(self.path)
+
+    def now(self) -> datetime:
+        """Return the instant by this machine's clock, which is SQLite's."""
+        return self._clock.now()
+
+    def write(self, work: Callable[[Session], T]) -> "Future[T]":
         """Run ``work`` in a write transaction; the future is done after COMMIT, or holds the error."""
         future: Future[T] = Future()
         with self._closing:  # so that no job is put behind the end of the queue, to be waited for in vain
@@ -75,7 +115,15 @@ class Database:
                 self._jobs.put((work, future))
         return future
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def write_now(self, work: Callable[[Session], T]) -> T:
+        """Write in turn: there is one writer, and what waits together is committed together."""
+        return self.write(work).result()
+
+    def read_now(self, work: Callable[[Session], T]) -> T:
+        """Read: no reader waits for another."""
+        return self.read(work)
+
+    def read(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` on a read-only connection, seeing one consistent state, in the calling thread."""
         try:
             connection = self._readers.get_nowait()
@@ -83,7 +131,7 @@ class Database:
             connection = self._connect(read_only=True)
         try:
             connection.execute("BEGIN")
-            return work(connection)
+            return work(SqliteSession(connection, self.now()))
         except sqlite3.Error as error:
             raise explained(error, self.path) from error
         finally:
@@ -159,13 +207,13 @@ class Database:
         for future, result in done:
             future.set_result(result)
 
-    def _write_one(self, work: Callable[[sqlite3.Connection], Any], future: "Future[Any]", done: list[Any]) -> None:
+    def _write_one(self, work: Callable[[Session], Any], future: "Future[Any]", done: list[Any]) -> None:
         """Run one job in its savepoint. An error of the file itself ends the whole group."""
         if not future.set_running_or_notify_cancel():
             return
         self._writer.execute("SAVEPOINT job")
         try:
-            result = work(self._writer)
+            result = work(SqliteSession(self._writer, self.now()))
         except BaseException as error:
             if not self._writer.in_transaction:  # a full disk, for one: SQLite has rolled back all of it
                 raise error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error)) from error
@@ -189,6 +237,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def explained(error: sqlite3.Error, path: Path) -> ComportaError:
     """Return the error of ours that says what SQLite's error means for the user."""
+    sealed = refusal_from(str(error), str(path))
+    if sealed is not None:
+        return sealed
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest says more than we need
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return DestinationBusy(f"{path}: another program keeps the database locked ({error})")

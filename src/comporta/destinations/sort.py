@@ -1,12 +1,12 @@
 """Deciding what must be done with each row of a batch: insert, update, leave, or refuse.
 
-The stored hashes of the batch's keys are read first, by one indexed query per thousand. The counts come
-out of this decision, so ``write`` and ``preview`` share it and cannot disagree.
+The decision is the same on every database: a destination reads the stored hashes of the batch's keys
+first and hands them in. The counts come out of this decision, so ``write`` and ``preview`` share it and
+cannot disagree.
 """
 
 import json
-import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from struct import unpack
@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from comporta.core.record import Column, Key, Rejected, Row, Shape
-from comporta.destinations.upsert import chunks, marks, quoted
+from comporta.core.record import Column, Key, Rejected, Row, Shape, Value
 from comporta.errors import RecordRejected
 from comporta.ports.store import Batch
 
@@ -41,9 +40,23 @@ class Sorted:
     refused: list[Rejected] = field(default_factory=list)
     unchanged: int = 0
 
+    def in_order(self, batch: Batch) -> Iterator[Changed]:
+        """Yield what must be written in the order of the batch."""
+        changed = {each.key: each for each in (*self.inserts, *self.updates)}
+        place = batch.shape.index(batch.shape.key)
+        return (changed[row[place]] for row in batch.rows if row[place] in changed)  # type: ignore[index]  # a key
 
-_Stored = tuple[int | None, str | None, str | None]
-"""Hash, stamp and time of deletion, as the table has them."""
+
+Stored = tuple[int | None, str | None, object]
+"""Hash, stamp, and what tells a deleted row (its time, or true), as the table has them."""
+
+
+Judge = Callable[[Row, str | None], str | None]
+"""Given a row and its extra, says why they fit into no table; ``None`` if they do."""
+
+
+class UnfitError(ValueError):
+    """Some value of the batch fits into no column; which one is found out by looking at each."""
 
 
 def newest(batch: Batch) -> Batch:
@@ -57,16 +70,19 @@ def newest(batch: Batch) -> Batch:
         stamp = shape.index(shape.stamp)
         by_stamp = sorted(range(len(rows)), key=lambda place: str(rows[place][stamp] or ""))
         last = {rows[place][key]: place for place in by_stamp}
-    return _only(batch, sorted(last.values()))
+    return only(batch, sorted(last.values()))
 
 
-def sort_batch(connection: sqlite3.Connection, account: str, batch: Batch, *, present: Mapping[str, Column]) -> Sorted:
-    """Decide for each row of a batch without repeated keys; ``present`` are the table's columns."""
+def sort_batch(batch: Batch, stored: Callable[[Batch], Mapping[Key, Stored]], judge: Judge | None = None) -> Sorted:
+    """Decide for each row of a batch without repeated keys; ``stored`` reads what the table has of them.
+
+    Only if reading or hashing fails, each row is looked at, and refused for the reason that ``judge`` has.
+    """
     try:
-        return _decide(batch, _stored(connection, account, batch, present))
-    except (OverflowError, UnicodeEncodeError):
-        good, refused = _set_aside(batch)
-        return replace(_decide(good, _stored(connection, account, good, present)), refused=refused)
+        return decide(batch, stored(batch))
+    except (OverflowError, UnicodeEncodeError, UnfitError):
+        good, refused = set_aside(batch, judge or unfit)
+        return replace(decide(good, stored(good)), refused=refused)
 
 
 def row_hashes(rows: Sequence[Row], extras: Mapping[int, str], columns: Sequence[Column]) -> Sequence[int]:
@@ -81,7 +97,12 @@ def row_hashes(rows: Sequence[Row], extras: Mapping[int, str], columns: Sequence
     contents: Sequence[object] = rows
     if extras:
         contents = [(row, extras[place]) if place in extras else row for place, row in enumerate(rows)]
-    digests = [blake2b(_encode(content), digest_size=8, person=person).digest() for content in contents]
+    empty = blake2b(digest_size=8, person=person)  # copied for each row, which is quicker than made
+    digests = []
+    for content in contents:
+        digest = empty.copy()
+        digest.update(_encode(content))
+        digests.append(digest.digest())
     return unpack(f"<{len(digests)}q", b"".join(digests))
 
 
@@ -92,25 +113,7 @@ def rejected(shape: Shape, row: Row, reason: str) -> Rejected:
     return Rejected(key, RecordRejected.code, f"the database refused the row: {reason}", json.dumps(named))
 
 
-def _stored(
-    connection: sqlite3.Connection, account: str, batch: Batch, present: Mapping[str, Column]
-) -> dict[Key, _Stored]:
-    if not present:
-        return {}
-    shape = batch.shape
-    place = shape.index(shape.key)
-    stamp = quoted(shape.stamp) if shape.stamp is not None and shape.stamp in present else "NULL"
-    start = f"SELECT {quoted(shape.key)}, _cmp_hash, {stamp}, _cmp_deleted_at FROM {quoted(shape.table)}"
-    found: dict[Key, _Stored] = {}
-    cursor = connection.cursor()
-    cursor.row_factory = None  # plain tuples: one for each row of a batch
-    for chunk in chunks([row[place] for row in batch.rows]):
-        query = f"{start} WHERE account = ? AND {quoted(shape.key)} IN ({marks(chunk)})"
-        found.update((row[0], row[1:]) for row in cursor.execute(query, (account, *chunk)))
-    return found
-
-
-def _decide(batch: Batch, stored: Mapping[Key, _Stored]) -> Sorted:
+def decide(batch: Batch, stored: Mapping[Key, Stored]) -> Sorted:
     """Leave an older version, unless overwriting; write a row that comes back from deletion."""
     inserts, updates, unchanged = [], [], 0
     place = batch.shape.index(batch.shape.key)
@@ -123,13 +126,40 @@ def _decide(batch: Batch, stored: Mapping[Key, _Stored]) -> Sorted:
         if present is None:
             inserts.append(Changed(key, row, new_hash, extra))
             continue
-        stored_hash, stamp, deleted_at = present
+        stored_hash, stamp, deleted = present
         is_kept = stored_hash == new_hash or (not batch.overwrite and _is_older(row, stamp, stamp_place))
-        if is_kept and deleted_at is None:
+        if is_kept and not deleted:
             unchanged += 1
         else:
             updates.append(Changed(key, row, new_hash, extra))
     return Sorted(inserts, updates, unchanged=unchanged)
+
+
+def set_aside(batch: Batch, judge: Judge) -> tuple[Batch, list[Rejected]]:
+    """Take out the rows for which ``judge``, given row and extra, has a reason to."""
+    reasons = [judge(row, batch.extras.get(place)) for place, row in enumerate(batch.rows)]
+    refused = [rejected(batch.shape, row, reason) for row, reason in zip(batch.rows, reasons, strict=True) if reason]
+    return only(batch, [place for place, reason in enumerate(reasons) if reason is None]), refused
+
+
+def unfit(row: Row, extra: str | None) -> str | None:
+    """Say why no database could hold a row: an integer beyond 64 bits, text that is not Unicode."""
+    return next((reason for value in (*row, extra) if (reason := unfit_value(value))), None)
+
+
+def unfit_value(value: Value, *, int_max: int = _INT64) -> str | None:
+    """Say why no database could hold a value; an integer must be less than ``int_max``."""
+    if isinstance(value, int) and not -_INT64 <= value < int_max:
+        return f"the integer {value} does not fit into 64 bits"
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        return f"the text {value!a} is not valid Unicode"
+    return None
+
+
+def only(batch: Batch, places: Sequence[int]) -> Batch:
+    """Return the batch with the rows at these places alone, and their extras."""
+    extras = {number: batch.extras[place] for number, place in enumerate(places) if place in batch.extras}
+    return replace(batch, rows=[batch.rows[place] for place in places], extras=extras)
 
 
 def _is_older(row: Row, stored: str | None, stamp_place: int | None) -> bool:
@@ -137,24 +167,3 @@ def _is_older(row: Row, stored: str | None, stamp_place: int | None) -> bool:
     if stamp_place is None or stored is None:
         return False
     return str(row[stamp_place] or "") < stored
-
-
-def _set_aside(batch: Batch) -> tuple[Batch, list[Rejected]]:
-    """Take out the rows that hold an integer beyond 64 bits or text that is not Unicode."""
-    reasons = [_unfit(row, batch.extras.get(place)) for place, row in enumerate(batch.rows)]
-    refused = [rejected(batch.shape, row, reason) for row, reason in zip(batch.rows, reasons, strict=True) if reason]
-    return _only(batch, [place for place, reason in enumerate(reasons) if reason is None]), refused
-
-
-def _unfit(row: Row, extra: str | None) -> str | None:
-    for value in (*row, extra):
-        if isinstance(value, int) and not -_INT64 <= value < _INT64:
-            return f"the integer {value} does not fit into 64 bits"
-        if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
-            return f"the text {value!a} is not valid Unicode"
-    return None
-
-
-def _only(batch: Batch, places: list[int]) -> Batch:
-    extras = {number: batch.extras[place] for number, place in enumerate(places) if place in batch.extras}
-    return replace(batch, rows=[batch.rows[place] for place in places], extras=extras)

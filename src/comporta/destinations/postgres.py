@@ -1,0 +1,162 @@
+"""The mirrored tables on PostgreSQL: exact counts, and no write for a row that did not change.
+
+As on SQLite, each row keeps a hash over the source's fields, and a batch reads the stored hashes of its
+keys first. Only what differs goes to the server once more (``postgres_rows``), where stamps are compared under
+the lock of each row, because another transaction may have written the same key meanwhile.
+
+The connection is in a transaction that the ledger opened, and perhaps behind a pooler: nothing here
+outlives the transaction, and nothing depends on settings of the session.
+
+Measured as in ``postgres_rows``, hashing, deciding and COMMIT included: new 79,000 (93,000) rows/s, unchanged
+381,000 (274,000) and not one byte of WAL, all changed 44,000 (49,000); 600 bytes of WAL for a changed row.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+from psycopg.errors import UndefinedColumn, UndefinedTable
+
+from comporta.core.counts import Counts
+from comporta.core.record import Bucket, Key, Rejected, Shape
+from comporta.destinations import postgres_reads as reads
+from comporta.destinations import postgres_views
+from comporta.destinations.postgres_rows import Upsert, delete, deletes, locking, unstorable
+from comporta.destinations.postgres_statements import Statements, statements
+from comporta.destinations.postgres_tables import (
+    Connection,
+    Present,
+    Table,
+    columns_of,
+    execute,
+    fit_table,
+    is_ours,
+    plan_for,
+    refuse_taken,
+    settled_columns_of,
+)
+from comporta.destinations.sort import newest, set_aside, sort_batch
+from comporta.destinations.tally import change, foreseen, gone, total
+from comporta.ports.destination import Written
+from comporta.ports.store import Among, Batch, Change
+
+
+class PostgresDestination:
+    """The user's tables in one schema of the PostgreSQL database that also holds the ledger."""
+
+    def __init__(self, schema: str = "mirror") -> None:
+        self._schema = schema
+        self._known: dict[Shape, Statements] = {}
+
+    def prepare(self, connection: Connection, shape: Shape) -> Sequence[str]:
+        """Make table, columns and views fit the shape; return what was done, in words."""
+        self._known.pop(shape, None)
+        done = fit_table(connection, self._schema, shape)
+        return [*done, *postgres_views.refresh(connection, self._schema)]
+
+    def is_there(self, connection: Connection, shape: Shape) -> bool:
+        """Say whether the table of a shape exists."""
+        return bool(self._present(connection, shape))
+
+    def write(self, connection: Connection, account: str, batch: Batch, *, run: str, now: str) -> Written:
+        """Insert, update, mark deleted and remove, with exact counts; leave unchanged rows untouched."""
+        try:
+            return self._write(connection, account, batch, (run, now))
+        except (UndefinedTable, UndefinedColumn):
+            self._known.clear()  # somebody dropped a table meanwhile: look at all of them again
+            raise
+
+    def preview(self, connection: Connection, account: str, batch: Batch) -> tuple[Counts, Sequence[Change]]:
+        """Return what ``write`` would count and change, row by row and field by field."""
+        shape, table = batch.shape, Table(self._schema, batch.shape)
+        present = self._present(connection, shape)
+        if not is_ours(present):
+            refuse_taken(connection, self._schema, shape.table)
+        plan = plan_for(present, shape)
+        batch, refused = set_aside(newest(batch), partial(unstorable, shape))
+        stored = partial(reads.stored_with_stamps, connection, table, account)
+        todo = sort_batch(batch, stored if present else lambda _: {})
+        todo.refused.extend(refused)
+        before = reads.rows(connection, table, account, plan, todo) if present else {}
+        changes = [change(each.key, plan, each.row, before.get(each.key)) for each in todo.in_order(batch)]
+        living, there = reads.present_keys(connection, table, account, batch) if present else (set(), set())
+        changed = {each.key for each in changes}
+        deleted = gone(batch, living=living | changed, there=there | changed)
+        return foreseen(batch, todo, deleted=len(deleted)), [*changes, *deleted]
+
+    def stamps(self, connection: Connection, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
+        """Return key and stamp of the living rows among those, by key."""
+        if not self._present(connection, shape):
+            return {}
+        return reads.stamps(connection, Table(self._schema, shape), account, among)
+
+    def children(self, connection: Connection, account: str, shape: Shape, parents: Sequence[Key]) -> frozenset[Key]:
+        """Return the keys of living rows whose parent is one of ``parents``."""
+        if not self._present(connection, shape):
+            return frozenset()
+        return reads.children(connection, Table(self._schema, shape), account, parents)
+
+    def buckets(self, connection: Connection, account: str, shape: Shape, until: datetime) -> Sequence[Bucket]:
+        """Return count and sum of keys of living rows for every hour before ``until``."""
+        if not self._present(connection, shape):
+            return []
+        return reads.buckets(connection, Table(self._schema, shape), account, until)
+
+    def count(self, connection: Connection, account: str, shape: Shape) -> int:
+        """Return the number of living rows; 0 when there is no table."""
+        if not self._present(connection, shape):
+            return 0
+        return reads.count(connection, Table(self._schema, shape), account)
+
+    def _write(self, connection: Connection, account: str, batch: Batch, ours: tuple[str, str]) -> Written:
+        # In one order for all, and every table made before the first row is written: who makes one waits for
+        # the rows of others, and nobody may wait for ours meanwhile.
+        parts = [Batch(each.shape, each.rows, overwrite=True) for each in batch.lookups]
+        parts = [*sorted(parts, key=lambda part: part.shape.table), batch]
+        said = {part.shape: self._statements(connection, part.shape) for part in parts if part.rows or deletes(part)}
+        for part in parts[:-1]:
+            self._upsert(connection, account, part, ours, said)
+        table = Table(self._schema, batch.shape)
+        if deletes(batch):
+            execute(connection, locking(table, account, exclusive=True))
+        counts, rejected, changed = self._upsert(connection, account, batch, ours, said)
+        deleted = delete(connection, table, account, batch, ours) if deletes(batch) else []
+        return Written(total(counts, batch, deleted=len(deleted)), rejected, (*changed, *deleted))
+
+    def _upsert(
+        self,
+        connection: Connection,
+        account: str,
+        batch: Batch,
+        ours: tuple[str, str],
+        said: Mapping[Shape, Statements],
+    ) -> tuple[Counts, list[Rejected], list[Key]]:
+        if not batch.rows:
+            return Counts(), [], []
+        batch = newest(batch)
+        table = Table(self._schema, batch.shape)
+        todo = sort_batch(batch, partial(reads.stored, connection, table, account), partial(unstorable, batch.shape))
+        stored = partial(reads.stored_with_stamps, connection, table, account)
+        upsert = Upsert(connection, table, said[batch.shape], stored, account, *ours, overwrite=batch.overwrite)
+        done = upsert.write(todo)
+        inserted, updated, refused = len(done.inserted), len(done.updated), [*todo.refused, *done.refused]
+        unchanged = todo.unchanged + done.unchanged
+        counts = Counts(len(batch.rows), inserted, updated, unchanged, len(refused))
+        return counts, refused, [*done.inserted, *done.updated]
+
+    def _statements(self, connection: Connection, shape: Shape) -> Statements:
+        """Return the statements for a shape; make what its table is missing.
+
+        They are remembered only once the table is there to stay, not while a rollback would take it away.
+        """
+        known = self._known.get(shape)
+        if known is None:
+            self.prepare(connection, shape)
+            present, is_settled = settled_columns_of(connection, self._schema, shape.table)
+            known = statements(Table(self._schema, shape), plan_for(present, shape))
+            if is_settled:
+                self._known[shape] = known
+        return known
+
+    def _present(self, connection: Connection, shape: Shape) -> Present:
+        return columns_of(connection, self._schema, [shape.table]).get(shape.table, {})

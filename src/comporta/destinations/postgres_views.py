@@ -1,0 +1,99 @@
+"""The views on PostgreSQL: each column has one type for ever, so that a view can be replaced under the user's own.
+
+CREATE OR REPLACE VIEW keeps what others built on a view, and wants the same columns of the same types in
+return. So whatever the sources' SELECTs give is cast once more, around all of them. Ids are text here: the
+same column holds Odoo's numbers and other sources' words. Ours are known by a comment, with a hash that
+tells whether a view would differ.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
+
+from comporta.core.record import Column, ColumnType
+from comporta.destinations.postgres_tables import (
+    MARK,
+    TYPES,
+    Connection,
+    columns_of,
+    execute,
+    fitting,
+    lock_ddl,
+    named,
+    refuse_taken,
+    table_name,
+)
+from comporta.destinations.views import VIEWS, Speech, selects, tables
+
+_KINDS: Mapping[str, ColumnType] = {
+    "total_minor": ColumnType.INTEGER,
+    "unit_price_minor": ColumnType.INTEGER,
+    "price_minor": ColumnType.INTEGER,
+    "lines": ColumnType.INTEGER,
+    "quantity": ColumnType.NUMERIC,
+    "stock": ColumnType.NUMERIC,
+    "active": ColumnType.BOOLEAN,
+    "ordered_at": ColumnType.TIMESTAMP,
+    "updated_at": ColumnType.TIMESTAMP,
+    "synced_at": ColumnType.TIMESTAMP,
+}
+"""The columns that are not text. A type here can never change: somebody's view may build on it."""
+_PRESENT = """
+SELECT c.relname, pg_catalog.obj_description(c.oid, 'pg_class')
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname = ANY($2::text[]) AND c.relkind = 'v'"""
+
+
+def refresh(connection: Connection, schema: str) -> Sequence[str]:
+    """Make every view that can be made, or make it again if it would differ; return what was done."""
+    if not list(_to_do(connection, schema)):
+        return []
+    lock_ddl(connection, schema)
+    done = []
+    for view, definition, is_there in _to_do(connection, schema):
+        name = table_name(schema, view)
+        execute(connection, f"CREATE OR REPLACE VIEW {name} AS\n{definition}")
+        execute(connection, f"COMMENT ON VIEW {name} IS '{MARK}{_hash(definition)}'")
+        done.append(f"view {view} {'made again' if is_there else 'created'}")
+    return done
+
+
+def _to_do(connection: Connection, schema: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield each view that is missing or differs, its definition, and whether it is there; refuse what is not ours."""
+    wanted = dict(selects(_tables(connection, schema), Speech(lambda table: table_name(schema, table), _column)))
+    found = dict(execute(connection, _PRESENT, fitting(schema), list(wanted)).fetchall())
+    for view, select in wanted.items():
+        definition = _cast(view, select)
+        comment = found.get(view) or ""
+        if not comment.startswith(MARK):
+            refuse_taken(connection, schema, view, "Comporta's view of that name")
+        if comment != f"{MARK}{_hash(definition)}":
+            yield view, definition, view in found
+
+
+def _tables(connection: Connection, schema: str) -> dict[str, dict[str, Column]]:
+    """Return the mirrored tables; a column of a type that is not ours stands in no view."""
+    found = columns_of(connection, schema, tables())
+    return {
+        table: {name: Column(name, kind, "") for name, kind in present.items() if kind is not None}
+        for table, present in found.items()
+    }
+
+
+def _column(alias: str, name: str, kind: ColumnType, present: Column | None) -> str:
+    """Return a column in the type that the view's SQL expects; null where it cannot be had without an error."""
+    here = f"{alias}.{named(name)}"
+    if present is None:
+        return f"CAST(NULL AS {TYPES[kind]})"
+    if present.type == kind:
+        return here
+    is_safe = kind == ColumnType.TEXT or (present.type, kind) == (ColumnType.INTEGER, ColumnType.NUMERIC)
+    return f"CAST({here} AS {TYPES[kind]})" if is_safe else f"CAST(NULL AS {TYPES[kind]})"
+
+
+def _cast(view: str, select: str) -> str:
+    columns = [f"CAST(made.{name} AS {TYPES[_KINDS.get(name, ColumnType.TEXT)]}) AS {name}" for name in VIEWS[view]]
+    return f"SELECT {', '.join(columns)}\nFROM (\n{select}\n) AS made"
+
+
+def _hash(definition: str) -> str:
+    return blake2b(definition.encode(), digest_size=12).hexdigest()

@@ -1,0 +1,226 @@
+-- The ledger's statements on PostgreSQL, by name; the same names as in sqlite.sql, and the same protocol
+-- (docs/explanation/coordination.md). Leases go by the server's clock as it is when the row is locked: cmp_now() is
+-- clock_timestamp(), because now() stands still from the beginning of the transaction. Every name carries its schema:
+-- behind a pooler nobody knows the search_path. What is done to many at once (Session.each) takes lists.
+
+-- name: queue_run
+INSERT INTO comporta.cmp_run AS r(id, scope, account, stream, state, trigger, request, not_before, priority, attempt, dry_run, partial, queued_at)
+VALUES (:id, :scope, :account, :stream, 'queued', :trigger, :request, :not_before, :priority, :attempt, :dry_run, :partial, :now)
+ON CONFLICT(scope, request) WHERE state = 'queued' DO UPDATE
+SET priority = greatest(r.priority, excluded.priority), not_before = CASE WHEN excluded.not_before IS NULL THEN NULL ELSE r.not_before END
+RETURNING *;
+
+-- name: take_lease
+INSERT INTO comporta.cmp_scope AS s(scope, epoch, holder, expires_at) VALUES (:scope, 1, :run, comporta.cmp_now() + :ttl)
+ON CONFLICT(scope) DO UPDATE SET epoch = s.epoch + 1, holder = excluded.holder, expires_at = comporta.cmp_now() + :ttl
+WHERE s.holder IS NULL OR s.expires_at <= comporta.cmp_now()
+RETURNING epoch, commits, comporta.cmp_now() AS at;
+
+-- name: mark_lost
+UPDATE comporta.cmp_run SET state = 'lost', finished_at = :now, error = :error WHERE scope = :scope AND state = 'running' RETURNING *;
+
+-- name: start_run
+UPDATE comporta.cmp_run SET state = 'running', epoch = :epoch, started_at = :now, progress_at = :now, deadline_at = :deadline_at, instance = :instance
+WHERE id = :run AND state = 'queued' RETURNING *;
+
+-- name: skip_run
+UPDATE comporta.cmp_run SET state = 'skipped', finished_at = :now, error = :error WHERE id = :run AND state = 'queued' RETURNING *;
+
+-- name: holder
+SELECT s.scope, s.epoch, s.holder, s.expires_at, s.commits, r.started_at, r.instance
+FROM comporta.cmp_scope s LEFT JOIN comporta.cmp_run r ON r.id = s.holder WHERE s.scope = :scope;
+
+-- name: lock_scope
+SELECT epoch, holder, commits FROM comporta.cmp_scope WHERE scope = :scope FOR UPDATE;
+
+-- name: leases
+SELECT s.scope, s.epoch, s.holder, s.expires_at, s.commits, r.started_at, r.instance
+FROM comporta.cmp_scope s LEFT JOIN comporta.cmp_run r ON r.id = s.holder WHERE s.holder IS NOT NULL OR s.scope NOT LIKE 'dry/%' ORDER BY s.scope;
+
+-- name: renew
+UPDATE comporta.cmp_scope SET expires_at = comporta.cmp_now() + :ttl WHERE scope = :scope AND epoch = :epoch AND holder = :run;
+
+-- name: fence
+UPDATE comporta.cmp_scope SET commits = commits + 1, expires_at = comporta.cmp_now() + :ttl
+WHERE scope = :scope AND epoch = :epoch AND holder = :run AND commits = :commits;
+
+-- name: fence_and_release
+UPDATE comporta.cmp_scope SET commits = commits + 1, holder = NULL, expires_at = NULL
+WHERE scope = :scope AND epoch = :epoch AND holder = :run AND commits = :commits;
+
+-- name: release
+UPDATE comporta.cmp_scope SET holder = NULL, expires_at = NULL WHERE scope = :scope AND epoch = :epoch AND holder = :run;
+
+-- name: seize_expired
+UPDATE comporta.cmp_scope SET epoch = epoch + 1, holder = NULL, expires_at = NULL
+WHERE scope IN (
+  SELECT scope FROM comporta.cmp_scope WHERE holder IS NOT NULL AND expires_at <= comporta.cmp_now() ORDER BY scope FOR UPDATE SKIP LOCKED
+) RETURNING scope, comporta.cmp_now() AS at;
+
+-- name: seize_one
+UPDATE comporta.cmp_scope SET epoch = epoch + 1, holder = NULL, expires_at = NULL WHERE scope = :scope AND holder IS NOT NULL
+RETURNING scope, comporta.cmp_now() AS at;
+
+-- name: has_expired
+SELECT EXISTS(SELECT 1 FROM comporta.cmp_scope WHERE holder IS NOT NULL AND expires_at <= comporta.cmp_now()) AS found;
+
+-- name: end_run
+UPDATE comporta.cmp_run SET state = :state, finished_at = :now, progress_at = :now, error = :error,
+  requests_sent = greatest(requests_sent, :sent), requests_retried = greatest(requests_retried, :retried),
+  requests_throttled = greatest(requests_throttled, :throttled), waited_s = greatest(waited_s, :waited_s)
+WHERE id = :run AND state = 'running' AND epoch = :epoch RETURNING *;
+
+-- name: count_batch
+UPDATE comporta.cmp_run SET read = read + :read, inserted = inserted + :inserted, updated = updated + :updated,
+  unchanged = unchanged + :unchanged, rejected = rejected + :rejected, deleted = deleted + :deleted, progress_at = :now,
+  requests_sent = greatest(requests_sent, :sent), requests_retried = greatest(requests_retried, :retried),
+  requests_throttled = greatest(requests_throttled, :throttled), waited_s = greatest(waited_s, :waited_s)
+WHERE id = :run AND state = 'running';
+
+-- name: cancel_queued
+UPDATE comporta.cmp_run SET state = 'cancelled', finished_at = :now, error = :error WHERE id = :run AND state = 'queued' RETURNING *;
+
+-- name: ask_to_cancel
+UPDATE comporta.cmp_run SET cancel_requested = true WHERE id = :run AND state = 'running' RETURNING *;
+
+-- name: cancel_requested
+SELECT cancel_requested FROM comporta.cmp_run WHERE id = :run;
+
+-- name: set_window
+UPDATE comporta.cmp_run SET window_kind = :kind, window_since = :since, window_until = :until WHERE id = :run AND state = 'running';
+
+-- name: run
+SELECT * FROM comporta.cmp_run WHERE id = :run;
+
+-- name: runs
+SELECT * FROM comporta.cmp_run
+WHERE (CAST(:account AS text) IS NULL OR account = :account) AND (CAST(:stream AS text) IS NULL OR stream = :stream) AND (CAST(:state AS text) IS NULL OR state = :state)
+  AND (CAST(:dry_run AS boolean) IS NULL OR dry_run = :dry_run)
+ORDER BY queued_at DESC, id DESC LIMIT :limit;
+
+-- name: runs_of_stream
+SELECT * FROM comporta.cmp_run
+WHERE account = :account AND stream = :stream AND (CAST(:state AS text) IS NULL OR state = :state) AND (CAST(:dry_run AS boolean) IS NULL OR dry_run = :dry_run)
+ORDER BY queued_at DESC, id DESC LIMIT :limit;
+
+-- name: queued
+SELECT * FROM comporta.cmp_run WHERE scope = :scope AND state = 'queued' ORDER BY queued_at, id LIMIT :limit;
+
+-- name: coverage
+SELECT since, until, query_fingerprint FROM comporta.cmp_coverage WHERE scope = :scope ORDER BY since;
+
+-- name: forget_coverage
+DELETE FROM comporta.cmp_coverage WHERE scope = :scope;
+
+-- name: forget_coverage_of_stream
+DELETE FROM comporta.cmp_coverage WHERE substr(scope, strpos(scope, '/') + 1) = :stream;
+
+-- name: forget_passes_of_stream
+DELETE FROM comporta.cmp_pass WHERE position IS NOT NULL AND substr(scope, strpos(scope, '/') + 1) = :stream;
+
+-- name: add_coverage
+INSERT INTO comporta.cmp_coverage(scope, since, until, query_fingerprint) VALUES (:scope, :since, :until, :fingerprint);
+
+-- name: put_pass
+INSERT INTO comporta.cmp_pass AS p(id, scope, request, kind, since, until, query_fingerprint, started_at)
+VALUES (:id, :scope, :request, :kind, :since, :until, :fingerprint, :now)
+ON CONFLICT(scope, request) DO UPDATE SET id = excluded.id, kind = excluded.kind, since = excluded.since, until = excluded.until,
+  query_fingerprint = excluded.query_fingerprint, position = NULL, read = 0, started_at = excluded.started_at
+WHERE p.id <> excluded.id;
+
+-- name: open_pass
+SELECT * FROM comporta.cmp_pass WHERE scope = :scope AND request = :request;
+
+-- name: advance_pass
+UPDATE comporta.cmp_pass SET position = coalesce(:position, position), read = read + :read WHERE id = :pass;
+
+-- name: end_pass
+DELETE FROM comporta.cmp_pass WHERE id = :pass;
+
+-- name: forget_passes
+DELETE FROM comporta.cmp_pass WHERE scope = :scope;
+
+-- name: facts
+SELECT * FROM comporta.cmp_stream WHERE scope = :scope;
+
+-- name: learn
+INSERT INTO comporta.cmp_stream AS s(scope, query_fingerprint, identity, clock_offset_s, reconciled_at, reconcile_result)
+VALUES (:scope, :fingerprint, :identity, :clock_offset_s, :reconciled_at, :reconcile_result)
+ON CONFLICT(scope) DO UPDATE SET query_fingerprint = coalesce(excluded.query_fingerprint, s.query_fingerprint),
+  identity = coalesce(excluded.identity, s.identity), clock_offset_s = coalesce(excluded.clock_offset_s, s.clock_offset_s),
+  reconciled_at = coalesce(excluded.reconciled_at, s.reconciled_at), reconcile_result = coalesce(excluded.reconcile_result, s.reconcile_result);
+
+-- name: hint
+INSERT INTO comporta.cmp_hint(scope, parent)
+SELECT * FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[])) AS changed(scope, parent) ORDER BY 1, 2
+ON CONFLICT DO NOTHING;
+
+-- name: hints
+SELECT parent FROM comporta.cmp_hint WHERE scope = :scope ORDER BY parent LIMIT :limit;
+
+-- name: forget_hint
+DELETE FROM comporta.cmp_hint
+WHERE (scope, parent) IN (SELECT * FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[])));
+
+-- name: forget_hints
+DELETE FROM comporta.cmp_hint WHERE scope = :scope;
+
+-- name: put_in_quarantine
+INSERT INTO comporta.cmp_quarantine AS q(scope, key, code, reason, payload, run, first_seen, last_seen)
+SELECT scope, key, code, reason, payload, run, at, at
+FROM unnest(CAST(:scope AS text[]), CAST(:key AS text[]), CAST(:code AS text[]), CAST(:reason AS text[]), CAST(:payload AS text[]),
+    CAST(:run AS text[]), CAST(:now AS timestamptz[])) AS waiting(scope, key, code, reason, payload, run, at) ORDER BY 1, 2
+ON CONFLICT(scope, key) DO UPDATE SET code = excluded.code, reason = excluded.reason, payload = excluded.payload,
+  run = excluded.run, last_seen = excluded.last_seen, times = q.times + 1;
+
+-- name: quarantine
+SELECT * FROM comporta.cmp_quarantine WHERE CAST(:scope AS text) IS NULL OR scope = :scope ORDER BY scope, key;
+
+-- name: quarantined_keys
+SELECT key FROM comporta.cmp_quarantine WHERE scope = :scope;
+
+-- name: leave_quarantine
+DELETE FROM comporta.cmp_quarantine WHERE scope = (CAST(:scope AS text[]))[1] AND key = ANY(CAST(:key AS text[]));
+
+-- name: append_log
+INSERT INTO comporta.cmp_log(run, seq, at, level, step, message, fields)
+SELECT line.run, last.seq + line.n, line.at, line.level, line.step, line.message, line.fields
+FROM unnest(CAST(:run AS text[]), CAST(:now AS timestamptz[]), CAST(:level AS text[]), CAST(:step AS text[]), CAST(:message AS text[]),
+    CAST(:fields AS text[])) WITH ORDINALITY AS line(run, at, level, step, message, fields, n),
+  (SELECT coalesce(max(seq), 0) AS seq FROM comporta.cmp_log WHERE run = (CAST(:run AS text[]))[1]) AS last;
+
+-- name: log
+SELECT seq, at, level, step, message, fields FROM comporta.cmp_log WHERE run = :run AND seq > :after ORDER BY seq LIMIT 1000;
+
+-- name: has_expired_history
+SELECT EXISTS(SELECT 1 FROM comporta.cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running'))
+  OR EXISTS(SELECT 1 FROM comporta.cmp_run WHERE queued_at < :stale AND state = 'queued' AND dry_run) AS found;
+
+-- name: skip_stale_dry_runs
+UPDATE comporta.cmp_run SET state = 'skipped', finished_at = :now, error = :error WHERE queued_at < :stale AND state = 'queued' AND dry_run;
+
+-- name: expired_history
+SELECT id, scope FROM comporta.cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running') ORDER BY queued_at LIMIT :limit;
+
+-- name: forget_log
+DELETE FROM comporta.cmp_log WHERE run = ANY(:run);
+
+-- name: forget_run
+DELETE FROM comporta.cmp_run WHERE id = ANY(:run);
+
+-- name: forget_dry_scope
+DELETE FROM comporta.cmp_scope WHERE scope = ANY(:scope) AND scope LIKE 'dry/%' AND holder IS NULL;
+
+-- name: put_account
+INSERT INTO comporta.cmp_account(name, source, settings, updated_at) VALUES (:name, :source, :settings, :now)
+ON CONFLICT(name) DO UPDATE SET source = excluded.source, settings = excluded.settings, updated_at = excluded.updated_at;
+
+-- name: accounts
+SELECT name, source, settings FROM comporta.cmp_account ORDER BY name;
+
+-- name: put_secret
+INSERT INTO comporta.cmp_secret(id, key_id, nonce, ciphertext, updated_at) VALUES (:id, :key_id, :nonce, :ciphertext, :now)
+ON CONFLICT(id) DO UPDATE SET key_id = excluded.key_id, nonce = excluded.nonce, ciphertext = excluded.ciphertext, updated_at = excluded.updated_at;
+
+-- name: secret
+SELECT key_id, nonce, ciphertext FROM comporta.cmp_secret WHERE id = :id;

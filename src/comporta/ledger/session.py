@@ -1,0 +1,80 @@
+"""What the ledger needs of a database, whichever it is: transactions in which named statements run.
+
+Everything else in this room is written once, against ``Session``; what differs between the databases is
+their SQL (``queries/<dialect>.sql``) and how a transaction begins and ends (``sqlite``, ``postgres``).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+from comporta.core.instant import instant_text
+from comporta.ports.destination import Connection
+
+T = TypeVar("T")
+Values = Mapping[str, object]
+Row = Any
+"""A row whose columns are taken by name: ``row["epoch"]``."""
+
+
+class Session(Protocol):
+    """One transaction, seen from inside. ``now`` is the database's clock as it began."""
+
+    @property
+    def connection(self) -> Connection:
+        """Return the driver's own connection, for the destination's half."""
+
+    @property
+    def now(self) -> datetime:
+        """Return the instant at which the transaction began, by the database's clock."""
+
+    def one(self, name: str, values: Values) -> Row | None:
+        """Execute a statement and return its first row."""
+
+    def all(self, name: str, values: Values) -> list[Row]:
+        """Execute a statement and return its rows."""
+
+    def run(self, name: str, values: Values) -> int:
+        """Execute a statement and return how many rows it hit."""
+
+    def each(self, name: str, many: Iterable[Values]) -> None:
+        """Execute a statement for each of many values."""
+
+
+class Database(Protocol):
+    """An open database. It may be used from any thread until it is closed."""
+
+    @property
+    def where(self) -> str:
+        """Return what to call it in a message, without its password."""
+
+    def now(self) -> datetime:
+        """Return the instant by the database's clock."""
+
+    def write(self, work: Callable[[Session], T]) -> "Future[T]":
+        """Run ``work`` in a write transaction; the future is done after COMMIT, or holds the error.
+
+        ``work`` may be run again from its start, in a new transaction, after the first was rolled back.
+        """
+
+    def write_now(self, work: Callable[[Session], T]) -> T:
+        """Run ``work`` as ``write`` does, in the calling thread; for heartbeats, before what waits if that can be."""
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run ``work``, which writes nothing, on one consistent state, in the calling thread."""
+
+    def read_now(self, work: Callable[[Session], T]) -> T:
+        """Run ``work`` as ``read`` does; for heartbeats, before what waits."""
+
+    def close(self) -> None:
+        """Wait for what is being written and close every connection."""
+
+
+def term(session: Session, ttl: timedelta) -> dict[str, object]:
+    """Return the parameters of a lease that lasts ``ttl`` from now.
+
+    SQLite takes the instants, PostgreSQL only the span: its statements read the server's clock when they
+    have got their row, so that a wait for a lock does not shorten a lease.
+    """
+    return {"now": instant_text(session.now), "expires_at": instant_text(session.now + ttl), "ttl": ttl}

@@ -1,0 +1,63 @@
+"""A process that is stopped in the middle of a transaction: the server must be able to end it.
+
+It counts idle time only while it owes no answer, that is after a message that ends with Sync.
+"""
+
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from psycopg.pq import Trace
+from tests.conformance.ledgers import ledger_template
+
+from comporta.ledger.postgres import PoolLimits, PostgresDatabase
+from comporta.ledger.postgres_address import Address
+from comporta.ledger.session import Session
+from comporta.ports.system_clock import SystemClock
+
+if TYPE_CHECKING:
+    from tests.servers.postgres import PostgresServer
+
+HINTS = [{"scope": "a/lines", "parent": str(number)} for number in (3, 1, 2, 1)]
+
+
+@pytest.fixture
+def ledger_url(postgres_server: "PostgresServer", postgres_clone: Callable[[str], str]) -> str:
+    """Return the URL of a database with a ledger."""
+    return postgres_clone(ledger_template(postgres_server))
+
+
+def sent(url: str, work: Callable[[Session], object]) -> list[str]:
+    """Do some work in a transaction and return the names of the messages that it sent."""
+    limits, now = PoolLimits(size=1, wait=timedelta(seconds=3)), {"comporta.now": "2026-03-01T08:00:00Z"}
+    with tempfile.TemporaryFile("w+") as traced:
+
+        def tracing(session: Session) -> None:
+            session.connection.pgconn.trace(traced.fileno())
+            session.connection.pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
+            work(session)
+            session.connection.pgconn.untrace()
+
+        with closing(PostgresDatabase(Address.parse(url), limits, SystemClock(), local=lambda: now)) as database:
+            database.write(tracing).result(8)
+        traced.seek(0)
+        # From us ("F"), the length, the name, then what is in it, which may have lines of its own.
+        return [line.split("\t")[2].strip() for line in traced if line.startswith("F\t")]
+
+
+def test_many_values_go_in_one_message_that_ends_with_a_sync(ledger_url: str) -> None:
+    """In a pipeline, the server would wait for the rest of it for as long as the process is stopped."""
+
+    def work(session: Session) -> None:
+        session.each("hint", HINTS)
+        session.each("forget_hint", HINTS[:2])
+        session.each("forget_hint", [])
+        left = session.all("hints", {"scope": "a/lines", "limit": 9})
+        assert [row["parent"] for row in left] == ["2"]
+
+    messages = sent(ledger_url, work)
+
+    assert messages == 3 * ["Parse", "Bind", "Describe", "Execute", "Sync"]
