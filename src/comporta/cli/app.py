@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from comporta import __version__
-from comporta.cli import accounts, demo, history, settle, streams, sync, upkeep
+from comporta.cli import accounts, demo, history, move, settle, streams, sync, upkeep
 
 SCREEN = """\
 Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
@@ -32,6 +32,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   settings    what is set, and where secrets are
   doctor      look at database, disk and machine
   migrate     bring the database's schema up to date
+  migrate-database   move everything to another database, such as PostgreSQL
   sandbox     run a simulated Odoo server to try things on
 
 Everywhere: --json, --config FILE, --verbose. Once: --install-completion
@@ -79,6 +80,7 @@ for command in (
     upkeep.settings,
     upkeep.doctor,
     upkeep.migrate,
+    move.migrate_database,
 ):
     app.command()(command)
 app.add_typer(accounts.connect_app, name="connect", help="Ask for an account, test it and keep it.")
