@@ -1,4 +1,4 @@
-"""What Comporta's own promises cost: memory over size, CPU by part, PRAGMAs, start-up."""
+"""What Comporta's own promises cost: memory over size, WAL of a run that finds nothing, PRAGMAs, start-up."""
 
 import http.client
 import json
@@ -10,8 +10,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.cases import scratch
-from bench.measure import CONTESTANTS, ROOT, Sample, Server, check, contestant, environment, median, run, settings
+from bench.databases import Database, Postgres
+from bench.measure import Sample, Server, contestant_run, environment, median, settings
+from bench.registry import CONTESTANTS, ROOT
 
 PRAGMAS: Mapping[str, str] = {
     "as shipped (cache 16 MB, mmap 0, temp_store memory, synchronous normal)": "",
@@ -21,51 +22,46 @@ PRAGMAS: Mapping[str, str] = {
     "temp_store default": 'temp_store = "default"',
     "synchronous full": 'synchronous = "full"',
 }
+OURS = CONTESTANTS["comporta"]
 
 
-def memory(rows: Sequence[int]) -> dict[int, float]:
-    """Return Comporta's peak in MB at each size."""
-    peaks = {}
-    for count in rows:
-        with scratch() as folder, Server(count) as server:
-            place = folder / "one"
-            place.mkdir()
-            settings(place, server)
-            peaks[count] = contestant("comporta", "cursor", server, place).peak_mb
-    return peaks
+def loaded_once(database: Database, server: Server) -> Sample:
+    """Return what Comporta takes to load all that the server has."""
+    place = database.fresh()
+    settings(place, server)
+    sample = contestant_run(OURS, "cursor", server, database, place)
+    database.drop(place)
+    return sample
 
 
-def shares(rows: int) -> dict[str, dict[str, float]]:
-    """Return CPU seconds by part, of a full load and of a run that reads everything again."""
-    _, database, table = CONTESTANTS["comporta"]
-    found = {}
-    with scratch() as folder, Server(rows) as server:
-        for number in ("warm", "one"):
-            place = folder / number
-            place.mkdir()
-            settings(place, server)
-            command = [sys.executable, "-m", "bench.contestants.comporta_parts", server.url, str(place)]
-            if number == "warm":
-                run([*command, "cursor"], server, place)
-        for name, mode in (("full load", "cursor"), ("everything read again", "full")):
-            run([*command, mode], server, place)
-            check(place / database, table, server.control("stats")["truth"])
-            found[name] = json.loads((place / "parts.json").read_text())
-    return found
+def untouched(database: Postgres, server: Server) -> tuple[int, int]:
+    """Return bytes of WAL about the mirrored table, and of all, that reading everything again wrote."""
+    loaded = database.fresh()
+    settings(loaded, server)
+    contestant_run(OURS, "cursor", server, database, loaded)
+    place = database.copy(loaded)
+    settings(place, server)
+    before = database.spent().wal
+    contestant_run(OURS, "full", server, database, place)
+    after = database.spent().wal
+    found = database.wal_about(place, OURS.tables["postgresql"], before, after)
+    for each in (place, loaded):
+        database.drop(each)
+    return found, after - before
 
 
-def pragmas(rows: int, rounds: int) -> dict[str, tuple[Sample, Sample]]:
-    """Return a full load and a reading again under each setting; settings take turns in each round."""
+def pragmas(database: Database, rows: int, rounds: int) -> dict[str, tuple[Sample, Sample]]:
+    """Return a full load and a reading again under each setting of SQLite; settings take turns in each round."""
     full: dict[str, list[Sample]] = {name: [] for name in PRAGMAS}
     again: dict[str, list[Sample]] = {name: [] for name in PRAGMAS}
-    with scratch() as folder, Server(rows) as server:
-        for number in range(rounds):
-            for place_number, (name, text) in enumerate(PRAGMAS.items()):
-                place = folder / f"{number}-{place_number}"
-                place.mkdir()
-                settings(place, server, f"[sqlite]\n{text}")
-                full[name].append(contestant("comporta", "cursor", server, place))
-                again[name].append(contestant("comporta", "full", server, place))
+    with Server(rows) as server:
+        for _ in range(rounds):
+            for name, text in PRAGMAS.items():
+                place = database.fresh()
+                settings(place, server, more=f"[sqlite]\n{text}")
+                full[name].append(contestant_run(OURS, "cursor", server, database, place))
+                again[name].append(contestant_run(OURS, "full", server, database, place))
+                database.drop(place)
     return {name: (median(full[name]), median(again[name])) for name in PRAGMAS}
 
 
@@ -86,21 +82,20 @@ def replay_rate(rows: int, size: int = 100) -> float:
     return pages / spent
 
 
-def startup(rounds: int) -> dict[str, float]:
+def startup(folder: Path, rounds: int) -> dict[str, float]:
     """Return median wall milliseconds from a wheel installed, and byte-compiled, in a venv of its own."""
-    with scratch() as folder:
-        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        kept.pop("VIRTUAL_ENV", None)
-        _quietly(kept, "uv", "build", "--wheel", "--out-dir", str(folder), str(ROOT))
-        _quietly(kept, "uv", "venv", "--python", sys.executable, str(folder / "venv"))
-        python, wheel = str(folder / "venv" / "bin" / "python"), str(next(folder.glob("*.whl")))
-        _quietly(kept, "uv", "pip", "install", "--compile-bytecode", "--python", python, wheel)
-        commands = {
-            "python -c pass": [python, "-c", "pass"],
-            "comporta --version": [str(folder / "venv" / "bin" / "comporta"), "--version"],
-            "comporta --help": [str(folder / "venv" / "bin" / "comporta"), "--help"],
-        }
-        return _timed(commands, folder, rounds)
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    kept.pop("VIRTUAL_ENV", None)
+    _quietly(kept, "uv", "build", "--wheel", "--out-dir", str(folder), str(ROOT))
+    _quietly(kept, "uv", "venv", "--python", sys.executable, str(folder / "venv"))
+    python, wheel = str(folder / "venv" / "bin" / "python"), str(next(folder.glob("*.whl")))
+    _quietly(kept, "uv", "pip", "install", "--compile-bytecode", "--python", python, wheel)
+    commands = {
+        "python -c pass": [python, "-c", "pass"],
+        "comporta --version": [str(folder / "venv" / "bin" / "comporta"), "--version"],
+        "comporta --help": [str(folder / "venv" / "bin" / "comporta"), "--help"],
+    }
+    return _timed(commands, folder, rounds)
 
 
 def _quietly(env: Mapping[str, str], *command: str) -> None:

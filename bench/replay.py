@@ -2,13 +2,16 @@
 
 A server that computed its answers would be what is measured. This one reads a request of a few hundred
 bytes, finds a slice, and hands it to the kernel. ``/bench/...`` changes the state of the world, tells
-the truth about it, and counts what was asked. Run as ``python -m bench.replay --rows N``.
+the truth about it, counts what was asked, and lets the server be slow or refuse more than so many requests
+in any second. Run as ``python -m bench.replay --rows N``.
 """
 
 import argparse
 import json
 import socket
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from typing import Any
@@ -30,19 +33,63 @@ _COMPANY = {
 }
 
 
+class Gate:
+    """Counts requests, makes each wait for the latency, and refuses what exceeds the limit of a second."""
+
+    def __init__(self) -> None:
+        self.latency_s = 0.0
+        self.limit = 0
+        self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Count from nothing."""
+        self.answered = self.throttled = 0
+        self.began = self.ended = 0.0
+        self._granted: deque[float] = deque()
+
+    def admit(self) -> bool:
+        """Take one request; say whether it is within the limit, by an exact log of the last second."""
+        with self._lock:
+            now = time.monotonic()
+            self.began = self.began or now
+            while self._granted and now - self._granted[0] >= 1.0:
+                self._granted.popleft()
+            is_within = not self.limit or len(self._granted) < self.limit
+            if is_within:
+                self._granted.append(now)
+                self.answered += 1
+            else:
+                self.throttled += 1
+        if self.latency_s:
+            time.sleep(self.latency_s)
+        self.ended = time.monotonic()
+        return is_within
+
+    @property
+    def said(self) -> dict[str, float]:
+        """Return the counts, and the seconds from the first request to the last answer."""
+        return {
+            "requests": self.answered + self.throttled,
+            "throttled": self.throttled,
+            "span_s": self.ended - self.began,
+        }
+
+
 class Replay:
     """The server's state and its answers, as lists of buffers."""
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
         self.world = World(rows, "base", "")
-        self.requests = 0
+        self.gate = Gate()
 
     def answer(self, method: str, path: str, body: bytes) -> list[bytes | memoryview]:
         """Return status line, headers and body."""
         if path.startswith("/bench/"):
             return _response(json.dumps(self._control(path, body)).encode())
-        self.requests += 1
+        if not self.gate.admit():
+            return _response(b"slow down", status=b"429 Too Many Requests", more=b"Retry-After: 1\r\n")
         if path == "/web/webclient/version_info" and method == "POST":
             return _result({"server_version": "17.0", "server_serie": "17.0"})
         if path != "/jsonrpc":
@@ -59,9 +106,12 @@ class Replay:
             if asked["mode"] not in MODES:
                 raise ValueError(asked["mode"])
             self.world = World(self.rows, asked["mode"], asked.get("changed_at", ""))
+        elif path == "/bench/pace":
+            asked = json.loads(body)
+            self.gate.limit, self.gate.latency_s = asked["limit"], asked["latency_s"]
         elif path == "/bench/reset":
-            self.requests = 0
-        return {"truth": self.world.truth, "requests": self.requests, "changed": len(self.world.changed)}
+            self.gate.reset()
+        return {"truth": self.world.truth, "changed": len(self.world.changed), **self.gate.said}
 
     def _call(self, model: str, name: str, args: list[Any], options: dict[str, Any]) -> list[bytes | memoryview]:
         if model == "sale.order" and name == "search_read":
@@ -119,11 +169,11 @@ def _result(value: object) -> list[bytes | memoryview]:
     return _response(json.dumps({"jsonrpc": "2.0", "id": 1, "result": value}).encode())
 
 
-def _response(*parts: bytes | memoryview, status: bytes = b"200 OK") -> list[bytes | memoryview]:
+def _response(*parts: bytes | memoryview, status: bytes = b"200 OK", more: bytes = b"") -> list[bytes | memoryview]:
     size = sum(map(len, parts))
     date = formatdate(usegmt=True).encode()
-    head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nDate: %b\r\nContent-Length: %d\r\n\r\n"
-    return [head % (status, date, size), *parts]
+    head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nDate: %b\r\n%bContent-Length: %d\r\n\r\n"
+    return [head % (status, date, more, size), *parts]
 
 
 def _serve(connection: socket.socket, replay: Replay) -> None:

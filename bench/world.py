@@ -175,7 +175,7 @@ TRUTH: Mapping[str, str] = {
     "tax_cents": "sum(CAST(round(amount_tax * 100) AS INTEGER))",
     "names": "sum(length(name))",
     "notes": "sum(length(note))",
-    "locked": "sum(locked)",
+    "locked": "sum(CASE WHEN locked THEN 1 ELSE 0 END)",
     "promised": "count(commitment_date)",
     "unnamed": "count(*) - count(origin)",
 }

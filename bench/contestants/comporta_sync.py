@@ -5,7 +5,7 @@ import sys
 import comporta
 
 
-def main(_: str, folder: str, mode: str) -> None:
+def main(_: str, folder: str, mode: str, __: str) -> None:
     runs = comporta.sync("matriz/sale.order", full=mode == "full", config=f"{folder}/comporta.toml")
     for run in runs:
         if run.state.value != "succeeded":

@@ -1,21 +1,22 @@
-"""dlt doing the same work: a generator over requests, merged by id, incremental by write_date."""
+"""dlt doing the same work: a generator over its own requests, merged by id, incremental by write_date."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dlt
-import requests
+from dlt.sources.helpers import requests
 
 FIELDS = json.loads((Path(__file__).parent / "fields.json").read_text())
 BOOLEANS = {"locked", "require_signature"}
-PAGE = 1000
+PAGE = int(os.environ.get("BENCH_PAGE", "1000"))
 
 
 def pages(url: str, since: str | None) -> Iterator[list[dict[str, object]]]:
-    session = requests.Session()
+    session = requests.Client().session
 
     def call(service: str, method: str, *args: object) -> Any:  # noqa: ANN401  JSON
         params: Any = {"service": service, "method": method, "args": args}
@@ -41,7 +42,7 @@ def pages(url: str, since: str | None) -> Iterator[list[dict[str, object]]]:
         after = rows[-1]["id"]
 
 
-def main(url: str, folder: str, mode: str) -> None:
+def main(url: str, folder: str, mode: str, database: str) -> None:
     @dlt.resource(name="sale_order", primary_key="id", write_disposition="merge", max_table_nesting=0)
     def whole() -> Iterator[list[dict[str, object]]]:
         yield from pages(url, None)
@@ -52,13 +53,15 @@ def main(url: str, folder: str, mode: str) -> None:
     ) -> Iterator[list[dict[str, object]]]:
         yield from pages(url, stamp.last_value)
 
+    is_sqlite = database.startswith("sqlite")
     pipeline = dlt.pipeline(
         "odoo",
         pipelines_dir=f"{folder}/dlt",
-        destination=dlt.destinations.sqlalchemy(f"sqlite:///{folder}/dlt.db"),
-        dataset_name="main",
+        destination=dlt.destinations.sqlalchemy(database) if is_sqlite else dlt.destinations.postgres(database),
+        dataset_name="main" if is_sqlite else "bench",
     )
     pipeline.run(whole if mode == "full" else incremental).raise_on_failed_jobs()
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
