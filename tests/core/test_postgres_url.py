@@ -1,16 +1,22 @@
 """Addresses of PostgreSQL: what is read, what is refused, and that no password is ever shown."""
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import comporta.core.postgres_url
 from comporta.core.postgres_url import PostgresUrl, is_postgres, shown_database, split_url, without_password
 
 PASSWORD = "s3cr3t"
 LETTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
-SECRETS = st.text(LETTERS, min_size=6, max_size=12).filter(lambda text: not text.isdigit())
+SAID_ANYWAY = Path(comporta.core.postgres_url.__file__).read_text(encoding="utf-8")
+"""A password such as "percen" stands in every message, and is not given away by it."""
+SECRETS = st.text(LETTERS, min_size=6, max_size=12).filter(
+    lambda text: not text.isdigit() and text not in SAID_ANYWAY and quote(text, safe="") not in SAID_ANYWAY
+)
 
 
 @pytest.mark.parametrize(
