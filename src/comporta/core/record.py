@@ -16,6 +16,7 @@ json       ``str``, compact JSON text
 ========== ====================================================================
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -73,8 +74,12 @@ class Shape:
 
     @property
     def table(self) -> str:
-        """Return the mirrored table's name, ``odoo_sale_order`` for Odoo's ``sale.order``."""
-        return f"{self.source}_{self.stream}".replace(".", "_")
+        """Return the mirrored table's name, ``odoo_sale_order`` for Odoo's ``sale.order``.
+
+        >>> Shape("activecampaign", "dealCustomFieldMeta", (), key="id").table
+        'activecampaign_deal_custom_field_meta'
+        """
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", f"{self.source}_{self.stream}").replace(".", "_").lower()
 
     def index(self, name: str) -> int:
         """Return the position in a row of the column called ``name``."""
@@ -95,7 +100,8 @@ class Rejected:
 class Page:
     """One answer of a source, already in canonical rows.
 
-    ``extras`` holds, by index into ``rows``, JSON text of what no column can hold.
+    ``extras`` holds, by index into ``rows``, JSON text of what no column can hold. ``limited`` holds the indexes of
+    rows that the source gave only a part of, because its user may not see the rest: they never replace a row.
     ``position`` is where a later run goes on after this page; ``is_last`` is the source's own word
     that nothing follows.
     """
@@ -105,6 +111,7 @@ class Page:
     extras: Mapping[int, str] = field(default_factory=dict)
     position: str | None = None
     is_last: bool = False
+    limited: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

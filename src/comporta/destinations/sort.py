@@ -128,7 +128,7 @@ def decide(batch: Batch, stored: Mapping[Key, Stored]) -> Sorted:
             continue
         stored_hash, stamp, deleted = present
         is_kept = stored_hash == new_hash or (not batch.overwrite and _is_older(row, stamp, stamp_place))
-        if is_kept and not deleted:
+        if (is_kept and not deleted) or number in batch.limited:
             unchanged += 1
         else:
             updates.append(Changed(key, row, new_hash, extra))
@@ -159,7 +159,8 @@ def unfit_value(value: Value, *, int_max: int = _INT64) -> str | None:
 def only(batch: Batch, places: Sequence[int]) -> Batch:
     """Return the batch with the rows at these places alone, and their extras."""
     extras = {number: batch.extras[place] for number, place in enumerate(places) if place in batch.extras}
-    return replace(batch, rows=[batch.rows[place] for place in places], extras=extras)
+    limited = frozenset(number for number, place in enumerate(places) if place in batch.limited)
+    return replace(batch, rows=[batch.rows[place] for place in places], extras=extras, limited=limited)
 
 
 def _is_older(row: Row, stored: str | None, stamp_place: int | None) -> bool:

@@ -34,11 +34,13 @@ def joined(pages: Sequence[Page]) -> Page:
     rows: list[Row] = []
     extras: dict[int, str] = {}
     rejected: list[Rejected] = []
+    limited_rows: set[int] = set()
     for page in pages:
         extras |= {len(rows) + place: extra for place, extra in page.extras.items()}
+        limited_rows |= {len(rows) + place for place in page.limited}
         rows += page.rows
         rejected += page.rejected
-    return replace(pages[-1], rows=rows, extras=extras, rejected=rejected)
+    return replace(pages[-1], rows=rows, extras=extras, rejected=rejected, limited=frozenset(limited_rows))
 
 
 async def limited(pages: AsyncIterator[Page], maximum: int | None) -> AsyncGenerator[Page, None]:
@@ -52,7 +54,8 @@ async def limited(pages: AsyncIterator[Page], maximum: int | None) -> AsyncGener
         rejected = page.rejected[:left]
         kept = left - len(rejected)
         extras = {place: extra for place, extra in page.extras.items() if place < kept}
-        yield replace(page, rows=page.rows[:kept], rejected=rejected, extras=extras, is_last=True)
+        part = frozenset(place for place in page.limited if place < kept)
+        yield replace(page, rows=page.rows[:kept], rejected=rejected, extras=extras, limited=part, is_last=True)
         return
 
 

@@ -38,11 +38,12 @@ async def drive(work: Work) -> None:
     if not work.run.dry_run:
         plan = await _prepared(work, plan)
     before = await work.reader.count(since=plan.window.asked_since, until=plan.window.asked_until)
-    if before and not work.run.dry_run:
+    if before != 0 and not work.run.dry_run:
         await _write_lookups(work)
     work.progress.rows_expected = before
     work.progress.rows_read = plan.read
-    work.tell("pass_started", f"{before} records in the window by the source's count", {"expected": before})
+    counted = "an unknown number of" if before is None else str(before)
+    work.tell("pass_started", f"{counted} records in the window by the source's count", {"expected": before})
     await _read(work, plan)
     await _refuse_rejections(work, plan)
     if work.request.max_records is not None:

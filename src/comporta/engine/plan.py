@@ -32,10 +32,10 @@ async def plan_pass(work: Work) -> Pass:
     _refuse_clock(work, clock)
     query = _fingerprint(work)
     known = await work.store.facts(work.scope)
-    if is_resumable(work):
+    if is_claiming(work):
         await _doubt(work, known, clock)
     is_other = known.fingerprint not in {None, query} and work.request.max_records is None
-    if is_resumable(work):
+    if is_claiming(work):
         await _remember(work, query, clock, is_other=is_other)
     unfinished = await _unfinished(work, query, clock)
     if unfinished is not None:
@@ -93,9 +93,14 @@ async def _window(work: Work, clock: datetime, *, is_other: bool) -> Window:
     )
 
 
-def is_resumable(work: Work) -> bool:
-    """Say whether the pass may be gone on with by another run: it writes, and it reads the whole window."""
+def is_claiming(work: Work) -> bool:
+    """Say whether the pass may end with a claim: it writes, and it reads the whole window."""
     return not work.run.dry_run and work.request.max_records is None
+
+
+def is_resumable(work: Work) -> bool:
+    """Say whether the pass may be gone on with by another run."""
+    return is_claiming(work) and work.reader.is_resumable
 
 
 async def _unfinished(work: Work, query: str, clock: datetime) -> Pass | None:

@@ -131,7 +131,8 @@ def _split(page: Page, shape: Shape, until: str) -> tuple[Page, Page]:
 def _only(page: Page, kept: Sequence[bool]) -> Page:
     places = [place for place, is_kept in enumerate(kept) if is_kept]
     extras = {new: page.extras[old] for new, old in enumerate(places) if old in page.extras}
-    return replace(page, rows=[page.rows[place] for place in places], extras=extras)
+    limited = frozenset(new for new, old in enumerate(places) if old in page.limited)
+    return replace(page, rows=[page.rows[place] for place in places], extras=extras, limited=limited)
 
 
 async def _ours(work: Work, keys: Sequence[Key]) -> list[Key]:

@@ -22,23 +22,25 @@ FETCH_MAX = 1000
 """Records fetched by key in one request."""
 
 
-async def verify(work: Work, plan: Pass, *, before: int) -> bool:
+async def verify(work: Work, plan: Pass, *, before: int | None) -> bool:
     """Return when the window is provably complete; raise ``SourceIncomplete`` otherwise.
 
-    Say whether three equal counts were proof enough: then what was read is what the source has.
+    Say whether the counts, or pages without a gap, were proof enough: then what was read is what the source has.
     """
     if work.run.dry_run:
         return False
     window = plan.window
     read = plan.read + work.counts.read
     after = await work.reader.count(since=window.asked_since, until=window.asked_until)
-    verdict = judge(before=before, read=read, after=after)
+    # What an earlier run of the pass read was not seen to follow on this one's pages.
+    is_unbroken = work.reader.is_unbroken and plan.read == 0
+    verdict = judge(before=before, read=read, after=after, is_unbroken=is_unbroken)
     if verdict is Verdict.AGREED:
         return True
     if verdict is Verdict.EMPTY_UNCONFIRMED:
         await _ask_again(work, window, before=before, after=after)
     listed = await _until_listed(work, window)
-    if after < before:
+    if before is not None and after is not None and after < before and not is_unbroken:
         await _explain_fall(work, window, before=before, after=after)
     work.tell(
         "window_verified",
@@ -123,13 +125,13 @@ async def _outside_domain(work: Work, living: Sequence[Key]) -> list[Key]:
     return [key for key in living if key not in admitted and str(key) not in admitted]
 
 
-async def _ask_again(work: Work, window: Window, *, before: int, after: int) -> None:
+async def _ask_again(work: Work, window: Window, *, before: int | None, after: int | None) -> None:
     """Fail unless a second look finds the records that the source counts and the first did not bring."""
     async for part in work.reader.listing(since=window.asked_since, until=window.asked_until):
         if part:
             return
     message = (
-        f"{work.scope}: no record came, twice, but the source counts {max(before, after)} in the window"
+        f"{work.scope}: no record came, twice, but the source counts {max(before or 0, after or 0)} in the window"
         f" ({before} before, {after} after)"
     )
     raise UnconfirmedEmpty(message)

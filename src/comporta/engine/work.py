@@ -86,7 +86,7 @@ class Work:
 
     def batch(self, page: Page, *, overwrite: bool = False, **more: object) -> Batch:
         """Return the batch that writes a page."""
-        batch = Batch(self.shape, page.rows, page.extras, page.rejected, overwrite=overwrite)
+        batch = Batch(self.shape, page.rows, page.extras, page.rejected, page.limited, overwrite=overwrite)
         return replace(batch, hint_scope=self.rules.hint_scope, **more)  # type: ignore[arg-type]  # Batch's own fields
 
     async def write(self, batch: Batch) -> Counts:
@@ -124,6 +124,9 @@ class Work:
         )
 
     def _drain(self) -> Sequence[LogLine]:
+        while self.progress.notices:
+            notice = self.progress.notices.popleft()
+            self.tell(notice.step, notice.message, notice.fields, level=notice.level)
         lines, self.log = tuple(self.log), []
         return lines
 

@@ -4,32 +4,66 @@ The heartbeat lives in a thread of its own, so every field is replaced whole, ne
 attribute assignment is atomic in CPython and a reader sees either the old value or the new one.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
 
 from comporta.ports.clock import Clock
+
+NOTICES_MAX = 100
+"""Notices kept until the run's next transaction takes them; a storm of retries loses the oldest."""
+
+
+class Priority(IntEnum):
+    """Whose requests go first when there are more than the limit allows."""
+
+    PERSON = 0
+    SCHEDULE = 1
+    BULK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that people should read in the run's log, said by whoever is below the run."""
+
+    step: str
+    message: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+    level: str = "info"
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What a run asked of its source so far. ``waited_s`` is time spent waiting for permission."""
+    """What a run asked of its source so far. ``waited_s`` is time spent waiting for permission.
+
+    ``first_s`` and ``last_s`` are when the first and the last were sent, by the monotonic clock. ``failures`` counts
+    what went wrong by operation, such as ``{"deals: page": 2}``, also where a repetition succeeded.
+    """
 
     sent: int = 0
     retried: int = 0
     throttled: int = 0
     waited_s: float = 0.0
+    first_s: float | None = None
+    last_s: float | None = None
+    failures: Mapping[str, int] = field(default_factory=dict)
 
 
 class Progress:
     """What a run has done last, and what it waits for."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, scope: str = "", priority: Priority = Priority.PERSON) -> None:
         self._clock = clock
+        self.scope = scope
+        self.priority = priority
         self.touched = clock.monotonic()
         self.waiting_until: float | None = None
         self.waiting_for: str | None = None
         self.requests = Requests()
         self.rows_read = 0
         self.rows_expected: int | None = None
+        self.notices: deque[Notice] = deque(maxlen=NOTICES_MAX)
 
     def touch(self) -> None:
         """Say that something was achieved: a page read, a batch committed."""

@@ -59,6 +59,18 @@ class Reader(Protocol):
     def query(self) -> Mapping[str, object]:
         """Return what decides which rows and columns are asked for; it goes into the query fingerprint."""
 
+    @property
+    def is_resumable(self) -> bool:
+        """Say whether ``position`` of a page means the same to a later run."""
+
+    @property
+    def is_unbroken(self) -> bool:
+        """Say whether the pages of the last traversal were shown to follow one another without a gap.
+
+        Offset pages are when each was seen to overlap with the one before; then a count that is absent or wrong does
+        not matter, unless it is higher than what was read. ``False`` leaves all of the proof to counts and listings.
+        """
+
     async def clock(self) -> datetime:
         """Return the source's clock now."""
 
@@ -72,8 +84,8 @@ class Reader(Protocol):
         asked; a source that ignored them raises ``SourceChangedShape``.
         """
 
-    async def count(self, *, since: datetime | None, until: datetime | None) -> int:
-        """Return how many records the source says are stamped in ``[since, until)``."""
+    async def count(self, *, since: datetime | None, until: datetime | None) -> int | None:
+        """Return how many records the source says are stamped in ``[since, until)``; ``None`` where it says nothing."""
 
     def listing(
         self, *, since: datetime | None, until: datetime | None

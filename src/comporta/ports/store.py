@@ -89,6 +89,8 @@ class LogLine:
 class Batch:
     """What one transaction writes.
 
+    ``limited``: indexes of rows of which the source gave only a part; where the table has the key, they count as
+    unchanged and change nothing, else they are inserted.
     ``overwrite``: repair, full and clear-first passes write whatever the stored stamp says.
     ``deleted``: keys to mark with ``_cmp_deleted_at``. ``removed``: keys to remove for good.
     ``remove_deleted``: remove every row that was marked deleted before, too.
@@ -100,6 +102,7 @@ class Batch:
     rows: Sequence[Row] = ()
     extras: Mapping[int, str] = field(default_factory=dict)
     rejected: Sequence[Rejected] = ()
+    limited: frozenset[int] = frozenset()
     lookups: Sequence[Lookup] = ()
     overwrite: bool = False
     deleted: Sequence[Key] = ()

@@ -54,6 +54,9 @@ class Wish:
 class OdooReader:
     """A stream of one account, ready to be read."""
 
+    is_resumable = True
+    is_unbroken = False  # servers that cut pages short, or ignore an order, are found out by counts and listings
+
     def __init__(
         self,
         session: OdooSession,

@@ -24,6 +24,9 @@ LISTING_SIZE = 50
 class FakeReader:
     """Implements ``ports.source.Reader`` over a ``FakeStream``."""
 
+    is_resumable = True
+    is_unbroken = False
+
     def __init__(
         self,
         stream: FakeStream,
