@@ -35,6 +35,27 @@ def test_an_empty_answer_needs_the_sources_own_word(before: int, read: int, afte
     assert judge(before=before, read=read, after=after) == expected
 
 
+@given(totals | st.none(), totals, totals | st.none())
+def test_pages_without_a_gap_need_no_total_but_none_that_is_higher(
+    before: int | None, read: int, after: int | None
+) -> None:
+    """A total that is absent or too low is not believed; one above what was read is looked into."""
+    verdict = judge(before=before, read=read, after=after, is_unbroken=True)
+
+    if read >= max(after or 0, 1) or read == before == after:
+        assert verdict is Verdict.AGREED
+    elif read == 0:
+        assert verdict is (Verdict.EMPTY_UNCONFIRMED if before or after else Verdict.AGREED)
+    else:
+        assert verdict is Verdict.LIST_AGAIN
+
+
+@given(totals, totals | st.none())
+def test_without_a_total_only_such_pages_agree(read: int, before: int | None) -> None:
+    """A server that says nothing proves nothing."""
+    assert judge(before=before, read=read, after=None) is not Verdict.AGREED
+
+
 @given(totals, totals, totals)
 def test_a_fall_is_explained_by_no_more_than_what_is_known_to_have_left(before: int, after: int, gone: int) -> None:
     """What remains is never negative, and a rise needs no explanation."""

@@ -8,6 +8,7 @@ from tests.engine.workshop import Workshop, at, code, counted
 
 from comporta.core.run import RunState
 from comporta.core.window import Kind
+from comporta.errors import SourceRefused
 
 
 async def test_counts_that_agree_need_no_second_look(workshop: Workshop) -> None:
@@ -220,3 +221,70 @@ async def test_what_is_stamped_after_the_window_is_left_to_the_next_run(workshop
     assert (first.state, 1 in here) == (RunState.SUCCEEDED, False)
     assert counted(second) == (1, 1, 0, 0, 0, 0)
     assert workshop.rows() == workshop.truth()
+
+
+@pytest.mark.parametrize("total", [None, 29, "a fall"])
+async def test_pages_that_met_need_no_total(workshop: Workshop, total: object) -> None:
+    """Offset pages that overlapped are proof; a total that is absent, too low or falling is none against it."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    workshop.source.is_unbroken = True
+    if total == "a fall":
+        workshop.source.script.on("count", answers=lambda number: number + 3)
+    else:
+        workshop.source.script.on("count", times=None, answers=lambda _: total)
+
+    run = await workshop.run()
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert "listing" not in workshop.source.script.asked
+    assert workshop.rows() == workshop.truth()
+
+
+async def test_pages_that_met_are_looked_into_where_the_total_is_higher(workshop: Workshop) -> None:
+    """Thirty-three by the source's count, thirty read: a second pass says who is right."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    workshop.source.is_unbroken = True
+    workshop.source.script.on("count", times=None, answers=lambda number: number + 3)
+
+    run = await workshop.run()
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert "listing" in workshop.source.script.asked
+
+
+async def test_nothing_at_all_is_believed_of_pages_that_met(workshop: Workshop) -> None:
+    """An account without deals, and without a total, is synced."""
+    workshop.source.stream()
+    workshop.source.is_unbroken = True
+    workshop.source.script.on("count", times=None, answers=lambda _: None)
+
+    run = await workshop.run()
+
+    assert (run.state, counted(run)) == (RunState.SUCCEEDED, (0, 0, 0, 0, 0, 0))
+
+
+async def test_a_position_that_means_nothing_later_is_not_gone_on_from(workshop: Workshop) -> None:
+    """A list that shifts under an offset: the next run reads the window from its beginning."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    workshop.source.is_resumable = False
+    workshop.source.script.on("page", skip=1, raises=SourceRefused("no more"))
+
+    first = await workshop.run()
+    second = await workshop.run()
+
+    assert (first.state, counted(first)) == (RunState.FAILED, (10, 10, 0, 0, 0, 0))
+    assert (second.state, counted(second)) == (RunState.SUCCEEDED, (30, 20, 0, 10, 0, 0))
+
+
+async def test_pages_of_two_runs_were_not_seen_to_meet(workshop: Workshop) -> None:
+    """What a resumed pass read before proves nothing about where it goes on."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    workshop.source.is_unbroken = True
+    workshop.source.script.on("count", times=None, answers=lambda _: None)
+    workshop.source.script.on("page", skip=1, raises=SourceRefused("no more"))
+    await workshop.run()
+
+    second = await workshop.run()
+
+    assert second.state is RunState.SUCCEEDED, second.error
+    assert "listing" in workshop.source.script.asked

@@ -24,9 +24,6 @@ LISTING_SIZE = 50
 class FakeReader:
     """Implements ``ports.source.Reader`` over a ``FakeStream``."""
 
-    is_resumable = True
-    is_unbroken = False
-
     def __init__(
         self,
         stream: FakeStream,
@@ -37,9 +34,13 @@ class FakeReader:
         identity: Identity,
         page_size: int,
         ignores_filters: bool = False,
+        is_resumable: bool = True,
+        is_unbroken: bool = False,
     ) -> None:
         self.shape: Shape = stream.shape("fake", request.fields)
         self.identity = identity
+        self.is_resumable = is_resumable
+        self.is_unbroken = is_unbroken
         self._stream = stream
         self._request = request
         self._script = script

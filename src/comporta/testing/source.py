@@ -28,6 +28,8 @@ class FakeSource:
         self.page_size = page_size
         self.offset = offset
         self.ignores_filters = False
+        self.is_resumable = True
+        self.is_unbroken = False
         self.is_closed = False
         self._clock = clock
         self._streams: dict[str, FakeStream] = {}
@@ -66,6 +68,8 @@ class FakeSource:
             identity=self.identity,
             page_size=self.page_size,
             ignores_filters=self.ignores_filters,
+            is_resumable=self.is_resumable,
+            is_unbroken=self.is_unbroken,
         )
 
     async def check(self, requests: Sequence[StreamRequest]) -> Sequence[Finding]:
