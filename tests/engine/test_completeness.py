@@ -282,9 +282,9 @@ async def test_pages_of_two_runs_were_not_seen_to_meet(workshop: Workshop) -> No
     workshop.source.is_unbroken = True
     workshop.source.script.on("count", times=None, answers=lambda _: None)
     workshop.source.script.on("page", skip=1, raises=SourceRefused("no more"))
-    await workshop.run()
+    await workshop.run(Kind.MANUAL, since=at(8), until=at(10))
 
-    second = await workshop.run()
+    second = await workshop.run(Kind.MANUAL, since=at(8), until=at(10))
 
     assert second.state is RunState.SUCCEEDED, second.error
     assert "listing" in workshop.source.script.asked
