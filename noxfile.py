@@ -54,8 +54,9 @@ def full(session: nox.Session) -> None:
     look(session)
     # A thousand examples take longer than the ten seconds that a fast test has.
     pytest(session, "-n", "2", "--hypothesis-profile", "full", "--timeout", "120", "--ignore", "tests/acceptance")
-    # The acceptance tests count seconds and kill processes: alone, so that nothing else is measured.
-    pytest(session, "tests/acceptance")
+    # Most of their time acceptance tests wait, for a lease to run out or a retry to come.
+    pytest(session, "-n", "2", "--dist", "worksteal", "tests/acceptance", "-m", "not alone")
+    pytest(session, "tests/acceptance", "-m", "alone")
 
 
 @nox.session

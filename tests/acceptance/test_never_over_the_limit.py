@@ -15,7 +15,7 @@ from tests.acceptance.project import Project
 from comporta.sandbox.odoo import OdooSandbox
 from comporta.sandbox.stats import Stats
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.full, pytest.mark.alone, pytest.mark.timeout(120)]
 
 LIMIT, ORDERS = 20, 100
 USED_MIN = 0.97
