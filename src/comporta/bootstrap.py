@@ -150,13 +150,14 @@ def _account_plan(told: AccountSettings, database: Database, settings: Settings,
         source=_SourceWhenNeeded(lambda: odoo_source(told, api_key=_secret(told, database, settings), clock=clock)),
         streams={name: _stream_plan(told, name) for name in names},
         limit=told.limit.text if told.limit else None,
+        stall_timeout=told.stall_timeout,
     )
 
 
 def _stream_plan(told: AccountSettings, name: str) -> StreamPlan:
     stream = told.stream(name)
     return StreamPlan(
-        request=StreamRequest(name, stream.fields, stream.domain),
+        request=StreamRequest(name, stream.fields, stream.domain, told.concurrency),
         overlap=stream.overlap,
         timeout=stream.timeout,
         origin_text=instant_text(stream.start) if stream.start else None,

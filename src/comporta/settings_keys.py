@@ -94,6 +94,7 @@ ACCOUNT: Mapping[str, Reader] = {
     "start": read_instant,
     "paused": read_flag,
     "timeout": read_span,
+    "stall_timeout": at_least(STALL_LEAST),
 }
 OPTIONS: Mapping[str, Mapping[str, Reader]] = {
     "odoo": {

@@ -73,6 +73,7 @@ class AccountSettings:
     start: datetime | None = None
     paused: bool = False
     timeout: timedelta = 2 * HOUR
+    stall_timeout: timedelta | None = None
     streams: Mapping[str, StreamSettings] = field(default_factory=dict)
 
     def stream(self, name: str) -> StreamSettings:

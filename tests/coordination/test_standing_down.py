@@ -76,6 +76,19 @@ async def test_a_request_that_never_returns_ends_the_run(workshop: Workshop, han
     assert (await workshop.store.scope_state(f"matriz/{ORDERS}")).holder is None
 
 
+async def test_an_account_may_have_a_patience_of_its_own(workshop: Workshop, hanging: Turn) -> None:
+    """What is set for one account holds there, whatever the process has; the message says what was meant."""
+    workshop.account(stall_timeout=timedelta(seconds=20))
+    task = await started(workshop, hanging)
+    workshop.passes(seconds=21)
+
+    run = await ended(task)
+
+    assert (run.state, code(run)) == (RunState.TIMED_OUT, "CMP-RUN-003")
+    assert run.error is not None
+    assert run.error["message"].endswith("for 0:00:20")
+
+
 @pytest.mark.parametrize("call", ["login", "clock", "count", "lookups"])
 async def test_a_run_that_hangs_before_its_first_page_ends_too(workshop: Workshop, call: str) -> None:
     """Whatever request it is that never returns."""

@@ -25,7 +25,7 @@ from comporta.destinations.sqlite import SqliteDestination
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ledger.store import LedgerStore
 from comporta.ports.events import Unwatched
-from comporta.ports.source import StreamRequest
+from comporta.ports.source import Source, StreamRequest
 from comporta.ports.store import Change, LogLine, Occupied, Store
 from comporta.testing import FakeClock, FakeSource
 
@@ -106,10 +106,12 @@ class Workshop:
         rules = {"overlap": OVERLAP, "timeout": timedelta(hours=2), "child": child, **how}
         return StreamPlan(request=StreamRequest(name, **told), **rules)
 
-    def account(self, *streams: StreamPlan, name: str = "matriz", source: FakeSource | None = None) -> AccountPlan:
+    def account(
+        self, *streams: StreamPlan, name: str = "matriz", source: Source | None = None, **rules: Anything
+    ) -> AccountPlan:
         """Return an account with these streams, orders alone if none are given, and remember it."""
         chosen = streams or (self.plan(),)
-        plan = AccountPlan(name, source or self.source, {each.name: each for each in chosen})
+        plan = AccountPlan(name, source or self.source, {each.name: each for each in chosen}, **rules)
         self.plans[name] = plan
         return plan
 

@@ -131,7 +131,7 @@ class Executor:
             progress=progress,
             clock=self._clock,
             ttl=self._conduct.lease,
-            stall=self._conduct.stall_timeout,
+            stall=account.stall_timeout or self._conduct.stall_timeout,
             timeout=stream.timeout,
             stand_down=active.stand_down,
         )

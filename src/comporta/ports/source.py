@@ -16,11 +16,16 @@ from comporta.ports.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
-    """Which stream to read and how the user wants it, as written in comporta.toml."""
+    """Which stream to read and how the user wants it, as written in comporta.toml.
+
+    ``concurrency`` is how many pages may be in flight, ``None`` for as many as are of use. It decides nothing about
+    what is read, so it is no part of ``Reader.query``.
+    """
 
     stream: str
     fields: tuple[str, ...] | None = None
     domain: tuple[object, ...] = ()
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
