@@ -1,10 +1,12 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 
 import pytest
-from tests.sandbox.odoo_clients import Open, StandingClock, act, ask, fetch, truth
+from tests.sandbox.odoo_clients import Json, Open, StandingClock, act, ask, fetch, truth
 
 from comporta.sandbox.odoo import OdooSandbox
+from comporta.sandbox.stats import Stats
 
 
 def test_truth_is_what_clients_can_read(odoo: OdooSandbox) -> None:
@@ -152,7 +154,7 @@ def test_people_work_on_a_thread_of_their_own(open_odoo: Open) -> None:
         pass
     act(odoo, "stop_activity")
 
-    assert odoo.people._thread is None
+    assert not odoo.people._workday.is_on
 
 
 def test_headers_stay_the_sum_of_their_lines_while_people_work(open_odoo: Open) -> None:
@@ -180,6 +182,29 @@ def test_statistics_count_requests_routes_and_calls(odoo: OdooSandbox) -> None:
     assert stats["routes"]["/jsonrpc"]["requests"] == 2
     assert stats["routes"]["/nowhere"]["errors"] == 1
     assert stats["in_flight"] == 0
+
+
+class WatchfulStats(Stats):
+    """Statistics that see whether the client had its answer before the request was counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answered = Event()
+        self.is_late: list[bool] = []
+
+    def leave(self, *call: Json, **details: Json) -> None:
+        self.is_late.append(self.answered.wait(0.05))
+        super().leave(*call, **details)
+
+
+def test_who_has_the_answer_finds_it_counted(odoo: OdooSandbox) -> None:
+    """A request is counted before its answer leaves, so a test may ask for the statistics at once."""
+    odoo._server.stats = stats = WatchfulStats()
+    fetch(f"{odoo.url}/nowhere")
+    stats.answered.set()
+
+    assert stats.is_late == [False]
+    assert stats.routes["/nowhere"]["requests"] == 1
 
 
 def test_many_clients_are_served_at_once(odoo: OdooSandbox) -> None:

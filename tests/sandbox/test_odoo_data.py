@@ -5,9 +5,9 @@ from functools import cache
 import pytest
 from tests.sandbox.odoo_clients import START, Json, Open, StandingClock, truth
 
+from comporta.sandbox.clock import SourceClock
 from comporta.sandbox.odoo import OdooSandbox, build_world
 from comporta.sandbox.odoo_truth import records
-from comporta.sandbox.odoo_world import SourceClock
 
 MODELS = ("sale.order", "sale.order.line", "res.partner", "product.template", "product.product", "res.currency")
 

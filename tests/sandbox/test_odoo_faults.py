@@ -287,7 +287,7 @@ def test_a_fault_that_cannot_be_read_is_refused(odoo: OdooSandbox, text: str) ->
 
 def test_control_routes_never_suffer(open_odoo: Open) -> None:
     """With every fault on, the truth still answers."""
-    odoo = open_odoo(faults=[f"{name}={0 if name in {'latency', 'slow_page'} else 1}" for name in ODOO_FAULTS])
+    odoo = open_odoo(faults=[f"{name}={0 if name in {'latency', 'slow_page', 'hang'} else 1}" for name in ODOO_FAULTS])
 
     assert len(fetch(f"{odoo.url}/_truth/sale.order").json["records"]) == 60
 

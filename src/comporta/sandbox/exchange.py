@@ -16,13 +16,14 @@ HTML = "text/html; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, read whole. Header names are in lower case."""
+    """One HTTP request, read whole. Header names are in lower case; ``arrived`` is the server's stopwatch."""
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
     query: dict[str, str] = field(default_factory=dict)
+    arrived: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Faults on demand: what is to go wrong, how often, for which calls.
 
-A fault is written ``name``, ``name=value`` or ``name=value:times``. For most the value is a probability;
-``times`` ends the fault after so many strikes: ``error_502=1:3`` spoils the next three answers.
+A fault is written ``name[=value[:times]][@label]``. For most the value is a probability; ``times`` ends
+the fault after so many strikes: ``error_502=1:3`` spoils the next three answers; ``forbidden@users``
+strikes only calls whose label contains ``users``.
 """
 
 from dataclasses import dataclass
@@ -42,16 +43,22 @@ class Faults:
         self.struck: dict[str, int] = {}
 
     def add(self, text: str, *, times: int | None = None, label: str = "") -> Fault:
-        """Add a fault written ``name[=value[:times]]``; refuse a name this simulator does not know."""
+        """Add a fault as written; refuse a name or a value this simulator does not know.
+
+        Where the known value is a list like ``absent|string``, another must be one of its words, or a
+        number if the list has one.
+        """
+        text, _, place = text.partition("@")
         name, _, rest = text.partition("=")
         value, _, count = rest.partition(":")
         if name not in self._known:
             raise BadValue(f"unknown fault {name!r}; expected one of {', '.join(sorted(self._known))}")
         if count and not count.isdigit():
             raise BadValue(f"fault {text!r}: {count!r} is not a number of times")
-        fault = Fault(name, value or self._known[name], int(count) if count else times, label)
-        if _is_number(self._known[name]) and not _is_number(fault.value):
-            raise BadValue(f"fault {text!r}: {fault.value!r} is not a number")
+        choices = self._known[name].split("|")
+        fault = Fault(name, value or choices[0], int(count) if count else times, place or label)
+        if fault.value not in choices and not _may_be(fault.value, choices):
+            raise BadValue(f"fault {text!r}: {fault.value!r}; expected {_expected(choices)}")
         if fault.times is None and name == "slow_page":
             fault.times = 1
         with self._lock:
@@ -100,6 +107,22 @@ class Faults:
                     self._active = [known for known in self._active if known is not fault]
             self.struck[fault.name] = self.struck.get(fault.name, 0) + 1
             return True
+
+
+def _may_be(value: str, choices: list[str]) -> bool:
+    """Tell whether a value that is not listed is good: a name, or a number where a number is listed.
+
+    >>> _may_be("sale.order", ["res.partner"]), _may_be("7", ["none", "30"]), _may_be("late", ["none", "30"])
+    (True, True, False)
+    """
+    if any(map(_is_number, choices)):
+        return _is_number(value)
+    return len(choices) == 1
+
+
+def _expected(choices: list[str]) -> str:
+    words = [choice for choice in choices if not _is_number(choice)]
+    return " or ".join([*words, "a number"] if len(words) < len(choices) else words)
 
 
 def _is_number(text: str) -> bool:

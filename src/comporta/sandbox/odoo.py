@@ -7,15 +7,14 @@ the seed; its stamps hang on the instant of its start.
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from random import Random
-from threading import Thread
-from typing import Self
 from uuid import UUID
 
 from comporta.errors import BadValue
+from comporta.sandbox.clock import SourceClock
 from comporta.sandbox.exchange import Plan, Request, html_answer
 from comporta.sandbox.faults import Faults
 from comporta.sandbox.odoo_activity import People
-from comporta.sandbox.odoo_control import Control
+from comporta.sandbox.odoo_control import OdooControl
 from comporta.sandbox.odoo_faults import ODOO_FAULTS
 from comporta.sandbox.odoo_models import FIRST_VERSION, LAST_VERSION
 from comporta.sandbox.odoo_protocols import (
@@ -28,12 +27,10 @@ from comporta.sandbox.odoo_protocols import (
 from comporta.sandbox.odoo_seed import PRODUCTS_MAX, Seeder, seed_basics, seed_partners, seed_products
 from comporta.sandbox.odoo_seed_orders import seed_orders
 from comporta.sandbox.odoo_services import Services
-from comporta.sandbox.odoo_world import SourceClock, World
+from comporta.sandbox.odoo_world import World
 from comporta.sandbox.reality import Reality
-from comporta.sandbox.server import SandboxServer
-from comporta.sandbox.stats import Stats
+from comporta.sandbox.simulator import Simulator
 
-POLL_S = 0.01
 PARTNERS_MIN, PRODUCTS_MIN = 20, 30
 ROUTES: dict[str, Callable[[Services, Request], Plan]] = {
     "/jsonrpc": plan_jsonrpc,
@@ -59,8 +56,10 @@ def build_world(*, records: int, seed: int, version: int, clock: SourceClock) ->
     return world
 
 
-class OdooSandbox:
+class OdooSandbox(Simulator):
     """One simulated Odoo server with one database."""
+
+    people: People
 
     def __init__(
         self,
@@ -82,29 +81,20 @@ class OdooSandbox:
         reality: Reality | None = None,
     ) -> None:
         reality = reality or Reality()
-        self.clock = SourceClock(clock or reality.now)
+        super().__init__(
+            activity=activity,
+            faults=Faults(ODOO_FAULTS, Random(seed)),
+            chosen=faults,
+            clock=clock,
+            reality=reality,
+        )
         self.world = build_world(records=records, seed=seed, version=version, clock=self.clock)
-        self.faults = Faults(ODOO_FAULTS, Random(seed))
-        for fault in faults:
-            self.faults.add(fault)
-        self.stats = Stats()
         self.people = People(self.world, Random(seed), reality, late_commit=late_commit, late_share=late_share)
-        self.activity = activity
         self._services = Services(
             self.world, self.faults, database=database, login=login, key=key, password=password or key
         )
-        self._control = Control(self.world, self.faults, self.stats, self.people)
-        self._server = SandboxServer(
-            (host, port), self, faults=self.faults, stats=self.stats, reality=reality, now=self.clock.now
-        )
-        self._thread: Thread | None = None
-        self._is_serving = False
-
-    @property
-    def url(self) -> str:
-        """Return the address to give a client."""
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"
+        self._control = OdooControl(self.world, self.faults, self.stats, self.people)
+        self.listen(host, port)
 
     def plan(self, request: Request) -> Plan:
         """Return what a request asks for: a control route, a protocol, or a page that is not there."""
@@ -116,47 +106,3 @@ class OdooSandbox:
         if route is None:
             return Plan(lambda: html_answer(404, "404 Not Found"))
         return route(self._services, request)
-
-    def start(self) -> None:
-        """Serve on a thread of its own, and let people work if there is activity."""
-        self._is_serving = True
-        self._thread = Thread(target=self._serve, name="sandbox-odoo", daemon=True)
-        self._thread.start()
-        self._begin_activity()
-
-    def serve_forever(self) -> None:
-        """Serve on this thread until interrupted, or closed from another; then everything is closed."""
-        self._is_serving = True
-        self._begin_activity()
-        try:
-            self._serve()
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Stop people and server, hang up on every client, free the port; a second time does nothing."""
-        self.people.stop(is_finishing=False)
-        if self._is_serving:
-            self._server.shutdown()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        self._server.close_connections()
-        self._server.server_close()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def _serve(self) -> None:
-        try:
-            self._server.serve_forever(POLL_S)
-        finally:
-            self._is_serving = False
-
-    def _begin_activity(self) -> None:
-        if self.activity > 0:
-            self.people.start(self.activity)

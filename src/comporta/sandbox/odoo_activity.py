@@ -7,7 +7,7 @@ changes without any thread, for tests.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from random import Random
-from threading import Event, RLock, Thread
+from threading import RLock
 from typing import Any
 
 from comporta.sandbox import odoo_invented
@@ -15,8 +15,8 @@ from comporta.sandbox.odoo_errors import OdooError
 from comporta.sandbox.odoo_transaction import Transaction
 from comporta.sandbox.odoo_world import World
 from comporta.sandbox.reality import Reality
+from comporta.sandbox.workday import Workday
 
-STOP_PATIENCE_S = 5.0
 RECENT = 500
 Change = Callable[[World | Transaction], None]
 
@@ -32,11 +32,9 @@ class People:
         self.late_share = late_share
         self.changes = 0
         self._rng = rng
-        self._reality = reality
         self._lock = RLock()
         self._due: list[tuple[datetime, Transaction]] = []
-        self._stopping = Event()
-        self._thread: Thread | None = None
+        self._workday = Workday(self.step, reality)
         self._menu: list[Change] = [
             *[self._create_order] * 5,
             *[self._edit_order] * 4,
@@ -53,17 +51,11 @@ class People:
 
     def start(self, rate: float) -> None:
         """Begin to make ``rate`` changes a second on a thread of its own."""
-        self.stop(is_finishing=False)
-        self._stopping = Event()
-        self._thread = Thread(target=self._work, args=(rate, self._stopping), name="sandbox-people", daemon=True)
-        self._thread.start()
+        self._workday.start(rate)
 
     def stop(self, *, is_finishing: bool = True) -> None:
         """Stop working; open transactions are committed, unless told not to."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(STOP_PATIENCE_S)
-            self._thread = None
+        self._workday.stop()
         if is_finishing:
             self.finish()
 
@@ -80,16 +72,6 @@ class People:
             self._due = []
             for transaction in [known for known in self.world.open.values() if known.is_open]:
                 transaction.commit()
-
-    def _work(self, rate: float, stopping: Event) -> None:
-        began = self._reality.monotonic()
-        done = 0
-        while not stopping.is_set():
-            ahead = began + done / rate - self._reality.monotonic()
-            if ahead > 0 and self._reality.wait(stopping, ahead):
-                return
-            self.step()
-            done += 1
 
     def _commit_due(self) -> None:
         now = self.world.clock.now()

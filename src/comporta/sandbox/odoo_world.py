@@ -4,30 +4,13 @@ Every change goes through a ``Transaction``. Its stamp is its start; its rows ar
 may be much later. Rows a transaction has touched are locked for the others, as in PostgreSQL.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from comporta.sandbox.clock import SourceClock
 from comporta.sandbox.odoo_database import Database
 from comporta.sandbox.odoo_stamps import exact_text
 from comporta.sandbox.odoo_transaction import Ids, Transaction
-from comporta.sandbox.reality import real_now
-
-
-class SourceClock:
-    """The source's clock: another callable's time plus an offset that tests may move."""
-
-    def __init__(self, now: Callable[[], datetime] | None = None) -> None:
-        self._now = now or real_now
-        self.offset = timedelta()
-
-    def now(self) -> datetime:
-        """Return the source's present instant."""
-        return self._now() + self.offset
-
-    def advance(self, by: timedelta) -> None:
-        """Move the clock on, or back with a negative span."""
-        self.offset += by
 
 
 class World(Database):

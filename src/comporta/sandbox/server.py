@@ -21,6 +21,7 @@ from comporta.sandbox.stats import Stats
 
 BODY_MAX = 64 * 1024 * 1024
 CLOSE_PATIENCE_S = 5.0
+FOREVER_S = 1_000_000.0  # eleven days; Windows waits at most seven weeks
 NO_LINGER = struct.pack("ii", 1, 0)
 TRANSPORT_FAULTS = {
     "latency": "50",
@@ -32,6 +33,7 @@ TRANSPORT_FAULTS = {
     "truncate": "1",
     "truncate_clean": "1",
     "slow_page": "30",
+    "hang": "1",
     "cut_after": "120",
 }
 
@@ -124,28 +126,36 @@ class SandboxConnection(BaseHTTPRequestHandler):
         request = self._read()
         plan = self.server.application.plan(request)
         if plan.is_control:
-            self._send(plan.run())
+            self.wfile.write(self._packet(plan.run()))
             return
-        began = self.server.reality.monotonic()
         self.server.stats.enter()
-        sent, is_error = 0, True
+        packet, is_cut, is_error = b"", True, True
         try:
             answer = self._answer(plan)
             is_error = answer.status >= 400
-            sent = self._deliver(answer, plan.label)
+            packet, is_cut = self._pack(answer, plan.label)
         except Severed:
-            self._sever()
+            pass
         finally:
-            seconds = self.server.reality.monotonic() - began
+            # Counted before it leaves: whoever has the answer finds it in the statistics.
+            seconds = self.server.reality.monotonic() - request.arrived
             route = "/json/2" if request.path.startswith("/json/2/") else request.path
-            self.server.stats.leave(route, plan.label, sent=sent, seconds=seconds, is_error=is_error)
+            self.server.stats.leave(route, plan.label, sent=len(packet), seconds=seconds, is_error=is_error)
+        self.wfile.write(packet)
+        if is_cut:
+            self._sever()
+
+    def parse_request(self) -> bool:
+        """Note when the first line of a request arrived: limits count from there."""
+        self._arrived = self.server.reality.monotonic()
+        return super().parse_request()
 
     def _read(self) -> Request:
         length = min(int(self.headers.get("Content-Length") or 0), BODY_MAX)
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(length) if length else b""
-        return Request(self.command, parts.path, headers, body, dict(parse_qsl(parts.query)))
+        return Request(self.command, parts.path, headers, body, dict(parse_qsl(parts.query)), self._arrived)
 
     def _answer(self, plan: Plan) -> Answer:
         """Return the plan's answer, or what a fault puts in its place before any work is done."""
@@ -167,8 +177,10 @@ class SandboxConnection(BaseHTTPRequestHandler):
         """Wait as latency and hanging pages demand; a worker killed meanwhile resets the connection."""
         faults = self.server.faults
         latency = faults.strikes("latency", label)
-        hang = faults.strikes("slow_page", label) if "search_read" in label or "/read" in label else None
-        seconds = (latency.number / 1000 if latency else 0.0) + (hang.number if hang else 0.0)
+        slow = faults.strikes("slow_page", label) if "search_read" in label or "/read" in label else None
+        seconds = (latency.number / 1000 if latency else 0.0) + (slow.number if slow else 0.0)
+        if faults.happens("hang", label):
+            seconds = FOREVER_S
         limit = faults.strikes("cut_after", label) if seconds else None
         is_cut = limit is not None and seconds >= limit.number
         if limit is not None and is_cut:
@@ -178,21 +190,21 @@ class SandboxConnection(BaseHTTPRequestHandler):
         if is_cut:
             raise Severed
 
-    def _deliver(self, answer: Answer, label: str) -> int:
+    def _pack(self, answer: Answer, label: str) -> tuple[bytes, bool]:
+        """Return the bytes to send, spoilt as faults demand, and whether the connection is reset after them."""
         faults = self.server.faults
         half = len(answer.body) // 2
         if faults.happens("truncate_clean", label):
-            return self._send(Answer(answer.status, answer.body[:half], answer.content_type))
+            return self._packet(Answer(answer.status, answer.body[:half], answer.content_type, answer.headers)), False
         if faults.happens("truncate", label):
             self.close_connection = True
-            return self._send(answer, only=half)
+            return self._packet(answer, only=half), False
         if faults.happens("reset", label):
-            self._send(answer, only=half)
-            raise Severed
-        return self._send(answer)
+            return self._packet(answer, only=half), True
+        return self._packet(answer), False
 
-    def _send(self, answer: Answer, *, only: int | None = None) -> int:
-        """Write head and body at once; ``only`` so many bytes of the body, under the head of the whole."""
+    def _packet(self, answer: Answer, *, only: int | None = None) -> bytes:
+        """Return head and body as one; ``only`` so many bytes of the body, under the head of the whole."""
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
@@ -200,9 +212,7 @@ class SandboxConnection(BaseHTTPRequestHandler):
             self.send_header(name, value)
         head = b"".join(self._headers_buffer) + b"\r\n"
         self._headers_buffer: list[bytes] = []
-        body = answer.body if only is None else answer.body[:only]
-        self.wfile.write(head + body)
-        return len(head) + len(body)
+        return head + (answer.body if only is None else answer.body[:only])
 
     def _sever(self) -> None:
         """Close with an RST, so that the client sees a reset and not an orderly end."""
