@@ -78,7 +78,7 @@ class PostgresDestination:
         todo = sort_batch(batch, stored if present else lambda _: {})
         todo.refused.extend(refused)
         before = reads.rows(connection, table, account, plan, todo) if present else {}
-        changes = [change(each.key, plan, each.row, before.get(each.key)) for each in todo.in_order(batch)]
+        changes = [change(each, plan, before.get(each.key)) for each in todo.in_order(batch)]
         living, there = reads.present_keys(connection, table, account, batch) if present else (set(), set())
         changed = {each.key for each in changes}
         deleted = gone(batch, living=living | changed, there=there | changed)

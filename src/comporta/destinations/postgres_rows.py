@@ -134,7 +134,7 @@ class Upsert:
 
     def _merge_at_once(self, rows: Sequence[Changed]) -> Outcome:
         self._copy(self.statements.fill, ((*each.row, each.hash, each.extra) for each in rows))
-        merge = self.statements.merge_overwriting if self.overwrite else self.statements.merge
+        merge = self.statements.merges[self.overwrite, any(each.hash is None for each in rows)]
         answer = execute(self.connection, merge, self.account, self.run, self.now, binary=True).fetchone()
         inserted, updated = answer or (None, None)
         outcome = Outcome(inserted or [], updated or [])
@@ -146,7 +146,8 @@ class Upsert:
     def _left(self, rows: Sequence[Changed]) -> Outcome:
         """Return why rows did not come back: the table has them, or ought to have taken them."""
         extras = {place: each.extra for place, each in enumerate(rows) if each.extra is not None}
-        again = Batch(self.table.shape, [each.row for each in rows], extras, overwrite=self.overwrite)
+        limited = frozenset(place for place, each in enumerate(rows) if each.hash is None)
+        again = Batch(self.table.shape, [each.row for each in rows], extras, limited=limited, overwrite=self.overwrite)
         todo = decide(again, self.stored(again))
         ignored = [rejected(self.table.shape, each.row, _IGNORED) for each in (*todo.inserts, *todo.updates)]
         return Outcome(refused=ignored, unchanged=todo.unchanged)

@@ -4,6 +4,7 @@ Rows travel as COPY's text, in which every canonical value may stay as it is: th
 times and JSON into the types of the columns, exactly and whatever the session's settings are.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from comporta.core.record import ColumnType
@@ -20,14 +21,14 @@ class Statements:
 
     ``straight`` copies rows (account, fields, hash, extra, run, time) into the table itself. ``make``,
     ``fill`` (fields, hash, extra), ``merge`` and ``drop`` take them there by a temporary table. Parameters
-    of both merges are account, run, time, and their answer is the keys inserted and the keys updated.
+    of each merge are account, run, time, and its answer is the keys inserted and the keys updated; there is one
+    by whether it overwrites newer versions, and by whether there are limited rows, known by having no hash.
     """
 
     straight: str
     make: str
     fill: str
-    merge: str
-    merge_overwriting: str
+    merges: Mapping[tuple[bool, bool], str]
     drop: str = "DROP TABLE pg_temp.cmp_rows"
 
 
@@ -41,12 +42,16 @@ def statements(table: Table, plan: TablePlan) -> Statements:
         # Where the new row has no stamp the comparison is null: not newer, as in sort.decide.
         is_newer = f" AND (t.{stamp} IS NULL OR excluded.{stamp} >= t.{stamp})"
     listed = ", ".join(names)
+    wanted = {False: is_other + is_newer, True: is_other}
     return Statements(
         straight=f"COPY {table.name} (account, {listed}, _cmp_run, _cmp_synced_at) FROM STDIN",
         make=f"CREATE TEMPORARY TABLE cmp_rows ({', '.join(_described(table, names))}) ON COMMIT DROP",
         fill=f"COPY pg_temp.cmp_rows ({listed}) FROM STDIN",
-        merge=_merge(table, plan, names, is_other + is_newer),
-        merge_overwriting=_merge(table, plan, names, is_other),
+        merges={
+            (overwrites, has_limited): _merge(table, plan, names, wanted[overwrites], has_limited=has_limited)
+            for overwrites in (False, True)
+            for has_limited in (False, True)
+        },
     )
 
 
@@ -58,15 +63,21 @@ def _described(table: Table, names: list[str]) -> list[str]:
     return [f"{name} {kind}" for name, kind in zip(names, kinds, strict=True)]
 
 
-def _merge(table: Table, plan: TablePlan, names: list[str], is_wanted: str) -> str:
+def _merge(table: Table, plan: TablePlan, names: list[str], is_wanted: str, *, has_limited: bool) -> str:
     """Return the statement that takes the rows from the temporary table into the mirrored one, in order of keys.
 
     It judges each row by what the table has at that moment, under the row's lock. A row that was updated
-    has been locked, which shows in its ``xmax``; a row that is left as it is does not come back.
+    has been locked, which shows in its ``xmax``; a row that is left as it is does not come back. Of a limited
+    row that is there by now no field is written, only that it lives.
     """
     listed, key = ", ".join(names), named(table.shape.key)
     written = [*names, "_cmp_run", "_cmp_synced_at", "_cmp_deleted_at"]
-    assignments = [f"{name} = excluded.{name}" for name in written] + [f"{named(name)} = NULL" for name in plan.cleared]
+    values = {name: f"excluded.{name}" for name in written} | {named(name): "NULL" for name in plan.cleared}
+    if has_limited:
+        is_wanted += " AND excluded._cmp_hash IS NOT NULL"
+        kept = [*names, *map(named, plan.cleared)]
+        values |= {name: f"CASE WHEN excluded._cmp_hash IS NULL THEN t.{name} ELSE {values[name]} END" for name in kept}
+    assignments = [f"{name} = {value}" for name, value in values.items()]
     return (
         "WITH written AS ("
         f"INSERT INTO {table.name} AS t (account, {', '.join(written)})"

@@ -23,11 +23,15 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Changed(NamedTuple):
-    """A row that must be written; one is made for each, and a named tuple is made fastest."""
+    """A row that must be written; one is made for each, and a named tuple is made fastest.
+
+    ``hash`` is ``None`` where the source gave only a part of the row: it may be inserted, or bring a deleted row
+    back as it was, but it never writes a field of a row that is there.
+    """
 
     key: Key
     row: Row
-    hash: int
+    hash: int | None
     extra: str | None
 
 
@@ -60,16 +64,18 @@ class UnfitError(ValueError):
 
 
 def newest(batch: Batch) -> Batch:
-    """Keep one row of each key, the newest: a page may hold a record twice."""
+    """Keep one row of each key, the newest, and a whole one rather than a part: a page may hold a record twice."""
     shape, rows = batch.shape, batch.rows
     key = shape.index(shape.key)
     last = {row[key]: place for place, row in enumerate(rows)}
     if len(last) == len(rows):
         return batch
-    if shape.stamp is not None:
-        stamp = shape.index(shape.stamp)
-        by_stamp = sorted(range(len(rows)), key=lambda place: str(rows[place][stamp] or ""))
-        last = {rows[place][key]: place for place in by_stamp}
+    stamp = shape.index(shape.stamp) if shape.stamp is not None else None
+
+    def rank(place: int) -> tuple[bool, str]:
+        return place not in batch.limited, str(rows[place][stamp] or "") if stamp is not None else ""
+
+    last = {rows[place][key]: place for place in sorted(range(len(rows)), key=rank)}
     return only(batch, sorted(last.values()))
 
 
@@ -114,24 +120,29 @@ def rejected(shape: Shape, row: Row, reason: str) -> Rejected:
 
 
 def decide(batch: Batch, stored: Mapping[Key, Stored]) -> Sorted:
-    """Leave an older version, unless overwriting; write a row that comes back from deletion."""
-    inserts, updates, unchanged = [], [], 0
+    """Leave an older version, unless overwriting; write a row that comes back from deletion.
+
+    Of a limited row that is there nothing is written but that it lives.
+    """
+    inserts: list[Changed] = []
+    updates: list[Changed] = []
+    unchanged = 0
     place = batch.shape.index(batch.shape.key)
     stamp_place = batch.shape.index(batch.shape.stamp) if batch.shape.stamp else None
     hashes = row_hashes(batch.rows, batch.extras, batch.shape.columns)
     for number, (row, new_hash) in enumerate(zip(batch.rows, hashes, strict=True)):
         key: Key = row[place]  # type: ignore[assignment]  # a source never yields a row without a key
-        extra = batch.extras.get(number) if batch.extras else None
+        is_limited = number in batch.limited
         present = stored.get(key)
-        if present is None:
-            inserts.append(Changed(key, row, new_hash, extra))
-            continue
-        stored_hash, stamp, deleted = present
-        is_kept = stored_hash == new_hash or (not batch.overwrite and _is_older(row, stamp, stamp_place))
-        if (is_kept and not deleted) or number in batch.limited:
-            unchanged += 1
-        else:
-            updates.append(Changed(key, row, new_hash, extra))
+        if present is not None:
+            stored_hash, stamp, deleted = present
+            is_same = is_limited or stored_hash == new_hash
+            if not deleted and (is_same or (not batch.overwrite and _is_older(row, stamp, stamp_place))):
+                unchanged += 1
+                continue
+        extra = batch.extras.get(number) if batch.extras else None
+        change = Changed(key, row, None if is_limited else new_hash, extra)
+        (inserts if present is None else updates).append(change)
     return Sorted(inserts, updates, unchanged=unchanged)
 
 

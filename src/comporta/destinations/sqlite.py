@@ -13,10 +13,10 @@ from functools import partial
 
 from comporta.core.counts import Counts
 from comporta.core.instant import instant_text
-from comporta.core.record import Bucket, Column, ColumnType, Key, Rejected, Row, Shape, Value
+from comporta.core.record import Bucket, Column, ColumnType, Key, Rejected, Shape, Value
 from comporta.core.schema import OURS, TablePlan, plan_table
 from comporta.destinations import sqlite_views
-from comporta.destinations.sort import Stored, newest, rejected, sort_batch
+from comporta.destinations.sort import Changed, Stored, newest, rejected, sort_batch
 from comporta.destinations.sqlite_rows import Writing, insert, update, writing
 from comporta.destinations.tally import change, foreseen, gone, total
 from comporta.destinations.upsert import (
@@ -79,13 +79,10 @@ class SqliteDestination:
         plan = plan_table(with_fields(present, shape), shape.columns)
         batch = newest(batch)
         sorted_rows = sort_batch(batch, partial(_stored, connection, account, present))
-        changed = {each.key for each in (*sorted_rows.inserts, *sorted_rows.updates)}
-        key = shape.index(shape.key)
         changes = [
-            _change(connection, account, shape, row, plan=plan, present=present)
-            for row in batch.rows
-            if row[key] in changed
+            _change(connection, account, shape, one, plan=plan, present=present) for one in sorted_rows.in_order(batch)
         ]
+        changed = {each.key for each in changes}
         living, there = _present_keys(connection, account, batch, present)
         deleted = gone(batch, living=living | changed, there=there | changed)
         return foreseen(batch, sorted_rows, deleted=len(deleted)), [*changes, *deleted]
@@ -257,17 +254,22 @@ def _present_keys(
 
 
 def _change(
-    connection: sqlite3.Connection, account: str, shape: Shape, row: Row, *, plan: TablePlan, present: dict[str, Column]
+    connection: sqlite3.Connection,
+    account: str,
+    shape: Shape,
+    one: Changed,
+    *,
+    plan: TablePlan,
+    present: dict[str, Column],
 ) -> Change:
     """Return what would happen to one row, with the fields that would differ, before and after."""
-    key: Key = row[shape.index(shape.key)]  # type: ignore[assignment]  # see sort.decide
     known = [name for name in plan.placed if name in present]
     before = None
     if present:
         names = ", ".join(quoted(name) for name in known)
         query = f"SELECT {names} FROM {quoted(shape.table)} WHERE account = ? AND {quoted(shape.key)} = ?"
-        before = connection.execute(query, (account, key)).fetchone()
-    return change(key, plan, row, dict(zip(known, before, strict=True)) if before is not None else None)
+        before = connection.execute(query, (account, one.key)).fetchone()
+    return change(one, plan, dict(zip(known, before, strict=True)) if before is not None else None)
 
 
 def _conditions(shape: Shape, among: Among) -> Iterator[tuple[str, tuple[object, ...]]]:

@@ -34,11 +34,13 @@ class Writing:
 
     Parameters of ``insert``: account, run and time, then for each of ``rows_at_once`` rows its fields, hash and
     extra; of ``insert_one`` the same for one row. Of ``update``: the fields, run, time, hash, extra, account, key.
+    Of ``revive``, which brings a deleted row back as it was: run, time, account, key.
     """
 
     insert: str
     insert_one: str
     update: str
+    revive: str
     rows_at_once: int
 
 
@@ -58,13 +60,12 @@ def writing(shape: Shape, plan: TablePlan) -> Writing:
 
     cleared = "".join(f", {quoted(name)} = NULL" for name in plan.cleared)
     assignments = ", ".join(f"{name} = ?" for name in (*names, "_cmp_run", "_cmp_synced_at", "_cmp_hash", "_cmp_extra"))
+    at_key = f"WHERE account = ? AND {names[shape.index(shape.key)]} = ?"
     return Writing(
         insert=insert(many),
         insert_one=insert(1),
-        update=(
-            f"UPDATE {table} SET {assignments}, _cmp_deleted_at = NULL{cleared}"
-            f" WHERE account = ? AND {names[shape.index(shape.key)]} = ?"
-        ),
+        update=f"UPDATE {table} SET {assignments}, _cmp_deleted_at = NULL{cleared} {at_key}",
+        revive=f"UPDATE {table} SET _cmp_run = ?, _cmp_synced_at = ?, _cmp_deleted_at = NULL {at_key}",
         rows_at_once=many,
     )
 
@@ -92,15 +93,24 @@ def update(
     """Update rows; return why a row was refused, by key. ``shared`` are account, run and time."""
     account, run, now = shared
 
-    def values(one: Changed) -> tuple[object, ...]:
+    def whole(one: Changed) -> tuple[object, ...]:
         return (*one.row, run, now, one.hash, one.extra, account, one.key)
 
-    return _write(
-        connection,
-        rows,
-        lambda: connection.executemany(said.update, map(values, rows)).rowcount,
-        lambda one: connection.execute(said.update, values(one)),
-    )
+    def limited(one: Changed) -> tuple[object, ...]:
+        return (run, now, account, one.key)
+
+    def write(
+        statement: str, values: Callable[[Changed], tuple[object, ...]], part: Sequence[Changed]
+    ) -> dict[Key, str]:
+        return _write(
+            connection,
+            part,
+            lambda: connection.executemany(statement, map(values, part)).rowcount,
+            lambda one: connection.execute(statement, values(one)),
+        )
+
+    reasons = write(said.update, whole, [one for one in rows if one.hash is not None])
+    return reasons | write(said.revive, limited, [one for one in rows if one.hash is None])
 
 
 def _flat(rows: Sequence[Changed], shared: tuple[str, str, str], many: int) -> Iterator[list[object]]:

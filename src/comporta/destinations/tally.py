@@ -6,9 +6,9 @@
 from collections.abc import Container, Mapping, Sequence
 
 from comporta.core.counts import Counts
-from comporta.core.record import Key, Row, Value
+from comporta.core.record import Key, Value
 from comporta.core.schema import TablePlan
-from comporta.destinations.sort import Sorted
+from comporta.destinations.sort import Changed, Sorted
 from comporta.ports.store import Batch, Change
 
 
@@ -31,13 +31,15 @@ def foreseen(batch: Batch, todo: Sorted, *, deleted: int) -> Counts:
     return total(Counts(read, inserted, updated, todo.unchanged, refused), batch, deleted=deleted)
 
 
-def change(key: Key, plan: TablePlan, row: Row, before: Mapping[str, Value] | None) -> Change:
+def change(one: Changed, plan: TablePlan, before: Mapping[str, Value] | None) -> Change:
     """Return what would happen to one row, with the fields that would differ, before and after."""
-    after = dict(zip(plan.placed, row, strict=True))
+    after = dict(zip(plan.placed, one.row, strict=True))
     if before is None:
-        return Change(key, "inserted", {name: (None, value) for name, value in after.items() if value is not None})
+        return Change(one.key, "inserted", {name: (None, value) for name, value in after.items() if value is not None})
+    if one.hash is None:
+        return Change(one.key, "updated", {})
     fields = {name: (before.get(name), value) for name, value in after.items() if before.get(name) != value}
-    return Change(key, "updated", fields)
+    return Change(one.key, "updated", fields)
 
 
 def gone(batch: Batch, *, living: Container[Key], there: Container[Key]) -> Sequence[Change]:

@@ -90,7 +90,8 @@ class Batch:
     """What one transaction writes.
 
     ``limited``: indexes of rows of which the source gave only a part; where the table has the key, they count as
-    unchanged and change nothing, else they are inserted.
+    unchanged and change nothing, else they are inserted. A row that was marked deleted lives again as it was, and
+    counts as updated.
     ``overwrite``: repair, full and clear-first passes write whatever the stored stamp says.
     ``deleted``: keys to mark with ``_cmp_deleted_at``. ``removed``: keys to remove for good.
     ``remove_deleted``: remove every row that was marked deleted before, too.
