@@ -10,7 +10,7 @@ from random import Random
 from threading import RLock
 from typing import Any
 
-from comporta.sandbox import odoo_invented
+from comporta.sandbox import invented
 from comporta.sandbox.odoo_errors import OdooError
 from comporta.sandbox.odoo_transaction import Transaction
 from comporta.sandbox.odoo_world import World
@@ -122,10 +122,10 @@ class People:
         writer.write("sale.order.line", self._pick("sale.order.line"), values)
 
     def _reword_line(self, writer: World | Transaction) -> None:
-        writer.write("sale.order.line", self._pick("sale.order.line"), {"name": self._rng.choice(odoo_invented.NOTES)})
+        writer.write("sale.order.line", self._pick("sale.order.line"), {"name": self._rng.choice(invented.NOTES)})
 
     def _add_note(self, writer: World | Transaction) -> None:
-        note = {"display_type": "line_note", "name": self._rng.choice(odoo_invented.NOTES)}
+        note = {"display_type": "line_note", "name": self._rng.choice(invented.NOTES)}
         writer.create("sale.order.line", {"order_id": self._pick("sale.order"), **note})
 
     def _delete_line(self, writer: World | Transaction) -> None:
@@ -135,7 +135,7 @@ class People:
         writer.unlink("sale.order", self._pick("sale.order"))
 
     def _edit_partner(self, writer: World | Transaction) -> None:
-        writer.write("res.partner", self._pick("res.partner"), {"name": odoo_invented.company(self._rng)})
+        writer.write("res.partner", self._pick("res.partner"), {"name": invented.company(self._rng)})
 
     def _edit_product(self, writer: World | Transaction) -> None:
         values = {"list_price": self._rng.randint(500, 90_000) / 100}

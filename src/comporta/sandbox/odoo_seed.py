@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from comporta.sandbox import odoo_invented
+from comporta.sandbox import invented
 from comporta.sandbox.odoo_database import Database
 from comporta.sandbox.odoo_fields import Record
 from comporta.sandbox.odoo_stamps import exact_text
@@ -119,14 +119,14 @@ def seed_partners(seeder: Seeder, amount: int) -> None:
         is_contact = known > 4 and rng.random() < 0.25
         house = house if is_contact else known
         is_person = is_contact or known in STAFF
-        name = odoo_invented.person(rng) if is_person else odoo_invented.company(rng)
-        city, state = rng.choice(odoo_invented.CITIES)
-        vat = UNSET if rng.random() < 0.2 else odoo_invented.tax_number(known)
+        name = invented.person(rng) if is_person else invented.company(rng)
+        city, state = rng.choice(invented.CITIES)
+        vat = UNSET if rng.random() < 0.2 else invented.tax_number(known)
         company = 2 if known > 4 and rng.random() < 0.01 else UNSET
         row = make(
             known, *seeder.magic(rng.random() * 0.7), name, name, known <= 4 or rng.random() > 0.04, vat, vat,
             f"contato{known}@example.com" if rng.random() < 0.8 else UNSET, f"+55 11 5550-{known % 10_000:04d}",
-            f"{rng.choice(odoo_invented.STREETS)}, {rng.randint(1, 900)}", f"{rng.randint(10_000, 99_999)}-000", city,
+            f"{rng.choice(invented.STREETS)}, {rng.randint(1, 900)}", f"{rng.randint(10_000, 99_999)}-000", city,
             state, BRAZIL, house if is_contact else UNSET, not is_person, "contact", "pt_BR", "America/Sao_Paulo",
             company, house, 1, YES,
         )  # fmt: skip
@@ -153,7 +153,7 @@ def seed_products(seeder: Seeder, amount: int) -> None:
         price = rng.randint(500, 90_000) / 100
         old_type = "product" if seeder.database.version < 18 else "consu"
         cells = (
-            odoo_invented.product(rng), 1, is_active, old_type, old_type, YES, rng.randint(1, 3), price, YES, YES, 1,
+            invented.product(rng), 1, is_active, old_type, old_type, YES, rng.randint(1, 3), price, YES, YES, 1,
             1, code, "order", "no", "none", (rng.randint(1, 3),), "manual", 2 if rng.random() < 0.01 else UNSET,
         )  # fmt: skip
         templates.append(make(known, *stamps, *cells))

@@ -7,7 +7,7 @@ but the stamp.
 from collections.abc import Callable
 from typing import Any
 
-from comporta.sandbox import odoo_invented
+from comporta.sandbox import invented
 from comporta.sandbox.odoo_amounts import TAX_RATES, order_amounts
 from comporta.sandbox.odoo_fields import Record
 from comporta.sandbox.odoo_labels import label_of
@@ -64,7 +64,7 @@ class OrderSeeder:
             f"{stamps[1][:10]} 15:00:00" if rng.random() < 0.3 else UNSET,
             stamps[0][:10] if state == "draft" else UNSET,
             YES, 1.0, partner, partner, rng.randint(1, 3), 1, 6, 1.0, 2 + (known % 2), 1, *totals.values(), billing,
-            f"<p>{rng.choice(odoo_invented.NOTES)}</p>" if rng.random() < 0.2 else UNSET,
+            f"<p>{rng.choice(invented.NOTES)}</p>" if rng.random() < 0.2 else UNSET,
             (rng.randint(1, 3),) if rng.random() < 0.3 else (), company, "direct", self.vats[partner], UNSET,
         )  # fmt: skip
         self.orders.append(row)
@@ -97,7 +97,7 @@ class OrderSeeder:
         return "line_note" if is_last and self.rng.random() < 0.2 else ""
 
     def _add_text(self, order: int, place: int, stamps: tuple[str, str], common: tuple[Any, ...], kind: str) -> None:
-        words = odoo_invented.SECTIONS if kind == "line_section" else odoo_invented.NOTES
+        words = invented.SECTIONS if kind == "line_section" else invented.NOTES
         row = self.make_line(
             len(self.lines) + 1, *stamps, order, 10 * place + 10, *common[:5], kind, UNSET, self.rng.choice(words),
             0.0, UNSET, UNSET, (), (), *(0.0,) * 7, UNSET, 0.0, 0.0, 0.0, "no", 0.0, 0.0, UNSET, 0.0,

@@ -1,0 +1,210 @@
+"""Lists: documented filters and orders, pages by limit and offset, the ``meta`` that cannot be trusted.
+
+A filter or order that is not documented is ignored without a word, as such APIs do. Deals without an
+order come last changed first: they move while somebody pages.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from comporta.sandbox.activecampaign_world import Row, World, instant
+from comporta.sandbox.faults import Faults
+
+LIMIT_DEFAULT, LIMIT_MAX = 20, 100
+Query = dict[str, str]
+Judge = Callable[[World, Row, str], bool]
+Rank = Callable[[World, Row], Any]
+
+
+class BadQuery(Exception):
+    """A parameter that the API answers with status 400."""
+
+
+def _equal(column: str) -> Judge:
+    return lambda _world, row, wanted: str(row[column]) == wanted
+
+
+def _contains(*columns: str) -> Judge:
+    return lambda _world, row, wanted: any(wanted.lower() in str(row[column] or "").lower() for column in columns)
+
+
+def _since(column: str) -> Judge:
+    return lambda world, row, wanted: instant(row[column]) >= moment(world, wanted)
+
+
+def _before(column: str) -> Judge:
+    return lambda world, row, wanted: instant(row[column]) < moment(world, wanted)
+
+
+def _worth(row: Row) -> Decimal:
+    """Return the dollars that ``minimum_value`` compares, where the row has cents."""
+    return Decimal(row["value"]) / 100
+
+
+def _contact_name(world: World, row: Row) -> str:
+    contact = world.tables["contacts"].get(int(row["contact"]), {})
+    return f"{contact.get('firstName', '')} {contact.get('lastName', '')}"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How one stream is listed: what it is called, and what of it may be asked."""
+
+    singular: str
+    filters: dict[str, Judge] = field(default_factory=dict)
+    orders: dict[str, Rank] = field(default_factory=dict)
+    has_meta: bool = True
+    beside: tuple[str, ...] = ()
+
+
+STAMP_FILTERS: dict[str, Judge] = {
+    "filters[created_after]": _since("cdate"),
+    "filters[created_before]": _before("cdate"),
+}
+LISTINGS: dict[str, Listing] = {
+    "deals": Listing(
+        "deal",
+        filters={
+            **STAMP_FILTERS,
+            "filters[updated_after]": _since("mdate"),
+            "filters[updated_before]": _before("mdate"),
+            "filters[title]": _equal("title"),
+            "filters[search]": _contains("title"),
+            "filters[minimum_value]": lambda _world, row, wanted: _worth(row) >= Decimal(wanted),
+            "filters[maximum_value]": lambda _world, row, wanted: _worth(row) <= Decimal(wanted),
+            **{f"filters[{column}]": _equal(column) for column in ("status", "stage", "group", "owner")},
+        },
+        orders={
+            "title": lambda _world, row: row["title"],
+            "value": lambda _world, row: int(row["value"]),
+            "cdate": lambda _world, row: instant(row["cdate"]),
+            "contact_name": _contact_name,
+            "contact_orgname": lambda _world, row: row["account"] or "",
+            "next-action": lambda _world, row: row["nextdate"] or "9999",
+        },
+    ),
+    "dealCustomFieldMeta": Listing("dealCustomFieldMetum", has_meta=False),
+    "dealCustomFieldData": Listing(
+        "dealCustomFieldDatum", filters={"filters[dealId]": _equal("dealId")}, has_meta=False
+    ),
+    "dealGroups": Listing("dealGroup", filters={"filters[title]": _contains("title")}, beside=("dealStages",)),
+    "dealStages": Listing(
+        "dealStage", filters={"filters[title]": _contains("title"), "filters[d_groupid]": _equal("group")}
+    ),
+    "contacts": Listing(
+        "contact",
+        filters={
+            **STAMP_FILTERS,
+            "filters[updated_after]": _since("udate"),
+            "filters[updated_before]": _before("udate"),
+            "email": _equal("email"),
+            "search": _contains("email", "firstName", "lastName", "phone"),
+            "id_greater": lambda _world, row, wanted: int(row["id"]) > int(wanted),
+        },
+        orders={
+            "id": lambda _world, row: int(row["id"]),
+            "cdate": lambda _world, row: instant(row["cdate"]),
+            "email": lambda _world, row: row["email"],
+            "first_name": lambda _world, row: row["firstName"],
+            "last_name": lambda _world, row: row["lastName"],
+        },
+    ),
+    "accounts": Listing("account", filters={"search": _contains("name")}),
+    "users": Listing("user"),
+    "dealTasks": Listing("dealTask"),
+}
+
+
+def listed(world: World, stream: str, query: Query, faults: Faults) -> dict[str, Any]:
+    """Return one page of a stream in its envelope."""
+    listing = LISTINGS[stream]
+    with world.lock:
+        rows = _ordered(world, stream, _matching(world, stream, query, faults), query, faults)
+        start = _number(query, "offset", 0)
+        page = rows[start : start + min(_number(query, "limit", LIMIT_DEFAULT), LIMIT_MAX)]
+        beside = {name: [shown(world, name, row, query, faults) for row in world.rows(name)] for name in listing.beside}
+        envelope = {**beside, stream: [shown(world, stream, row, query, faults) for row in page]}
+        return {**envelope, **_meta(stream, rows, faults)}
+
+
+def shown(world: World, stream: str, row: Row, query: Query, faults: Faults) -> Row:
+    """Return a row as this key's user sees it, in a list or alone."""
+    if stream == "deals" and faults.names("limited", row["group"]):
+        return {"id": row["id"], "title": row["title"], "isDisabled": 1}
+    if stream == "accounts" and query.get("count_deals") == "true":
+        deals = [deal for deal in world.tables["deals"].values() if deal["account"] == row["id"]]
+        contacts = {deal["contact"] for deal in deals}
+        return {**row, "contactCount": str(len(contacts)), "dealCount": str(len(deals))}
+    return row
+
+
+def moment(world: World, text: str) -> datetime:
+    """Return the instant a filter means: a bare date or time is the account's."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadQuery(text) from error
+    return (found if found.tzinfo else found.replace(tzinfo=world.zone)).astimezone(UTC)
+
+
+def _matching(world: World, stream: str, query: Query, faults: Faults) -> list[Row]:
+    rows = world.rows(stream)
+    for name, wanted in query.items():
+        judge = LISTINGS[stream].filters.get(name)
+        if judge is None or (name.startswith("filters") and faults.happens("ignore_filter", stream)):
+            continue
+        meant = wanted[:10] if "ed_" in name and faults.happens("coarse_filter", stream) else wanted
+        try:
+            rows = [row for row in rows if judge(world, row, meant)]
+        except ArithmeticError as error:
+            raise BadQuery(wanted) from error
+    return rows
+
+
+def _ordered(world: World, stream: str, rows: list[Row], query: Query, faults: Faults) -> list[Row]:
+    """Return the rows in the order asked for, as far as it is one that exists."""
+    known = LISTINGS[stream].orders
+    wanted = [
+        (known[name.removeprefix("orders[").removesuffix("]")], way.upper() == "DESC")
+        for name, way in query.items()
+        if name.startswith("orders[") and name.removeprefix("orders[").removesuffix("]") in known
+    ]
+    moves = faults.happens("unstable_ties", stream) if wanted else stream == "deals"
+    if moves or faults.happens("reorder", stream):
+        touched = world.touched[stream]
+        rows = sorted(rows, key=lambda row: -touched[int(row["id"])])
+    for rank, is_falling in reversed(wanted):
+        rows = sorted(rows, key=lambda row, rank=rank: rank(world, row), reverse=is_falling)  # type: ignore[misc]
+    return rows
+
+
+def _number(query: Query, name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not text.isdigit():
+        raise BadQuery(f"{name}={text}")
+    return int(text)
+
+
+def _meta(stream: str, rows: list[Row], faults: Faults) -> dict[str, Any]:
+    """Return ``meta``, or nothing where this stream has none or a fault takes it away."""
+    told = faults.strikes("total", stream)
+    form = told.value if told else "string" if LISTINGS[stream].has_meta else "absent"
+    meta: dict[str, Any] = {"currencies": _currencies(rows)} if stream == "deals" else {}
+    amount = len(rows)
+    if form == "absent":
+        return {"meta": meta} if meta else {}
+    lie = {"too_high": amount + max(1, amount // 10), "too_low": amount - max(1, amount // 10)}.get(form, amount)
+    return {"meta": {"total": lie if form == "integer" else str(max(0, lie)), **meta}}
+
+
+def _currencies(rows: Iterable[Row]) -> dict[str, Row]:
+    sums: dict[str, list[int]] = {}
+    for row in rows:
+        sums.setdefault(row["currency"].upper(), []).append(int(row["value"]))
+    return {
+        name: {"currency": name, "total": str(len(values)), "value": str(sum(values))}
+        for name, values in sorted(sums.items())
+    }
