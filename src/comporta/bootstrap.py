@@ -10,9 +10,11 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.coordination.rescuer import rescue_forever
 from comporta.core.instant import instant_text
@@ -20,6 +22,7 @@ from comporta.databases import open_database, open_store
 from comporta.errors import SettingsError
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
+from comporta.ledger.budget_log import MemoryLog
 from comporta.ledger.secrets import get_secret, master_key, parse_key, put_secret
 from comporta.ledger.session import Database, Session
 from comporta.ports.clock import Clock
@@ -29,6 +32,8 @@ from comporta.ports.source import Finding, Reader, Source, StreamRequest
 from comporta.ports.system_clock import SystemClock
 from comporta.settings import read_account, reveal
 from comporta.settings_tree import AccountSettings, Settings
+from comporta.sources.connections import Connections
+from comporta.sources.odoo_config import OdooConfig
 from comporta.sources.odoo_streams import CHILDREN, DEFAULT_STREAMS
 from comporta.workspace import Workspace
 
@@ -44,12 +49,13 @@ async def open_workspace(
     database = open_database(settings, clock or SystemClock())
     clock = DatabaseClock(database, clock or SystemClock())
     store = open_store(database, settings)
+    outside = Outside(clock, SharedBudgets(MemoryLog(clock), clock), Connections())
     plans: dict[str, AccountPlan] = {}
     try:
         await store.reap()
         await store.forget(clock.now() - settings.retention)
         settings = settings.with_accounts(_stored(database, settings))
-        plans = {name: _account_plan(told, database, settings, clock) for name, told in settings.accounts.items()}
+        plans = {name: _account_plan(told, database, settings, outside) for name, told in settings.accounts.items()}
         workspace = Workspace(
             settings=settings,
             store=store,
@@ -69,6 +75,7 @@ async def open_workspace(
     finally:
         for plan in plans.values():
             await plan.source.aclose()
+        await outside.aclose()
         await store.aclose()
 
 
@@ -79,11 +86,13 @@ async def connect(
     clock = clock or SystemClock()
     told = read_account(name, table, settings=settings, origin="what was typed in")
     with closing(open_database(settings, clock)) as database:  # first: what cannot be kept is not tried
-        source = odoo_source(told, api_key=api_key, clock=clock)
+        outside = Outside(clock, SharedBudgets(MemoryLog(clock), clock), Connections())
+        source = odoo_source(told, api_key=api_key, outside=outside)
         try:
             findings = await source.check([StreamRequest(stream) for stream in DEFAULT_STREAMS])
         finally:
             await source.aclose()
+            await outside.aclose()
         if all(finding.ok for finding in findings):
             key = ledger_key(settings, create=True)
 
@@ -95,12 +104,37 @@ async def connect(
     return findings
 
 
-def odoo_source(told: AccountSettings, *, api_key: str, clock: Clock) -> Source:
-    """Return the source of an Odoo account."""
-    from comporta.sources.odoo import OdooConfig, OdooSource
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What all sources of a process share on their way out."""
 
+    clock: Clock
+    budgets: SharedBudgets
+    connections: Connections
+
+    async def aclose(self) -> None:
+        """Close the connections and the log of the budgets."""
+        await self.connections.aclose()
+        await self.budgets.aclose()
+
+
+def odoo_source(told: AccountSettings, *, api_key: str, outside: Outside) -> Source:
+    """Return the source of an Odoo account."""
+    from comporta.sources.odoo import OdooSource
+
+    config = _odoo_config(told, api_key=api_key)
+    return OdooSource(
+        config,
+        account=told.name,
+        clock=outside.clock,
+        budgets=outside.budgets,
+        connections=outside.connections,
+    )
+
+
+def _odoo_config(told: AccountSettings, *, api_key: str = "") -> OdooConfig:
     options = dict(told.options)
-    config = OdooConfig(
+    return OdooConfig(
         url=told.url,
         database=str(options["database"]),
         login=str(options["login"]),
@@ -111,7 +145,6 @@ def odoo_source(told: AccountSettings, *, api_key: str, clock: Clock) -> Source:
         timeout=options["request_timeout"],  # type: ignore[arg-type]
         limit=tuple(told.limit) if told.limit else None,  # type: ignore[arg-type]
     )
-    return OdooSource(config, account=told.name, clock=clock)
 
 
 @contextmanager
@@ -143,13 +176,14 @@ def _conduct(settings: Settings) -> Conduct:
     )
 
 
-def _account_plan(told: AccountSettings, database: Database, settings: Settings, clock: Clock) -> AccountPlan:
+def _account_plan(told: AccountSettings, database: Database, settings: Settings, outside: Outside) -> AccountPlan:
     names = [*DEFAULT_STREAMS, *(name for name in told.streams if name not in DEFAULT_STREAMS)]
     return AccountPlan(
         name=told.name,
-        source=_SourceWhenNeeded(lambda: odoo_source(told, api_key=_secret(told, database, settings), clock=clock)),
+        source=_SourceWhenNeeded(lambda: odoo_source(told, api_key=_secret(told, database, settings), outside=outside)),
         streams={name: _stream_plan(told, name) for name in names},
         limit=told.limit.text if told.limit else None,
+        budget=outside.budgets.of(_odoo_config(told).terms),
         stall_timeout=told.stall_timeout,
     )
 

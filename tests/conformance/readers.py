@@ -9,7 +9,9 @@ from datetime import timedelta
 from random import Random
 from typing import Protocol
 
+from comporta.coordination.budgets import SharedBudgets
 from comporta.errors import SourceBadGateway
+from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.ports.source import Reader, Source, StreamRequest
 from comporta.sandbox.odoo import OdooSandbox
@@ -124,7 +126,8 @@ class OdooScene(Scene):
 
     def __init__(self, sandbox: OdooSandbox, clock: FakeClock) -> None:
         config = OdooConfig(sandbox.url, database="demo", login="demo", api_key="demo", page_size=PAGE)
-        super().__init__(clock, OdooSource(config, account="matriz", clock=clock, dice=Random(1)))
+        budgets = SharedBudgets(MemoryLog(clock), clock)
+        super().__init__(clock, OdooSource(config, account="matriz", clock=clock, budgets=budgets, dice=Random(1)))
         self.sandbox = sandbox
         self.world = sandbox.world
 

@@ -6,6 +6,8 @@ from random import Random
 import pytest
 from tests.sources.scripted import ScriptedServer, SteppingClock
 
+from comporta.coordination.budgets import SharedBudgets
+from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.sources.odoo import OdooConfig, OdooSource
 
@@ -39,7 +41,8 @@ async def connect(clock: SteppingClock) -> AsyncIterator[Connect]:
     def make(url: str, **settings: object) -> OdooSource:
         known = {"database": "demo", "login": "demo", "api_key": "s3cret-key", **settings}
         config = OdooConfig(url, **known)  # type: ignore[arg-type]
-        made.append(OdooSource(config, account="matriz", clock=clock, dice=Random(1)))
+        budgets = SharedBudgets(MemoryLog(clock), clock)
+        made.append(OdooSource(config, account="matriz", clock=clock, budgets=budgets, dice=Random(1)))
         return made[-1]
 
     yield make

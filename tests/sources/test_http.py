@@ -11,6 +11,7 @@ from random import Random
 import pytest
 from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http, page, reset
 
+from comporta.coordination.budgets import SharedBudgets
 from comporta.errors import (
     ComportaError,
     RateLimited,
@@ -22,12 +23,16 @@ from comporta.errors import (
     SourceTruncated,
     SourceUnavailable,
 )
-from comporta.ports.progress import Progress, Requests
+from comporta.ledger.budget_log import MemoryLog
+from comporta.ports.budget import BudgetTerms
+from comporta.ports.progress import Progress
 from comporta.sources.answers import Answer, Ask, refusal
+from comporta.sources.connections import Connections
 from comporta.sources.http import Transport
-from comporta.sources.pace import Pace
+from comporta.sources.retries import Retry
 
 Build = Callable[..., Transport]
+FREE = BudgetTerms("odoo https://erp.example.com acme")
 
 
 @pytest.fixture
@@ -35,8 +40,9 @@ async def build(clock: SteppingClock) -> AsyncIterator[Build]:
     """Return what makes transports; they are closed after the test."""
     made: list[Transport] = []
 
-    def make(**settings: object) -> Transport:
-        made.append(Transport(clock, dice=Random(1), **settings))  # type: ignore[arg-type]
+    def make(terms: BudgetTerms = FREE, **settings: object) -> Transport:
+        budget = SharedBudgets(MemoryLog(clock), clock).of(terms)
+        made.append(Transport(clock, dice=Random(1), budget=budget, **settings))  # type: ignore[arg-type]
         return made[-1]
 
     yield make
@@ -96,7 +102,9 @@ async def test_a_passing_failure_is_tried_again(
 
     assert body == b"[1]"
     throttled = 2 if error is RateLimited else 0
-    assert progress.requests == Requests(sent=3, retried=2, throttled=throttled, waited_s=0.0)
+    told = progress.requests
+    assert (told.sent, told.retried, told.throttled) == (3, 2, throttled)
+    assert told.failures == {"sale.order: count": 2}
 
 
 @pytest.mark.parametrize(("reply", "error", "words"), CASES, ids=NAMES)
@@ -128,6 +136,53 @@ async def test_a_refusal_is_not_tried_again(server: ScriptedServer, build: Build
     assert "firewall" in caught.value.next_step
 
 
+async def test_an_error_that_a_source_names_is_tried_again(
+    server: ScriptedServer, build: Build, progress: Progress
+) -> None:
+    """Some services refuse now and then what they allow a moment later; what lasts is reported after a few tries."""
+    server.overrides["/x"] = http({}, status=403)
+
+    with pytest.raises(SourceRefused):
+        await build(retry=Retry(further={SourceRefused: 3})).send(ask(f"{server.url}/x"), progress, accept)
+
+    assert progress.requests.sent == 3
+    assert progress.notices[-1].message.startswith("attempt 3 of 3 in ")
+
+
+async def test_a_pause_is_for_everybody_who_shares_the_budget(
+    server: ScriptedServer, build: Build, progress: Progress, clock: SteppingClock
+) -> None:
+    """The one was told to wait; the other, another stream of the account, does not try its own luck."""
+    server.script = [http("", status=429, headers="Retry-After: 600\r\n"), http([1])]
+    transport = build()
+    with pytest.raises(RateLimited):
+        await transport.send(ask(f"{server.url}/script"), progress, accept)
+
+    with pytest.raises(RateLimited, match="not asked") as caught:
+        await transport.send(ask(f"{server.url}/script"), Progress(clock), accept)
+    clock.advance(timedelta(seconds=600))
+    body = await transport.send(ask(f"{server.url}/script"), Progress(clock), accept)
+
+    assert caught.value.retry_after == timedelta(seconds=600)
+    assert body == b"[1]"
+
+
+async def test_accounts_share_connections(server: ScriptedServer, clock: SteppingClock, progress: Progress) -> None:
+    """A thousand accounts are not a thousand pools; closing one account's transport leaves them to the others."""
+    server.overrides["/x"] = http([1])
+    shared = Connections()
+    budget = SharedBudgets(MemoryLog(clock), clock).of(FREE)
+    first, second = (Transport(clock, dice=Random(1), budget=budget, connections=shared) for _ in range(2))
+
+    await first.send(ask(f"{server.url}/x"), progress, accept)
+    client = shared.client(is_direct=True)
+    await first.aclose()
+    await second.send(ask(f"{server.url}/x"), progress, accept)
+
+    assert shared.client(is_direct=True) is client
+    await shared.aclose()
+
+
 async def test_pauses_grow_and_are_announced(
     server: ScriptedServer, build: Build, progress: Progress, clock: SteppingClock
 ) -> None:
@@ -138,8 +193,14 @@ async def test_pauses_grow_and_are_announced(
         await build().send(ask(f"{server.url}/x"), progress, accept)
 
     dice = Random(1)
-    assert clock.slept == pytest.approx([0.5 * dice.random(), 1.0 * dice.random()], abs=1e-5)
+    pauses = [0.5 * 2**n * dice.random() for n in range(4)]
+    assert clock.slept == pytest.approx(pauses, abs=1e-5)
     assert progress.waiting_for == 'odoo/matriz sale.order: count answered 502 with "down"; expected JSON'
+    assert [notice.message for notice in progress.notices] == [
+        f"attempt {n} of 5 in {pause:.1f} s: {progress.waiting_for}" for n, pause in enumerate(pauses, start=2)
+    ]
+    assert {(notice.step, notice.level) for notice in progress.notices} == {("request_retried", "warning")}
+    assert progress.requests.failures == {"sale.order: count": 5}
 
 
 @pytest.mark.parametrize(("status", "error"), [(429, RateLimited), (503, SourceBadGateway)])
@@ -157,8 +218,9 @@ async def test_retry_after_is_obeyed(
 
     await build().send(ask(f"{server.url}/script"), progress, accept)
 
-    assert len(clock.slept) == 1
-    assert 7.0 <= clock.slept[0] <= 7.5
+    assert clock.slept == pytest.approx([7.0])
+    assert progress.requests.waited_s == pytest.approx(7.0)
+    assert [notice.message.partition(":")[0] for notice in progress.notices] == ["attempt 2 of 10 when its turn comes"]
 
 
 async def test_a_long_retry_after_is_the_runs_affair(server: ScriptedServer, build: Build, progress: Progress) -> None:
@@ -169,7 +231,7 @@ async def test_a_long_retry_after_is_the_runs_affair(server: ScriptedServer, bui
         await build().send(ask(f"{server.url}/x"), progress, accept)
 
     assert caught.value.retry_after == timedelta(seconds=600)
-    assert progress.requests == Requests(sent=1, throttled=1)
+    assert (progress.requests.sent, progress.requests.throttled) == (1, 1)
 
 
 async def test_a_throttled_request_has_more_patience(server: ScriptedServer, build: Build, progress: Progress) -> None:
@@ -179,7 +241,7 @@ async def test_a_throttled_request_has_more_patience(server: ScriptedServer, bui
     with pytest.raises(RateLimited):
         await build().send(ask(f"{server.url}/x"), progress, accept)
 
-    assert progress.requests == Requests(sent=10, retried=9, throttled=10)
+    assert (progress.requests.sent, progress.requests.retried, progress.requests.throttled) == (10, 9, 10)
 
 
 async def test_nobody_there(build: Build, progress: Progress) -> None:
@@ -278,14 +340,15 @@ async def test_the_limit_is_kept_by_sending_time(
 ) -> None:
     """In any span of the limit no more requests leave than it allows, and the wait is counted."""
     server.overrides["/x"] = http([1])
-    transport = build(pace=Pace(clock, limit=(2, timedelta(seconds=1)), is_sequential=True))
+    transport = build(BudgetTerms("x", rate=(2, timedelta(seconds=1))))
 
     for _ in range(5):
         await transport.send(ask(f"{server.url}/x"), progress, accept)
 
-    assert clock.slept == pytest.approx([1.01, 1.01])
+    assert all(1.0 < slept < 1.02 for slept in clock.slept)
     assert progress.requests.sent == 5
-    assert progress.requests.waited_s == pytest.approx(2.02)
+    assert progress.requests.waited_s == pytest.approx(sum(clock.slept)) == pytest.approx(2.028)
+    assert progress.requests.last_s - progress.requests.first_s == pytest.approx(2.028)  # type: ignore[operator]
 
 
 async def test_slow_failures_do_not_add_up(
@@ -321,7 +384,7 @@ async def test_a_sequential_account_has_one_request_in_flight(
         connection.sendall(http([1]))
 
     server.overrides["/x"] = wait_for_the_other
-    transport = build(pace=Pace(clock, is_sequential=True))
+    transport = build(BudgetTerms("x", in_flight_max=1))
 
     await asyncio.gather(*(transport.send(ask(f"{server.url}/x"), progress, accept) for _ in range(2)))
 

@@ -246,10 +246,18 @@ async def test_odoo_online_is_asked_once_a_second(clock: SteppingClock) -> None:
     own = OdooConfig("https://erp.example.com", "acme", "l", "k")
     limited = OdooConfig("https://acme.odoo.com", "acme", "l", "k", limit=(5, timedelta(seconds=1)))
 
-    paces = [OdooSource(config, account="a", clock=clock)._transport._pace for config in (hosted, own, limited)]
+    terms = [config.terms for config in (hosted, own, limited)]
 
-    assert [pace._limit for pace in paces] == [(1, timedelta(seconds=1)), None, (5, timedelta(seconds=1))]
-    assert [pace._line is not None for pace in paces] == [True, False, False]
+    assert [each.rate for each in terms] == [(1, timedelta(seconds=1)), None, (5, timedelta(seconds=1))]
+    assert [each.in_flight_max for each in terms] == [1, None, None]
+
+
+async def test_two_accounts_at_one_database_share_its_budget(connect: Connect, server: ScriptedServer) -> None:
+    """What is counted is what the server has to do, not who logs in; the key says so, and holds no secret."""
+    first = OdooConfig("https://erp.example.com/", "acme", "ana", "key-of-ana")
+    second = OdooConfig("https://user:pw@erp.example.com", "acme", "bia", "key-of-bia")
+
+    assert first.terms.key == second.terms.key == "odoo https://erp.example.com acme"
 
 
 def test_importing_the_source_is_cheap() -> None:

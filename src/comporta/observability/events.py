@@ -24,6 +24,7 @@ EVENTS = MappingProxyType(
         "window_closed": "Coverage gained the window, in the transaction of the last row.",
         "pass_started": "A window is read from its beginning.",
         "pass_resumed": "A window is read on from where an earlier run stopped.",
+        "request_retried": "A request went wrong or came too early and is sent again.",
         "page_read": "One answer of the source was read.",
         "batch_committed": "Rows, counts and resume point were committed.",
         "records_rejected": "Records that cannot be written went to quarantine.",

@@ -65,8 +65,18 @@ class Budget(Protocol):
         The wait is told to ``progress``. The grant is recorded at the moment it is given, so: send at once.
         """
 
-    async def throttled(self, retry_after: timedelta | None, reason: str) -> None:
-        """Tell that the source refused for the rate (429): everybody who shares the budget pauses."""
+    async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> None:
+        """Tell that the source refused for the rate (429): everybody who shares the budget pauses.
+
+        ``age`` is how long ago the refused request was sent: what was sent before less was allowed teaches nothing.
+        """
 
     async def state(self) -> BudgetState:
         """Return how the budget stands."""
+
+
+class Budgets(Protocol):
+    """All budgets that requests of this process need."""
+
+    def of(self, terms: BudgetTerms) -> Budget:
+        """Return the budget of a key, the same for everybody who names it."""

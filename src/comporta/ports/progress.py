@@ -6,7 +6,7 @@ attribute assignment is atomic in CPython and a reader sees either the old value
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from comporta.ports.clock import Clock
@@ -76,12 +76,27 @@ class Progress:
         self.waiting_until = self._clock.monotonic() + seconds
         self.waiting_for = reason
 
-    def count_request(self, *, retried: bool = False, throttled: bool = False, waited_s: float = 0.0) -> None:
-        """Add one request that was sent."""
+    def count_request(
+        self, *, retried: bool = False, throttled: bool = False, waited_s: float = 0.0, sent_s: float | None = None
+    ) -> None:
+        """Add one request that was sent, at ``sent_s`` of the monotonic clock if that is not now."""
         seen = self.requests
-        self.requests = Requests(
+        sent_s = self._clock.monotonic() if sent_s is None else sent_s
+        self.requests = replace(
+            seen,
             sent=seen.sent + 1,
             retried=seen.retried + retried,
             throttled=seen.throttled + throttled,
             waited_s=seen.waited_s + waited_s,
+            first_s=sent_s if seen.first_s is None else min(seen.first_s, sent_s),
+            last_s=sent_s if seen.last_s is None else max(seen.last_s, sent_s),
         )
+
+    def count_failure(self, operation: str) -> None:
+        """Add one request that went wrong, whether or not it is tried again."""
+        seen = self.requests
+        self.requests = replace(seen, failures={**seen.failures, operation: seen.failures.get(operation, 0) + 1})
+
+    def tell(self, notice: Notice) -> None:
+        """Leave something for the run's log."""
+        self.notices.append(notice)

@@ -35,7 +35,10 @@ _PAGE_OPENINGS = (b"<!doctype html", b"<html", b"<head", b"<body")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request. ``subject`` says in words what is attempted on what; ``expected`` what should come."""
+    """One request. ``subject`` says in words what is attempted on what; ``expected`` what should come.
+
+    ``operation`` is what failures are counted by: the same for all requests of a kind, such as ``deals: page``.
+    """
 
     method: str
     url: str
@@ -43,6 +46,12 @@ class Ask:
     expected: str = "JSON"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
+    operation: str = ""
+
+    @property
+    def what(self) -> str:
+        """Return the operation; unless it was named, the subject without the account, which comes first."""
+        return self.operation or self.subject.partition(" ")[2] or self.subject
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,134 +7,152 @@ command which never asks a source does not pay for it. Redirects are never follo
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from ipaddress import ip_address
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from comporta import __version__
 from comporta.errors import (
     ComportaError,
+    RateLimited,
     SourceChangedShape,
     SourceTimedOut,
     SourceTruncated,
     SourceUnavailable,
 )
+from comporta.ports.budget import Budget
 from comporta.ports.clock import Clock
-from comporta.ports.progress import Progress
+from comporta.ports.progress import Notice, Progress
 from comporta.sources.answers import SECRET_LEAST, Answer, Ask, quote
-from comporta.sources.pace import Pace
+from comporta.sources.connections import Connections
 from comporta.sources.retries import Retry, Tried
 
 if TYPE_CHECKING:
-    from pyreqwest.client import Client
     from pyreqwest.exceptions import PyreqwestError
     from pyreqwest.request import RequestBuilder
     from pyreqwest.response import Response
 
 T = TypeVar("T")
 
+
+@dataclass(slots=True)
+class _Exchange:
+    """How far one sending came: ``status`` is 0 before there is an answer."""
+
+    sent_s: float | None = None
+    status: int = 0
+    answer: Answer | None = None
+
+
 TIMEOUT = timedelta(seconds=120)
 """Odoo's own limit_time_real: a longer wait for one answer gains nothing."""
-
-CONNECT_TIMEOUT = timedelta(seconds=10)
-IDLE_MAX = timedelta(seconds=20)
-"""Idle connections are dropped before proxies drop theirs (Odoo's nginx: 65 s), which would look like a reset."""
 
 BODY_MAX = 64 * 1024 * 1024
 """Bytes of one answer, unpacked: fifteen times a page of 1,000 whole orders."""
 
 
 class Transport:
-    """HTTP for one account: a pool of connections, a pace, and retries of single requests."""
+    """HTTP for one account: the turns of its budget, and retries of single requests.
+
+    ``connections`` are shared by all accounts of a process; a transport without has its own.
+    """
 
     def __init__(
         self,
         clock: Clock,
         *,
         dice: Random,
+        budget: Budget,
         timeout: timedelta = TIMEOUT,
         body_max: int = BODY_MAX,
         retry: Retry | None = None,
-        pace: Pace | None = None,
         secrets: Sequence[str] = (),
+        connections: Connections | None = None,
     ) -> None:
         self._clock = clock
         self._dice = dice
+        self._budget = budget
         self._timeout = timeout
         self._body_max = body_max
         self._retry = retry or Retry()
-        self._pace = pace or Pace(clock)
         self._secrets = tuple(form for secret in secrets for form in _written(secret))
-        self._clients: dict[bool, Client] = {}
+        self._are_ours = connections is None
+        self._connections = connections or Connections()
 
     async def send(self, ask: Ask, progress: Progress, accept: Callable[[Answer], T]) -> T:
         """Return what ``accept`` makes of the answer, and send again while its error may pass.
 
         ``accept`` runs inside the loop because a cut or half-written answer shows only when it is decoded.
         """
-        began, tried = self._clock.monotonic(), Tried()
+        tried = Tried()
         while True:
-            answer: Answer | None = None
+            exchange = _Exchange()
             try:
-                answer = await self._exchange(ask, progress, is_retried=tried != Tried())
-                accepted = accept(answer)
+                accepted = accept(await self._exchange(ask, progress, exchange, is_retried=tried != Tried()))
             except ComportaError as error:
-                tried = tried.after(error)
-                pause = self._retry.pause(
-                    error,
-                    tried=tried,
-                    spent=timedelta(seconds=self._clock.monotonic() - began),
-                    asked=answer.retry_after(self._clock.now()) if answer and answer.status in (429, 503) else None,
-                    dice=self._dice,
-                )
-                if pause is None:
+                if exchange.sent_s is None:  # its turn did not come: that is not the source's doing
                     raise
-                progress.wait(pause.total_seconds(), error.message)
-                await self._clock.sleep(pause)
+                progress.count_failure(ask.what)
+                tried = await self._tried(ask, progress, exchange, error, tried)
             else:
                 progress.touch()
                 return accepted
 
     async def aclose(self) -> None:
-        """Close the connections; the transport may be used again and then opens new ones."""
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.close()
+        """Close the connections that are ours alone; the transport may be used again and then opens new ones."""
+        if self._are_ours:
+            await self._connections.aclose()
 
-    async def _exchange(self, ask: Ask, progress: Progress, *, is_retried: bool) -> Answer:
-        status = 0
+    async def _tried(
+        self, ask: Ask, progress: Progress, exchange: "_Exchange", error: ComportaError, tried: Tried
+    ) -> Tried:
+        """Wait until the request may be sent again; raise its error if it should not."""
+        age = timedelta(seconds=self._clock.monotonic() - (exchange.sent_s or 0.0))
+        asked = exchange.answer.retry_after(self._clock.now()) if exchange.answer else None
+        is_refused = exchange.status == 503 and asked is not None
+        if isinstance(error, RateLimited) or is_refused:
+            tried = replace(tried, throttles=tried.throttles + 1)
+            await self._budget.throttled(asked, error.message, age=age)
+            if not self._retry.is_worth_its_turn(tried, asked=asked):
+                raise error
+            times = f"attempt {tried.throttles + 1} of {self._retry.throttles_max} when its turn comes"
+            progress.tell(_notice(ask, error, times))
+            return tried
+        tried = replace(tried, failures=tried.failures + 1, spent=tried.spent + age)
+        pause = self._retry.pause(error, tried, dice=self._dice)
+        if pause is None:
+            raise error
+        seconds = pause.total_seconds()
+        times = f"attempt {tried.failures + 1} of {self._retry.tries(error)} in {seconds:.1f} s"
+        progress.tell(_notice(ask, error, times))
+        progress.wait(seconds, error.message)
+        await self._clock.sleep(pause)
+        return replace(tried, spent=tried.spent + pause)
+
+    async def _exchange(self, ask: Ask, progress: Progress, exchange: "_Exchange", *, is_retried: bool) -> Answer:
         builder = self._builder(ask)  # before its turn: the first one imports a library, and a turn counts from sending
-        async with self._pace.turn(progress, ask.subject) as waited_s:
+        async with self._budget.turn(progress, ask.subject) as waited_s:
+            exchange.sent_s = self._clock.monotonic()
             try:
                 with self._named(ask):
                     async with builder.build_streamed() as response:
-                        status = response.status
-                        return await self._read(ask, response)
+                        exchange.status = response.status
+                        exchange.answer = await self._read(ask, response)
+                        return exchange.answer
             finally:
-                progress.count_request(retried=is_retried, throttled=status == 429, waited_s=waited_s)
+                progress.count_request(
+                    retried=is_retried,
+                    throttled=exchange.status == 429,
+                    waited_s=waited_s,
+                    sent_s=exchange.sent_s,
+                )
 
     def _builder(self, ask: Ask) -> "RequestBuilder":
-        builder = self._client(is_direct=_is_loopback(ask.url)).request(ask.method, ask.url)
-        builder = builder.headers(dict(ask.headers)).timeout(self._timeout)
+        client = self._connections.client(is_direct=_is_loopback(ask.url))
+        builder = client.request(ask.method, ask.url).headers(dict(ask.headers)).timeout(self._timeout)
         return builder if ask.body is None else builder.body_bytes(ask.body)
-
-    def _client(self, *, is_direct: bool) -> "Client":
-        """Two pools: what goes through the proxies of the environment, and loopback, which never does."""
-        if is_direct not in self._clients:
-            from pyreqwest.client import ClientBuilder  # noqa: PLC0415 - 20 ms, paid with the first request
-
-            builder = (
-                ClientBuilder()
-                .user_agent(f"comporta/{__version__}")
-                .connect_timeout(CONNECT_TIMEOUT)
-                .pool_idle_timeout(IDLE_MAX)
-                .follow_redirects(False)  # noqa: FBT003 - the library's own signature
-                .referer(False)  # noqa: FBT003
-            )
-            self._clients[is_direct] = (builder.no_proxy() if is_direct else builder).build()
-        return self._clients[is_direct]
 
     async def _read(self, ask: Ask, response: "Response") -> Answer:
         chunks: list[bytes] = []
@@ -159,6 +177,12 @@ class Transport:
             yield
         except PyreqwestError as error:
             raise _failure(ask, error, self._timeout) from error
+
+
+def _notice(ask: Ask, error: ComportaError, times: str) -> Notice:
+    """Return the line in the run's log that says what went wrong and when it is tried again."""
+    fields = {"operation": ask.what, "code": error.code}
+    return Notice("request_retried", f"{times}: {error.message}", fields, level="warning")
 
 
 def _written(secret: str) -> list[bytes]:

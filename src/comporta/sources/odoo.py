@@ -12,18 +12,19 @@ from typing import cast
 
 from comporta.core.record import Shape
 from comporta.errors import AccessRefused, LoginRefused, ProtocolUnsupported
+from comporta.ports.budget import Budgets
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, Identity, StreamRequest
+from comporta.sources.connections import Connections
 from comporta.sources.http import Transport
 from comporta.sources.odoo_check import check_account
-from comporta.sources.odoo_config import HOSTED_LIMIT, OdooConfig
+from comporta.sources.odoo_config import OdooConfig
 from comporta.sources.odoo_domain import all_of
 from comporta.sources.odoo_login import Login
 from comporta.sources.odoo_reader import OdooReader
 from comporta.sources.odoo_session import OdooSession
 from comporta.sources.odoo_shape import ATTRIBUTES, Field, describe
-from comporta.sources.pace import Pace
 
 __all__ = ["OdooConfig", "OdooSource"]
 
@@ -37,13 +38,22 @@ class OdooSource:
         *,
         account: str,
         clock: Clock,
+        budgets: Budgets,
+        connections: Connections | None = None,
         dice: Random | None = None,
-        transport: Transport | None = None,
     ) -> None:
         self.config = config
         self.account = account
         self._clock = clock
-        self._transport = transport or _transport(config, clock, dice or Random())  # noqa: S311 - it spreads retries
+        self.budget = budgets.of(config.terms)
+        self._transport = Transport(
+            clock,
+            dice=dice or Random(),  # noqa: S311 - it spreads retries
+            budget=self.budget,
+            timeout=config.timeout,
+            secrets=(config.api_key,),
+            connections=connections,
+        )
         self._session: OdooSession | None = None
         self._door = asyncio.Lock()
 
@@ -102,9 +112,3 @@ class OdooSource:
         call = session.call(request.stream, "fields_get", "its fields", {}, attributes=list(ATTRIBUTES))
         fields, clock = await session.ask_dated(call, progress, dict[str, Field])
         return describe(request.stream, fields, request.fields, subject=call.subject), clock
-
-
-def _transport(config: OdooConfig, clock: Clock, dice: Random) -> Transport:
-    is_hosted = config.is_hosted and config.limit is None
-    pace = Pace(clock, limit=HOSTED_LIMIT if is_hosted else config.limit, is_sequential=is_hosted)
-    return Transport(clock, dice=dice, timeout=config.timeout, pace=pace, secrets=(config.api_key,))

@@ -9,8 +9,8 @@ from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from comporta.errors import BadValue
+from comporta.ports.budget import BudgetTerms, Rate
 from comporta.sources.http import TIMEOUT
-from comporta.sources.pace import Limit
 
 Protocol = Literal["jsonrpc", "xmlrpc", "json2"]
 PROTOCOLS: tuple[Protocol, ...] = ("jsonrpc", "xmlrpc", "json2")
@@ -19,7 +19,7 @@ PAGE_SIZE = 1_000
 PAGE_SIZE_MAX = 10_000
 
 HOSTED = ".odoo.com"
-HOSTED_LIMIT: Limit = (1, timedelta(seconds=1))
+HOSTED_LIMIT: Rate = (1, timedelta(seconds=1))
 """Odoo Online publishes no figure; one call a second, one at a time, is what its people ask for."""
 
 
@@ -35,7 +35,7 @@ class OdooConfig:
     companies: tuple[int, ...] | None = None
     page_size: int = PAGE_SIZE
     timeout: timedelta = TIMEOUT
-    limit: Limit | None = None
+    limit: Rate | None = None
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -65,3 +65,13 @@ class OdooConfig:
     def is_hosted(self) -> bool:
         """Say whether this is Odoo Online, which wants one call at a time."""
         return (urlsplit(self.url).hostname or "").endswith(HOSTED)
+
+    @property
+    def terms(self) -> BudgetTerms:
+        """Return what is declared of the budget: a database is what has workers to keep busy, whoever logs in."""
+        is_hosted = self.is_hosted and self.limit is None
+        return BudgetTerms(
+            key=f"odoo {self.shown_url} {self.database}",
+            rate=HOSTED_LIMIT if is_hosted else self.limit,
+            in_flight_max=1 if is_hosted else None,
+        )

@@ -1,62 +1,55 @@
 """When one request is sent again, as data. A run that fails is tried again by ``core.retry``, not here.
 
-Only what may work a moment later is repeated (``Retryable``); a throttled request is no failure and
-has a bound of its own. All pauses together stay below the default ``stall_timeout``.
+Only what may work a moment later is repeated: ``Retryable``, and what a source names besides. A throttled
+request is no failure: it has a bound of its own, and its budget says when it is sent again. All pauses between
+failures together stay below the default ``stall_timeout``.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 
-from comporta.errors import ComportaError, RateLimited, Retryable
+from comporta.errors import ComportaError, Retryable
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What became of one request so far."""
+    """What became of one request so far. ``spent`` is time without that spent waiting for its turn."""
 
     failures: int = 0
     throttles: int = 0
-
-    def after(self, error: ComportaError) -> "Tried":
-        """Return the count with this error in it."""
-        if isinstance(error, RateLimited):
-            return Tried(self.failures, self.throttles + 1)
-        return Tried(self.failures + 1, self.throttles)
+    spent: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often and when. ``within`` keeps slow failures (timeouts of two minutes) from adding up."""
+    """How often and when. ``within`` keeps slow failures (timeouts of two minutes) from adding up.
 
-    tries_max: int = 3
+    ``further`` are errors of which a source knows that they may pass, and how often each is tried. A source that
+    asks for a longer wait than ``wait_max`` (Retry-After) ends the run, which comes back when it may.
+    """
+
+    tries_max: int = 5
     throttles_max: int = 10
     base: timedelta = timedelta(seconds=0.5)
     within: timedelta = timedelta(minutes=3)
     wait_max: timedelta = timedelta(seconds=60)
+    further: Mapping[type[ComportaError], int] = field(default_factory=dict)
 
-    def pause(
-        self,
-        error: ComportaError,
-        *,
-        tried: Tried,
-        spent: timedelta,
-        asked: timedelta | None,
-        dice: Random,
-    ) -> timedelta | None:
-        """Return how long to wait before the next try, or ``None`` to give up.
+    def tries(self, error: ComportaError) -> int:
+        """Return how often a request may be sent that ends in this error."""
+        if isinstance(error, Retryable):
+            return self.tries_max
+        return max((times for kind, times in self.further.items() if isinstance(error, kind)), default=1)
 
-        ``asked`` is the server's own wish (Retry-After): never undercut, and beyond ``wait_max`` the
-        run should wait, not the request. Otherwise exponential with full jitter.
-        """
-        if not isinstance(error, Retryable) or (asked is not None and asked > self.wait_max):
+    def pause(self, error: ComportaError, tried: Tried, *, dice: Random) -> timedelta | None:
+        """Return how long to wait before the next try: exponential, with full jitter; ``None`` to give up."""
+        if tried.failures >= self.tries(error) or tried.spent >= self.within:
             return None
-        is_throttled = isinstance(error, RateLimited)
-        if not is_throttled and (tried.failures >= self.tries_max or spent >= self.within):
-            return None
-        if is_throttled and tried.throttles >= self.throttles_max:
-            return None
-        attempt = tried.throttles if is_throttled else tried.failures
-        longest: timedelta = self.base * 2 ** (attempt - 1)
-        backoff = min(longest, self.wait_max) * dice.random()
-        return backoff if asked is None else asked + min(backoff, self.base)
+        longest: timedelta = self.base * 2 ** (tried.failures - 1)
+        return longest * dice.random()
+
+    def is_worth_its_turn(self, tried: Tried, *, asked: timedelta | None) -> bool:
+        """Say whether a throttled request waits for its next turn."""
+        return tried.throttles < self.throttles_max and (asked is None or asked <= self.wait_max)

@@ -1,0 +1,321 @@
+"""Budgets: every request waits here for its turn, in its process first, then in the log that processes share.
+
+Each key has one gate in a process, and however many requests wait at it, one task (the *pump*) speaks with the log
+for all of them: it asks for the first, hands over what it gets, sleeps as long as the log says. Who is first in
+a process: the most urgent, and among equals the stream that was served least recently. Who is first among
+processes is decided in ``core.limit``.
+
+A grant says until when the request must have left. It is checked where the request is sent, after everything that
+can delay it: a grant that comes late is thrown away, and from then on more time is allowed between asking and
+sending, at the price of as much of each span. So a database that is far away costs capacity, never the limit.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from comporta.core import limit as rules
+from comporta.core.allowance import Limit, allowed
+from comporta.core.limit import LimitState, Plea, Refusal, Verdict
+from comporta.errors import RateLimited
+from comporta.ports.budget import BudgetState, BudgetTerms, Rate
+from comporta.ports.budget_log import BudgetLog
+from comporta.ports.clock import Clock
+from comporta.ports.progress import Progress
+
+LEAD_MIN_S = 0.010
+LEAD_MAX_S = 1.0
+"""The time allowed between asking for a grant and sending; beyond a second the database is the problem."""
+NAP_MAX_S = 30.0
+"""Whoever waits looks at the log so often at least; also how often a run is told that it still waits."""
+PAUSE_MAX = timedelta(seconds=60)
+"""A longer pause is the run's affair: it ends, gives back its lease and is queued until then."""
+TRUST_S = 1.0
+"""For how long a budget without a limit is taken for free after the log was asked."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """One request that waits."""
+
+    progress: Progress
+    subject: str
+    number: int
+    granted: "asyncio.Future[float]"
+
+
+class SharedBudgets:
+    """The budgets of this process; implements ``ports.budget.Budgets``."""
+
+    def __init__(self, log: BudgetLog, clock: Clock) -> None:
+        self._log = log
+        self._clock = clock
+        self._who = uuid4().hex[:12]
+        self._known: dict[str, SharedBudget] = {}
+
+    def of(self, terms: BudgetTerms) -> "SharedBudget":
+        """Return the budget of a key, one for each; of different terms the stricter hold."""
+        known = self._known.get(terms.key)
+        if known is None:
+            known = self._known[terms.key] = SharedBudget(terms, self._log, self._clock, self._who)
+        else:
+            known.tighten(terms)
+        return known
+
+    async def states(self) -> list[BudgetState]:
+        """Return how the budgets stand that were asked for in this process, in order of their keys."""
+        return [await self._known[key].state() for key in sorted(self._known)]
+
+    async def aclose(self) -> None:
+        """Close the log."""
+        await self._log.aclose()
+
+
+class SharedBudget:
+    """One budget; implements ``ports.budget.Budget``."""
+
+    def __init__(self, terms: BudgetTerms, log: BudgetLog, clock: Clock, who: str) -> None:
+        self._terms = terms
+        self._log = log
+        self._clock = clock
+        self._who = who
+        self._allowed: Limit | None = _limit(terms.rate)
+        self._in_flight = 0
+        self._queue: list[_Waiting] = []
+        self._numbers = 0
+        self._served: dict[str, int] = {}
+        self._sent: deque[float] = deque()
+        self._lead_s = LEAD_MIN_S
+        self._free_until = float("-inf")
+        self._pump: asyncio.Task[None] | None = None
+        self._nap: asyncio.Future[None] | None = None
+        self._asked_for: int | None = None
+
+    @property
+    def rate(self) -> Rate | None:
+        """Return the rate the budget goes by now."""
+        now = self._allowed
+        return None if now is None else (now.requests, timedelta(seconds=now.span_s))
+
+    def tighten(self, terms: BudgetTerms) -> None:
+        """Hold to the stricter of the present terms and these."""
+        rates = [rate for rate in (self._terms.rate, terms.rate) if rate is not None]
+        bounds = [bound for bound in (self._terms.in_flight_max, terms.in_flight_max) if bound is not None]
+        rate = min(rates, key=lambda rate: rate[0] / rate[1].total_seconds(), default=None)
+        if rate != self._terms.rate:
+            self._allowed = _limit(rate)
+        self._terms = BudgetTerms(terms.key, rate, min(bounds, default=None))
+
+    @asynccontextmanager
+    async def turn(self, progress: Progress, subject: str) -> AsyncIterator[float]:
+        """Wait until a request may be sent, and give the seconds waited; leave when it is answered."""
+        came = self._clock.monotonic()
+        if self._is_free(came):
+            self._in_flight += 1
+        else:
+            await self._permission(progress, subject)
+        try:
+            now = self._clock.monotonic()
+            self._note_sent(now)
+            yield now - came
+        finally:
+            self._in_flight -= 1
+            self._go_on()
+
+    async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> None:
+        """Tell that the source refused for the rate: everybody pauses, and less is allowed for a while."""
+        self._free_until = float("-inf")
+        refusal = Refusal(
+            _limit(self._terms.rate),
+            None if retry_after is None else retry_after.total_seconds(),
+            reason,
+            age_s=age.total_seconds(),
+            used=len(self._sent),
+        )
+        await self._log.change(
+            self._terms.key, refusal.limit, lambda state, now: (rules.refused(state, refusal, now), None)
+        )
+
+    async def state(self) -> BudgetState:
+        """Return how the budget stands."""
+        known = _limit(self._terms.rate)
+
+        def look(state: LimitState, now: float) -> tuple[LimitState, BudgetState]:
+            state_now = rules.rebased(state, now)
+            limit = allowed(known, state_now.learnt)
+            pause = state_now.pause if state_now.pause and state_now.pause.until > now else None
+            return state, BudgetState(
+                self._terms.key,
+                _text(known),
+                _text(limit),
+                used=rules.used(state_now, limit, now) if limit else len(self._sent),
+                waiting=rules.waiting(state_now, now),
+                paused_s=pause.until - now if pause else 0.0,
+                reason=pause.reason if pause else None,
+            )
+
+        return (await self._log.change(self._terms.key, known, look))[0]
+
+    def _is_free(self, now: float) -> bool:
+        """Say whether a request may go at once: no limit is known, none is learnt, nobody waits."""
+        return now < self._free_until and not self._queue and self._has_place
+
+    @property
+    def _has_place(self) -> bool:
+        return self._terms.in_flight_max is None or self._in_flight < self._terms.in_flight_max
+
+    async def _permission(self, progress: Progress, subject: str) -> None:
+        """Wait for a grant that comes in time."""
+        self._numbers += 1
+        waiting = _Waiting(progress, subject, self._numbers, asyncio.get_running_loop().create_future())
+        while True:
+            self._queue.append(waiting)
+            self._go_on()
+            try:
+                leave_by = await waiting.granted
+            except BaseException:
+                self._give_up(waiting)
+                raise
+            late_s = self._clock.monotonic() - leave_by
+            if late_s <= 0:
+                self._lead_s = max(LEAD_MIN_S, self._lead_s * 0.9) if -late_s > self._lead_s * 0.75 else self._lead_s
+                return
+            self._lead_s = min(LEAD_MAX_S, self._lead_s * 2)
+            self._in_flight -= 1
+            self._served.pop(progress.scope, None)
+            waiting.granted = asyncio.get_running_loop().create_future()
+
+    def _give_up(self, waiting: _Waiting) -> None:
+        """Leave nothing of a request that is not made: neither its place in the queue nor its grant."""
+        if waiting in self._queue:
+            self._queue.remove(waiting)
+        elif waiting.granted.done() and not waiting.granted.cancelled() and waiting.granted.exception() is None:
+            self._in_flight -= 1
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """See to it that the pump runs if there is something to do, and hears of what cannot wait."""
+        first = self._first()
+        if self._pump is None:
+            if first is not None:
+                self._pump = asyncio.get_running_loop().create_task(self._serve())
+                self._pump.add_done_callback(self._served_all)
+        elif self._nap is not None and (first is None or first.progress.priority != self._asked_for):
+            self._nap.cancel()
+
+    def _first(self) -> _Waiting | None:
+        """Return who is next, ``None`` if nobody can be."""
+        if not self._has_place:
+            return None
+        return min(
+            self._queue,
+            key=lambda each: (each.progress.priority, self._served.get(each.progress.scope, 0), each.number),
+            default=None,
+        )
+
+    async def _serve(self) -> None:
+        """Ask the log for whoever is first until nobody waits."""
+        while (first := self._first()) is not None:
+            verdict, looked = await self._ask(first.progress.priority)
+            if verdict.is_granted:
+                self._hand_over(verdict, looked + self._lead_s)
+            self._tell(verdict)
+            if verdict.paused is not None and verdict.wait_s > PAUSE_MAX.total_seconds():
+                self._turn_away(verdict)
+            await self._sleep(looked + min(verdict.wait_s, NAP_MAX_S) - self._clock.monotonic())
+        if self._asked_for is not None:
+            self._asked_for = None
+            await self._log.change(
+                self._terms.key,
+                _limit(self._terms.rate),
+                lambda state, now: (rules.withdraw(state, self._who, now), None),
+            )
+
+    async def _ask(self, priority: int) -> tuple[Verdict, float]:
+        equals = sum(each.progress.priority == priority for each in self._queue)
+        if self._terms.in_flight_max is not None:
+            equals = min(equals, self._terms.in_flight_max - self._in_flight)
+        plea = Plea(self._who, _limit(self._terms.rate), priority, max(1, equals), self._lead_s)
+        verdict, looked = await self._log.change(
+            self._terms.key, plea.limit, lambda state, now: rules.ask(state, plea, now)
+        )
+        self._asked_for = None if verdict.is_granted and plea.count == 1 else priority
+        self._allowed = verdict.limit
+        if verdict.limit is None and verdict.paused is None:
+            self._free_until = looked + TRUST_S
+        return verdict, looked
+
+    def _hand_over(self, verdict: Verdict, leave_by: float) -> None:
+        """Give the grant to whoever is first by now; all that wait may go where there is no limit."""
+        while (first := self._first()) is not None:
+            self._queue.remove(first)
+            self._in_flight += 1
+            self._served[first.progress.scope] = max(self._served.values(), default=0) + 1
+            first.granted.set_result(leave_by if verdict.limit is not None else float("inf"))
+            if verdict.limit is not None:
+                return
+
+    def _tell(self, verdict: Verdict) -> None:
+        """Tell every run that waits for how long at least, and for what."""
+        if verdict.paused is not None:
+            reason = f"the source wants no requests for now: {verdict.paused}"
+        else:
+            reason = f"the limit of {_words(verdict.limit)}" if verdict.limit else "others to be answered"
+        for each in self._queue:
+            each.progress.wait(verdict.wait_s, f"{each.subject}: {reason}")
+
+    def _turn_away(self, verdict: Verdict) -> None:
+        """End the wait of everybody: it is too long for a request."""
+        queue, self._queue = self._queue, []
+        for each in queue:
+            message = f"{each.subject}: not asked, the source wants no requests for now: {verdict.paused}"
+            each.granted.set_exception(RateLimited(message, retry_after=timedelta(seconds=verdict.wait_s)))
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds <= 0 or not self._queue:
+            return
+        self._nap = asyncio.ensure_future(self._clock.sleep(timedelta(seconds=seconds)))
+        try:
+            await asyncio.wait({self._nap})
+        finally:
+            self._nap.cancel()
+            self._nap = None
+
+    def _served_all(self, pump: "asyncio.Task[None]") -> None:
+        """Tell everybody who still waits why the pump ended, or start it for those who came meanwhile."""
+        self._pump = None
+        error = asyncio.CancelledError() if pump.cancelled() else pump.exception()
+        if error is None:
+            if not self._queue and not self._in_flight:
+                self._served.clear()
+            self._go_on()
+            return
+        self._asked_for = None
+        queue, self._queue = self._queue, []
+        for each in queue:
+            if not each.granted.done():
+                each.granted.set_exception(error) if not pump.cancelled() else each.granted.cancel()
+
+    def _note_sent(self, now: float) -> None:
+        """Count what is sent where no limit is known, so that a refusal teaches how much was too much."""
+        if self._terms.rate is not None:
+            return
+        self._sent.append(now)
+        while self._sent[0] <= now - 1.0:
+            self._sent.popleft()
+
+
+def _limit(rate: Rate | None) -> Limit | None:
+    return None if rate is None else Limit(rate[0], rate[1].total_seconds())
+
+
+def _text(limit: Limit | None) -> str | None:
+    return None if limit is None else f"{limit.requests}/{limit.span_s:g}s"
+
+
+def _words(limit: Limit) -> str:
+    return f"{limit.requests} requests in {limit.span_s:g} s"

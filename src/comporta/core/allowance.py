@@ -1,0 +1,80 @@
+"""What refusals teach about a limit: additive increase, multiplicative decrease, and patience with probes.
+
+Others may use the same account, so less than the limit may be ours; or nobody knows the limit at all. A refusal
+(429) lowers what is allowed to seven tenths. When it has been quiet for a while, one more is tried. A try that is
+refused goes back to what was good before and waits twice as long for the next, so what others use is found
+and kept: of a limit of 5 of which others use 2, it is 3 after the first refusal, and tries 4 after 30 s, 60 s,
+120 s … up to a quarter of an hour.
+"""
+
+from dataclasses import dataclass, replace
+
+DECREASE = 0.7
+PATIENCE_FIRST_S = 30.0
+PATIENCE_MAX_S = 900.0
+STEP_SHARE = 20
+"""One more request is tried, or a twentieth more where there are many."""
+UNKNOWN_SPAN_S = 1.0
+"""The span over which is counted where no limit is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most so many requests in any span of so many seconds."""
+
+    requests: int
+    span_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What is allowed now. ``step`` is by how much it was raised last, 0 when it was lowered since."""
+
+    requests: int
+    span_s: float
+    changed_at: float
+    patience_s: float = PATIENCE_FIRST_S
+    step: int = 0
+
+
+def allowed(limit: Limit | None, learnt: Learnt | None) -> Limit | None:
+    """Return what a budget goes by now.
+
+    >>> allowed(Limit(5, 1.0), Learnt(3, 1.0, changed_at=0.0))
+    Limit(requests=3, span_s=1.0)
+    """
+    if learnt is None or (limit is not None and limit.span_s != learnt.span_s):
+        return limit
+    return Limit(learnt.requests if limit is None else min(limit.requests, learnt.requests), learnt.span_s)
+
+
+def lowered(learnt: Learnt | None, limit: Limit | None, *, used: int, now: float) -> Learnt:
+    """Return what is allowed after a refusal. ``used`` counts where no limit and nothing learnt does.
+
+    >>> lowered(None, Limit(5, 1.0), used=0, now=0.0).requests, lowered(None, None, used=20, now=0.0).requests
+    (3, 14)
+    """
+    present = allowed(limit, learnt)
+    if present is None:
+        present = Limit(max(1, used), UNKNOWN_SPAN_S)
+    if learnt is not None and learnt.step and now - learnt.changed_at < learnt.patience_s:
+        patience_s = min(PATIENCE_MAX_S, learnt.patience_s * 2)
+        return Learnt(max(1, present.requests - learnt.step), present.span_s, now, patience_s)
+    patience_s = learnt.patience_s if learnt is not None else PATIENCE_FIRST_S
+    return Learnt(max(1, int(present.requests * DECREASE)), present.span_s, now, patience_s)
+
+
+def probed(learnt: Learnt | None, limit: Limit | None, now: float) -> Learnt | None:
+    """Return what is allowed when somebody wants to send: more, once it has been quiet for long enough.
+
+    >>> three = Learnt(3, 1.0, changed_at=0.0)
+    >>> probed(three, Limit(5, 1.0), 29.0).requests, probed(three, Limit(5, 1.0), 30.0).requests
+    (3, 4)
+    """
+    if learnt is None or now - learnt.changed_at < learnt.patience_s:
+        return learnt
+    if limit is not None and limit.span_s == learnt.span_s and learnt.requests >= limit.requests:
+        return None  # the whole limit has been good for a while
+    step = max(1, learnt.requests // STEP_SHARE)
+    patience_s = PATIENCE_FIRST_S if learnt.step else learnt.patience_s
+    return replace(learnt, requests=learnt.requests + step, changed_at=now, patience_s=patience_s, step=step)

@@ -1,0 +1,261 @@
+"""The exact sliding log of one budget: whether a request may be sent now, and if not, how long to wait.
+
+A budget allows N requests in *any* span of time, counted at the source. Token buckets allow 2N in the first
+span, fixed windows 2N around each boundary, and a slot that was reserved passes late when the machine is busy.
+What keeps the promise is a log of when the last N requests left:
+
+    a request may leave when the N-th last before it left a span ago, or earlier
+
+**When did it leave?** A grant is written to a log that several processes share, so some time passes between
+the writing and the sending. Therefore the log says when a request leaves *at the latest*: now plus ``lead_s``.
+Whoever gets a grant later than that throws it away and asks again. So of the requests k and k + N
+
+    k leaves at its stamp or before · k + N is granted at or after that stamp plus a span
+
+which is the promise, whatever the machine does. The price is the lead: 10 ms in a span of 1 s are one per cent.
+That the way to the source takes now a little more, now a little less, is beyond this; ``WAY_S`` is kept for it.
+
+**Whose turn is it?** Everybody who waits stands in the log too: one entry for each process, with the priority
+of its first request and since when it has been its turn. A request passes when there is room for itself *and*
+for all who come before it: for every request of a higher priority, and for one of each process of the same
+priority that has waited longer since its last. So nobody must be woken in order, and a process that died costs
+one place until its entry ends, a quarter of a second after it should have asked again.
+
+**Which clock?** The log's: the machine's monotonic clock for processes of one machine, the database's for
+others. When it goes backwards (the machine started anew, somebody set the time) everything in the log is moved
+back with it: nothing looks older than it is. A log that was lost is begun with ``lost``: as if all had just left.
+
+What 429s teach is decided in ``core.allowance``; here its result is just a smaller N.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from comporta.core.allowance import Learnt, Limit, allowed, lowered, probed
+
+WAY_S = 0.004
+"""Seconds by which the ways of two requests to the source may differ, when both leave in time."""
+GRACE_S = 0.25
+"""How long somebody who waits keeps the place after the moment at which to ask again."""
+RECHECK_S = 0.005
+"""How soon to ask again when there is room, but kept for those who come first."""
+GRAINS = 200
+"""Entries of the log in a span at most: beyond, those next to each other become one, with the later stamp."""
+CALM_S = 10.0
+"""A refusal so long after the last pause is not of the same trouble."""
+PAUSE_FIRST_S = 1.0
+PAUSE_MAX_S = 60.0
+"""A source that refuses without Retry-After is left alone for one second, then for two, four …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """A process that waits: its first request's priority (0 goes first), and how many it has of that."""
+
+    who: str
+    priority: int
+    count: int
+    since: float
+    until: float
+
+    @property
+    def rank(self) -> tuple[int, float, str]:
+        """Return what decides who comes first."""
+        return self.priority, self.since, self.who
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Until when nobody may ask, and why."""
+
+    until: float
+    reason: str
+    strikes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """Everything that is known of a budget. Stamps are (latest instant of leaving, how many), oldest first."""
+
+    stamps: tuple[tuple[float, int], ...] = ()
+    waiters: tuple[Waiter, ...] = ()
+    pause: Pause | None = None
+    learnt: Learnt | None = None
+    touched: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plea:
+    """Somebody asks for a request to be sent. ``limit`` is ``None`` where no figure is known."""
+
+    who: str
+    limit: Limit | None
+    priority: int = 0
+    count: int = 1
+    lead_s: float = 0.010
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``wait_s`` is when to ask again; after a grant, for the next request of the same process.
+
+    ``limit`` is what the budget goes by now. ``paused`` is why nobody may ask, if so.
+    """
+
+    is_granted: bool
+    wait_s: float
+    limit: Limit | None
+    paused: str | None = None
+
+
+def lost(limit: Limit | None, now: float) -> LimitState:
+    """Return the state of a budget whose log was lost: all that is allowed may have left just now."""
+    return LimitState(stamps=((now, limit.requests),) if limit else (), touched=now)
+
+
+def ask(state: LimitState, plea: Plea, now: float) -> tuple[LimitState, Verdict]:
+    """Decide about one request, and return the state with it, or with the wait for it.
+
+    >>> plea = Plea("me", Limit(1, 1.0))
+    >>> state, verdict = ask(LimitState(), plea, 100.0)
+    >>> verdict.is_granted, ask(state, plea, 100.5)[1].is_granted, ask(state, plea, 101.02)[1].is_granted
+    (True, False, True)
+    """
+    state = rebased(state, now)
+    state = replace(state, learnt=probed(state.learnt, plea.limit, now))
+    limit = allowed(plea.limit, state.learnt)
+    mine, others = _parted(state.waiters, plea.who, now)
+    me = Waiter(plea.who, plea.priority, plea.count, mine.since if mine else now, now)
+    if state.pause is not None and now < state.pause.until:
+        wait_s = state.pause.until - now
+        return _waiting(state, me, others, now + wait_s), Verdict(
+            is_granted=False, wait_s=wait_s, limit=limit, paused=state.pause.reason
+        )
+    if limit is None:
+        return replace(state, waiters=others, stamps=()), Verdict(is_granted=True, wait_s=0.0, limit=None)
+    wait_s = _room_in(state.stamps, limit, now, behind=_ahead(me, others))
+    if wait_s > 0:
+        return _waiting(state, me, others, now + wait_s), Verdict(is_granted=False, wait_s=wait_s, limit=limit)
+    state = replace(state, stamps=_stamped(state.stamps, limit, now, lead_s=plea.lead_s), waiters=others)
+    if plea.count == 1:
+        return state, Verdict(is_granted=True, wait_s=0.0, limit=limit)
+    me = replace(me, count=plea.count - 1, since=now)
+    wait_s = _room_in(state.stamps, limit, now, behind=_ahead(me, others))
+    return _waiting(state, me, others, now + wait_s), Verdict(is_granted=True, wait_s=wait_s, limit=limit)
+
+
+def withdraw(state: LimitState, who: str, now: float) -> LimitState:
+    """Return the state without somebody who waits no more."""
+    return replace(state, waiters=_parted(state.waiters, who, now)[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The source refused for the rate. ``age_s`` is how long ago the request was sent that it refused.
+
+    ``used`` is how many requests the caller sent in the last second: all that is known where no limit is.
+    """
+
+    limit: Limit | None
+    retry_after_s: float | None
+    reason: str
+    age_s: float = 0.0
+    used: int = 0
+
+
+def refused(state: LimitState, refusal: Refusal, now: float) -> LimitState:
+    """Pause for everybody, and lower what is allowed, once for all that was sent before that was known.
+
+    >>> state = refused(LimitState(), Refusal(Limit(5, 1.0), None, "429"), 100.0)
+    >>> state.pause.until, state.learnt.requests
+    (101.0, 3)
+    """
+    state = rebased(state, now)
+    sent, before = now - refusal.age_s, state.pause
+    is_news = state.learnt is None or sent >= state.learnt.changed_at
+    if is_news or before is None:
+        strikes = before.strikes + 1 if before is not None and now - before.until < CALM_S else 1
+        learnt: Learnt | None = lowered(state.learnt, refusal.limit, used=refusal.used, now=now)
+    else:
+        strikes, learnt = before.strikes, state.learnt
+    usual = min(PAUSE_MAX_S, PAUSE_FIRST_S * 2 ** min(strikes - 1, 10))
+    length = usual if refusal.retry_after_s is None else refusal.retry_after_s
+    is_longer = before is None or now + length >= before.until
+    pause = Pause(now + length, refusal.reason, strikes) if is_longer else before
+    return replace(state, pause=pause, learnt=learnt, touched=now)
+
+
+def used(state: LimitState, limit: Limit, now: float) -> int:
+    """Return how many requests count against the limit now."""
+    return sum(count for at, count in state.stamps if at > now - limit.span_s - WAY_S)
+
+
+def waiting(state: LimitState, now: float) -> int:
+    """Return how many requests wait, in all processes that are alive."""
+    return sum(each.count for each in state.waiters if each.until + GRACE_S > now)
+
+
+def rebased(state: LimitState, now: float) -> LimitState:
+    """Return the state as it is by a clock that went backwards: moved with it, so that nothing looks older.
+
+    >>> rebased(LimitState(stamps=((900.0, 1),), touched=900.0), 20.0).stamps
+    ((20.0, 1),)
+    """
+    back = now - state.touched
+    if back >= 0:
+        return replace(state, touched=now)
+    return LimitState(
+        stamps=tuple((at + back, count) for at, count in state.stamps),
+        waiters=tuple(replace(each, since=each.since + back, until=each.until + back) for each in state.waiters),
+        pause=state.pause and replace(state.pause, until=state.pause.until + back),
+        learnt=state.learnt and replace(state.learnt, changed_at=state.learnt.changed_at + back),
+        touched=now,
+    )
+
+
+def _parted(waiters: tuple[Waiter, ...], who: str, now: float) -> tuple[Waiter | None, tuple[Waiter, ...]]:
+    """Return one's own entry, and those of the others who are alive."""
+    living = [each for each in waiters if each.until + GRACE_S > now]
+    mine = next((each for each in living if each.who == who), None)
+    return mine, tuple(each for each in living if each.who != who)
+
+
+def _waiting(state: LimitState, me: Waiter, others: tuple[Waiter, ...], until: float) -> LimitState:
+    return replace(state, waiters=(*others, replace(me, until=until)))
+
+
+def _ahead(me: Waiter, others: tuple[Waiter, ...]) -> int:
+    """Return for how many requests of others room must be left."""
+    first = (each for each in others if each.rank < me.rank)
+    return sum(each.count if each.priority < me.priority else 1 for each in first)
+
+
+def _room_in(stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, behind: int) -> float:
+    """Return the seconds until there is room for one request more than ``behind``."""
+    room = limit.requests - behind
+    if room <= 0:  # not before others were served: as soon as there can be room for one of them
+        return max(RECHECK_S, _room_in(stamps, limit, now, behind=limit.requests - 1))
+    for at, count in reversed(stamps):
+        room -= count
+        if room <= 0:
+            wait_s = at + limit.span_s + WAY_S - now
+            return wait_s if wait_s > 0 else 0.0
+    return 0.0
+
+
+def _stamped(
+    stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, lead_s: float
+) -> tuple[tuple[float, int], ...]:
+    """Return the log with one request more, and without what no longer counts."""
+    stamp = now + lead_s
+    kept = list(_recent(stamps, now - limit.span_s - WAY_S))
+    if kept and kept[-1][0] > stamp:  # somebody with a longer lead was just before
+        stamp = kept[-1][0]
+    grain = limit.span_s / GRAINS
+    if limit.requests > GRAINS and kept and kept[-1][0] // grain == stamp // grain:
+        return (*kept[:-1], (stamp, kept[-1][1] + 1))
+    return (*kept, (stamp, 1))
+
+
+def _recent(stamps: tuple[tuple[float, int], ...], since: float) -> Iterator[tuple[float, int]]:
+    return (each for each in stamps if each[0] > since)
