@@ -76,7 +76,9 @@ def test_wrong_use_is_told_in_json_too(arguments: list[str], said: str, capsys: 
     assert said in json.loads(out)["error"]["message"]
 
 
-@pytest.mark.parametrize(("group", "commands"), [("connect", "odoo"), ("run", "show, cancel"), ("sandbox", "odoo")])
+@pytest.mark.parametrize(
+    ("group", "commands"), [("connect", "odoo"), ("run", "show, cancel"), ("sandbox", "odoo, activecampaign")]
+)
 def test_a_group_alone_asks_for_a_command(group: str, commands: str, comporta: Command) -> None:
     """In JSON too, and not in the words of the framework."""
     plainly, said = comporta(group), comporta(group, "--json")

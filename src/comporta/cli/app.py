@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from comporta import __version__
-from comporta.cli import accounts, demo, history, move, settle, streams, sync, upkeep
+from comporta.cli import accounts, demo, history, move, sandbox, settle, streams, sync, upkeep
 
 SCREEN = """\
 Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
@@ -33,7 +33,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   doctor      look at database, disk and machine
   migrate     bring the database's schema up to date
   migrate-database   move everything to another database, such as PostgreSQL
-  sandbox     run a simulated Odoo server to try things on
+  sandbox     run a simulated server to try things on
 
 Everywhere: --json, --config FILE, --verbose. Once: --install-completion
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 partly failed, 4 busy
@@ -86,4 +86,4 @@ for command in (
 app.add_typer(accounts.connect_app, name="connect", help="Ask for an account, test it and keep it.")
 app.add_typer(history.run_app, name="run", help="Show or cancel one run.")
 app.add_typer(settle.quarantine_app, name="quarantine", help="Records that could not be written, and why.")
-app.add_typer(demo.sandbox_app, name="sandbox", help="A simulated server, in the foreground.")
+app.add_typer(sandbox.sandbox_app, name="sandbox", help="A simulated server, in the foreground.")

@@ -1,22 +1,21 @@
-"""`comporta demo` and `comporta sandbox`: everything offline, on invented data.
+"""`comporta demo`: everything offline, on invented data.
 
 The demo leaves a folder with a comporta.toml, a key file and the database, which work on for as long
 as a simulator listens at the address in the file: `comporta sandbox odoo --port P` starts one again.
 """
 
-import signal
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from comporta.cli.console import Console
-from comporta.cli.options import Json, Verbose, expect_command
-from comporta.cli.session import SIGNALS, with_workspace
+from comporta.cli.options import Json, Verbose
+from comporta.cli.sandbox import Activity, Seed
+from comporta.cli.session import with_workspace
 from comporta.cli.sync import Asked, perform, summary
 from comporta.cli.words import columns, counts_text
 from comporta.core.outcome import ExitCode, exit_code
@@ -39,7 +38,6 @@ GLANCE = timedelta(seconds=0.25)
 """How often a waiting demo looks whether it was told to stop."""
 ACTIVITY = 2.0
 ROWS_SHOWN = 5
-PORT = 8069
 VIEWS = {
     "orders": ("number", "customer", "status", "currency", "total_minor", "ordered_at"),
     "order_products": ("order_number", "product_code", "quantity", "total_minor", "lines"),
@@ -59,10 +57,7 @@ database = "demo"
 login = "demo"
 api_key = "file:demo.key"
 """
-sandbox_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 Records = Annotated[int, typer.Option(min=1, max=1_000_000, metavar="N", help="How many sale orders.")]
-Seed = Annotated[int, typer.Option(metavar="S", help="Another seed invents other data.")]
-Activity = Annotated[float, typer.Option(min=0, metavar="R", help="Changes a second by its people.")]
 
 
 def demo(
@@ -91,56 +86,6 @@ def demo(
         present(console, settings, config, runs)
         code = exit_code(runs)
         return code if once or code is not ExitCode.DONE else go_on(console, settings, sandbox)
-
-
-@sandbox_app.callback()
-def sandbox(context: typer.Context, as_json: Json = False) -> None:  # noqa: ARG001  console.py reads it
-    """Run a simulated server in the foreground."""
-    expect_command(context)
-
-
-@sandbox_app.command()
-def odoo(
-    *,
-    port: Annotated[int, typer.Option(min=0, max=65_535, metavar="P", help="0 takes a free one.")] = PORT,
-    host: Annotated[str, typer.Option(metavar="ADDRESS")] = "127.0.0.1",
-    records: Records = 1_000,
-    seed: Seed = 1,
-    activity: Activity = 0.0,
-    version_of: Annotated[int | None, typer.Option(min=16, max=19, metavar="V", help="Odoo 16 to 19.")] = None,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME[=VALUE[:TIMES]]", help="Something that goes wrong; may be repeated."),
-    ] = None,
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> int:
-    """Simulate an Odoo server: database, login and key are `demo`. Ctrl-C ends it."""
-    from comporta.sandbox.odoo import OdooSandbox
-    from comporta.sandbox.odoo_models import LAST_VERSION
-
-    console = Console(is_json=as_json, is_verbose=verbose)
-    version = version_of if version_of is not None else LAST_VERSION
-    try:
-        server = OdooSandbox(
-            records=records, seed=seed, host=host, port=port, activity=activity, faults=fault or (), version=version
-        )
-    except OSError as error:
-        raise WrongUse(f"sandbox odoo: port {port} of {host}: {error}", next_step="Choose another --port.") from error
-    with server:
-        facts = {
-            "url": server.url,
-            "database": "demo",
-            "login": "demo",
-            "api_key": "demo",
-            "version": server.world.version,
-        }
-        console.document({"ok": True, "sandbox": facts})
-        console.say(
-            f"Odoo {server.world.version} (simulated) at {server.url}; database, login and key: demo. Ctrl-C ends it."
-        )
-        until_told()
-    return ExitCode.DONE
 
 
 def prepare(folder: Path, url: str, database: str) -> Path:
@@ -228,23 +173,3 @@ def go_on(console: Console, settings: Settings, sandbox: "OdooSandbox") -> int:
     with_workspace(settings, work, console=console, hand_over=True, on_stop=told.set)
     console.say("Stopped. The simulator is gone; the database stays.")
     return ExitCode.DONE
-
-
-def until_told() -> None:
-    """Wait for a signal that ends the process."""
-    told = threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        told.set()
-
-    before = {
-        number: signal.signal(number, on_signal)
-        for number in (getattr(signal, name) for name in SIGNALS if hasattr(signal, name))
-    }
-    try:
-        # A wait without an end cannot be interrupted on Windows.
-        while not told.wait(0.2):
-            pass
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -5,7 +5,7 @@ are ten in a second. What was refused takes no room. ``Meter`` is also the witne
 arrival, so that a test can see what a client did and not what it says it did.
 """
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections import deque
 from dataclasses import dataclass
 from math import ceil
@@ -31,7 +31,7 @@ class Meter:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._lock = Lock()
-        self._recent: deque[float] = deque()
+        self._recent: list[float] = []
         self._arrived: deque[float] = deque(maxlen=REMEMBERED_MAX)
         self._violations: deque[float] = deque(maxlen=REMEMBERED_MAX)
         self._allowed = self._refused = self._storm = self._storm_max = 0
@@ -40,11 +40,10 @@ class Meter:
         """Judge a request that arrived now, ``taken`` of the limit being used by somebody else."""
         with self._lock:
             self._arrived.append(now)
-            while self._recent and self._recent[0] <= now - SPAN_S:
-                self._recent.popleft()
+            self._recent = [at for at in self._recent if at > now - SPAN_S]
             room = 0 if is_throttled else self.limit - taken - len(self._recent)
             if room > 0:
-                self._recent.append(now)
+                insort(self._recent, now)
                 self._allowed += 1
                 self._storm = 0
                 return Verdict(is_allowed=True, remaining=room - 1, wait_s=0)
@@ -72,7 +71,7 @@ class Meter:
                 "most_in_a_second": most_in_a_span(arrived),
                 "storm_max": self._storm_max,
                 "seconds": round(arrived[-1] - first, 4) if arrived else 0.0,
-                "used": round(share_used(arrived, self.limit), 4),
+                "used": round(share_used(self._allowed, arrived, self.limit), 4),
             }
 
 
@@ -86,16 +85,14 @@ def most_in_a_span(arrived: list[float]) -> int:
     return max((place + 1 - start for place, start in enumerate(starts)), default=0)
 
 
-def share_used(arrived: list[float], limit: int) -> float:
-    """Return the arrivals as a share of what the limit allows from the first to the last of them.
+def share_used(allowed: int, arrived: list[float], limit: int) -> float:
+    """Return what was let in as a share of what the limit allows from the first arrival to the last.
 
     A second before the first one counts: as many as the limit may come at once at the beginning.
 
-    >>> share_used([0.0, 0.0, 1.0, 1.0, 2.0, 2.0], 2)
+    >>> share_used(6, [0.0, 0.0, 1.0, 1.0, 2.0, 2.0], 2)
     1.0
-    >>> share_used([0.0, 1.0, 2.0], 2)
+    >>> share_used(3, [0.0, 1.0, 2.0], 2)
     0.5
     """
-    if not arrived:
-        return 0.0
-    return len(arrived) / (limit * (arrived[-1] - arrived[0] + SPAN_S))
+    return allowed / (limit * (arrived[-1] - arrived[0] + SPAN_S)) if arrived else 0.0

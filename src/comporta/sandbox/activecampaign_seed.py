@@ -112,12 +112,18 @@ def invent_deal(world: World, rng: Random) -> Row:
         group=stage["group"], stage=stage["id"], value=str(rng.randint(10_000, 9_000_000)),
         currency="usd" if rng.random() < 0.1 else "brl", status=rng.choice("00012"),
         percent=str(rng.randrange(0, 100, 10)), activitycount=str(rng.randint(0, 9)),
-        winProbability=rng.randint(1, 99) if rng.random() < 0.2 else None,
+        winProbability=rng.randint(1, 99) if rng.random() < 0.2 else None, nextdate=_next_date(world, rng),
         edate="2019-11-22 14:15:37" if rng.random() < 0.2 else ZERO_STAMP, hash=f"{rng.getrandbits(32):08x}",
     )  # fmt: skip
     if rng.random() < 0.1:
         del row["hash"]
     return row
+
+
+def _next_date(world: World, rng: Random) -> str | None:
+    if rng.random() > 0.3:
+        return None
+    return world.written("deals", "nextdate", world.clock.now() + timedelta(days=rng.randint(1, 60)))
 
 
 def add_value(world: World, rng: Random, deal: int, field: int, at: datetime | None = None) -> int:

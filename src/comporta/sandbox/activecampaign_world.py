@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from threading import RLock
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from comporta.errors import BadValue
 from comporta.sandbox.clock import SourceClock
@@ -50,7 +50,7 @@ class World:
 
     def __init__(self, clock: SourceClock, zone: str) -> None:
         self.clock = clock
-        self.zone = ZoneInfo(zone)
+        self.zone = _zone(zone)
         self.lock = RLock()
         self.tables: dict[str, dict[int, Row]] = {name: {} for name in STREAMS}
         self.touched: dict[str, dict[int, int]] = {name: {} for name in STREAMS}
@@ -120,6 +120,13 @@ class World:
 def instant(stamp: str) -> datetime:
     """Return the instant of a stamp that has an offset."""
     return datetime.fromisoformat(stamp)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, ZoneInfoNotFoundError) as error:
+        raise BadValue(f"time zone {name!r}; expected a name like America/Sao_Paulo") from error
 
 
 def _linked(stream: str) -> tuple[str, ...]:

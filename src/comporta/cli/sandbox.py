@@ -1,0 +1,133 @@
+"""`comporta sandbox`: one simulated server in the foreground, to try settings on before a real one sees them.
+
+Each simulator is loaded only by its own command.
+"""
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from comporta.cli.console import Console
+from comporta.cli.options import Json, Verbose, expect_command
+from comporta.cli.session import SIGNALS
+from comporta.core.outcome import ExitCode
+from comporta.errors import WrongUse
+
+if TYPE_CHECKING:
+    from comporta.sandbox.simulator import Simulator
+
+ODOO_PORT, ACTIVECAMPAIGN_PORT = 8069, 8070
+sandbox_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+Seed = Annotated[int, typer.Option(metavar="S", help="Another seed invents other data.")]
+Activity = Annotated[float, typer.Option(min=0, metavar="R", help="Changes a second by its people.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, metavar="P", help="0 takes a free one.")]
+Host = Annotated[str, typer.Option(metavar="ADDRESS")]
+Fault = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME[=VALUE[:TIMES]][@CALL]", help="Something that goes wrong; may be repeated."),
+]
+
+
+@sandbox_app.callback()
+def sandbox(context: typer.Context, as_json: Json = False) -> None:  # noqa: ARG001  console.py reads it
+    """Run a simulated server in the foreground."""
+    expect_command(context)
+
+
+@sandbox_app.command()
+def odoo(
+    *,
+    port: Port = ODOO_PORT,
+    host: Host = "127.0.0.1",
+    records: Annotated[int, typer.Option(min=1, max=1_000_000, metavar="N", help="How many sale orders.")] = 1_000,
+    seed: Seed = 1,
+    activity: Activity = 0.0,
+    version_of: Annotated[int | None, typer.Option(min=16, max=19, metavar="V", help="Odoo 16 to 19.")] = None,
+    fault: Fault = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Simulate an Odoo server: database, login and key are `demo`. Ctrl-C ends it."""
+    from comporta.sandbox.odoo import OdooSandbox
+    from comporta.sandbox.odoo_models import LAST_VERSION
+
+    version = version_of if version_of is not None else LAST_VERSION
+    server = opened(
+        lambda: OdooSandbox(
+            records=records, seed=seed, host=host, port=port, activity=activity, faults=fault or (), version=version
+        ),
+        f"sandbox odoo: port {port} of {host}",
+    )
+    facts = {"database": "demo", "login": "demo", "api_key": "demo", "version": version}
+    said = f"Odoo {version} (simulated) at {server.url}; database, login and key: demo. Ctrl-C ends it."
+    return serve(server, Console(is_json=as_json, is_verbose=verbose), facts, said)
+
+
+@sandbox_app.command()
+def activecampaign(
+    *,
+    port: Port = ACTIVECAMPAIGN_PORT,
+    host: Host = "127.0.0.1",
+    records: Annotated[int, typer.Option(min=1, max=1_000_000, metavar="N", help="How many deals.")] = 1_000,
+    seed: Seed = 1,
+    activity: Activity = 0.0,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Requests it allows in any second.")] = 5,
+    zone: Annotated[str, typer.Option(metavar="ZONE", help="Time zone of the account.")] = "America/Chicago",
+    fault: Fault = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Simulate an ActiveCampaign account: its key is `demo`. Ctrl-C ends it."""
+    from comporta.sandbox.activecampaign import ActiveCampaignSandbox
+
+    server = opened(
+        lambda: ActiveCampaignSandbox(
+            records=records, seed=seed, host=host, port=port, activity=activity, limit=limit, zone=zone,
+            faults=fault or (),
+        ),
+        f"sandbox activecampaign: port {port} of {host}",
+    )  # fmt: skip
+    facts = {"api_key": "demo", "limit": f"{limit}/1s", "timezone": zone}
+    said = f"ActiveCampaign (simulated) at {server.url}; key: demo; {limit} requests a second. Ctrl-C ends it."
+    return serve(server, Console(is_json=as_json, is_verbose=verbose), facts, said)
+
+
+def opened(make: Callable[[], "Simulator"], attempt: str) -> "Simulator":
+    """Return the simulator, or say that its port cannot be had."""
+    try:
+        return make()
+    except OSError as error:
+        raise WrongUse(f"{attempt}: {error}", next_step="Choose another --port.") from error
+
+
+def serve(server: "Simulator", console: Console, facts: dict[str, Any], said: str) -> int:
+    """Serve until told to end, having said where."""
+    with server:
+        console.document({"ok": True, "sandbox": {"url": server.url, **facts}})
+        console.say(said)
+        until_told()
+    return ExitCode.DONE
+
+
+def until_told() -> None:
+    """Wait for a signal that ends the process."""
+    told = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        told.set()
+
+    before = {
+        number: signal.signal(number, on_signal)
+        for number in (getattr(signal, name) for name in SIGNALS if hasattr(signal, name))
+    }
+    try:
+        # A wait without an end cannot be interrupted on Windows.
+        while not told.wait(0.2):
+            pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
