@@ -321,3 +321,65 @@ async def test_pauses_between_attempts_take_the_clocks_time(workshop: Workshop) 
     assert first.finished_at is not None
     assert second.started_at == first.finished_at + workshop.witness.delays[0]
     assert timedelta() < workshop.witness.delays[0] <= timedelta(seconds=4)
+
+
+async def test_a_run_that_was_lost_here_is_followed_by_its_successor_in_the_same_sync(workshop: Workshop) -> None:
+    """A process that was starved finds its lease gone; nobody else took the stream, so it goes on itself."""
+    workshop.source.stream().put_many(range(1, 36), stamp=at(9))
+    turn = workshop.source.script.on("page", skip=2, waits=True)
+    syncing = asyncio.ensure_future(workshop.sync())
+    await turn.reached.wait()
+    await workshop.store.unlock(f"matriz/{ORDERS}")  # the reaper's statement, without waiting for the time
+    turn.release()
+
+    runs = await syncing
+
+    assert [(run.attempt, run.state) for run in runs] == [(1, RunState.LOST), (2, RunState.SUCCEEDED)]
+    assert workshop.rows() == workshop.truth()
+
+
+@pytest.mark.parametrize("is_side_by_side", [False, True])
+async def test_streams_run_side_by_side_where_none_needs_another(
+    workshop: Workshop,
+    is_side_by_side: bool,
+) -> None:
+    """While the first hangs, the second is done - or not begun, where children follow their parents."""
+    workshop.source.stream().put(1, stamp=at(9))
+    workshop.source.lines().put(1, stamp=at(9), order_id=1)
+    workshop.account(workshop.plan(ORDERS, child=None), workshop.plan(LINES), is_side_by_side=is_side_by_side)
+    turn = workshop.source.script.on("page", waits=True)
+    syncing = asyncio.ensure_future(workshop.sync())
+    await turn.reached.wait()
+    while is_side_by_side and not workshop.witness.ended_runs:
+        await asyncio.sleep(0)
+    before = [run.stream for run in workshop.witness.ended_runs]
+    turn.release()
+
+    runs = await syncing
+
+    assert before == ([LINES] if is_side_by_side else [])
+    assert [(run.stream, run.state) for run in runs] == [(ORDERS, RunState.SUCCEEDED), (LINES, RunState.SUCCEEDED)]
+
+
+async def test_an_account_with_many_streams_leaves_room_for_the_others(workshop: Workshop) -> None:
+    """All its streams hang and there are fewer places than streams: the other account is done all the same."""
+    slow = FakeSource(workshop.clock)
+    slow.stream().put(1, stamp=at(9))
+    slow.lines().put(1, stamp=at(9), order_id=1)
+    turn = slow.script.on("page", times=None, waits=True)
+    workshop.source.stream().put_many(range(1, 6), stamp=at(9))
+    workshop.account(
+        workshop.plan(ORDERS, child=None), workshop.plan(LINES), name="slow", source=slow, is_side_by_side=True
+    )
+    workshop.account(name="matriz")
+    executor = workshop.executor(workers=2)
+    syncing = asyncio.ensure_future(workshop.sync(syncer=workshop.syncer(executor, workers=2)))
+    await turn.reached.wait()
+    while not workshop.witness.ended_runs:
+        await asyncio.sleep(0)
+    done = [run.account for run in workshop.witness.ended_runs]
+    executor.stop()
+
+    await syncing
+
+    assert done == ["matriz"]

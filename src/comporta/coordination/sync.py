@@ -1,10 +1,10 @@
-"""Bringing streams up to date: accounts side by side, the streams of one account in order.
+"""Bringing streams up to date: accounts side by side, the streams of one account too where none needs another.
 
 For each stream: the run that was asked, tried again with backoff; then the holes, as runs of their own,
 so that a hole that keeps failing never starves fresh data; then what earlier runs left in the queue, the
 children of changed parents, and a reconciliation when one is due. Every step is a run with its own
 lease, counts and line in the history. One account that hangs delays no other: they share nothing but
-the number of workers.
+the workers, and those fairly (core.fairness).
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from secrets import token_hex
 
 from comporta.coordination.execute import Executor
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
+from comporta.coordination.workers import Workers
 from comporta.core.instant import BEGINNING, instant_text, parse_instant
 from comporta.core.retry import FOREGROUND_WAIT_MAX
 from comporta.core.run import Run, RunState, Trigger, run_name
@@ -29,6 +30,9 @@ POLL = timedelta(seconds=1)
 """How often a waiting run looks whether the scope is free."""
 BEHIND = timedelta(minutes=1)
 """A window that ended this long before its run's start, beyond the margin, was a resumed one."""
+FOLLOWED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.LOST})
+"""Ends after which a successor may be queued that this very sync goes on with. A process that was starved of time
+finds its run lost, and is the one that can take it up again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Syncer:
         self._conduct = conduct
         self._executor = executor
         self._accounts = accounts
-        self._workers = asyncio.Semaphore(conduct.workers)
+        self._workers = Workers(conduct.workers, is_shared=len(accounts) > 1)
 
     async def sync(self, targets: Sequence[tuple[str, str]], wish: Wish) -> list[Run]:
         """Bring every target (account, stream) up to date and return the runs, in order of account."""
@@ -78,9 +82,18 @@ class Syncer:
         """Run one request on one stream, with its retries, and nothing that follows from it."""
         plan = self._accounts[account]
         ticket = Ticket(account, stream, wish.request, trigger, dry_run=wish.dry_run)
-        return await self._attempts(plan, plan.streams[stream], ticket, wish)
+        with self._workers.at_work(account):
+            return await self._attempts(plan, plan.streams[stream], ticket, wish)
 
     async def _account(self, account: AccountPlan, streams: Sequence[str], wish: Wish) -> list[Run]:
+        with self._workers.at_work(account.name):
+            if not account.is_side_by_side:
+                return await self._in_order(account, streams, wish)
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._in_order(account, [name], wish)) for name in streams]
+        return [run for task in tasks for run in task.result()]
+
+    async def _in_order(self, account: AccountPlan, streams: Sequence[str], wish: Wish) -> list[Run]:
         runs: list[Run] = []
         for place, name in enumerate(streams):
             if self._executor.stopping.is_set():
@@ -196,7 +209,7 @@ class Syncer:
 
     async def _next_attempt(self, ended: Run) -> Run | None:
         """Wait for the successor's time and return it; ``None`` if there is none, it is far off or we are stopping."""
-        if ended.state not in {RunState.FAILED, RunState.TIMED_OUT} or self._executor.stopping.is_set():
+        if ended.state not in FOLLOWED or self._executor.stopping.is_set():
             return None
         waiting = await self._store.queued(ended.scope)
         successor = next((run for run in waiting if run.request == ended.request), None)
@@ -222,7 +235,7 @@ class Syncer:
         told = False
         while True:
             try:
-                async with self._workers:
+                async with self._workers.place(account.name):
                     answer = await self._executor.execute(
                         run, account, stream, deletions_confirmed=wish.deletions_confirmed
                     )

@@ -1,0 +1,83 @@
+"""The places in which runs of this process are worked on, shared fairly between accounts.
+
+``core.fairness`` decides who is next; here is only the waiting. A place is held while a run is executed, never
+through a pause between two attempts.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from comporta.core.fairness import next_account
+
+
+class Workers:
+    """So many places. ``is_shared``: accounts that are not at work now may come, and one place is spared for them."""
+
+    def __init__(self, places: int, *, is_shared: bool = False) -> None:
+        self._places = places
+        self._spare = int(is_shared)
+        self._running: Counter[str] = Counter()
+        self._at_work: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    @contextmanager
+    def at_work(self, account: str) -> Iterator[None]:
+        """Let a place be kept for an account as long as it has anything left to do."""
+        self._at_work[account] += 1
+        try:
+            yield
+        finally:
+            _take_off(self._at_work, account)
+            self._call_next()
+
+    @asynccontextmanager
+    async def place(self, account: str) -> AsyncIterator[None]:
+        """Wait for a place and hold it."""
+        await self._turn(account)
+        try:
+            yield
+        finally:
+            self._leave(account)
+
+    async def _turn(self, account: str) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(account, deque()).append(turn)
+        self._call_next()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self._leave(account)  # called and cancelled in the same instant
+            raise
+
+    def _leave(self, account: str) -> None:
+        _take_off(self._running, account)
+        self._call_next()
+
+    def _call_next(self) -> None:
+        """Give every place that may be given; accounts stand in the order in which they began to wait."""
+        while True:
+            chosen = next_account(
+                places=self._places,
+                running=self._running,
+                waiting=tuple(self._waiting),
+                at_work=self._at_work,
+                spare=self._spare,
+            )
+            if chosen is None:
+                return
+            turns = self._waiting.pop(chosen)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[chosen] = turns  # behind the others again
+            if not turn.cancelled():
+                self._running[chosen] += 1
+                turn.set_result(None)
+
+
+def _take_off(counter: "Counter[str]", account: str) -> None:
+    counter[account] -= 1
+    if not counter[account]:
+        del counter[account]

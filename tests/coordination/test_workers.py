@@ -1,0 +1,117 @@
+"""Places for runs: as many as there are, shared by account, and given back whatever happens."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from comporta.coordination.workers import Workers
+
+
+class Work:
+    """Runs that hold their places until told to end."""
+
+    def __init__(self, workers: Workers) -> None:
+        self.workers = workers
+        self.going = asyncio.Event()
+        self.seen: list[str] = []
+
+    async def run(self, account: str) -> None:
+        async with self.workers.place(account):
+            self.seen.append(account)
+            await self.going.wait()
+
+    def begin(self, *accounts: str) -> list["asyncio.Task[None]"]:
+        return [asyncio.ensure_future(self.run(account)) for account in accounts]
+
+
+async def settle() -> None:
+    """Let everything that can go on go on."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_no_more_runs_than_places() -> None:
+    """The rest wait, and follow as places come free."""
+    work = Work(Workers(2))
+    tasks = work.begin("a", "a", "a", "b")
+    await settle()
+    first = list(work.seen)
+    work.going.set()
+    await asyncio.gather(*tasks)
+
+    assert sorted(first) == ["a", "b"] or first == ["a", "a"]
+    assert sorted(work.seen) == ["a", "a", "a", "b"]
+
+
+async def test_an_account_with_many_streams_keeps_no_other_waiting() -> None:
+    """Both are at work: the second finds its place although the first wanted all of them before."""
+    workers = Workers(3)
+    work = Work(workers)
+    with workers.at_work("many"), workers.at_work("one"):
+        tasks = work.begin(*["many"] * 5)
+        await settle()
+        before = list(work.seen)
+        tasks += work.begin("one")
+        await settle()
+        after = list(work.seen)
+        work.going.set()
+        await asyncio.gather(*tasks)
+
+    assert before == ["many", "many"]
+    assert after == ["many", "many", "one"]
+
+
+async def test_a_place_that_was_kept_is_given_when_it_is_of_no_use_any_more() -> None:
+    """The other account has ended: its place goes to who waits."""
+    workers = Workers(2)
+    work = Work(workers)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(workers.at_work("many"))
+        with workers.at_work("gone"):
+            tasks = work.begin("many", "many")
+            await settle()
+            before = list(work.seen)
+        await settle()
+        after = list(work.seen)
+        work.going.set()
+        await asyncio.gather(*tasks)
+
+    assert (before, after) == (["many"], ["many", "many"])
+
+
+async def test_one_place_is_spared_for_accounts_that_may_come() -> None:
+    """They are not at work yet, and find a place all the same."""
+    work = Work(Workers(3, is_shared=True))
+    tasks = work.begin(*["a"] * 5)
+    await settle()
+    tasks += work.begin("b")
+    await settle()
+    seen = list(work.seen)
+    work.going.set()
+    await asyncio.gather(*tasks)
+
+    assert seen == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize("is_called", [False, True], ids=["waiting", "just called"])
+async def test_who_is_cancelled_leaves_no_place_behind(is_called: bool) -> None:
+    """While it waits, and in the very instant in which it was called."""
+    work = Work(Workers(1))
+    (holder,) = work.begin("a")
+    await settle()
+    (waiting,) = work.begin("b")
+    await settle()
+    if is_called:
+        work.going.set()
+        await holder
+        waiting.cancel()
+    else:
+        waiting.cancel()
+        work.going.set()
+        await holder
+    await asyncio.wait([waiting])
+    last = work.begin("c")
+    await asyncio.wait_for(asyncio.gather(*last), 1)
+
+    assert work.seen[-1] == "c"
