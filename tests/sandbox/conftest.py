@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from tests.sandbox.activecampaign_clients import OpenAccount
 from tests.sandbox.odoo_clients import Json, Open, StandingClock
 
+from comporta.sandbox.activecampaign import ActiveCampaignSandbox
 from comporta.sandbox.odoo import OdooSandbox
 
 
@@ -37,3 +39,21 @@ def odoo(open_odoo: Open) -> OdooSandbox:
 def odoo16(open_odoo: Open) -> OdooSandbox:
     """A small Odoo 16."""
     return open_odoo(version=16)
+
+
+@pytest.fixture
+def open_crm(clock: StandingClock) -> Iterator[OpenAccount]:
+    """Start a small ActiveCampaign account whose clock is ``clock``, with a limit no test meets by chance."""
+    with ExitStack() as stack:
+
+        def start(**options: Json) -> ActiveCampaignSandbox:
+            known: dict[str, Json] = {"records": 60, "clock": clock, "limit": 10_000, **options}
+            return stack.enter_context(ActiveCampaignSandbox(**known))
+
+        yield start
+
+
+@pytest.fixture
+def crm(open_crm: OpenAccount) -> ActiveCampaignSandbox:
+    """A small ActiveCampaign account."""
+    return open_crm()

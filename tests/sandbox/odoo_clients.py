@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 import odoorpc
 
 from comporta.sandbox.odoo import OdooSandbox
+from comporta.sandbox.simulator import Simulator
 
 START = datetime(2026, 3, 10, 12, 0, 0, 250_000, tzinfo=UTC)
 TIMEOUT_S = 5
@@ -96,14 +97,14 @@ def connect(sandbox: OdooSandbox, key: str = "demo") -> odoorpc.ODOO:
     return client
 
 
-def act(sandbox: OdooSandbox, do: str, **details: Json) -> Json:
+def act(sandbox: Simulator, do: str, **details: Json) -> Json:
     """Set a scene through the control route and return what the act returned."""
     reply = fetch(f"{sandbox.url}/_act", {"do": do, **details})
     assert reply.status == 200, reply.body
     return reply.json["results"][0]
 
 
-def truth(sandbox: OdooSandbox, model: str) -> list[dict[str, Json]]:
+def truth(sandbox: Simulator, model: str) -> list[dict[str, Json]]:
     """Return every committed record of a model."""
     records: list[dict[str, Json]] = fetch(f"{sandbox.url}/_truth/{model}").json["records"]
     return records

@@ -79,7 +79,7 @@ def most_in_a_span(arrived: list[float]) -> int:
     """Return the greatest number of arrivals less than a second apart from the first to the last of them.
 
     >>> most_in_a_span([0.0, 0.5, 0.9, 1.0, 1.4, 3.0])
-    3
+    4
     """
     starts = (bisect_right(arrived, at - SPAN_S) for at in arrived)
     return max((place + 1 - start for place, start in enumerate(starts)), default=0)
