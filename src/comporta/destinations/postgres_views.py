@@ -28,11 +28,13 @@ _KINDS: Mapping[str, ColumnType] = {
     "total_minor": ColumnType.INTEGER,
     "unit_price_minor": ColumnType.INTEGER,
     "price_minor": ColumnType.INTEGER,
+    "value_minor": ColumnType.INTEGER,
     "lines": ColumnType.INTEGER,
     "quantity": ColumnType.NUMERIC,
     "stock": ColumnType.NUMERIC,
     "active": ColumnType.BOOLEAN,
     "ordered_at": ColumnType.TIMESTAMP,
+    "created_at": ColumnType.TIMESTAMP,
     "updated_at": ColumnType.TIMESTAMP,
     "synced_at": ColumnType.TIMESTAMP,
 }
@@ -41,6 +43,15 @@ _PRESENT = """
 SELECT c.relname, pg_catalog.obj_description(c.oid, 'pg_class')
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = ANY($2::text[]) AND c.relkind = 'v'"""
+# What the owner may do needs no grant, and what the schema's default privileges give comes by itself.
+_GRANTS = """
+SELECT pg_catalog.format('GRANT %s ON %s TO %s%s', a.privilege_type, $1::text,
+  CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.format('%I', r.rolname) END,
+  CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+FROM pg_catalog.pg_class c
+CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
+LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+WHERE c.oid = $1::text::pg_catalog.regclass AND a.grantee <> c.relowner"""
 
 
 def refresh(connection: Connection, schema: str) -> Sequence[str]:
@@ -52,9 +63,19 @@ def refresh(connection: Connection, schema: str) -> Sequence[str]:
     for view, definition, is_there in _to_do(connection, schema):
         name = table_name(schema, view)
         execute(connection, f"CREATE OR REPLACE VIEW {name} AS\n{definition}")
-        execute(connection, f"COMMENT ON VIEW {name} IS '{MARK}{_hash(definition)}'")
+        execute(connection, f"COMMENT ON VIEW {name} IS '{MARK}{digest(definition)}'")
         done.append(f"view {view} {'made again' if is_there else 'created'}")
     return done
+
+
+def digest(definition: str) -> str:
+    """Return what tells one definition from another."""
+    return blake2b(definition.encode(), digest_size=12).hexdigest()
+
+
+def grants(connection: Connection, view: str) -> list[str]:
+    """Return the statements that grant again what others may do with a view, by its quoted name."""
+    return [row[0] for row in execute(connection, _GRANTS, view)]
 
 
 def _to_do(connection: Connection, schema: str) -> Iterator[tuple[str, str, bool]]:
@@ -66,7 +87,7 @@ def _to_do(connection: Connection, schema: str) -> Iterator[tuple[str, str, bool
         comment = found.get(view) or ""
         if not comment.startswith(MARK):
             refuse_taken(connection, schema, view, "Comporta's view of that name")
-        if comment != f"{MARK}{_hash(definition)}":
+        if comment != f"{MARK}{digest(definition)}":
             yield view, definition, view in found
 
 
@@ -93,7 +114,3 @@ def _column(alias: str, name: str, kind: ColumnType, present: Column | None) -> 
 def _cast(view: str, select: str) -> str:
     columns = [f"CAST(made.{name} AS {TYPES[_KINDS.get(name, ColumnType.TEXT)]}) AS {name}" for name in VIEWS[view]]
     return f"SELECT {', '.join(columns)}\nFROM (\n{select}\n) AS made"
-
-
-def _hash(definition: str) -> str:
-    return blake2b(definition.encode(), digest_size=12).hexdigest()

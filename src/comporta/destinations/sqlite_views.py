@@ -20,18 +20,23 @@ ColumnsOf = Callable[[sqlite3.Connection, str], Mapping[str, Column]]
 
 def refresh(connection: sqlite3.Connection, columns_of: ColumnsOf) -> Sequence[str]:
     """Make every view that can be made, or make it again if it would differ; return what was done."""
-    done = []
+    done: list[str] = []
     present = {table: columns_of(connection, table) for table in tables()}
     for view, select in selects(present, Speech(str, _column)):
-        wanted = f"CREATE VIEW {view} AS {MARK}\n{select}"
-        before = _present(connection, view)
-        if before == wanted:
-            continue
-        if before is not None:
-            connection.execute(f"DROP VIEW {view}")
-        connection.execute(wanted)
-        done.append(f"view {view} {'made again' if before else 'created'}")
+        done += make(connection, view, f"\n{select}")
     return done
+
+
+def make(connection: sqlite3.Connection, view: str, definition: str) -> Sequence[str]:
+    """Make a view of ours, or make it again if it would differ; return what was done."""
+    wanted = f"CREATE VIEW {view} AS {MARK}{definition}"
+    before = _present(connection, view)
+    if before == wanted:
+        return []
+    if before is not None:
+        connection.execute(f"DROP VIEW {view}")
+    connection.execute(wanted)
+    return [f"view {view} {'made again' if before else 'created'}"]
 
 
 def _present(connection: sqlite3.Connection, view: str) -> str | None:

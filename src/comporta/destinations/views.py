@@ -1,4 +1,4 @@
-"""The views in business words over the mirrored tables: orders, order_lines, order_products, products.
+"""The views in business words over the mirrored tables: orders, order_lines, order_products, products, deals.
 
 Each source contributes one SELECT to each view (``queries/views_<source>.sql``), in SQL that every
 database takes. A column of a view whose mirrored columns do not exist (a stream not synced, a field not
@@ -27,8 +27,12 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     "products": (
         "source", "account", "id", "code", "name", "price_minor", "currency", "stock", "active", "updated_at",
     ),
+    "deals": (
+        "account", "id", "title", "pipeline", "stage", "status", "value_minor", "currency", "owner", "contact",
+        "created_at", "updated_at",
+    ),
 }  # fmt: skip
-SOURCES = ("odoo",)
+SOURCES = ("odoo", "activecampaign")
 Tables = Mapping[str, Mapping[str, Column]]
 """The mirrored tables that exist, each with its columns by name."""
 
