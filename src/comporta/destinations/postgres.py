@@ -19,8 +19,8 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from comporta.core.counts import Counts
 from comporta.core.record import Bucket, Key, Rejected, Shape
+from comporta.destinations import account_views, postgres_account_views, postgres_views
 from comporta.destinations import postgres_reads as reads
-from comporta.destinations import postgres_views
 from comporta.destinations.postgres_rows import Upsert, delete, deletes, locking, unstorable
 from comporta.destinations.postgres_statements import Statements, statements
 from comporta.destinations.postgres_tables import (
@@ -31,6 +31,7 @@ from comporta.destinations.postgres_tables import (
     execute,
     fit_table,
     is_ours,
+    lock_ddl,
     plan_for,
     refuse_taken,
     settled_columns_of,
@@ -47,12 +48,16 @@ class PostgresDestination:
     def __init__(self, schema: str = "mirror") -> None:
         self._schema = schema
         self._known: dict[Shape, Statements] = {}
+        self._viewed: set[str] = set()
 
     def prepare(self, connection: Connection, shape: Shape) -> Sequence[str]:
         """Make table, columns and views fit the shape; return what was done, in words."""
         self._known.pop(shape, None)
         done = fit_table(connection, self._schema, shape)
-        return [*done, *postgres_views.refresh(connection, self._schema)]
+        done += postgres_views.refresh(connection, self._schema)
+        if done and shape.table in account_views.TABLES:
+            done += [each.message for each in postgres_account_views.refresh(connection, self._schema)]
+        return done
 
     def is_there(self, connection: Connection, shape: Shape) -> bool:
         """Say whether the table of a shape exists."""
@@ -114,6 +119,9 @@ class PostgresDestination:
         parts = [Batch(each.shape, each.rows, overwrite=True) for each in batch.lookups]
         parts = [*sorted(parts, key=lambda part: part.shape.table), batch]
         said = {part.shape: self._statements(connection, part.shape) for part in parts if part.rows or deletes(part)}
+        has_due_view = account_views.is_due(batch, partial(self._has_view, connection, account))
+        if has_due_view:
+            lock_ddl(connection, self._schema)
         for part in parts[:-1]:
             self._upsert(connection, account, part, ours, said)
         table = Table(self._schema, batch.shape)
@@ -121,7 +129,8 @@ class PostgresDestination:
             execute(connection, locking(table, account, exclusive=True))
         counts, rejected, changed = self._upsert(connection, account, batch, ours, said)
         deleted = delete(connection, table, account, batch, ours) if deletes(batch) else []
-        return Written(total(counts, batch, deleted=len(deleted)), rejected, (*changed, *deleted))
+        told = postgres_account_views.refresh(connection, self._schema, account) if has_due_view else ()
+        return Written(total(counts, batch, deleted=len(deleted)), rejected, (*changed, *deleted), told)
 
     def _upsert(
         self,
@@ -157,6 +166,12 @@ class PostgresDestination:
             if is_settled:
                 self._known[shape] = known
         return known
+
+    def _has_view(self, connection: Connection, account: str) -> bool:
+        """Say whether an account has its view; asked of the server until it has."""
+        if account not in self._viewed:
+            self._viewed = set(postgres_account_views.owned(connection, self._schema).values())
+        return account in self._viewed
 
     def _present(self, connection: Connection, shape: Shape) -> Present:
         return columns_of(connection, self._schema, [shape.table]).get(shape.table, {})

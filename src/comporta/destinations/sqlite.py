@@ -15,7 +15,7 @@ from comporta.core.counts import Counts
 from comporta.core.instant import instant_text
 from comporta.core.record import Bucket, Column, ColumnType, Key, Rejected, Shape, Value
 from comporta.core.schema import OURS, TablePlan, plan_table
-from comporta.destinations import sqlite_views
+from comporta.destinations import account_views, sqlite_account_views, sqlite_views
 from comporta.destinations.sort import Changed, Stored, newest, rejected, sort_batch
 from comporta.destinations.sqlite_rows import Writing, insert, update, writing
 from comporta.destinations.tally import change, foreseen, gone, total
@@ -31,7 +31,7 @@ from comporta.destinations.upsert import (
 )
 from comporta.errors import NameTaken
 from comporta.ports.destination import Written
-from comporta.ports.store import Among, Batch, Change
+from comporta.ports.store import Among, Batch, Change, LogLine
 
 SPARSE_MAX = 4
 """Rows passed over for each one wanted: up to here one range is quicker than a list of keys."""
@@ -56,7 +56,10 @@ class SqliteDestination:
         elif plan.added:
             _execute(connection, add_columns(SQLITE, shape.table, plan.added))
             done.append(f"table {shape.table}: new columns {', '.join(each.name for each in plan.added)}")
-        return [*done, *sqlite_views.refresh(connection, columns_of)]
+        done += sqlite_views.refresh(connection, columns_of)
+        if done and shape.table in account_views.TABLES:
+            done += sqlite_account_views.refresh(connection, columns_of)
+        return done
 
     def is_there(self, connection: sqlite3.Connection, shape: Shape) -> bool:
         """Say whether the table of a shape exists."""
@@ -68,7 +71,11 @@ class SqliteDestination:
             self._upsert(connection, account, Batch(lookup.shape, lookup.rows, overwrite=True), (run, now))
         counts, rejected, changed = self._upsert(connection, account, batch, (run, now))
         deleted = _mark_deleted(connection, account, batch, run, now) + _remove(connection, account, batch)
-        return Written(total(counts, batch, deleted=len(deleted)), rejected, (*changed, *deleted))
+        done: Sequence[str] = ()
+        if account_views.is_due(batch, lambda: account in sqlite_account_views.owned(connection).values()):
+            done = sqlite_account_views.refresh(connection, columns_of, account)
+        told = [LogLine("info", "schema_changed", each) for each in done]
+        return Written(total(counts, batch, deleted=len(deleted)), rejected, (*changed, *deleted), told)
 
     def preview(self, connection: sqlite3.Connection, account: str, batch: Batch) -> tuple[Counts, Sequence[Change]]:
         """Return what ``write`` would count and change, row by row and field by field."""

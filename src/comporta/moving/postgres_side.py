@@ -15,6 +15,8 @@ import psycopg
 
 from comporta.core.record import ColumnType
 from comporta.core.schema import OURS
+from comporta.destinations import postgres_account_views
+from comporta.destinations.account_views import DEALS
 from comporta.destinations.postgres import PostgresDestination
 from comporta.destinations.postgres_rows import is_refusal, reason_of
 from comporta.destinations.postgres_tables import (
@@ -154,17 +156,20 @@ class PostgresSide:
         raise unstorable(part, part.key_of(rows[0]), self.database.where, reason)
 
     def settle(self, connection: Connection, part: Part) -> None:
-        """Let the planner learn how many rows of which kind a table has now."""
+        """Make the views that depend on rows; let the planner learn how many rows of which kind a table has now."""
+        if part.table == DEALS:
+            postgres_account_views.refresh(connection, self._schema)
         execute(connection, f"ANALYZE {self._table(part)}")
 
     def drop(self, connection: Connection, tables: list[str]) -> None:
         """Drop our views, these mirrored tables and the whole ledger; schemas stay."""
         found = execute(connection, _VIEWS, fitting(self._schema), list(VIEWS), f"{MARK}%").fetchall()
-        for (view,) in found:
+        first = postgres_account_views.owned(connection, self._schema)  # they build on the others
+        for view in (*first, *(view for (view,) in found)):
             execute(connection, f"DROP VIEW {table_name(self._schema, view)}")
         for table in tables:
             execute(connection, f"DROP TABLE IF EXISTS {table_name(self._schema, table)}")
-        for table in (*(each.name for each in ledger_tables()), "cmp_schema_version", "cmp_move"):
+        for table in (*(each.name for each in ledger_tables()), "cmp_budget", "cmp_schema_version", "cmp_move"):
             execute(connection, f"DROP TABLE IF EXISTS comporta.{table}")
         execute(connection, "DROP FUNCTION IF EXISTS comporta.cmp_now()")
 

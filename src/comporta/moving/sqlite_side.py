@@ -10,7 +10,9 @@ from typing import Any
 
 from comporta.core.record import ColumnType
 from comporta.core.schema import OURS
-from comporta.destinations.sqlite import SqliteDestination
+from comporta.destinations import sqlite_account_views
+from comporta.destinations.account_views import DEALS
+from comporta.destinations.sqlite import SqliteDestination, columns_of
 from comporta.destinations.sqlite_views import MARK
 from comporta.destinations.upsert import TYPES_BY_NAME, quoted
 from comporta.destinations.views import VIEWS
@@ -82,12 +84,15 @@ class SqliteSide:
         connection.executemany(f"INSERT INTO {quoted(part.table)} ({names}) VALUES ({marks})", rows)
 
     def settle(self, connection: Connection, part: Part) -> None:
-        """Do nothing: SQLite looks at what has changed when it is closed."""
+        """Make the views that depend on rows; what else has changed SQLite looks at when it is closed."""
+        if part.table == DEALS:
+            sqlite_account_views.refresh(connection, columns_of)
 
     def drop(self, connection: Connection, tables: list[str]) -> None:
         """Drop our views, these mirrored tables and the whole ledger."""
+        ours = {*VIEWS, *sqlite_account_views.owned(connection)}
         for (view,) in connection.execute(_VIEWS, (MARK,)).fetchall():
-            if view in VIEWS:
+            if view in ours:
                 connection.execute(f"DROP VIEW {quoted(view)}")
         for table in (*tables, *(each.name for each in ledger_tables()), "cmp_schema_version", "cmp_move"):
             connection.execute(f"DROP TABLE IF EXISTS {quoted(table)}")

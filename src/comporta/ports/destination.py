@@ -11,18 +11,22 @@ from typing import Any, Protocol
 
 from comporta.core.counts import Counts
 from comporta.core.record import Bucket, Key, Rejected, Shape
-from comporta.ports.store import Among, Batch, Change
+from comporta.ports.store import Among, Batch, Change, LogLine
 
 Connection = Any
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a batch did to the table: counts, rows the database refused, keys inserted or updated."""
+    """What a batch did to the table: counts, rows the database refused, keys inserted or updated.
+
+    ``log`` tells what was made beside the rows: a view that depends on them.
+    """
 
     counts: Counts
     rejected: Sequence[Rejected] = ()
     changed: Sequence[Key] = field(default_factory=tuple)
+    log: Sequence[LogLine] = ()
 
 
 class Destination(Protocol):
