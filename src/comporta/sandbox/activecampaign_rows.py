@@ -1,7 +1,7 @@
 """What a row of each stream has, with the values of one nobody has filled in.
 
 Ids and numbers are texts, as the API shows them, but for the few that the fact sheet knows as numbers.
-The fields of ``dealTasks`` are a guess: the sheet names the stream only.
+The fields of ``dealTasks`` are those of an open client's schema: the fact sheet names the stream only.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ _BLANK: dict[str, Row] = {
     },
     "dealTasks": {
         "title": "", "note": None, "reltype": "Deal", "relid": "1", "dealTasktype": "1", "status": "0",
-        "duedate": None, "edate": None, "user": "1", "assignee_userid": "1", "automation": None, "outcome_id": None,
+        "duedate": None, "edate": None, "user": "1", "assignee": "1", "automation": None, "doneAutomation": None,
     },
 }  # fmt: skip
 

@@ -74,7 +74,8 @@ class Seeder:
                 add_value(self.world, self.rng, deal, field, born)
         if self.rng.random() < 0.3:
             due = self.world.written("dealTasks", "duedate", born + timedelta(days=self.rng.randint(1, 20)))
-            task = filled("dealTasks", title="Ligar para o cliente", relid=str(deal), duedate=due)
+            owner = {"id": str(deal), "type": "deal"}
+            task = filled("dealTasks", title="Ligar para o cliente", relid=str(deal), owner=owner, duedate=due)
             self.world.insert("dealTasks", task, born)
 
     def _age(self) -> None:
