@@ -89,13 +89,18 @@ def snake(name: str) -> str:
 
 
 def is_alike(read: Json, shown: Json) -> bool:
-    """Tell whether the tap's value is the source's: numbers by value, times by instant, naive ones as UTC."""
-    if read is None or shown is None:
-        return read == shown or str(shown).startswith("0000-00-00") or shown == ""
+    """Tell whether what the tap made of a value is that value, all the way down."""
     if isinstance(read, dict):
         return all(is_alike(value, shown[name]) for name, value in read.items())
     if isinstance(read, list) and isinstance(shown, list):
         return len(read) == len(shown) and all(map(is_alike, read, shown))
+    if read is None or shown is None:
+        return read == shown or str(shown).startswith("0000-00-00") or shown == ""
+    return is_same(read, shown)
+
+
+def is_same(read: Json, shown: Json) -> bool:
+    """Compare numbers by value, times by instant: the tap takes one without a zone for UTC."""
     if isinstance(read, bool):
         return read == (str(shown).lower() in {"1", "true"})
     if isinstance(read, int | float):
@@ -103,7 +108,7 @@ def is_alike(read: Json, shown: Json) -> bool:
     if isinstance(read, str) and read.endswith("000Z"):
         meant = datetime.fromisoformat(str(shown))
         return datetime.fromisoformat(read) == (meant if meant.tzinfo else meant.replace(tzinfo=UTC))
-    return read == shown or str(shown) == str(read)
+    return str(shown) == str(read)
 
 
 @pytest.mark.parametrize("stream", NAMES)
