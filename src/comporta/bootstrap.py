@@ -182,7 +182,7 @@ def _account_plan(told: AccountSettings, database: Database, settings: Settings,
         name=told.name,
         source=_SourceWhenNeeded(lambda: odoo_source(told, api_key=_secret(told, database, settings), outside=outside)),
         streams={name: _stream_plan(told, name) for name in names},
-        limit=told.limit.text if told.limit else None,
+        limit=_odoo_config(told).terms.rate,
         budget=outside.budgets.of(_odoo_config(told).terms),
         stall_timeout=told.stall_timeout,
     )

@@ -7,7 +7,7 @@ and sources.
 import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 
@@ -89,7 +89,7 @@ class Workspace:
     ) -> list[Run]:
         """Bring the named accounts and streams up to date and return every run, failed attempts too."""
         wish = Wish(request or Request(), dry_run=dry_run, wait=wait, deletions_confirmed=confirmed)
-        return self.with_limits(await self._syncer.sync(self.targets(names), wish))
+        return await self._syncer.sync(self.targets(names), wish)
 
     async def reconcile(
         self, name: str, *, repair: bool, exact: bool = False, confirmed: bool = False, wait: bool = False
@@ -98,13 +98,12 @@ class Workspace:
         account, stream = self._one(name)
         request = Request(Kind.RECONCILE, exact=exact)
         wish = Wish(request, dry_run=not repair, wait=wait, deletions_confirmed=confirmed)
-        return self.with_limits(await self._syncer.run_one(account, stream, wish, Trigger.RECONCILE))
+        return await self._syncer.run_one(account, stream, wish, Trigger.RECONCILE)
 
     async def retry_quarantine(self, name: str) -> list[Run]:
         """Read the records of a stream that wait in quarantine again, and write those that can be."""
         account, stream = self._one(name)
-        runs = await self._syncer.run_one(account, stream, Wish(Request(Kind.QUARANTINE)), Trigger.MANUAL)
-        return self.with_limits(runs)
+        return await self._syncer.run_one(account, stream, Wish(Request(Kind.QUARANTINE)), Trigger.MANUAL)
 
     async def check(self, accounts: Sequence[str] = ()) -> dict[str, Sequence[Finding]]:
         """Try every named account, or all: credentials, permissions, clock, streams."""
@@ -131,10 +130,6 @@ class Workspace:
         account, stream = self._one(name)
         return _origin(self._plans[account].streams[stream])
 
-    def with_limits(self, runs: Iterable[Run]) -> list[Run]:
-        """Return runs with the limit that the settings give their account now; the ledger keeps none."""
-        return [replace(run, limit=plan.limit if (plan := self._plans.get(run.account)) else None) for run in runs]
-
     def stop(self) -> None:
         """Hand over what runs, after its current batch. Safe from signal handlers and threads."""
         self._loop.call_soon_threadsafe(self._executor.stop)
@@ -144,7 +139,7 @@ class Workspace:
     ) -> StreamStatus:
         scope = f"{plan.name}/{stream.name}"
         runs = await self.store.runs(account=plan.name, stream=stream.name, dry_run=False, limit=1)
-        last = next(iter(self.with_limits(runs)), None)
+        last = next(iter(runs), None)
         coverage = await self.store.coverage(scope)
         facts = await self.store.facts(scope)
         source_now = self.clock.now() + timedelta(seconds=facts.clock_offset_s or 0)

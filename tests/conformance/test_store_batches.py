@@ -50,6 +50,21 @@ async def test_a_batch_writes_rows_counts_position_and_log_at_once(store: Store)
     assert await store.count_rows("shop", THINGS) == 2
 
 
+async def test_a_run_keeps_what_it_used_of_its_limit(store: Store) -> None:
+    """The limit as it was then, the share that was sent, and what went wrong how often."""
+    granted = await start(store)
+    rate = (5, timedelta(seconds=1))
+    used = Requests(sent=10, first_s=100.0, last_s=101.5, rate=rate, failures={"things: page": 2})
+
+    committed = await store.commit(granted.lease, Batch(THINGS, [thing(1)], requests=used))
+    ended = await store.finish(committed.lease, Ending(RunState.FAILED))
+
+    assert (ended.limit, ended.limit_used, ended.failures) == ("5/1s", 1.0, {"things: page": 2})
+    rates = ended.as_json()["rates"]
+    assert isinstance(rates, dict)
+    assert (rates["limit"], rates["limit_used"]) == ("5/1s", 1.0)
+
+
 async def test_a_batch_of_a_run_that_lost_its_lease_leaves_nothing(store: Store, clock: FakeClock) -> None:
     """No row, no count, no log line, no record in quarantine, no coverage, no state."""
     granted = await start(store)

@@ -25,6 +25,7 @@ from comporta.destinations.sqlite import SqliteDestination
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ledger.store import LedgerStore
 from comporta.ports.events import Unwatched
+from comporta.ports.progress import Progress
 from comporta.ports.source import Source, StreamRequest
 from comporta.ports.store import Change, LogLine, Occupied, Store
 from comporta.testing import FakeClock, FakeSource
@@ -58,7 +59,11 @@ class Witness(Unwatched):
         self.occupied: list[Occupied] = []
         self.delays: list[timedelta] = []
         self.ended_runs: list[Run] = []
+        self.progress: list[Progress] = []
         self._awaited: list[tuple[str, int, asyncio.Event]] = []
+
+    def started(self, run: Run, progress: Progress) -> None:
+        self.progress.append(progress)
 
     def stepped(self, run: Run, line: LogLine) -> None:
         self.steps.append(line.step)

@@ -41,7 +41,7 @@ def runs(
     console = Console(is_json=as_json, is_verbose=verbose)
 
     async def work(workspace: "Workspace") -> None:
-        found = workspace.with_limits(await workspace.store.runs(account=account, state=state, limit=limit))
+        found = await workspace.store.runs(account=account, state=state, limit=limit)
         alive = await living(workspace)
         console.document({"ok": True, "runs": [run.as_json() for run in found]})
         console.say(table(found, workspace, alive) or "No runs yet; `comporta sync` starts some.")
@@ -94,7 +94,7 @@ def cancel(run_id: RunId, config: Config = None, as_json: Json = False, verbose:
         known = await found_run(workspace, run_id)
         if known.state in TERMINAL:
             raise WrongUse(f"run {known.id} has ended already ({known.state.value})", next_step="Nothing to do.")
-        (run,) = workspace.with_limits([await workspace.store.cancel(known.id) or known])
+        run = await workspace.store.cancel(known.id) or known
         console.document({"ok": True, "run": run.as_json()})
         console.say(f"{run.id}: " + ("cancelled" if run.state is RunState.CANCELLED else "asked to stop"))
 
@@ -169,7 +169,7 @@ async def found_run(workspace: "Workspace", run_id: str) -> Run:
     run = await workspace.store.run(run_id)
     near = [run] if run else [each for each in await workspace.store.runs(limit=1_000) if each.id.startswith(run_id)]
     if len(near) == 1:
-        return workspace.with_limits(near)[0]
+        return near[0]
     seen = f"{len(near)} of the last 1000 runs begin so" if near else "there is none"
     raise WrongUse(f"run {run_id}: {seen}", next_step="`comporta runs` lists the last ones.")
 

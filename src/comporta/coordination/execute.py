@@ -17,9 +17,9 @@ from typing import TypeVar
 from comporta.coordination.leases import Heartbeat
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.core.retry import RUN_RETRIES
-from comporta.core.run import Run, RunState
+from comporta.core.run import Run, RunState, Trigger
 from comporta.core.ticket import successor
-from comporta.core.window import Kind, parse_request
+from comporta.core.window import WHOLE, Kind, parse_request
 from comporta.engine.children import relist_children
 from comporta.engine.drive import drive
 from comporta.engine.quarantine import retry_quarantine
@@ -40,7 +40,7 @@ from comporta.errors import (
 )
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
-from comporta.ports.progress import Progress
+from comporta.ports.progress import Priority, Progress
 from comporta.ports.store import Ending, Granted, LogLine, Occupied, Store
 
 BUSY_TRIES = 3
@@ -53,6 +53,8 @@ JOBS: dict[Kind, Callable[[Work], Awaitable[None]]] = {
     Kind.RECONCILE: reconcile,
     Kind.QUARANTINE: retry_quarantine,
 }
+BULK = WHOLE | {Kind.RECONCILE}
+"""The kinds of request that read everything: nobody waits for the single record in them."""
 _STATES: dict[type[ComportaError], RunState] = {
     RunCancelled: RunState.CANCELLED,
     RunInterrupted: RunState.INTERRUPTED,
@@ -118,7 +120,7 @@ class Executor:
         )
         if isinstance(answer, Occupied):
             return answer
-        progress = Progress(self._clock)
+        progress = Progress(self._clock, scope=run.scope, priority=priority_of(answer.run), rate=account.limit)
         self._observer.started(answer.run, progress)
         perform = self._perform(answer, account, stream, progress, confirmed=deletions_confirmed)
         active = _Active(asyncio.ensure_future(perform), asyncio.get_running_loop())
@@ -233,6 +235,17 @@ class Executor:
         """Return how long to wait before the next attempt, ``None`` after the last."""
         asked = getattr(problem, "retry_after", None)
         return RUN_RETRIES.delay(run.attempt, jitter=self._chance.random(), asked=asked)
+
+
+def priority_of(run: Run) -> Priority:
+    """Return whose turn it is when the limit is short: a person's who waits, the schedule's, or what takes hours.
+
+    A first load that somebody started counts as theirs; what follows from it by itself does not.
+    """
+    if run.trigger is Trigger.MANUAL:
+        return Priority.PERSON
+    is_bulk = parse_request(run.request).kind in BULK or run.trigger is Trigger.RECONCILE
+    return Priority.BULK if is_bulk else Priority.SCHEDULE
 
 
 def _told(problem: ComportaError, ending: Ending) -> LogLine:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from comporta.core.batch import ROWS_MAX
+from comporta.core.rate import Rate
 from comporta.ports.budget import Budget
 from comporta.ports.source import Source, StreamRequest
 
@@ -36,14 +37,15 @@ class StreamPlan:
 class AccountPlan:
     """One account: its source and its streams, in the order they are synced.
 
-    ``is_side_by_side``: no stream needs another to be read before it, so they may run at the same time.
-    ``stall_timeout`` is the account's own, ``None`` for that of the process.
+    ``limit`` is what is declared of the requests, ``None`` where no figure is known. ``is_side_by_side``: no stream
+    needs another to be read before it, so they may run at the same time. ``stall_timeout`` is the account's own,
+    ``None`` for that of the process.
     """
 
     name: str
     source: Source
     streams: Mapping[str, StreamPlan]
-    limit: str | None = None
+    limit: Rate | None = None
     budget: Budget | None = None
     is_side_by_side: bool = False
     stall_timeout: timedelta | None = None

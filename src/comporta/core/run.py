@@ -14,6 +14,7 @@ A state never goes back. Another try is another run: ``attempt`` + 1. ``partial`
 state. What people see is a function of the row: a run is shown as running only while its lease lives.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -108,6 +109,7 @@ class Run:
     waited_s: float = 0.0
     limit: str | None = None
     limit_used: float | None = None
+    failures: Mapping[str, int] = field(default_factory=dict)
     not_before: datetime | None = None
     queued_at: datetime | None = None
     started_at: datetime | None = None

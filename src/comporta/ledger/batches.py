@@ -12,6 +12,7 @@ from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage, Interval
 from comporta.core.instant import instant_text
 from comporta.core.lease import Lease
+from comporta.core.rate import limit_used, rate_text
 from comporta.core.run import Run
 from comporta.errors import Unforeseen
 from comporta.ledger import leases
@@ -115,6 +116,9 @@ def requests_values(requests: Requests) -> dict[str, object]:
         "retried": requests.retried,
         "throttled": requests.throttled,
         "waited_s": requests.waited_s,
+        "rate_limit": rate_text(requests.rate) if requests.rate else None,
+        "limit_used": limit_used(requests.sent, requests.first_s, requests.last_s, requests.rate),
+        "failures": json.dumps(requests.failures) if requests.failures else None,
     }
 
 

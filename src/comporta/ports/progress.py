@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+from comporta.core.rate import Rate
 from comporta.ports.clock import Clock
 
 NOTICES_MAX = 100
@@ -37,8 +38,9 @@ class Notice:
 class Requests:
     """What a run asked of its source so far. ``waited_s`` is time spent waiting for permission.
 
-    ``first_s`` and ``last_s`` are when the first and the last were sent, by the monotonic clock. ``failures`` counts
-    what went wrong by operation, such as ``{"deals: page": 2}``, also where a repetition succeeded.
+    ``first_s`` and ``last_s`` are when the first and the last were sent, by the monotonic clock; ``rate`` is the limit
+    that they are counted against. ``failures`` counts what went wrong by operation, such as ``{"deals: page": 2}``,
+    also where a repetition succeeded.
     """
 
     sent: int = 0
@@ -48,19 +50,22 @@ class Requests:
     first_s: float | None = None
     last_s: float | None = None
     failures: Mapping[str, int] = field(default_factory=dict)
+    rate: Rate | None = None
 
 
 class Progress:
     """What a run has done last, and what it waits for."""
 
-    def __init__(self, clock: Clock, *, scope: str = "", priority: Priority = Priority.PERSON) -> None:
+    def __init__(
+        self, clock: Clock, *, scope: str = "", priority: Priority = Priority.PERSON, rate: Rate | None = None
+    ) -> None:
         self._clock = clock
         self.scope = scope
         self.priority = priority
         self.touched = clock.monotonic()
         self.waiting_until: float | None = None
         self.waiting_for: str | None = None
-        self.requests = Requests()
+        self.requests = Requests(rate=rate)
         self.rows_read = 0
         self.rows_expected: int | None = None
         self.notices: deque[Notice] = deque(maxlen=NOTICES_MAX)

@@ -67,14 +67,16 @@ SELECT EXISTS(SELECT 1 FROM comporta.cmp_scope WHERE holder IS NOT NULL AND expi
 -- name: end_run
 UPDATE comporta.cmp_run SET state = :state, finished_at = :now, progress_at = :now, error = :error,
   requests_sent = greatest(requests_sent, :sent), requests_retried = greatest(requests_retried, :retried),
-  requests_throttled = greatest(requests_throttled, :throttled), waited_s = greatest(waited_s, :waited_s)
+  requests_throttled = greatest(requests_throttled, :throttled), waited_s = greatest(waited_s, :waited_s),
+  rate_limit = coalesce(:rate_limit, rate_limit), limit_used = coalesce(:limit_used, limit_used), failures = coalesce(:failures, failures)
 WHERE id = :run AND state = 'running' AND epoch = :epoch RETURNING *;
 
 -- name: count_batch
 UPDATE comporta.cmp_run SET read = read + :read, inserted = inserted + :inserted, updated = updated + :updated,
   unchanged = unchanged + :unchanged, rejected = rejected + :rejected, deleted = deleted + :deleted, progress_at = :now,
   requests_sent = greatest(requests_sent, :sent), requests_retried = greatest(requests_retried, :retried),
-  requests_throttled = greatest(requests_throttled, :throttled), waited_s = greatest(waited_s, :waited_s)
+  requests_throttled = greatest(requests_throttled, :throttled), waited_s = greatest(waited_s, :waited_s),
+  rate_limit = coalesce(:rate_limit, rate_limit), limit_used = coalesce(:limit_used, limit_used), failures = coalesce(:failures, failures)
 WHERE id = :run AND state = 'running';
 
 -- name: cancel_queued

@@ -80,6 +80,9 @@ CREATE TABLE comporta.cmp_run (
   requests_throttled BIGINT DEFAULT '0' NOT NULL,
   waited_s FLOAT DEFAULT '0' NOT NULL,
   error TEXT,
+  rate_limit TEXT,
+  limit_used FLOAT,
+  failures TEXT,
   PRIMARY KEY (id)
 );
 
@@ -142,4 +145,11 @@ CREATE TABLE comporta.cmp_secret (
   ciphertext BYTEA NOT NULL,
   updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
   PRIMARY KEY (id)
+);
+
+CREATE UNLOGGED TABLE comporta.cmp_budget (
+  key TEXT NOT NULL,
+  version BIGINT NOT NULL,
+  state BYTEA NOT NULL,
+  PRIMARY KEY (key)
 );

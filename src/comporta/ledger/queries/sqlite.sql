@@ -63,14 +63,16 @@ SELECT EXISTS(SELECT 1 FROM cmp_scope WHERE holder IS NOT NULL AND expires_at <=
 -- name: end_run
 UPDATE cmp_run SET state = :state, finished_at = :now, progress_at = :now, error = :error,
   requests_sent = max(requests_sent, :sent), requests_retried = max(requests_retried, :retried),
-  requests_throttled = max(requests_throttled, :throttled), waited_s = max(waited_s, :waited_s)
+  requests_throttled = max(requests_throttled, :throttled), waited_s = max(waited_s, :waited_s),
+  rate_limit = coalesce(:rate_limit, rate_limit), limit_used = coalesce(:limit_used, limit_used), failures = coalesce(:failures, failures)
 WHERE id = :run AND state = 'running' AND epoch = :epoch RETURNING *;
 
 -- name: count_batch
 UPDATE cmp_run SET read = read + :read, inserted = inserted + :inserted, updated = updated + :updated,
   unchanged = unchanged + :unchanged, rejected = rejected + :rejected, deleted = deleted + :deleted, progress_at = :now,
   requests_sent = max(requests_sent, :sent), requests_retried = max(requests_retried, :retried),
-  requests_throttled = max(requests_throttled, :throttled), waited_s = max(waited_s, :waited_s)
+  requests_throttled = max(requests_throttled, :throttled), waited_s = max(waited_s, :waited_s),
+  rate_limit = coalesce(:rate_limit, rate_limit), limit_used = coalesce(:limit_used, limit_used), failures = coalesce(:failures, failures)
 WHERE id = :run AND state = 'running';
 
 -- name: cancel_queued

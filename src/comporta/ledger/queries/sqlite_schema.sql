@@ -80,6 +80,9 @@ CREATE TABLE cmp_run (
   requests_throttled BIGINT DEFAULT '0' NOT NULL,
   waited_s FLOAT DEFAULT '0' NOT NULL,
   error TEXT,
+  rate_limit TEXT,
+  limit_used FLOAT,
+  failures TEXT,
   PRIMARY KEY (id)
 );
 

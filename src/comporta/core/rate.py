@@ -1,0 +1,42 @@
+"""Rates: how one is written, and how much of what one allowed was used.
+
+What a rate allowed in a span is counted exactly, as the source counts: five in any second are ten in 1.01 s, not
+five. So the share is never above 1 while the limit is kept, and a short run is not flattered by it either.
+"""
+
+from datetime import timedelta
+from math import floor
+
+Rate = tuple[int, timedelta]
+"""At most so many requests in any span of that length."""
+UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def rate_text(rate: Rate) -> str:
+    """Return a rate as it is written in comporta.toml.
+
+    >>> rate_text((5, timedelta(seconds=1))), rate_text((100, timedelta(minutes=1)))
+    ('5/1s', '100/1m')
+    """
+    words, rest = [], rate[1] // MILLISECOND
+    for unit, length in UNITS:
+        amount, rest = divmod(rest, length)
+        words += [f"{amount}{unit}"] if amount else []
+    return f"{rate[0]}/{''.join(words)}"
+
+
+def limit_used(sent: int, first_s: float | None, last_s: float | None, rate: Rate | None) -> float | None:
+    """Return the share of the requests that were allowed from the first to the last which were sent.
+
+    ``None`` where no limit is known, and for less than two requests: between them lies nothing.
+
+    >>> limit_used(10, 0.0, 1.01, (5, timedelta(seconds=1)))
+    1.0
+    >>> limit_used(10, 0.0, 9.0, (5, timedelta(seconds=1)))
+    0.2
+    """
+    if rate is None or first_s is None or last_s is None or sent < 2:  # noqa: PLR2004
+        return None
+    spans = floor((last_s - first_s) / rate[1].total_seconds()) + 1
+    return round(sent / (rate[0] * spans), 4)
