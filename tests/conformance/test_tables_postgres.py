@@ -172,6 +172,40 @@ def test_a_column_that_the_user_builds_on_is_not_widened(tables: PostgresTables,
     assert [(row["size"], row["size__numeric"]) for row in tables.rows().values()] == [(None, 7.5), (None, 8.5)]
 
 
+def test_a_column_that_our_own_views_use_is_widened_in_place(tables: PostgresTables) -> None:
+    """They stand aside meanwhile, with what others were granted on them; nothing is beside and nothing is null."""
+    whole, cents = (odoo("sale.order", name=TEXT, amount_total=kind) for kind in (INT, NUM))
+    tables.prepare(whole)
+    tables.write(Batch(whole, [(1, "S1", 7)]))
+    tables.by_hand("GRANT SELECT ON orders TO PUBLIC")
+    told = tables.prepare(cents)
+    tables.write(Batch(cents, [(2, "S2", 7.5)]))
+    settled = tables.again().prepare(cents)
+
+    assert (told, settled) == (["table odoo_sale_order: amount_total is numeric now", "view orders made again"], [])
+    assert tables.query("SELECT total_minor FROM orders ORDER BY id") == [{"total_minor": 700}, {"total_minor": 750}]
+    granted = (
+        "SELECT 1 AS x FROM information_schema.role_table_grants WHERE table_name = 'orders' AND grantee = 'PUBLIC'"
+    )
+    assert len(tables.query(granted)) == 1
+
+
+def test_a_column_under_a_view_that_the_user_built_on_ours_gets_one_beside_that_our_view_shows(
+    tables: PostgresTables,
+) -> None:
+    """Neither view may be lost, and no amount either."""
+    whole, cents = (odoo("sale.order", name=TEXT, amount_total=kind) for kind in (INT, NUM))
+    tables.prepare(whole)
+    tables.write(Batch(whole, [(1, "S1", 7), (2, "S2", 8)]))
+    tables.by_hand("CREATE VIEW mine AS SELECT id, total_minor FROM orders")
+    told = tables.prepare(cents)
+    tables.write(Batch(cents, [(2, "S2", 8.5), (3, "S3", 9)]))
+    settled = tables.again().prepare(cents)
+
+    assert (told[0], settled) == ("table odoo_sale_order: new columns amount_total__numeric", [])
+    assert [row["total_minor"] for row in tables.query("SELECT total_minor FROM mine ORDER BY id")] == [700, 850, 900]
+
+
 @pytest.mark.parametrize(
     ("made", "kind", "value"),
     [

@@ -21,6 +21,7 @@ from comporta.core.counts import Counts
 from comporta.core.record import Bucket, Key, Rejected, Shape
 from comporta.destinations import account_views, postgres_account_views, postgres_views
 from comporta.destinations import postgres_reads as reads
+from comporta.destinations.postgres_fitting import fit_table
 from comporta.destinations.postgres_rows import Upsert, delete, deletes, locking, unstorable
 from comporta.destinations.postgres_statements import Statements, statements
 from comporta.destinations.postgres_tables import (
@@ -29,7 +30,6 @@ from comporta.destinations.postgres_tables import (
     Table,
     columns_of,
     execute,
-    fit_table,
     is_ours,
     lock_ddl,
     plan_for,

@@ -22,6 +22,7 @@ from comporta.destinations.account_views import (
     plan,
     select,
 )
+from comporta.destinations.postgres_dependents import grants
 from comporta.destinations.postgres_tables import (
     MARK,
     TYPES,
@@ -34,7 +35,7 @@ from comporta.destinations.postgres_tables import (
     refuse_taken,
     table_name,
 )
-from comporta.destinations.postgres_views import digest, grants
+from comporta.destinations.postgres_views import digest
 from comporta.ports.store import LogLine
 
 _FOR = " for "

@@ -1,4 +1,4 @@
-"""What a mirrored table is on PostgreSQL: names, types, and how it is made to fit a shape.
+"""What a mirrored table is on PostgreSQL: names, types, and what it lacks of a shape.
 
 Every name is written with its schema and in quotes, so that no ``search_path`` matters. PostgreSQL cuts
 a name after 63 bytes without a word, and two names that differ later would be one: a longer one is
@@ -16,7 +16,7 @@ import psycopg
 
 from comporta.core.record import Column, ColumnType, Shape
 from comporta.core.schema import OURS, TablePlan, beside_name, plan_table
-from comporta.destinations.upsert import Dialect, add_columns, create_table, quoted, with_fields
+from comporta.destinations.upsert import Dialect, quoted, with_fields
 from comporta.errors import NameTaken
 
 Connection = psycopg.Connection[Any]
@@ -60,16 +60,6 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = ANY($2::text[]) AND c.relkind IN ('r', 'p') AND a.attnum > 0
   AND NOT a.attisdropped
 ORDER BY c.relname, a.attnum"""
-# Rules (of views), defaults of generated columns, triggers, policies: ALTER COLUMN TYPE refuses for each of them.
-_PINNED = """
-SELECT DISTINCT a.attname
-FROM pg_catalog.pg_depend d
-JOIN pg_catalog.pg_class c ON c.oid = d.refobjid
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
-WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND n.nspname = $1 AND c.relname = $2
-  AND a.attname = ANY($3::text[]) AND d.classid IN ('pg_catalog.pg_rewrite'::regclass,
-  'pg_catalog.pg_attrdef'::regclass, 'pg_catalog.pg_trigger'::regclass, 'pg_catalog.pg_policy'::regclass)"""
 # Asked and answered at one moment, what is ours left out: another process may make it right now.
 _TAKEN = """
 SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'i' THEN 'index'
@@ -220,20 +210,6 @@ def plan_for(present: Present, shape: Shape, pinned: Collection[str] = ()) -> Ta
     return plan_table(known_as(present, shape, pinned), shape.columns)
 
 
-def fit_table(connection: Connection, schema: str, shape: Shape) -> list[str]:
-    """Make the table, or its missing columns; return what was done, in words."""
-    if not _lacks(connection, schema, shape):
-        return []
-    lock_ddl(connection, schema)
-    lacks = _lacks(connection, schema, shape)
-    if not lacks:
-        return []
-    words, statements = lacks
-    for statement in statements:
-        execute(connection, statement)
-    return words
-
-
 def is_ours(present: Present) -> bool:
     """Say whether a table with these columns is a mirrored one."""
     return present.keys() >= set(OURS)
@@ -247,40 +223,3 @@ def refuse_taken(connection: Connection, schema: str, name: str, what: str = "th
         taken = f"the schema {schema!r} has a {row[0]} called {fitting(name)!r} that is not ours"
         message = f"{taken}; {what} needs the place"
         raise NameTaken(message)
-
-
-def _lacks(connection: Connection, schema: str, shape: Shape) -> tuple[list[str], list[str]] | None:
-    """Return what a table lacks, in words and in statements."""
-    present = columns_of(connection, schema, [shape.table]).get(shape.table, {})
-    if not is_ours(present):
-        refuse_taken(connection, schema, shape.table)
-    speak = dialect(schema)
-    if not present:
-        made = f"table {shape.table} created with {len(shape.columns)} columns"
-        return [made], [*_schema(connection, schema), *create_table(speak, shape)]
-    plan = plan_for(present, shape)
-    if plan.widened:
-        plan = plan_for(present, shape, _pinned(connection, schema, shape.table, plan.widened))
-    words: list[str] = []
-    statements: list[str] = []
-    if plan.added:
-        words.append(f"table {shape.table}: new columns {', '.join(each.name for each in plan.added)}")
-        statements += add_columns(speak, shape.table, plan.added)
-    for each in plan.widened:
-        words.append(f"table {shape.table}: {each.name} is {each.type} now")
-        kind = speak.types[each.type]
-        statements.append(f"ALTER TABLE {speak.table(shape.table)} ALTER COLUMN {speak.name(each.name)} TYPE {kind}")
-    return (words, statements) if statements else None
-
-
-def _pinned(connection: Connection, schema: str, table: str, columns: Sequence[Column]) -> set[str]:
-    """Return which columns PostgreSQL will not widen, because a view, trigger or other column builds on them."""
-    names = {fitting(each.name): each.name for each in columns}
-    rows = execute(connection, _PINNED, fitting(schema), fitting(table), list(names))
-    return {names[row[0]] for row in rows}
-
-
-def _schema(connection: Connection, schema: str) -> list[str]:
-    """Return what makes the schema; nothing where it exists, for who may use it may not be allowed to make it."""
-    there = execute(connection, "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", fitting(schema)).fetchone()
-    return [] if there else [f"CREATE SCHEMA {named(schema)}"]

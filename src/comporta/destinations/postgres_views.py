@@ -43,15 +43,6 @@ _PRESENT = """
 SELECT c.relname, pg_catalog.obj_description(c.oid, 'pg_class')
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = ANY($2::text[]) AND c.relkind = 'v'"""
-# What the owner may do needs no grant, and what the schema's default privileges give comes by itself.
-_GRANTS = """
-SELECT pg_catalog.format('GRANT %s ON %s TO %s%s', a.privilege_type, $1::text,
-  CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.format('%I', r.rolname) END,
-  CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-FROM pg_catalog.pg_class c
-CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
-LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
-WHERE c.oid = $1::text::pg_catalog.regclass AND a.grantee <> c.relowner"""
 
 
 def refresh(connection: Connection, schema: str) -> Sequence[str]:
@@ -73,11 +64,6 @@ def digest(definition: str) -> str:
     return blake2b(definition.encode(), digest_size=12).hexdigest()
 
 
-def grants(connection: Connection, view: str) -> list[str]:
-    """Return the statements that grant again what others may do with a view, by its quoted name."""
-    return [row[0] for row in execute(connection, _GRANTS, view)]
-
-
 def _to_do(connection: Connection, schema: str) -> Iterator[tuple[str, str, bool]]:
     """Yield each view that is missing or differs, its definition, and whether it is there; refuse what is not ours."""
     wanted = dict(selects(_tables(connection, schema), Speech(lambda table: table_name(schema, table), _column)))
@@ -92,10 +78,17 @@ def _to_do(connection: Connection, schema: str) -> Iterator[tuple[str, str, bool
 
 
 def _tables(connection: Connection, schema: str) -> dict[str, dict[str, Column]]:
-    """Return the mirrored tables; a column of a type that is not ours stands in no view."""
+    """Return the mirrored tables; a column of a type that is not ours stands in no view.
+
+    The ``field`` of a column of integers that could not be widened is the column beside it.
+    """
     found = columns_of(connection, schema, tables())
     return {
-        table: {name: Column(name, kind, "") for name, kind in present.items() if kind is not None}
+        table: {
+            name: Column(name, kind, beside if present.get(beside := f"{name}__numeric") == ColumnType.NUMERIC else "")
+            for name, kind in present.items()
+            if kind is not None
+        }
         for table, present in found.items()
     }
 
@@ -107,6 +100,8 @@ def _column(alias: str, name: str, kind: ColumnType, present: Column | None) -> 
         return f"CAST(NULL AS {TYPES[kind]})"
     if present.type == kind:
         return here
+    if present.field and kind == ColumnType.NUMERIC:
+        return f"coalesce({alias}.{named(present.field)}, {here})"
     is_safe = kind == ColumnType.TEXT or (present.type, kind) == (ColumnType.INTEGER, ColumnType.NUMERIC)
     return f"CAST({here} AS {TYPES[kind]})" if is_safe else f"CAST(NULL AS {TYPES[kind]})"
 
