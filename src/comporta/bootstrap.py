@@ -18,11 +18,10 @@ from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.coordination.rescuer import rescue_forever
 from comporta.core.instant import instant_text
-from comporta.databases import open_database, open_store
+from comporta.databases import open_budgets, open_database, open_store
 from comporta.errors import SettingsError
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ledger.secrets import get_secret, master_key, parse_key, put_secret
 from comporta.ledger.session import Database, Session
 from comporta.ports.clock import Clock
@@ -49,7 +48,7 @@ async def open_workspace(
     database = open_database(settings, clock or SystemClock())
     clock = DatabaseClock(database, clock or SystemClock())
     store = open_store(database, settings)
-    outside = Outside(clock, SharedBudgets(MemoryLog(clock), clock), Connections())
+    outside = Outside(clock, SharedBudgets(open_budgets(settings, clock), clock), Connections())
     plans: dict[str, AccountPlan] = {}
     try:
         await store.reap()
@@ -86,7 +85,7 @@ async def connect(
     clock = clock or SystemClock()
     told = read_account(name, table, settings=settings, origin="what was typed in")
     with closing(open_database(settings, clock)) as database:  # first: what cannot be kept is not tried
-        outside = Outside(clock, SharedBudgets(MemoryLog(clock), clock), Connections())
+        outside = Outside(clock, SharedBudgets(open_budgets(settings, clock), clock), Connections())
         source = odoo_source(told, api_key=api_key, outside=outside)
         try:
             findings = await source.check([StreamRequest(stream) for stream in DEFAULT_STREAMS])

@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from comporta.destinations.sqlite import SqliteDestination
 from comporta.errors import DatabaseSealed
+from comporta.ledger.budget_file import BudgetFile
+from comporta.ledger.budget_log import SharedLog
 from comporta.ledger.checkup import Checkup
 from comporta.ledger.schema import is_current
 from comporta.ledger.seal import Seal, refusal
@@ -17,6 +19,7 @@ from comporta.ledger.session import Database
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ledger.sqlite_refusals import refuse_unusable
 from comporta.ledger.store import LedgerStore
+from comporta.ports.budget_log import BudgetLog
 from comporta.ports.clock import Clock
 from comporta.ports.destination import Destination
 from comporta.ports.system_clock import SystemClock
@@ -43,6 +46,17 @@ def open_for_move(settings: Settings, clock: Clock) -> Database:
 def open_store(database: Database, settings: Settings) -> LedgerStore:
     """Return the store over an open database: the ledger's half and the destination's."""
     return LedgerStore(database, _destination(settings), ttl=settings.lease)
+
+
+def open_budgets(settings: Settings, clock: Clock) -> BudgetLog:
+    """Return the log of the budgets that all processes on this database share; it is opened when it is needed."""
+    if settings.is_postgres:
+        from comporta.ledger.budget_table import BudgetTable
+        from comporta.ledger.postgres_address import Address
+
+        address = Address.parse(settings.database, settings.postgres.pooler)
+        return SharedLog(lambda: BudgetTable(address), clock)
+    return SharedLog(lambda: BudgetFile(settings.sqlite_path, clock), clock)
 
 
 def examine(settings: Settings, *, is_thorough: bool) -> Checkup:

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 from uuid import uuid4
 
 from comporta.core import limit as rules
@@ -23,7 +24,7 @@ from comporta.core.allowance import Limit, allowed
 from comporta.core.limit import LimitState, Plea, Refusal, Verdict
 from comporta.errors import RateLimited
 from comporta.ports.budget import BudgetState, BudgetTerms, Rate
-from comporta.ports.budget_log import BudgetLog
+from comporta.ports.budget_log import BudgetLog, Change
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 
@@ -34,8 +35,11 @@ NAP_MAX_S = 30.0
 """Whoever waits looks at the log so often at least; also how often a run is told that it still waits."""
 PAUSE_MAX = timedelta(seconds=60)
 """A longer pause is the run's affair: it ends, gives back its lease and is queued until then."""
+WARM_S = 15.0
+"""After so long without a request the connections are gone, and the next must make its way anew."""
 TRUST_S = 1.0
 """For how long a budget without a limit is taken for free after the log was asked."""
+T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -94,6 +98,9 @@ class SharedBudget:
         self._pump: asyncio.Task[None] | None = None
         self._nap: asyncio.Future[None] | None = None
         self._asked_for: int | None = None
+        self._last_end = float("-inf")
+        self._cold: float | None = None
+        self._arrived: float | None = None
 
     @property
     def rate(self) -> Rate | None:
@@ -124,6 +131,9 @@ class SharedBudget:
             yield now - came
         finally:
             self._in_flight -= 1
+            self._last_end = self._clock.monotonic()
+            if self._cold is not None:
+                self._cold, self._arrived = None, self._cold
             self._go_on()
 
     async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> None:
@@ -136,9 +146,7 @@ class SharedBudget:
             age_s=age.total_seconds(),
             used=len(self._sent),
         )
-        await self._log.change(
-            self._terms.key, refusal.limit, lambda state, now: (rules.refused(state, refusal, now), None)
-        )
+        await self._change(lambda state, now: (rules.refused(state, refusal, now), None))
 
     async def state(self) -> BudgetState:
         """Return how the budget stands."""
@@ -158,7 +166,10 @@ class SharedBudget:
                 reason=pause.reason if pause else None,
             )
 
-        return (await self._log.change(self._terms.key, known, look))[0]
+        return (await self._change(look))[0]
+
+    async def _change(self, change: Change[T]) -> tuple[T, float]:
+        return await self._log.change(self._terms.key, _limit(self._terms.rate), change)
 
     def _is_free(self, now: float) -> bool:
         """Say whether a request may go at once: no limit is known, none is learnt, nobody waits."""
@@ -166,7 +177,13 @@ class SharedBudget:
 
     @property
     def _has_place(self) -> bool:
+        if self._allowed is not None and self._in_flight and self._is_cold:
+            return False
         return self._terms.in_flight_max is None or self._in_flight < self._terms.in_flight_max
+
+    @property
+    def _is_cold(self) -> bool:
+        return self._clock.monotonic() - self._last_end > WARM_S
 
     async def _permission(self, progress: Progress, subject: str) -> None:
         """Wait for a grant that comes in time."""
@@ -201,7 +218,7 @@ class SharedBudget:
         """See to it that the pump runs if there is something to do, and hears of what cannot wait."""
         first = self._first()
         if self._pump is None:
-            if first is not None:
+            if first is not None or self._arrived is not None:
                 self._pump = asyncio.get_running_loop().create_task(self._serve())
                 self._pump.add_done_callback(self._served_all)
         elif self._nap is not None and (first is None or first.progress.priority != self._asked_for):
@@ -219,6 +236,9 @@ class SharedBudget:
 
     async def _serve(self) -> None:
         """Ask the log for whoever is first until nobody waits."""
+        if self._arrived is not None:
+            arrived, self._arrived = self._arrived, None
+            await self._change(lambda state, now: (rules.answered(state, arrived, now), None))
         while (first := self._first()) is not None:
             verdict, looked = await self._ask(first.progress.priority)
             if verdict.is_granted:
@@ -229,20 +249,14 @@ class SharedBudget:
             await self._sleep(looked + min(verdict.wait_s, NAP_MAX_S) - self._clock.monotonic())
         if self._asked_for is not None:
             self._asked_for = None
-            await self._log.change(
-                self._terms.key,
-                _limit(self._terms.rate),
-                lambda state, now: (rules.withdraw(state, self._who, now), None),
-            )
+            await self._change(lambda state, now: (rules.withdraw(state, self._who, now), None))
 
     async def _ask(self, priority: int) -> tuple[Verdict, float]:
         equals = sum(each.progress.priority == priority for each in self._queue)
         if self._terms.in_flight_max is not None:
             equals = min(equals, self._terms.in_flight_max - self._in_flight)
         plea = Plea(self._who, _limit(self._terms.rate), priority, max(1, equals), self._lead_s)
-        verdict, looked = await self._log.change(
-            self._terms.key, plea.limit, lambda state, now: rules.ask(state, plea, now)
-        )
+        verdict, looked = await self._change(lambda state, now: rules.ask(state, plea, now))
         self._asked_for = None if verdict.is_granted and plea.count == 1 else priority
         self._allowed = verdict.limit
         if verdict.limit is None and verdict.paused is None:
@@ -254,6 +268,8 @@ class SharedBudget:
         while (first := self._first()) is not None:
             self._queue.remove(first)
             self._in_flight += 1
+            if self._is_cold:
+                self._cold = verdict.stamp
             self._served[first.progress.scope] = max(self._served.values(), default=0) + 1
             first.granted.set_result(leave_by if verdict.limit is not None else float("inf"))
             if verdict.limit is not None:

@@ -14,6 +14,8 @@ Whoever gets a grant later than that throws it away and asks again. So of the re
 
 which is the promise, whatever the machine does. The price is the lead: 10 ms in a span of 1 s are one per cent.
 That the way to the source takes now a little more, now a little less, is beyond this; ``WAY_S`` is kept for it.
+The first request of a process, which must look up the host, connect and agree on keys first, is sent alone and
+counts from its answer (``answered``).
 
 **Whose turn is it?** Everybody who waits stands in the log too: one entry for each process, with the priority
 of its first request and since when it has been its turn. A request passes when there is room for itself *and*
@@ -99,12 +101,14 @@ class Plea:
 class Verdict:
     """``wait_s`` is when to ask again; after a grant, for the next request of the same process.
 
-    ``limit`` is what the budget goes by now. ``paused`` is why nobody may ask, if so.
+    ``limit`` is what the budget goes by now, ``stamp`` what the log says of the request that was granted.
+    ``paused`` is why nobody may ask, if so.
     """
 
     is_granted: bool
     wait_s: float
     limit: Limit | None
+    stamp: float | None = None
     paused: str | None = None
 
 
@@ -137,16 +141,31 @@ def ask(state: LimitState, plea: Plea, now: float) -> tuple[LimitState, Verdict]
     if wait_s > 0:
         return _waiting(state, me, others, now + wait_s), Verdict(is_granted=False, wait_s=wait_s, limit=limit)
     state = replace(state, stamps=_stamped(state.stamps, limit, now, lead_s=plea.lead_s), waiters=others)
+    stamp = state.stamps[-1][0]
     if plea.count == 1:
-        return state, Verdict(is_granted=True, wait_s=0.0, limit=limit)
+        return state, Verdict(is_granted=True, wait_s=0.0, limit=limit, stamp=stamp)
     me = replace(me, count=plea.count - 1, since=now)
     wait_s = _room_in(state.stamps, limit, now, behind=_ahead(me, others))
-    return _waiting(state, me, others, now + wait_s), Verdict(is_granted=True, wait_s=wait_s, limit=limit)
+    verdict = Verdict(is_granted=True, wait_s=wait_s, limit=limit, stamp=stamp)
+    return _waiting(state, me, others, now + wait_s), verdict
 
 
 def withdraw(state: LimitState, who: str, now: float) -> LimitState:
     """Return the state without somebody who waits no more."""
     return replace(state, waiters=_parted(state.waiters, who, now)[1])
+
+
+def answered(state: LimitState, stamp: float, now: float) -> LimitState:
+    """Return the state when a request is answered whose way took nobody knows how long: it counts from now.
+
+    >>> answered(LimitState(stamps=((10.0, 1), (11.0, 2)), touched=11.0), 10.0, 11.5).stamps
+    ((11.0, 2), (11.5, 1))
+    """
+    state = rebased(state, now)
+    if now <= stamp or stamp not in (at for at, _ in state.stamps):
+        return state
+    others = ((at, count - (at == stamp)) for at, count in state.stamps)
+    return replace(state, stamps=tuple(sorted([*((at, count) for at, count in others if count), (now, 1)])))
 
 
 @dataclass(frozen=True, slots=True)

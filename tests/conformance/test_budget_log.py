@@ -1,0 +1,249 @@
+"""One suite for every place where budgets are kept: in memory, in a file, in a table, directly and through a pooler."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from comporta.core.allowance import Limit
+from comporta.core.limit import LimitState, Plea, Verdict, ask, lost
+from comporta.errors import ComportaError, DestinationBusy
+from comporta.ledger.budget_file import BudgetFile
+from comporta.ledger.budget_log import ROUNDS_MAX, MemoryLog, Row, SharedLog
+from comporta.ports.budget_log import BudgetLog
+from comporta.ports.system_clock import SystemClock
+
+if TYPE_CHECKING:  # what speaks to PostgreSQL is loaded by the tests that do
+    from comporta.ledger.postgres_address import Address
+
+FIVE = Limit(5, 1.0)
+WAYS = ["memory", "file", *(pytest.param(way, marks=pytest.mark.full) for way in ("table", "pooled"))]
+SHARED = WAYS[1:]
+Open = Callable[[], BudgetLog]
+
+
+@pytest.fixture
+async def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Open]:
+    """Return what opens the same log again, as another process would."""
+    made: list[BudgetLog] = []
+    clock = SystemClock()
+    address = table(request) if request.param in {"table", "pooled"} else None
+
+    def open_() -> BudgetLog:
+        if request.param == "memory":
+            log: BudgetLog = made[0] if made else MemoryLog(clock)
+        elif address is None:
+            log = SharedLog(lambda: BudgetFile(tmp_path / "comporta.db", clock), clock)
+        else:
+            from comporta.ledger.budget_table import BudgetTable
+
+            log = SharedLog(lambda: BudgetTable(address), clock)
+        made.append(log)
+        return log
+
+    yield open_
+    for log in made:
+        await log.aclose()
+
+
+def table(request: pytest.FixtureRequest) -> "Address":
+    """Return the way to a fresh ledger."""
+    from comporta.ledger.postgres_address import Address
+    from comporta.ledger.postgres_schema import connect, migrate
+
+    address = Address.parse(request.getfixturevalue("postgres_url"))
+    with closing(connect(address)) as connection:
+        migrate(connection, address)
+    if request.param == "pooled":
+        return Address.parse(request.getfixturevalue("pgbouncer_url"))
+    return address
+
+
+def pleading(who: str) -> Callable[[LimitState, float], tuple[LimitState, Verdict]]:
+    """Return the change that asks for one request."""
+    return lambda state, now: ask(state, Plea(who, FIVE), now)
+
+
+@pytest.mark.parametrize("open_log", WAYS, indirect=True)
+async def test_what_one_wrote_the_other_sees(open_log: Open) -> None:
+    """Each key has a state of its own; nothing is lost between two changes."""
+    first, second = open_log(), open_log()
+
+    def count(state: LimitState, now: float) -> tuple[LimitState, int]:
+        stamps = (*state.stamps, (now, 1))
+        return LimitState(stamps=stamps, touched=now), len(stamps)
+
+    await first.change("reset", FIVE, lambda _, now: (LimitState(touched=now), None))
+    counted = [(await log.change("reset", FIVE, count))[0] for log in (first, second, first)]
+    other = (await second.change("other", None, count))[0]
+
+    assert counted == [1, 2, 3]
+    assert other == 1
+
+
+@pytest.mark.parametrize("open_log", WAYS, indirect=True)
+async def test_many_at_once_are_all_counted(open_log: Open) -> None:
+    """Whoever was overtaken decides anew: of 60 changes by three at the same time none is lost."""
+    logs = [open_log() for _ in range(3)]
+
+    def count(state: LimitState, now: float) -> tuple[LimitState, float]:
+        return LimitState(stamps=(*state.stamps, (now, 1)), touched=now), now
+
+    await logs[0].change("k", None, lambda _, now: (LimitState(touched=now), None))
+    told = await asyncio.gather(*(logs[n % 3].change("k", None, count) for n in range(60)))
+    stamps, _ = await logs[0].change("k", None, lambda state, _: (state, state.stamps))
+
+    assert sorted(at for at, _ in stamps) == sorted(now for now, _ in told)
+    assert [count for _, count in stamps] == [1] * 60
+
+
+@pytest.mark.parametrize("open_log", WAYS, indirect=True)
+async def test_the_instant_of_asking_is_told_by_ones_own_clock(open_log: Open) -> None:
+    """It is no later than what the log decided by, so what leaves in time by it leaves in time by the log."""
+    clock = SystemClock()
+    log = open_log()
+    await log.change("k", None, lambda state, _: (state, None))
+
+    before = clock.monotonic()
+    _, looked = await log.change("k", None, lambda state, now: (state, now))
+
+    assert before <= looked <= clock.monotonic()
+
+
+@pytest.mark.parametrize("open_log", SHARED, indirect=True)
+async def test_a_log_that_cannot_be_reached_lets_nobody_pass(
+    open_log: Open, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """An error with a code, and no permission."""
+    if (tmp_path / "comporta.db-budgets").exists() or "file" in request.node.name:
+        (tmp_path / "comporta.db-budgets").mkdir()
+    else:
+        from comporta.ledger.postgres_address import Address
+        from comporta.ledger.postgres_schema import connect
+
+        with closing(connect(Address.parse(request.getfixturevalue("postgres_url")))) as connection:
+            connection.execute("DROP TABLE comporta.cmp_budget")
+
+    with pytest.raises(ComportaError) as caught:
+        await open_log().change("k", FIVE, pleading("me"))
+
+    assert caught.value.code.startswith("CMP-DB-")
+
+
+@pytest.mark.parametrize("open_log", ["table", "pooled"], indirect=True)
+@pytest.mark.full
+async def test_a_server_that_forgot_is_waited_for(open_log: Open, request: pytest.FixtureRequest) -> None:
+    """An unlogged table is empty after a crash; what was sent before it counts all the same."""
+    log = open_log()
+    await log.change("k", FIVE, pleading("me"))
+    from comporta.ledger.postgres_address import Address
+    from comporta.ledger.postgres_schema import connect
+
+    with closing(connect(Address.parse(request.getfixturevalue("postgres_url")))) as connection:
+        connection.execute("TRUNCATE comporta.cmp_budget")
+    verdict, _ = await log.change("k", FIVE, pleading("me"))
+
+    assert not verdict.is_granted
+    assert verdict.wait_s == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("open_log", ["table"], indirect=True)
+@pytest.mark.full
+async def test_a_lost_connection_is_made_again(open_log: Open, request: pytest.FixtureRequest) -> None:
+    """A restart of the server, or of the pooler, costs a round."""
+    log = open_log()
+    await log.change("k", FIVE, pleading("me"))
+    from comporta.ledger.postgres_address import Address
+    from comporta.ledger.postgres_schema import connect
+
+    with closing(connect(Address.parse(request.getfixturevalue("postgres_url")))) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    stamps, _ = await log.change("k", FIVE, lambda state, _: (state, state.stamps))
+
+    assert stamps != ()
+
+
+def test_a_damaged_file_is_begun_anew_and_says_so(tmp_path: Path) -> None:
+    """What was in it may have been sent a moment ago; so it says for ever after, to every process."""
+    clock = SystemClock()
+    database = tmp_path / "comporta.db"
+    fresh = BudgetFile(database, clock)
+    fresh.close()
+    (tmp_path / "comporta.db-budgets").write_bytes(b"not a database at all" * 100)
+
+    anew, later = BudgetFile(database, clock), BudgetFile(database, clock)
+
+    assert (fresh.is_forgetful, anew.is_forgetful, later.is_forgetful) == (False, True, True)
+    assert anew.put({"k": Row(1, b"x")}) == ["k"]
+    assert later.look(["k"])[0] == {"k": Row(1, b"x")}
+    anew.close()
+    later.close()
+
+
+def test_a_file_that_was_deleted_is_not_written_to(tmp_path: Path) -> None:
+    """Nobody would see it: the file is made anew, as one that lost something, and the change is decided again."""
+    shelf = BudgetFile(tmp_path / "comporta.db", SystemClock())
+    shelf.put({"k": Row(1, b"x")})
+    for path in tmp_path.glob("comporta.db-budgets*"):
+        path.unlink()
+
+    assert list(shelf.put({"k": Row(2, b"y")})) == []
+    assert shelf.is_forgetful
+    assert shelf.look(["k"])[0] == {}
+    shelf.close()
+
+
+async def test_a_state_of_another_version_counts_as_full(tmp_path: Path) -> None:
+    """What cannot be read may have been written by somebody who has just sent all that is allowed."""
+    clock = SystemClock()
+    with closing(BudgetFile(tmp_path / "comporta.db", clock)) as shelf:
+        shelf.put({"k": Row(1, b'{"stamps": "new in version 9"}')})
+    log = SharedLog(lambda: BudgetFile(tmp_path / "comporta.db", clock), clock)
+    state, _ = await log.change("k", FIVE, lambda state, _: (state, state))
+    await log.aclose()
+
+    assert state.stamps == lost(FIVE, state.touched).stamps
+
+
+class Hurried:
+    """A shelf on which somebody else is always quicker."""
+
+    is_forgetful = False
+
+    def look(self, keys: Sequence[str]) -> tuple[Mapping[str, Row], float]:
+        return {}, 0.0
+
+    def put(self, rows: Mapping[str, Row]) -> Iterable[str]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+async def test_being_overtaken_has_a_bound() -> None:
+    """It ends as an error that may pass."""
+    log = SharedLog(Hurried, SystemClock())
+
+    with pytest.raises(DestinationBusy, match=f"{ROUNDS_MAX} times"):
+        await log.change("k", FIVE, pleading("me"))
+
+    await log.aclose()
+
+
+def test_the_file_waits_for_nobodys_batch(tmp_path: Path) -> None:
+    """A database that is being written is another file."""
+    database = tmp_path / "comporta.db"
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("CREATE TABLE rows(x)")
+        other.execute("BEGIN IMMEDIATE")
+        with closing(BudgetFile(database, SystemClock())) as shelf:
+            done = shelf.put({"k": Row(1, b"x")})
+
+    assert done == ["k"]
