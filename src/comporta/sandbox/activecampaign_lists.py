@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from comporta.sandbox.activecampaign_world import Row, World, instant
 from comporta.sandbox.faults import Faults
 
 LIMIT_DEFAULT, LIMIT_MAX = 20, 100
+KEPT_MAX = 64
 Query = dict[str, str]
 Judge = Callable[[World, Row, str], bool]
 Rank = Callable[[World, Row], Any]
@@ -58,6 +60,24 @@ class Listing:
     orders: dict[str, Rank] = field(default_factory=dict)
     has_meta: bool = True
     beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is listed, and how: the query without its page."""
+
+    stream: str
+    filters: tuple[tuple[str, str], ...]
+    orders: tuple[tuple[str, bool], ...]
+    is_last_changed_first: bool
+
+
+@dataclass(frozen=True)
+class Whole:
+    """All rows of a selection in their order, of which a page is cut, and their sums by currency."""
+
+    rows: list[Row]
+    currencies: dict[str, Row]
 
 
 STAMP_FILTERS: dict[str, Judge] = {
@@ -121,13 +141,13 @@ LISTINGS: dict[str, Listing] = {
 def listed(world: World, stream: str, query: Query, faults: Faults) -> dict[str, Any]:
     """Return one page of a stream in its envelope."""
     listing = LISTINGS[stream]
+    start, amount = _number(query, "offset", 0), min(_number(query, "limit", LIMIT_DEFAULT), LIMIT_MAX)
     with world.lock:
-        rows = _ordered(world, stream, _matching(world, stream, query, faults), query, faults)
-        start = _number(query, "offset", 0)
-        page = rows[start : start + min(_number(query, "limit", LIMIT_DEFAULT), LIMIT_MAX)]
+        whole = _whole(world, _selection(stream, query, faults))
+        page = whole.rows[start : start + amount]
         beside = {name: [shown(world, name, row, query, faults) for row in world.rows(name)] for name in listing.beside}
         envelope = {**beside, stream: [shown(world, stream, row, query, faults) for row in page]}
-        return {**envelope, **_meta(stream, rows, faults)}
+        return {**envelope, **_meta(stream, whole, faults)}
 
 
 def shown(world: World, stream: str, row: Row, query: Query, faults: Faults) -> Row:
@@ -150,34 +170,52 @@ def moment(world: World, text: str) -> datetime:
     return (found if found.tzinfo else found.replace(tzinfo=world.zone)).astimezone(UTC)
 
 
-def _matching(world: World, stream: str, query: Query, faults: Faults) -> list[Row]:
-    rows = world.rows(stream)
+def _selection(stream: str, query: Query, faults: Faults) -> Selection:
+    """Return what a query chooses, as far as it is documented and faults let it."""
+    known, orders = LISTINGS[stream].filters, LISTINGS[stream].orders
+    filters: list[tuple[str, str]] = []
     for name, wanted in query.items():
-        judge = LISTINGS[stream].filters.get(name)
-        if judge is None or (name.startswith("filters") and faults.happens("ignore_filter", stream)):
+        if name not in known or (name.startswith("filters") and faults.happens("ignore_filter", stream)):
             continue
-        meant = wanted[:10] if "ed_" in name and faults.happens("coarse_filter", stream) else wanted
+        is_coarse = "ed_" in name and faults.happens("coarse_filter", stream)
+        filters.append((name, wanted[:10] if is_coarse else wanted))
+    asked = [(name[len("orders[") : -1], way) for name, way in query.items() if name.startswith("orders[")]
+    wanted_orders = tuple((column, way.upper() == "DESC") for column, way in asked if column in orders)
+    moves = faults.happens("unstable_ties", stream) if wanted_orders else stream == "deals"
+    moves = moves or faults.happens("reorder", stream)
+    return Selection(stream, tuple(filters), wanted_orders, is_last_changed_first=moves)
+
+
+def _whole(world: World, selection: Selection) -> Whole:
+    """Return all rows of a selection, kept until anything changes: who pages asks for them again and again."""
+    found = world.kept.get(selection)
+    if not isinstance(found, Whole):
+        rows = _ordered(world, selection, _matching(world, selection))
+        found = Whole(rows, _currencies(rows) if selection.stream == "deals" else {})
+        if len(world.kept) >= KEPT_MAX:
+            world.kept.clear()
+        world.kept[selection] = found
+    return found
+
+
+def _matching(world: World, selection: Selection) -> list[Row]:
+    rows = world.rows(selection.stream)
+    for name, wanted in selection.filters:
+        judge = LISTINGS[selection.stream].filters[name]
         try:
-            rows = [row for row in rows if judge(world, row, meant)]
+            rows = [row for row in rows if judge(world, row, wanted)]
         except ArithmeticError as error:
             raise BadQuery(wanted) from error
     return rows
 
 
-def _ordered(world: World, stream: str, rows: list[Row], query: Query, faults: Faults) -> list[Row]:
-    """Return the rows in the order asked for, as far as it is one that exists."""
-    known = LISTINGS[stream].orders
-    wanted = [
-        (known[name.removeprefix("orders[").removesuffix("]")], way.upper() == "DESC")
-        for name, way in query.items()
-        if name.startswith("orders[") and name.removeprefix("orders[").removesuffix("]") in known
-    ]
-    moves = faults.happens("unstable_ties", stream) if wanted else stream == "deals"
-    if moves or faults.happens("reorder", stream):
-        touched = world.touched[stream]
+def _ordered(world: World, selection: Selection, rows: list[Row]) -> list[Row]:
+    if selection.is_last_changed_first:
+        touched = world.touched[selection.stream]
         rows = sorted(rows, key=lambda row: -touched[int(row["id"])])
-    for rank, is_falling in reversed(wanted):
-        rows = sorted(rows, key=lambda row, rank=rank: rank(world, row), reverse=is_falling)  # type: ignore[misc]
+    for column, is_falling in reversed(selection.orders):
+        rank = partial(LISTINGS[selection.stream].orders[column], world)
+        rows = sorted(rows, key=rank, reverse=is_falling)
     return rows
 
 
@@ -188,12 +226,12 @@ def _number(query: Query, name: str, default: int) -> int:
     return int(text)
 
 
-def _meta(stream: str, rows: list[Row], faults: Faults) -> dict[str, Any]:
+def _meta(stream: str, whole: Whole, faults: Faults) -> dict[str, Any]:
     """Return ``meta``, or nothing where this stream has none or a fault takes it away."""
     told = faults.strikes("total", stream)
     form = told.value if told else "string" if LISTINGS[stream].has_meta else "absent"
-    meta: dict[str, Any] = {"currencies": _currencies(rows)} if stream == "deals" else {}
-    amount = len(rows)
+    meta: dict[str, Any] = {"currencies": whole.currencies} if stream == "deals" else {}
+    amount = len(whole.rows)
     if form == "absent":
         return {"meta": meta} if meta else {}
     lie = {"too_high": amount + max(1, amount // 10), "too_low": amount - max(1, amount // 10)}.get(form, amount)

@@ -4,7 +4,7 @@ A row is never changed in place: a page already built keeps what it saw. How Act
 instant depends on the column: with the account's offset, which follows summer time, or without any.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from threading import RLock
@@ -46,7 +46,7 @@ LINKS = "https://demo.activehosted.com/api/3"
 
 
 class World:
-    """All rows by stream and id, in order of id."""
+    """All rows by stream and id, in order of id; ``kept`` is what readers worked out, until anything changes."""
 
     def __init__(self, clock: SourceClock, zone: str) -> None:
         self.clock = clock
@@ -54,6 +54,7 @@ class World:
         self.lock = RLock()
         self.tables: dict[str, dict[int, Row]] = {name: {} for name in STREAMS}
         self.touched: dict[str, dict[int, int]] = {name: {} for name in STREAMS}
+        self.kept: dict[Hashable, object] = {}
         self._last_ids = dict.fromkeys(STREAMS, 0)
         self._touches = 0
 
@@ -90,6 +91,7 @@ class World:
             if self.table(stream).pop(known, None) is None:
                 raise BadValue(f"{stream}: no row {known}")
             self.touched[stream].pop(known)
+            self.kept.clear()
             for child, column in OF_A_DEAL.items() if stream == "deals" else ():
                 for gone in [key for key, row in self.tables[child].items() if int(row[column]) == known]:
                     self.delete(child, gone)
@@ -112,6 +114,7 @@ class World:
         return local.strftime("%Y-%m-%d %H:%M:%S") if is_naive else local.isoformat()
 
     def _touch(self, stream: str, known: int) -> None:
+        self.kept.clear()
         self._touches += 1
         self.touched[stream][known] = self._touches
 
