@@ -3,6 +3,8 @@
 It counts idle time only while it owes no answer, that is after a message that ends with Sync.
 """
 
+import os
+import signal
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
@@ -61,3 +63,29 @@ def test_many_values_go_in_one_message_that_ends_with_a_sync(ledger_url: str) ->
     messages = sent(ledger_url, work)
 
     assert messages == 3 * ["Parse", "Bind", "Describe", "Execute", "Sync"]
+
+
+def test_a_server_that_is_frozen_holds_nobody_up_for_ever(ledger_url: str) -> None:
+    """Its connections live, so neither the network nor its own time limits say a word."""
+    limits, now = PoolLimits(size=2, wait=timedelta(seconds=3)), {"comporta.now": "2026-03-01T08:00:00Z"}
+    frozen: list[int] = []
+
+    def work(session: Session) -> int:
+        if not frozen:
+            frozen.append(session.connection.info.backend_pid)
+            os.kill(frozen[0], signal.SIGSTOP)
+        return session.run("hint", {"scope": ["a/lines"], "parent": ["1"]})
+
+    def opened() -> PostgresDatabase:
+        longest = timedelta(seconds=0.3)
+        address = Address.parse(ledger_url)
+        return PostgresDatabase(address, limits, SystemClock(), local=lambda: now, longest=longest)
+
+    try:
+        with closing(opened()) as database:
+            written = database.write(work).result(8)
+    finally:
+        for each in frozen:
+            os.kill(each, signal.SIGCONT)
+
+    assert (written, len(frozen)) == (1, 1)

@@ -11,6 +11,8 @@ knows what happened; that is ``CommitOutcomeUnknown``, and the ledger tells (cor
 """
 
 import logging
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -57,6 +59,10 @@ class PoolLimits:
     recycle: timedelta = timedelta(hours=1)
 
 
+TRANSACTION_MAX = timedelta(minutes=5)
+"""A server ends what takes too long, unless it is frozen itself while its connections live: then we end it."""
+
+
 class PostgresSession:
     """A transaction on PostgreSQL; see ``ledger.session.Session``."""
 
@@ -100,8 +106,10 @@ class PostgresDatabase:
         clock: Clock,
         *,
         local: Callable[[], Mapping[str, str]] = dict,
+        longest: timedelta = TRANSACTION_MAX,
     ) -> None:
         self.address = address
+        self._longest_s = longest.total_seconds()
         self._clock = clock
         self._local = local
         self._chance = Random()  # noqa: S311  jitter
@@ -189,6 +197,9 @@ class PostgresDatabase:
 
     def _once(self, work: Callable[[Session], T], begin: str) -> T:
         connection = self._connection()
+        cutting = threading.Timer(self._longest_s, _cut, (connection,))
+        cutting.daemon = True
+        cutting.start()
         try:
             try:
                 session = PostgresSession(
@@ -205,6 +216,7 @@ class PostgresDatabase:
             else:
                 self._commit(connection)
         finally:
+            cutting.cancel()
             self._pool.putconn(connection)
         return result
 
@@ -239,6 +251,12 @@ def _begin(connection: Connection, begin: str, local: Mapping[str, str]) -> date
     assert row is not None, "a SELECT without FROM has one row"  # noqa: S101
     instant: datetime = row[0]
     return instant.astimezone(UTC)
+
+
+def _cut(connection: Connection) -> None:
+    """Cut a connection under whoever waits for its answer; closing it would not wake them."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def _roll_back(connection: Connection, error: BaseException) -> None:
