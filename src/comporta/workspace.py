@@ -86,9 +86,12 @@ class Workspace:
         dry_run: bool = False,
         wait: bool = False,
         confirmed: bool = False,
+        concurrency: int | None = None,
     ) -> list[Run]:
         """Bring the named accounts and streams up to date and return every run, failed attempts too."""
-        wish = Wish(request or Request(), dry_run=dry_run, wait=wait, deletions_confirmed=confirmed)
+        wish = Wish(
+            request or Request(), dry_run=dry_run, wait=wait, deletions_confirmed=confirmed, concurrency=concurrency
+        )
         return await self._syncer.sync(self.targets(names), wish)
 
     async def reconcile(

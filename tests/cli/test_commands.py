@@ -53,6 +53,20 @@ def test_sync_says_what_it_did_in_plain_lines(folder: Path, comporta: Command) -
     assert second.out.splitlines()[-1] == "sale.order: nothing new"
 
 
+def test_a_sync_says_how_much_in_what_time(folder: Path, comporta: Command) -> None:
+    """Totals over the runs, for whoever compares one sync with another; --concurrency as it was asked."""
+    said = comporta("sync", "loja/sale.order", "--concurrency", "1", "--json").json
+    words = comporta("sync", "loja/sale.order", "--full", "--dry-run", "--max-records", "10").out
+
+    (run,) = said["runs"]
+    total = said["totals"]
+    assert (total["records"], total["custom_field_entries"], total["concurrency"]) == (run["counts"]["read"], 0, 1)
+    assert total["duration_s"] == run["duration_s"]
+    assert (total["limit"], total["failures"], total["deals_per_s"]) == (None, {}, None)
+    assert "records/s" in words
+    assert "all: 10 records, 0 of them custom field entries, in " in words
+
+
 def test_a_dry_run_shows_fields_and_writes_nothing(synced: Path, odoo: OdooSandbox, comporta: Command) -> None:
     """Before and after, per row, in JSON and in words."""
     odoo.world.write("sale.order", 7, {"client_order_ref": "PC-DRY"})

@@ -361,6 +361,16 @@ async def test_streams_run_side_by_side_where_none_needs_another(
     assert [(run.stream, run.state) for run in runs] == [(ORDERS, RunState.SUCCEEDED), (LINES, RunState.SUCCEEDED)]
 
 
+async def test_pages_in_flight_asked_for_one_sync_reach_its_source(workshop: Workshop) -> None:
+    """Stronger than what the settings say, and of no effect on the next sync."""
+    workshop.source.stream().put(1, stamp=at(9))
+    asked = workshop.source.requests
+    await workshop.sync(wish=Wish(Request(), concurrency=3))
+    await workshop.sync()
+
+    assert [request.concurrency for request in asked] == [3, None]
+
+
 async def test_an_account_with_many_streams_leaves_room_for_the_others(workshop: Workshop) -> None:
     """All its streams hang and there are fewer places than streams: the other account is done all the same."""
     slow = FakeSource(workshop.clock)

@@ -12,7 +12,7 @@ import typer
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose, expect_command
 from comporta.cli.session import with_workspace
-from comporta.cli.words import age_text, columns, counts_text, ended_text, local_text, value_text
+from comporta.cli.words import age_text, columns, counts_text, ended_text, local_text, usage_text, value_text
 from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
 from comporta.core.run import TERMINAL, Run, RunState
@@ -73,7 +73,7 @@ def show(run_id: RunId, config: Config = None, as_json: Json = False, verbose: V
             ("request", f"{run.request}, {run.trigger.value}, attempt {run.attempt}, epoch {run.epoch}"),
             ("window", window if run.window_kind else "-"),
             ("counts", f"{run.counts.read} read: {counts_text(run.counts)}"),
-            ("requests", f"{run.requests_sent} sent, {run.requests_retried} again, waited {run.waited_s:.1f} s"),
+            ("took", usage_text(run)),
             ("started", local_text(run.started_at, zone)),
             ("finished", local_text(run.finished_at, zone)),
         ]

@@ -5,7 +5,7 @@ tried again did not fail.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,9 +16,10 @@ from comporta.cli.options import Config, Json, Verbose, Yes
 from comporta.cli.request import Flags, request_from
 from comporta.cli.session import with_workspace
 from comporta.cli.watch import Lines
-from comporta.cli.words import ended_text
+from comporta.cli.words import ended_text, totals_lines
 from comporta.core.outcome import ExitCode, exit_code
 from comporta.core.run import Run
+from comporta.core.totals import Totals, totals
 from comporta.core.window import Request
 from comporta.errors import SettingsError, WrongUse
 from comporta.ports.system_clock import SystemClock
@@ -39,6 +40,7 @@ class Asked:
     is_dry: bool = False
     is_waiting: bool = False
     is_confirmed: bool = False
+    concurrency: int | None = None
 
 
 def sync(
@@ -57,7 +59,7 @@ def sync(
     max_records: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after so many records.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for streams that another run holds.")] = False,
     concurrency: Annotated[
-        int | None, typer.Option(min=1, max=100, metavar="N", help="Kept for sources to come: see the page.")
+        int | None, typer.Option(min=1, max=100, metavar="N", help="Pages in flight; 1 is one after another.")
     ] = None,
     yes: Yes = False,
     config: Config = None,
@@ -66,14 +68,17 @@ def sync(
 ) -> int:
     """Bring streams up to date now."""
     console = Console(is_json=as_json, is_verbose=verbose)
-    settings = with_concurrency(read_settings(config), concurrency)
+    settings = read_settings(config)
     flags = Flags(since, until, full, clear_first, max_records)
     request = request_from(flags, now=SystemClock().now(), zone=settings.zone)
-    asked = Asked(tuple(names or ()), request, is_dry=dry_run, is_waiting=wait, is_confirmed=yes)
+    asked = Asked(
+        tuple(names or ()), request, is_dry=dry_run, is_waiting=wait, is_confirmed=yes, concurrency=concurrency
+    )
     if clear_first and not dry_run and not yes:
         confirm(console, asked.names)
     runs, changes = perform(settings, asked, console)
-    report(console, runs, changes if dry_run else None)
+    in_flight = pages_in_flight(settings, runs, concurrency)
+    report(console, runs, changes if dry_run else None, totals(runs, concurrency=in_flight))
     return exit_code(runs)
 
 
@@ -92,6 +97,7 @@ def perform(settings: Settings, asked: Asked, console: Console) -> tuple[list[Ru
             dry_run=asked.is_dry,
             wait=asked.is_waiting,
             confirmed=asked.is_confirmed,
+            concurrency=asked.concurrency,
         )
 
     watcher = watcher_for(console)
@@ -111,17 +117,24 @@ def watcher_for(console: Console) -> "Lines | LiveTable":
     return LiveTable(SystemClock())
 
 
-def report(console: Console, runs: Sequence[Run], changes: Changes | None) -> None:
-    """Print the result: JSON, or a line per run and what a dry run would change."""
+def report(console: Console, runs: Sequence[Run], changes: Changes | None, total: Totals) -> None:
+    """Print the result: JSON, or a line per run and what a dry run would change, how fast it went, and the changes."""
     document: dict[str, object] = {"ok": exit_code(runs) is ExitCode.DONE, "runs": [run.as_json() for run in runs]}
+    document["totals"] = total.as_json()
     if changes is not None:
         document |= {"changes": changes.as_json(), "changes_truncated": changes.is_truncated}
     console.document(document)
     for line in summary(runs):
         console.say(line)
     if changes is not None:
-        for line in changes.lines(runs):
+        for line in (*totals_lines(runs, total), *changes.lines(runs)):
             console.say(line)
+
+
+def pages_in_flight(settings: Settings, runs: Sequence[Run], asked: int | None) -> int | None:
+    """Return how many pages were allowed in flight: what was asked, else what all accounts are set to."""
+    told = {account.concurrency if (account := settings.accounts.get(run.account)) else None for run in runs}
+    return asked or (told.pop() if len(told) == 1 else None)
 
 
 def summary(runs: Sequence[Run]) -> list[str]:
@@ -145,11 +158,3 @@ def confirm(console: Console, names: Sequence[str]) -> None:
         raise WrongUse(
             f"--clear-first: {expected} was not typed, so nothing was done", next_step="Use --yes in scripts."
         )
-
-
-def with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
-    """Return the settings with so many pages in flight for every account."""
-    if concurrency is None:
-        return settings
-    accounts = {name: replace(account, concurrency=concurrency) for name, account in settings.accounts.items()}
-    return replace(settings, accounts=accounts)

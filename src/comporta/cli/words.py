@@ -10,6 +10,7 @@ from comporta.core.counts import Counts
 from comporta.core.instant import BEGINNING
 from comporta.core.outcome import is_busy
 from comporta.core.run import Run, RunState
+from comporta.core.totals import Totals
 
 COUNT_WORDS = (
     ("inserted", "new"),
@@ -18,6 +19,7 @@ COUNT_WORDS = (
     ("rejected", "rejected"),
     ("deleted", "deleted"),
 )
+WAIT_SHOWN_S = 0.1
 
 
 def counts_text(counts: Counts) -> str:
@@ -43,6 +45,43 @@ def ended_text(run: Run) -> str:
     word = "busy" if is_busy(run) else run.state.value.replace("_", " ")
     done = f" ({said})" if run.counts.read else ""
     return f"{word}{done}:{why}" if why else f"{word}{done}"
+
+
+def usage_text(run: Run) -> str:
+    """Say how long a run took and how fast it was, by the limit too where there is one.
+
+    >>> from comporta.core.run import Trigger
+    >>> usage_text(Run("r", "a/s", "a", "s", RunState.SUCCEEDED, Trigger.MANUAL, "full", requests_sent=3))
+    '3 requests'
+    """
+    said = [f"{run.duration_s:.1f} s"] if run.duration_s is not None else []
+    said += [f"{run.counts.read / run.duration_s:,.0f} records/s"] if run.duration_s and run.counts.read else []
+    said.append(f"{run.requests_sent:,} requests")
+    said += [f"{run.requests_retried:,} again"] if run.requests_retried else []
+    said += [f"{run.requests_throttled:,} refused for the limit"] if run.requests_throttled else []
+    said += [f"waited {run.waited_s:.1f} s"] if run.waited_s >= WAIT_SHOWN_S else []
+    said += [f"{run.limit_used:.0%} of {run.limit}"] if run.limit_used is not None else []
+    return ", ".join(said)
+
+
+def totals_lines(runs: Sequence[Run], total: Totals) -> list[str]:
+    """Say what a sync read in what time: a line for each run, and one for all.
+
+    >>> from comporta.core.totals import totals
+    >>> totals_lines([], totals([]))
+    ['all: 0 records, 0 of them custom field entries, in 0.0 s']
+    """
+    lines = [f"{run.account}/{run.stream}: {usage_text(run)}" for run in runs]
+    whole = f"all: {total.all.records:,} records, {total.custom_fields.records:,} of them custom field entries"
+    rates = (
+        (total.all.per_s, "records/s"),
+        (total.deals.per_s, "deals/s"),
+        (total.custom_fields.per_s, "custom fields/s"),
+        (total.upserts.per_s, "upserts/s"),
+    )
+    said = [f"in {total.all.duration_s:.1f} s", *(f"{rate:,.1f} {word}" for rate, word in rates if rate)]
+    wrong = [f"{operation}: {times} times" for operation, times in total.failures.items()]
+    return [*lines, ", ".join([whole, *said]), *(f"  went wrong: {each}" for each in wrong)]
 
 
 def columns(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

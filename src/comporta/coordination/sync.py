@@ -37,12 +37,13 @@ finds its run lost, and is the one that can take it up again."""
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a sync was asked for, the same for every stream of it."""
+    """What a sync was asked for, the same for every stream of it; ``concurrency`` is stronger than the settings'."""
 
     request: Request
     dry_run: bool = False
     wait: bool = False
     deletions_confirmed: bool = False
+    concurrency: int | None = None
 
 
 class Syncer:
@@ -232,6 +233,8 @@ class Syncer:
 
     async def _execute(self, account: AccountPlan, stream: StreamPlan, run: Run, wish: Wish, *, is_ours: bool) -> Run:
         """Execute a run; wait for a held scope if that was asked, else end it as skipped."""
+        if wish.concurrency is not None:
+            stream = replace(stream, request=replace(stream.request, concurrency=wish.concurrency))
         told = False
         while True:
             try:

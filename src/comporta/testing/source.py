@@ -31,6 +31,7 @@ class FakeSource:
         self.is_resumable = True
         self.is_unbroken = False
         self.is_closed = False
+        self.requests: list[StreamRequest] = []
         self._clock = clock
         self._streams: dict[str, FakeStream] = {}
 
@@ -54,7 +55,8 @@ class FakeSource:
         self.identity = replace(self.identity, **identity)  # type: ignore[arg-type]
 
     async def read(self, request: StreamRequest, progress: Progress) -> FakeReader:
-        """Log in and return the reader of a stream."""
+        """Log in and return the reader of a stream; remember what was asked for."""
+        self.requests.append(request)
         progress.count_request()
         await self.script.play("login", lambda: None)
         if request.stream not in self._streams:
