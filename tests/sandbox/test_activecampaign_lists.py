@@ -82,6 +82,7 @@ def test_some_stamps_have_no_zone_and_some_are_no_dates(crm: ActiveCampaignSandb
 
     assert contact["cdate"] == "2026-03-10T07:00:00-05:00"
     assert contact["created_utc_timestamp"] == contact["created_timestamp"] == "2026-03-10 07:00:00"
+    assert {row["createdTimestamp"][-6:] for row in truth(crm, "accounts")} <= {"-06:00", "-05:00"}
     assert contact["deleted_at"] == "0000-00-00 00:00:00"
     assert {row["edate"] for row in truth(crm, "deals")} == {"0000-00-00 00:00:00", "2019-11-22 14:15:37"}
 

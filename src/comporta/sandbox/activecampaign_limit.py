@@ -5,7 +5,7 @@ are ten in a second. What was refused takes no room. ``Meter`` is also the witne
 arrival, so that a test can see what a client did and not what it says it did.
 """
 
-from bisect import bisect_right, insort
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 from math import ceil
@@ -43,7 +43,7 @@ class Meter:
             self._recent = [at for at in self._recent if at > now - SPAN_S]
             room = 0 if is_throttled else self.limit - taken - len(self._recent)
             if room > 0:
-                insort(self._recent, now)
+                self._recent.append(now)
                 self._allowed += 1
                 self._storm = 0
                 return Verdict(is_allowed=True, remaining=room - 1, wait_s=0)
@@ -53,7 +53,7 @@ class Meter:
             # Only what a client could have known is held against it: others' requests it cannot see.
             if len(self._recent) >= self.limit:
                 self._violations.append(now)
-            wait = self._recent[0] + SPAN_S - now if self._recent else SPAN_S
+            wait = min(self._recent) + SPAN_S - now if self._recent else SPAN_S
             return Verdict(is_allowed=False, remaining=0, wait_s=max(1, ceil(wait)))
 
     def as_json(self) -> dict[str, Any]:
