@@ -158,13 +158,15 @@ def test_an_order_or_filter_that_is_not_documented_is_ignored(crm: ActiveCampaig
 @pytest.mark.parametrize("direction", ["ASC", "DESC"])
 def test_several_orders_are_applied_one_after_another(crm: ActiveCampaignSandbox, direction: str) -> None:
     """By the first, and where that is alike by the next."""
-    read = rows(crm, "deals", {"orders[contact_name]": "ASC", "orders[value]": direction})
-    by_contact: dict[str, list[int]] = {}
-    for deal in read:
-        by_contact.setdefault(deal["contact"], []).append(int(deal["value"]))
+    names = {row["id"]: f"{row['firstName']} {row['lastName']}" for row in truth(crm, "contacts")}
+    sign = -1 if direction == "DESC" else 1
+    read = [
+        (names[deal["contact"]], sign * int(deal["value"]))
+        for deal in rows(crm, "deals", {"orders[contact_name]": "ASC", "orders[value]": direction})
+    ]
 
-    assert all(values == sorted(values, reverse=direction == "DESC") for values in by_contact.values())
-    assert max(map(len, by_contact.values())) > 1
+    assert read == sorted(read)
+    assert len({name for name, _ in read}) < len(read)
 
 
 def test_deals_are_filtered_by_when_they_were_changed(crm: ActiveCampaignSandbox) -> None:
@@ -176,6 +178,14 @@ def test_deals_are_filtered_by_when_they_were_changed(crm: ActiveCampaignSandbox
     assert set(ids(crm, "deals", {"filters[updated_after]": "2025-12-01"})) == later
     assert set(ids(crm, "deals", {"filters[updated_after]": "2025-12-01T06:00:00+00:00"})) == later
     assert set(ids(crm, "deals", {"filters[updated_before]": "2025-12-01"})) == set(DEAL_IDS) - later
+
+
+def test_a_bare_date_is_midnight_of_the_account(crm: ActiveCampaignSandbox) -> None:
+    """Not of Greenwich, where a second before that midnight is the same day."""
+    for known, stamp in ((1, "2027-11-30T23:59:59-06:00"), (2, "2027-12-01T00:00:00-06:00")):
+        act(crm, "update", stream="deals", id=known, values={"mdate": stamp}, stamp=False)
+
+    assert ids(crm, "deals", {"filters[updated_after]": "2027-12-01"}) == [2]
 
 
 def test_a_deal_changed_at_the_very_instant_is_within(crm: ActiveCampaignSandbox) -> None:
