@@ -1,0 +1,72 @@
+"""`comporta sandbox`: what it says, what it refuses, and that it serves until it is told to stop."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from urllib.request import Request, urlopen
+
+import pytest
+from tests.cli.conftest import Command
+
+from comporta.core.outcome import ExitCode
+
+SIMULATORS = ("odoo", "activecampaign")
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_a_port_that_is_taken_is_refused(simulator: str, comporta: Command) -> None:
+    """With the port, and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = comporta("sandbox", simulator, "--port", str(port), "--records", "3")
+
+    assert said.code == ExitCode.WRONG_USE
+    assert f"sandbox {simulator}: port {port} of 127.0.0.1" in said.err
+    assert "Choose another --port." in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["odoo", "--fault", "no_such"], "unknown fault 'no_such'"),
+        (["activecampaign", "--fault", "total=maybe"], "expected absent or string or integer or too_low or too_high"),
+        (["activecampaign", "--zone", "Mars/Olympus"], "time zone 'Mars/Olympus'"),
+        (["activecampaign", "--limit", "0"], "--limit"),
+    ],
+)
+def test_what_a_simulator_does_not_know_is_refused(arguments: list[str], says: str, comporta: Command) -> None:
+    """At once, before it listens."""
+    said = comporta("sandbox", *arguments, "--port", "0", "--records", "3")
+
+    assert said.code == ExitCode.WRONG_USE
+    assert says in said.err
+
+
+@pytest.mark.full
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("simulator", "options", "route", "headers"),
+    [
+        ("odoo", ["--version-of", "18"], "/web/webclient/version_info", {}),
+        ("activecampaign", ["--limit", "2", "--fault", "total=integer"], "/api/3/deals", {"Api-Token": "demo"}),
+    ],
+)
+def test_a_simulator_serves_until_it_is_told_to_stop(
+    simulator: str, options: list[str], route: str, headers: dict[str, str]
+) -> None:
+    """It prints where it is, answers there, and ends with success."""
+    line = [sys.executable, "-m", "comporta", "sandbox", simulator, "--port", "0", "--records", "7", "--json", *options]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())["sandbox"]
+        body = b"{}" if simulator == "odoo" else None
+        with urlopen(Request(facts["url"] + route, body, headers), timeout=10) as answer:
+            told = json.loads(answer.read())
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(20)
+
+    assert code == ExitCode.DONE
+    assert facts["api_key"] == "demo"
+    assert told["meta"]["total"] == 7 if simulator == "activecampaign" else told["result"]["server_version"] == "18.0"
