@@ -128,6 +128,11 @@ def test_people_make_every_kind_of_change(open_crm: OpenAccount, clock: Standing
         before["deals"][known]["stage"] != after["deals"][known]["stage"]
         for known in before["deals"].keys() & after["deals"].keys()
     )
+    entries = "dealCustomFieldData"
+    lost = [row for known, row in before[entries].items() if known not in after[entries]]
+    won = [row for known, row in after[entries].items() if known not in before[entries]]
+    assert any(str(row["dealId"]) in after["deals"] for row in lost)
+    assert any(str(row["dealId"]) in before["deals"] for row in won)
     changed = [before["dealCustomFieldMeta"][known] != row for known, row in after["dealCustomFieldMeta"].items()]
     assert any(changed)
 
