@@ -59,9 +59,14 @@ class PostgresDestination:
             done += [each.message for each in postgres_account_views.refresh(connection, self._schema)]
         return done
 
-    def is_there(self, connection: Connection, shape: Shape) -> bool:
-        """Say whether the table of a shape exists."""
-        return bool(self._present(connection, shape))
+    def missing(self, connection: Connection, shape: Shape) -> Sequence[str] | None:
+        """Return the columns that the table of a shape lacks, ``None`` if there is no table."""
+        present = self._present(connection, shape)
+        return [each.name for each in plan_for(present, shape).added] if present else None
+
+    def doubt(self, connection: Connection, shape: Shape) -> None:
+        """Let no row of a table count as unchanged: each is written again when it is read again."""
+        execute(connection, f"UPDATE {Table(self._schema, shape).name} SET _cmp_hash = NULL")
 
     def write(self, connection: Connection, account: str, batch: Batch, *, run: str, now: str) -> Written:
         """Insert, update, mark deleted and remove, with exact counts; leave unchanged rows untouched."""

@@ -61,9 +61,14 @@ class SqliteDestination:
             done += sqlite_account_views.refresh(connection, columns_of)
         return done
 
-    def is_there(self, connection: sqlite3.Connection, shape: Shape) -> bool:
-        """Say whether the table of a shape exists."""
-        return bool(columns_of(connection, shape.table))
+    def missing(self, connection: sqlite3.Connection, shape: Shape) -> Sequence[str] | None:
+        """Return the columns that the table of a shape lacks, ``None`` if there is no table."""
+        present = columns_of(connection, shape.table)
+        return [each.name for each in plan_table(with_fields(present, shape), shape.columns).added] if present else None
+
+    def doubt(self, connection: sqlite3.Connection, shape: Shape) -> None:
+        """Let no row of a table count as unchanged: each is written again when it is read again."""
+        connection.execute(f"UPDATE {quoted(shape.table)} SET _cmp_hash = NULL")
 
     def write(self, connection: sqlite3.Connection, account: str, batch: Batch, *, run: str, now: str) -> Written:
         """Insert, update, mark deleted and remove, with exact counts; leave unchanged rows untouched."""

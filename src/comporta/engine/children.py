@@ -8,7 +8,7 @@ what is gone, each missing line looked at directly first.
 from collections.abc import Sequence
 
 from comporta.core.record import Key, key_from_text
-from comporta.engine.plan import refuse_another_database
+from comporta.engine.plan import make_fit, refuse_another_database
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
 from comporta.ports.store import Batch
@@ -25,8 +25,7 @@ async def relist_children(work: Work) -> None:
     What is gone is marked only when all of it is known: a loss of everything comes portion by portion.
     """
     await refuse_another_database(work)
-    for change in await work.store.prepare(work.lease, work.shape):
-        work.tell("schema_changed", change)
+    await make_fit(work)
     while parents := await work.store.hints(work.scope, HINTS_MAX):
         gone: list[Key] = []
         for start in range(0, len(parents), PARENTS_MAX):

@@ -20,7 +20,7 @@ from comporta.core.instant import BEGINNING, instant_text, short_text
 from comporta.core.record import Page
 from comporta.core.window import WHOLE, Kind, Window
 from comporta.engine.ahead import in_batches, limited, records
-from comporta.engine.plan import first_run_of, is_resumable, new_pass_id, plan_pass
+from comporta.engine.plan import first_run_of, is_resumable, make_fit, new_pass_id, plan_pass
 from comporta.engine.verify import gone_at_source, verify
 from comporta.engine.work import Work, well
 from comporta.errors import TooManyRejected
@@ -55,9 +55,7 @@ async def drive(work: Work) -> None:
 
 async def _prepared(work: Work, plan: Pass) -> Pass:
     """Make the table fit and return the pass to work on: another where rows that were covered are gone."""
-    changes = await work.store.prepare(work.lease, work.shape)
-    for change in changes:
-        work.tell("schema_changed", change)
+    changes = await make_fit(work, plan)
     had_rows = plan.position is not None or plan.window.since > BEGINNING
     if changes and had_rows and not (await work.store.coverage(work.scope)).intervals:
         await work.store.void_coverage(work.lease)  # the pass that was begun a moment ago, too

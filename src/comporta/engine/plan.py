@@ -4,6 +4,7 @@ Acts thinly: it asks the ledger and the source, and ``core.window`` decides.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from secrets import token_hex
 
@@ -47,6 +48,19 @@ async def plan_pass(work: Work) -> Pass:
         work.tell("window_planned", _planned(plan.window, work), {"kind": plan.window.kind.value})
     await work.store.begin_pass(work.lease, plan, resumable=is_resumable(work))
     return plan
+
+
+async def make_fit(work: Work, plan: Pass | None = None) -> Sequence[str]:
+    """Make the table fit the shape; tell what was done, and return it.
+
+    Rows of these very fields were written before if the query is the same and the last pass, or this one, wrote any.
+    """
+    has_rows = (plan is not None and plan.position is not None) or (await work.store.coverage(work.scope)).intervals
+    is_same = (await work.store.facts(work.scope)).fingerprint == _fingerprint(work)
+    changes = await work.store.prepare(work.lease, work.shape, is_known=is_same and bool(has_rows))
+    for change in changes:
+        work.tell("schema_changed", change)
+    return changes
 
 
 def new_pass_id(work: Work) -> str:

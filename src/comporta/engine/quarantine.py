@@ -5,7 +5,7 @@ it too; the rest waits on, with today's reason.
 """
 
 from comporta.core.record import key_from_text
-from comporta.engine.plan import refuse_another_database
+from comporta.engine.plan import make_fit, refuse_another_database
 from comporta.engine.verify import parts
 from comporta.engine.work import Work, well
 from comporta.ports.store import Batch
@@ -14,8 +14,7 @@ from comporta.ports.store import Batch
 async def retry_quarantine(work: Work) -> None:
     """Read every waiting record again, write what can be written, and end the run."""
     await refuse_another_database(work)
-    for change in await work.store.prepare(work.lease, work.shape):
-        work.tell("schema_changed", change)
+    await make_fit(work)
     waiting = [key_from_text(each.key) for each in await work.store.quarantine(work.scope)]
     place = work.shape.index(work.shape.key)
     for part in parts(waiting):

@@ -19,7 +19,7 @@ from comporta.core.compare import Differences, compare_stamps, differing_hours
 from comporta.core.counts import Counts
 from comporta.core.instant import BEGINNING, instant_text, short_text
 from comporta.core.record import Key, Page, Shape
-from comporta.engine.plan import origin_of, refuse_another_database
+from comporta.engine.plan import make_fit, origin_of, refuse_another_database
 from comporta.engine.verify import confirmed_gone, parts, refuse_mass_deletion, sweep
 from comporta.engine.work import Work, well
 from comporta.errors import WrongUse
@@ -35,8 +35,7 @@ async def reconcile(work: Work) -> None:
     await refuse_another_database(work)
     until = await _until(work)
     if not work.run.dry_run:
-        for change in await work.store.prepare(work.lease, work.shape):
-            work.tell("schema_changed", change)
+        await make_fit(work)
     here = await work.store.count_rows(work.account, work.shape)
     is_exact = work.request.exact or here <= work.rules.exact_rows_max
     if is_exact:

@@ -135,15 +135,15 @@ def cut_coverage(session: Session, scope: str, at: datetime) -> None:
     session.run("forget_passes", {"scope": scope})
 
 
-def doubt_stream(session: Session, stream: str) -> Sequence[str]:
-    """Take back what is said to be covered of a stream whose table had to be made, in every account.
+def doubt_stream(session: Session, stream: str, what: str) -> Sequence[str]:
+    """Take back what is said to be covered of a stream whose table, or a part of it, had to be made, in every account.
 
-    Somebody dropped it, and its rows with it. Return what was done, in words.
+    Somebody dropped it, and what was in it. Return what was done, in words.
     """
     forgotten = session.run("forget_coverage_of_stream", {"stream": stream})
     forgotten += session.run("forget_passes_of_stream", {"stream": stream})
     return (
-        [f"the table of {stream} was gone, with rows that were covered: all of it is read again"] if forgotten else []
+        [f"{what} of {stream} was gone, with data that was covered: all of it is read again"] if forgotten else []
     )
 
 

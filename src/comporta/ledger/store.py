@@ -132,11 +132,15 @@ class LedgerStore:
         row = await self._read(lambda s: s.one("holder", {"scope": scope}))
         return ScopeState(row["epoch"], row["holder"], row["commits"]) if row else ScopeState(0, None, 0)
 
-    async def prepare(self, lease: Lease, shape: Shape) -> Sequence[str]:
+    async def prepare(self, lease: Lease, shape: Shape, *, is_known: bool = False) -> Sequence[str]:
         def work(session: Session) -> Sequence[str]:
-            is_made = not self._destination.is_there(session.connection, shape)
+            missing = self._destination.missing(session.connection, shape)
             done = self._destination.prepare(session.connection, shape)
-            return [*done, *(batches.doubt_stream(session, shape.stream) if is_made else ())]
+            if missing and is_known:
+                self._destination.doubt(session.connection, shape)
+                lost = f"a column ({', '.join(missing)}) of the table"
+                return [*done, *batches.doubt_stream(session, shape.stream, lost)]
+            return [*done, *(batches.doubt_stream(session, shape.stream, "the table") if missing is None else ())]
 
         return await self._held(lease, work)
 

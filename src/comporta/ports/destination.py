@@ -35,8 +35,11 @@ class Destination(Protocol):
     def prepare(self, connection: Connection, shape: Shape) -> Sequence[str]:
         """Make table, columns and views fit the shape; return what was done, in words."""
 
-    def is_there(self, connection: Connection, shape: Shape) -> bool:
-        """Say whether the table of a shape exists."""
+    def missing(self, connection: Connection, shape: Shape) -> Sequence[str] | None:
+        """Return the columns that the table of a shape lacks, ``None`` if there is no table."""
+
+    def doubt(self, connection: Connection, shape: Shape) -> None:
+        """Let no row of a table count as unchanged: each is written again when it is read again."""
 
     def write(self, connection: Connection, account: str, batch: Batch, *, run: str, now: str) -> Written:
         """Insert, update, mark deleted and remove, with exact counts; leave unchanged rows untouched."""
