@@ -46,6 +46,7 @@ def test_a_right_may_be_missing_or_seem_to_be(open_crm: OpenAccount) -> None:
 @pytest.mark.parametrize(
     ("fault", "status", "says"),
     [
+        ("error_402=1:1", 402, lambda reply: reply.json == {"message": "Payment Required"}),
         ("error_500=1:1", 500, lambda reply: reply.json == {"message": "Internal Server Error"}),
         ("error_503=1:1", 503, lambda reply: reply.json == {"message": "Service Unavailable"}),
         ("error_502=1:1", 502, lambda reply: reply.body.startswith(b"<!doctype html>")),

@@ -14,6 +14,8 @@ from comporta.sandbox.activecampaign_world import Row, World
 from comporta.sandbox.exchange import JSON, Answer, Request, html_answer, json_answer
 from comporta.sandbox.faults import Faults
 
+FAILURES = {402: "Payment Required", 500: "Internal Server Error", 503: "Service Unavailable"}
+
 
 def answer(world: World, faults: Faults, request: Request, *, label: str, route: str, key: str) -> Answer:
     """Return what the API says to a request that is within the limit."""
@@ -21,7 +23,7 @@ def answer(world: World, faults: Faults, request: Request, *, label: str, route:
         return json_answer({"message": "You are not authorized: the API token is not valid."}, 403)
     if faults.happens("forbidden", label):
         return json_answer({"message": "You do not have permission to view this resource."}, 403)
-    for status, title in ((500, "Internal Server Error"), (503, "Service Unavailable")):
+    for status, title in FAILURES.items():
         if faults.happens(f"error_{status}", label):
             return json_answer({"message": title}, status)
     if request.method != "GET":

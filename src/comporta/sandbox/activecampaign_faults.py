@@ -10,6 +10,7 @@ ACTIVECAMPAIGN_FAULTS = {
     "body_429": "empty|json|html",
     "coarse_filter": "1",
     "empty_200": "1",
+    "error_402": "1",
     "error_500": "1",
     "error_503": "1",
     "forbidden": "1",
