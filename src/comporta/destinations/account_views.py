@@ -10,8 +10,9 @@ else is decided here must not change under the reader:
 - **Types.** A value that is not what its field says is null in the column, never an error. It stays as it came in
   ``activecampaign_deal_custom_field_data``, and so does the currency of an amount.
 
-The values are gathered by one pass over them, grouped by deal. Measured on SQLite, 10,000 deals with 20 fields take
-0.4 s; with an index on the deal it takes half as long again, because the rows are then fetched one by one.
+The values are gathered by one pass over them, grouped by deal. Measured, 10,000 deals with 20 fields take 0.67 s on
+SQLite and 0.57 to 0.72 s on PostgreSQL 18; with an index on the deal 0.99 and 0.81 s, because the rows are then fetched
+one by one. So there is none.
 """
 
 import re
@@ -112,7 +113,7 @@ def view_name(account: str, owned: Mapping[str, str]) -> str:
     """Return the name of an account's view: the one it has, else a plain one, else one with a hash.
 
     >>> view_name("Loja-1", {}), view_name("a-b", {"deals_a_b": "a_b"}), view_name("a_b", {"deals_a_b": "a_b"})
-    ('deals_loja_1', 'deals_a_b_4ffa2b', 'deals_a_b')
+    ('deals_loja_1', 'deals_a_b_69dd64', 'deals_a_b')
     """
     for name, owner in owned.items():
         if owner == account:
