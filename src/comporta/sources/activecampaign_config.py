@@ -1,0 +1,67 @@
+"""What an ActiveCampaign account needs to be read, checked once, and how it is shown: never with its key.
+
+Bootstrap makes it from the settings; tests make it by hand.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta, tzinfo
+from urllib.parse import urlsplit, urlunsplit
+
+from comporta.errors import BadValue
+from comporta.ports.budget import BudgetTerms, Rate
+
+PAGE_SIZE = 100
+PAGE_SIZE_MAX = 100
+"""What the API allows; it answers more with its own most, 100."""
+PAGE_SIZE_MIN = 2
+"""Pages overlap by one record."""
+
+RATE: Rate = (5, timedelta(seconds=1))
+"""Of all keys and integrations of an account together, on every plan."""
+
+TIMEOUT = timedelta(seconds=60)
+IN_FLIGHT_MAX = 20
+"""Pages under way at once when nobody sets `concurrency`: enough for 5 a second at a latency of four seconds."""
+
+API = "/api/3"
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveCampaignConfig:
+    """One key at one account. ``zone`` is what times without a zone are meant in, as far as anybody knows."""
+
+    url: str
+    api_key: str = field(repr=False)
+    zone: tzinfo
+    is_zone_sure: bool = False
+    page_size: int = PAGE_SIZE
+    timeout: timedelta = TIMEOUT
+    rate: Rate = RATE
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            message = f"url of an ActiveCampaign account is {self.shown_url!r}; expected https://ACCOUNT.api-us1.com"
+            raise BadValue(message)
+        if not PAGE_SIZE_MIN <= self.page_size <= PAGE_SIZE_MAX:
+            seen = f"page_size of an ActiveCampaign account is {self.page_size}"
+            raise BadValue(f"{seen}; expected {PAGE_SIZE_MIN} to {PAGE_SIZE_MAX}")
+
+    @property
+    def base(self) -> str:
+        """Return the URL that paths are appended to, whether or not the user wrote its end."""
+        parts = urlsplit(self.url)
+        path = parts.path.rstrip("/").removesuffix(API)
+        return urlunsplit((parts.scheme, parts.netloc, f"{path}{API}", "", ""))
+
+    @property
+    def shown_url(self) -> str:
+        """Return the URL without a user and password in it."""
+        parts = urlsplit(self.url)
+        path = parts.path.rstrip("/").removesuffix(API)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
+
+    @property
+    def terms(self) -> BudgetTerms:
+        """Return what the source declares of its budget: the vendor counts the account, whatever the key."""
+        return BudgetTerms(f"activecampaign {self.shown_url.lower()}", self.rate, in_flight_max=None)

@@ -1,0 +1,181 @@
+"""Requests to one ActiveCampaign account: lists, single records, its clock.
+
+An answer becomes a batch of rows, or an error of ours; what is cut or empty shows here, and is asked for again.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from comporta.errors import SourceChangedShape, SourceTruncated
+from comporta.ports.budget import Budget
+from comporta.ports.clock import Clock
+from comporta.ports.progress import Progress
+from comporta.sources.activecampaign_config import IN_FLIGHT_MAX, ActiveCampaignConfig
+from comporta.sources.activecampaign_errors import NOT_FOUND, REFUSALS_TRIED, refuse
+from comporta.sources.activecampaign_rows import Batch, Plan
+from comporta.sources.activecampaign_streams import Endpoint
+from comporta.sources.answers import Answer, Ask, describe
+from comporta.sources.connections import Connections
+from comporta.sources.http import Transport
+from comporta.sources.latency import TimedBudget, useful_requests
+from comporta.sources.retries import Retry
+
+CLOCK_FRESH_S = 5.0
+"""Seconds for which the clock of the last answer will do: an older clock only claims less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One page of a list: its records, what they are in order of, and the total that came with it."""
+
+    batch: Batch
+    order: Sequence[Any]
+    total: int | None
+
+    @property
+    def keys(self) -> Sequence[int]:
+        """Return the ids of all records."""
+        return self.batch.keys
+
+
+class ActiveCampaignSession:
+    """One key at one account."""
+
+    def __init__(
+        self,
+        config: ActiveCampaignConfig,
+        *,
+        account: str,
+        clock: Clock,
+        budget: Budget,
+        dice: Random,
+        connections: Connections | None = None,
+    ) -> None:
+        self.config = config
+        self.account = account
+        self.clock = clock
+        self._budget = TimedBudget(budget, clock)
+        self._transport = Transport(
+            clock,
+            dice=dice,
+            budget=self._budget,
+            timeout=config.timeout,
+            retry=Retry(further=REFUSALS_TRIED),
+            secrets=(config.api_key,),
+            connections=connections,
+        )
+        self._date: tuple[datetime, float] | None = None
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
+
+    def in_flight(self, wanted: int | None) -> int:
+        """Return how many requests under way are of use now, ``wanted`` at most."""
+        return useful_requests(self._budget.rate, self._budget.latency_s, most=wanted or IN_FLIGHT_MAX)
+
+    async def page(
+        self, endpoint: Endpoint, plan: Plan, query: Mapping[str, object], *, what: str, progress: Progress
+    ) -> Leaf:
+        """Return one page of a list."""
+        ask = self._ask(endpoint.name, {**query, **(endpoint.orders or {})}, what, f"{endpoint.name}: page")
+
+        def accept(answer: Answer) -> Leaf:
+            refuse(answer, subject=ask.subject, now=self.clock.now())
+            envelope = self._envelope(answer, ask.subject)
+            if endpoint.name not in envelope:
+                message = (
+                    f"{ask.subject} answered no {endpoint.name!r} ({describe(answer)}); expected a list of that name"
+                )
+                raise SourceChangedShape(message)
+            batch = plan.rows(envelope[endpoint.name], subject=ask.subject)
+            return Leaf(batch, plan.order(batch), _total(envelope))
+
+        return await self._transport.send(ask, progress, accept)
+
+    async def record(self, endpoint: Endpoint, plan: Plan, key: int, progress: Progress) -> Batch | None:
+        """Return one record as a batch of its own, ``None`` if there is none of that id."""
+        ask = self._ask(f"{endpoint.name}/{key}", {}, f"id {key}", f"{endpoint.name}: one record")
+
+        def accept(answer: Answer) -> Batch | None:
+            if answer.status == NOT_FOUND and not answer.is_page:
+                self._envelope(answer, ask.subject)
+                return None
+            refuse(answer, subject=ask.subject, now=self.clock.now())
+            envelope = self._envelope(answer, ask.subject)
+            batch = plan.rows([envelope.get(endpoint.singular)], subject=ask.subject)
+            if list(batch.keys) != [key]:
+                message = f"{ask.subject} answered id {batch.keys[0]}; expected the one asked for"
+                raise SourceChangedShape(message)
+            return batch
+
+        return await self._transport.send(ask, progress, accept)
+
+    async def time(self, progress: Progress) -> datetime:
+        """Return the server's clock: from the last answer while that is fresh, else from a cheap request."""
+        if self._date is not None and self.clock.monotonic() - self._date[1] <= CLOCK_FRESH_S:
+            return self._date[0]
+        return await self.login(progress)
+
+    async def login(self, progress: Progress) -> datetime:
+        """Show the key to the server; return its clock, or raise that the key is refused."""
+        ask = self._ask("users/me", {}, "the key's user", "users: me")
+
+        def accept(answer: Answer) -> datetime:
+            refuse(answer, subject=ask.subject, now=self.clock.now(), is_login=True)
+            self._envelope(answer, ask.subject)
+            if answer.date is None:
+                message = f"{ask.subject}: the answer has no Date header; expected one, it is the source's clock"
+                raise SourceChangedShape(message, next_step="A proxy removes the Date header: let it through.")
+            return answer.date
+
+        return await self._transport.send(ask, progress, accept)
+
+    def subject(self, path: str, what: str) -> str:
+        """Say in words what is attempted on what."""
+        return f"activecampaign/{self.account} {path.partition('/')[0]}: {what}"
+
+    def _ask(self, path: str, query: Mapping[str, object], what: str, operation: str) -> Ask:
+        tail = f"?{urlencode(query)}" if query else ""
+        headers = {"Api-Token": self.config.api_key, "Accept": "application/json"}
+        url = f"{self.config.base}/{path}{tail}"
+        return Ask("GET", url, self.subject(path, what), headers=headers, operation=operation)
+
+    def _envelope(self, answer: Answer, subject: str) -> dict[str, Any]:
+        """Return an answer's JSON object; remember the clock that came with it."""
+        try:
+            parsed = msgspec.json.decode(answer.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            parsed = _loose(answer, subject)
+        if not isinstance(parsed, dict):
+            message = f"{subject} answered {describe(answer)}; expected a JSON object"
+            raise SourceChangedShape(message)
+        if answer.date is not None:
+            self._date = (answer.date, self.clock.monotonic())
+        return parsed
+
+
+def _loose(answer: Answer, subject: str) -> object:
+    """Return what is valid JSON to Python alone, such as half a surrogate pair; refuse what is cut."""
+    try:
+        parsed: object = json.loads(answer.body)
+    except (ValueError, RecursionError) as error:
+        seen = f"{subject} answered {answer.status} with {len(answer.body)} bytes that are not valid JSON ({error}): "
+        raise SourceTruncated(f"{seen}{describe(answer)}; expected JSON") from error
+    return parsed
+
+
+def _total(envelope: Mapping[str, Any]) -> int | None:
+    """Return ``meta.total``, which comes as text, as a number, or not at all."""
+    meta = envelope.get("meta")
+    total = meta.get("total") if isinstance(meta, dict) else None
+    if isinstance(total, str) and total.isascii() and total.isdecimal():
+        return int(total)
+    return total if type(total) is int and total >= 0 else None
