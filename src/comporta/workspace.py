@@ -14,11 +14,13 @@ from difflib import get_close_matches
 from comporta.coordination.execute import Executor
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.coordination.sync import Syncer, Wish
+from comporta.coordination.trials import Comparison, Trial, watched
 from comporta.core.coverage import Coverage
 from comporta.core.instant import BEGINNING, parse_instant
 from comporta.core.run import Run, Trigger
 from comporta.core.window import Kind, Request
 from comporta.errors import UnknownAccount
+from comporta.ports.budget import BudgetState
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
 from comporta.ports.source import Finding
@@ -107,6 +109,23 @@ class Workspace:
         """Read the records of a stream that wait in quarantine again, and write those that can be."""
         account, stream = self._one(name)
         return await self._syncer.run_one(account, stream, Wish(Request(Kind.QUARANTINE)), Trigger.MANUAL)
+
+    async def compare(self, name: str, sizes: Sequence[int], *, in_flight: int | None = None) -> list[Comparison]:
+        """Read the first records of a stream dry, one page after another and then several at once, at each size."""
+        account, stream = self._one(name)
+        plan = self._plans[account]
+
+        async def trial(size: int, concurrency: int | None) -> Trial:
+            watched_plan, seen = watched(plan, size)
+            wish = Wish(Request(Kind.FULL, max_records=size), dry_run=True, concurrency=concurrency)
+            runs = await self._syncer.run_one(account, stream, wish, Trigger.MANUAL, instead=watched_plan)
+            return Trial(concurrency, runs[-1], seen)
+
+        return [Comparison(size, await trial(size, 1), await trial(size, in_flight)) for size in sizes]
+
+    async def limits(self) -> list[tuple[str, BudgetState]]:
+        """Return how the budget of each account stands, in the order of the accounts."""
+        return [(name, await plan.budget.state()) for name, plan in self._plans.items() if plan.budget is not None]
 
     async def check(self, accounts: Sequence[str] = ()) -> dict[str, Sequence[Finding]]:
         """Try every named account, or all: credentials, permissions, clock, streams."""

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from comporta import __version__
-from comporta.cli import accounts, demo, history, move, sandbox, settle, streams, sync, upkeep
+from comporta.cli import accounts, compare, demo, history, move, sandbox, settle, streams, sync, upkeep
 
 SCREEN = """\
 Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
@@ -26,6 +26,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   log         what a run did, step by step
   coverage    which time is covered      leases      who holds what, since when
   reconcile   compare a stream with its source, and repair it
+  compare     read a stream one page after another and several at once: time and data
   quarantine  records that could not be written, and why
   unlock      free a stream that a dead process holds
 
@@ -76,6 +77,7 @@ for command in (
     streams.coverage,
     streams.leases,
     settle.reconcile,
+    compare.compare,
     settle.unlock,
     upkeep.settings,
     upkeep.doctor,

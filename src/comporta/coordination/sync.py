@@ -79,9 +79,11 @@ class Syncer:
             ]
         return [run for task in tasks for run in task.result()]
 
-    async def run_one(self, account: str, stream: str, wish: Wish, trigger: Trigger) -> list[Run]:
-        """Run one request on one stream, with its retries, and nothing that follows from it."""
-        plan = self._accounts[account]
+    async def run_one(
+        self, account: str, stream: str, wish: Wish, trigger: Trigger, *, instead: AccountPlan | None = None
+    ) -> list[Run]:
+        """Run one request on one stream, with its retries, and nothing that follows; ``instead`` of the plan known."""
+        plan = instead or self._accounts[account]
         ticket = Ticket(account, stream, wish.request, trigger, dry_run=wish.dry_run)
         with self._workers.at_work(account):
             return await self._attempts(plan, plan.streams[stream], ticket, wish)

@@ -1,0 +1,49 @@
+"""`comporta compare`: both ways at each size, what they saw, and a report that is kept."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Command
+
+
+def test_both_ways_at_each_size_with_the_same_data(folder: Path, comporta: Command) -> None:
+    """Dry: in the history, with no row written and nothing covered."""
+    said = comporta("compare", "loja/sale.order", "--max-records", "5,20", "--json")
+
+    first, second = said.json["comparisons"]
+    assert (said.code, said.json["ok"], said.json["stream"]) == (0, True, "loja/sale.order")
+    assert (first["size"], first["sequential"]["records"], first["parallel"]["records"]) == (5, 5, 5)
+    assert (second["sequential"]["concurrency"], second["parallel"]["concurrency"]) == (1, None)
+    assert (second["identical"], second["different"]) == (True, 0)
+    runs = comporta("runs", "--json").json["runs"]
+    assert [(run["dry_run"], run["window"]["kind"]) for run in runs] == [(True, "full")] * 4
+    assert comporta("coverage", "loja/sale.order", "--json").json["coverage"]["intervals"] == []
+
+
+@pytest.mark.parametrize(("name", "begins"), [("report.md", "# loja/sale.order: "), ("report.json", "{")])
+def test_the_report_is_saved(folder: Path, comporta: Command, name: str, begins: str) -> None:
+    """Markdown for people, JSON for programs, by the name of the file."""
+    said = comporta("compare", "loja/sale.order", "--max-records", "5", "--report", name)
+
+    text = (folder / name).read_text("utf-8")
+    assert said.code == 0
+    assert "identical" in said.out
+    assert text.startswith(begins)
+    assert "sequential" in text
+    if name.endswith("json"):
+        assert json.loads(text)["comparisons"][0]["identical"] is True
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--max-records", "0"), ("--max-records", "a,b"), ("--report", "nowhere/report.md"), ("--concurrency", "1")],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_read(
+    folder: Path, comporta: Command, arguments: tuple[str, ...]
+) -> None:
+    """Sizes that are none, a report that could not be kept, a parallel way that is none."""
+    said = comporta("compare", "loja/sale.order", *arguments, "--json")
+
+    assert (said.code, said.json["error"]["code"]) == (2, "CMP-SET-007")
+    assert comporta("runs", "--json").json["runs"] == []

@@ -1,0 +1,66 @@
+"""Trials: what passes by is seen whole, and two ways of reading are compared record by record."""
+
+from dataclasses import replace
+
+import pytest
+from tests.core.runs import make_run
+from tests.engine.workshop import ORDERS, Workshop, at
+
+from comporta.cli.compare import markdown, verdicts
+from comporta.coordination.sync import Wish
+from comporta.coordination.trials import Comparison, Seen, Trial, watched
+from comporta.core.run import RunState, Trigger
+from comporta.core.window import Kind, Request
+
+
+async def trial(workshop: Workshop, size: int) -> Trial:
+    """Read so many records dry and return what was seen."""
+    plan, seen = watched(workshop.plans.get("matriz") or workshop.account(), size)
+    wish = Wish(Request(Kind.FULL, max_records=size), dry_run=True)
+    *_, run = await workshop.syncer().run_one("matriz", ORDERS, wish, Trigger.MANUAL, instead=plan)
+    return Trial(None, run, seen)
+
+
+async def test_the_same_source_is_seen_the_same_twice(workshop: Workshop) -> None:
+    """As many records as asked, although the pages hold more; nothing is written."""
+    workshop.source.stream().put_many(range(1, 36), stamp=at(9))
+
+    both = Comparison(15, await trial(workshop, 15), await trial(workshop, 15))
+
+    assert sorted(both.sequential.seen) == list(range(1, 16))
+    assert (both.is_identical, both.different) == (True, 0)
+    assert workshop.tables() == []
+
+
+async def test_one_field_of_one_record_makes_a_difference(workshop: Workshop) -> None:
+    """Whatever the stamp says: all of the record is compared."""
+    orders = workshop.source.stream()
+    orders.put_many(range(1, 6), stamp=at(9))
+    before = await trial(workshop, 5)
+    orders.put(3, stamp=at(9), name="another")
+
+    both = Comparison(5, before, await trial(workshop, 5))
+
+    assert (both.is_identical, both.different) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "different"),
+    [({1: b"a"}, {1: b"a"}, 0), ({1: b"a"}, {}, 1), ({}, {1: b"a"}, 1), ({1: b"a", 2: b"b"}, {1: b"x", 3: b"c"}, 3)],
+)
+def test_records_that_one_way_missed_count_too(one: Seen, other: Seen, different: int) -> None:
+    """Missing here, missing there, not the same."""
+    run = make_run(state=RunState.SUCCEEDED)
+
+    assert Comparison(5, Trial(1, run, one), Trial(None, run, other)).different == different
+
+
+def test_a_way_that_failed_is_not_called_identical() -> None:
+    """Two that both saw nothing are no proof; the error is said with its next step, in the report too."""
+    error = {"code": "CMP-NET-001", "message": "no answer", "next_step": "Try again."}
+    well = make_run(state=RunState.SUCCEEDED)
+    both = Comparison(5, Trial(1, well, {}), Trial(None, replace(well, state=RunState.FAILED, error=error), {}))
+
+    assert not both.is_identical
+    assert verdicts([both]) == ["5 records: CMP-NET-001 no answer", "  Next: Try again."]
+    assert "not comparable" in markdown("shop/things", [both])
