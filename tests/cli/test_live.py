@@ -60,9 +60,10 @@ def test_a_waiting_line_says_what_for() -> None:
     clock = StillClock()
     table, progress = LiveTable(clock), Progress(clock)
     table.started(run(), progress)
-    progress.wait(3, "the account's budget")
+    progress.wait(3, "attempt 2 of 5: refused")
+    clock.seconds = 1.0
 
-    assert "waits for the account's budget" in drawn(table)
+    assert "waits 2 s for attempt 2 of 5: refused" in drawn(table)
 
 
 def test_an_ended_line_stays_with_its_result() -> None:

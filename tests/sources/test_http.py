@@ -195,9 +195,10 @@ async def test_pauses_grow_and_are_announced(
     dice = Random(1)
     pauses = [0.5 * 2**n * dice.random() for n in range(4)]
     assert clock.slept == pytest.approx(pauses, abs=1e-5)
-    assert progress.waiting_for == 'odoo/matriz sale.order: count answered 502 with "down"; expected JSON'
+    said = 'odoo/matriz sale.order: count answered 502 with "down"; expected JSON'
+    assert progress.waiting_for == f"attempt 5 of 5: {said}"
     assert [notice.message for notice in progress.notices] == [
-        f"attempt {n} of 5 in {pause:.1f} s: {progress.waiting_for}" for n, pause in enumerate(pauses, start=2)
+        f"attempt {n} of 5 in {pause:.1f} s: {said}" for n, pause in enumerate(pauses, start=2)
     ]
     assert {(notice.step, notice.level) for notice in progress.notices} == {("request_retried", "warning")}
     assert progress.requests.failures == {"sale.order: count": 5}

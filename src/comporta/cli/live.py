@@ -49,7 +49,7 @@ class Row:
         rows = self.progress.rows_read
         left = self.pace.remaining(now, rows, self.progress.rows_expected)
         rate = self.pace.rate(now, rows)
-        waiting = f"waits for {self.progress.waiting_for}" if self.progress.waiting_for else self.note
+        waiting = self._waiting(now) or self.note
         return [
             name,
             state,
@@ -58,6 +58,13 @@ class Row:
             age_text(timedelta(seconds=left)) if left is not None else "",
             value_text(waiting, NOTE_LETTERS),
         ]
+
+    def _waiting(self, now: float) -> str:
+        """Say what the run waits for and for how long yet; nothing while it does not."""
+        if self.progress is None or not self.progress.waiting_for:
+            return ""
+        left = (self.progress.waiting_until or now) - now
+        return f"waits{f' {left:.0f} s' if left >= 1 else ''} for {self.progress.waiting_for}"
 
 
 class LiveTable(Unwatched):

@@ -23,6 +23,9 @@ from comporta.ports.store import LeaseRow
 from comporta.settings_values import Place, read_span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from comporta.ports.budget import BudgetState
     from comporta.workspace import StreamStatus, Workspace
 
 
@@ -43,7 +46,9 @@ def status(
         paused = {f"{each.account}/{each.stream}" for each in found if is_paused(workspace, each)}
         lines = [status_json(each, f"{each.account}/{each.stream}" in paused) for each in found]
         stale = [each for each in found if f"{each.account}/{each.stream}" not in paused and is_stale(each, oldest)]
-        console.document({"ok": not stale, "streams": lines})
+        limits = await workspace.limits()
+        told = [{"account": account, **state.as_json()} for account, state in limits]
+        console.document({"ok": not stale, "streams": lines, "limits": told})
         rows = [
             (
                 f"{line['account']}/{line['stream']}",
@@ -57,11 +62,30 @@ def status(
         console.say(
             columns(("stream", "last run", "fresh", "holes", "next"), rows) or "No account yet: `comporta init`."
         )
+        if text := limits_text(limits):
+            console.say(text)
         for each in stale:
             console.tell(f"{each.account}/{each.stream}: {stale_text(each, max_age or '')}")
         return ExitCode.FAILED if stale else ExitCode.DONE
 
     return with_workspace(config, work, console=console)
+
+
+def limits_text(limits: "Sequence[tuple[str, BudgetState]]") -> str:
+    """Return how the accounts stand whose requests are limited, or refused by their source for now."""
+    rows = [
+        (
+            account,
+            state.limit or "none known",
+            state.allowed or "-",
+            state.used,
+            state.waiting,
+            f"paused for {age_text(timedelta(seconds=state.paused_s))}: {state.reason}" if state.paused_s else "",
+        )
+        for account, state in limits
+        if state.limit or state.allowed or state.paused_s
+    ]
+    return "\n" + columns(("account", "limit", "now", "used", "waiting", ""), rows) if rows else ""
 
 
 def coverage(stream: Stream, config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:

@@ -125,9 +125,9 @@ class Transport:
         if pause is None:
             raise error
         seconds = pause.total_seconds()
-        times = f"attempt {tried.failures + 1} of {self._retry.tries(error)} in {seconds:.1f} s"
-        progress.tell(_notice(ask, error, times))
-        progress.wait(seconds, error.message)
+        times = f"attempt {tried.failures + 1} of {self._retry.tries(error)}"
+        progress.tell(_notice(ask, error, f"{times} in {seconds:.1f} s"))
+        progress.wait(seconds, f"{times}: {error.message}")
         await self._clock.sleep(pause)
         return replace(tried, spent=tried.spent + pause)
 
