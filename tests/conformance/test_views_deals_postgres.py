@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from tests.conformance.tables_postgres import PostgresTables, open_connection
 from tests.conformance.test_views_deals import DATA, DEALS, META, ROWS, custom, define, fill
 from tests.servers.builds import each_postgres
 
+from comporta.core.record import Column, ColumnType
 from comporta.destinations.postgres import PostgresDestination
 from comporta.ports.store import Batch
 
@@ -93,7 +95,7 @@ def test_two_processes_define_fields_at_once(tables: PostgresTables) -> None:
         own = PostgresDestination(tables.schema)
         with open_connection(tables.url) as connection:
             for turn in range(30):
-                gate.wait(timeout=30)
+                gate.wait(timeout=5)
                 batch = Batch(META, [(1, f"{account} {turn}", "number" if turn % 2 else "text", 1)])
                 connection.execute("BEGIN")
                 own.write(connection, account, batch, run="r", now="2026-03-01T08:00:00.000000Z")
@@ -107,3 +109,35 @@ def test_two_processes_define_fields_at_once(tables: PostgresTables) -> None:
             each.result()
 
     assert (custom(tables)[0], custom(tables, "deals_other")) == ("crm_29", ["other_29"])
+
+
+def test_fields_are_defined_while_another_process_gives_their_table_a_column(tables: PostgresTables) -> None:
+    """Who makes a column waits for who writes rows; so who writes these rows must not wait for who makes columns."""
+    gate = threading.Barrier(2)
+    turns = 40
+
+    def define_fields() -> None:
+        own = PostgresDestination(tables.schema)
+        with open_connection(tables.url) as connection:
+            for turn in range(turns):
+                batch = Batch(META, [(number, f"field {turn}", "text", turn) for number in range(300)])
+                gate.wait(timeout=5)
+                connection.execute("BEGIN")
+                own.write(connection, "crm", batch, run="r", now="2026-03-01T08:00:00.000000Z")
+                connection.execute("COMMIT")
+
+    def make_columns() -> None:
+        own = PostgresDestination(tables.schema)
+        with open_connection(tables.url) as connection:
+            for turn in range(turns):
+                new = Column(f"more_{turn}", ColumnType.TEXT, f"more_{turn}")
+                gate.wait(timeout=5)
+                connection.execute("BEGIN")
+                own.prepare(connection, replace(META, columns=(*META.columns, new)))
+                connection.execute("COMMIT")
+
+    with ThreadPoolExecutor(2) as pool:
+        for each in [pool.submit(define_fields), pool.submit(make_columns)]:
+            each.result()
+
+    assert len(tables.columns(META.table)) == turns + 10
