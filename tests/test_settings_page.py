@@ -13,7 +13,7 @@ from comporta.settings_tree import PostgresSettings, Settings, SqliteSettings, S
 from comporta.settings_values import Place, read_duration
 
 PAGE = Path(__file__).parent.parent / "docs/reference/settings.md"
-TABLES = ("top", "sqlite", "postgres", "account", "odoo", "stream")
+TABLES = ("top", "sqlite", "postgres", "account", "odoo", "activecampaign", "stream")
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,7 @@ def page() -> dict[str, dict[str, str]]:
         ("postgres", POSTGRES),
         ("account", ACCOUNT),
         ("odoo", OPTIONS["odoo"]),
+        ("activecampaign", OPTIONS["activecampaign"]),
         ("stream", STREAM),
     ],
 )
@@ -50,6 +51,7 @@ def test_the_page_lists_every_key_and_no_other(
         ("sqlite", SqliteSettings()),
         ("postgres", PostgresSettings()),
         ("odoo", OPTION_DEFAULTS["odoo"]),
+        ("activecampaign", OPTION_DEFAULTS["activecampaign"]),
         ("stream", StreamSettings("s")),
     ],
 )

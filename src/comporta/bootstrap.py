@@ -10,7 +10,6 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -31,9 +30,8 @@ from comporta.ports.source import Finding, Reader, Source, StreamRequest
 from comporta.ports.system_clock import SystemClock
 from comporta.settings import read_account, reveal
 from comporta.settings_tree import AccountSettings, Settings
+from comporta.source_kinds import Outside, kind_of, make_source
 from comporta.sources.connections import Connections
-from comporta.sources.odoo_config import OdooConfig
-from comporta.sources.odoo_streams import CHILDREN, DEFAULT_STREAMS
 from comporta.workspace import Workspace
 
 COLLECTING = (50_000, 20, 20)
@@ -86,9 +84,9 @@ async def connect(
     told = read_account(name, table, settings=settings, origin="what was typed in")
     with closing(open_database(settings, clock)) as database:  # first: what cannot be kept is not tried
         outside = Outside(clock, SharedBudgets(open_budgets(settings, clock), clock), Connections())
-        source = odoo_source(told, api_key=api_key, outside=outside)
+        source = make_source(told, settings, api_key=api_key, outside=outside)
         try:
-            findings = await source.check([StreamRequest(stream) for stream in DEFAULT_STREAMS])
+            findings = await source.check([StreamRequest(stream) for stream in kind_of(told).streams])
         finally:
             await source.aclose()
             await outside.aclose()
@@ -101,49 +99,6 @@ async def connect(
 
             await asyncio.wrap_future(database.write(keep))
     return findings
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """What all sources of a process share on their way out."""
-
-    clock: Clock
-    budgets: SharedBudgets
-    connections: Connections
-
-    async def aclose(self) -> None:
-        """Close the connections and the log of the budgets."""
-        await self.connections.aclose()
-        await self.budgets.aclose()
-
-
-def odoo_source(told: AccountSettings, *, api_key: str, outside: Outside) -> Source:
-    """Return the source of an Odoo account."""
-    from comporta.sources.odoo import OdooSource
-
-    config = _odoo_config(told, api_key=api_key)
-    return OdooSource(
-        config,
-        account=told.name,
-        clock=outside.clock,
-        budgets=outside.budgets,
-        connections=outside.connections,
-    )
-
-
-def _odoo_config(told: AccountSettings, *, api_key: str = "") -> OdooConfig:
-    options = dict(told.options)
-    return OdooConfig(
-        url=told.url,
-        database=str(options["database"]),
-        login=str(options["login"]),
-        api_key=api_key,
-        protocol=options.get("protocol"),  # type: ignore[arg-type]  # checked by settings
-        companies=tuple(options["companies"]) if options.get("companies") else None,  # type: ignore[arg-type]
-        page_size=int(str(options["page_size"])),
-        timeout=options["request_timeout"],  # type: ignore[arg-type]
-        limit=tuple(told.limit) if told.limit else None,  # type: ignore[arg-type]
-    )
 
 
 @contextmanager
@@ -176,13 +131,19 @@ def _conduct(settings: Settings) -> Conduct:
 
 
 def _account_plan(told: AccountSettings, database: Database, settings: Settings, outside: Outside) -> AccountPlan:
-    names = [*DEFAULT_STREAMS, *(name for name in told.streams if name not in DEFAULT_STREAMS)]
+    kind = kind_of(told)
+    terms = kind.terms(told)
+
+    def made() -> Source:
+        return make_source(told, settings, api_key=_secret(told, database, settings), outside=outside)
+
     return AccountPlan(
         name=told.name,
-        source=_SourceWhenNeeded(lambda: odoo_source(told, api_key=_secret(told, database, settings), outside=outside)),
-        streams={name: _stream_plan(told, name) for name in names},
-        limit=_odoo_config(told).terms.rate,
-        budget=outside.budgets.of(_odoo_config(told).terms),
+        source=_SourceWhenNeeded(made),
+        streams={name: _stream_plan(told, name) for name in dict.fromkeys([*kind.streams, *told.streams])},
+        limit=terms.rate,
+        budget=outside.budgets.of(terms),
+        is_side_by_side=kind.is_side_by_side,
         stall_timeout=told.stall_timeout,
     )
 
@@ -194,7 +155,7 @@ def _stream_plan(told: AccountSettings, name: str) -> StreamPlan:
         overlap=stream.overlap,
         timeout=stream.timeout,
         origin_text=instant_text(stream.start) if stream.start else None,
-        child=CHILDREN.get(name),
+        child=kind_of(told).children.get(name),
         is_paused=stream.paused,
     )
 

@@ -40,8 +40,8 @@ from comporta.settings_values import (
     whole,
 )
 
-SOURCES = ("odoo",)
-SOURCES_PLANNED = ("activecampaign", "mercadolivre")
+SOURCES = ("odoo", "activecampaign")
+SOURCES_PLANNED = ("mercadolivre",)
 
 LEASE_LEAST = timedelta(seconds=1)
 """A heartbeat renews three times within a lease; a shorter one is lost to an ordinary pause of the machine."""
@@ -104,12 +104,18 @@ OPTIONS: Mapping[str, Mapping[str, Reader]] = {
         "companies": read_ids,
         "page_size": whole(1, 10_000),
         "request_timeout": read_span,
-    }
+    },
+    "activecampaign": {
+        "timezone": read_timezone,
+        "page_size": whole(2, 100),
+        "request_timeout": read_span,
+    },
 }
 OPTION_DEFAULTS: Mapping[str, Mapping[str, object]] = {
-    "odoo": {"protocol": None, "companies": None, "page_size": 1_000, "request_timeout": timedelta(seconds=120)}
+    "odoo": {"protocol": None, "companies": None, "page_size": 1_000, "request_timeout": timedelta(seconds=120)},
+    "activecampaign": {"timezone": None, "page_size": 100, "request_timeout": timedelta(seconds=60)},
 }
-REQUIRED: Mapping[str, tuple[str, ...]] = {"odoo": ("url", "database", "login")}
+REQUIRED: Mapping[str, tuple[str, ...]] = {"odoo": ("url", "database", "login"), "activecampaign": ("url",)}
 STREAM: Mapping[str, Reader] = {
     "every": read_span,
     "cron": read_cron,

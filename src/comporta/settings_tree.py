@@ -16,6 +16,13 @@ from comporta.settings_values import RateLimit, SecretReference
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+STREAM_DEFAULTS: Mapping[str, Mapping[str, Mapping[str, timedelta]]] = {
+    "activecampaign": {"": {"overlap": DAY}, "dealCustomFieldData": {"every": 6 * HOUR}}
+}
+"""By source and stream, what differs from ``StreamSettings``; without a name, of all its streams.
+
+Nobody knows how exactly ActiveCampaign's filter goes by the time; its custom fields are read whole each time.
+"""
 DATABASE = "sqlite:///comporta.db"
 TIMEZONE = "UTC"
 
@@ -78,7 +85,10 @@ class AccountSettings:
 
     def stream(self, name: str) -> StreamSettings:
         """Return how a stream is synced, whether or not it is named in the settings."""
+        known = STREAM_DEFAULTS.get(self.source, {})
+        own: dict[str, timedelta] = {**known.get("", {}), **known.get(name, {})}
         usual = StreamSettings(name, timeout=self.timeout, start=self.start, paused=self.paused)
+        usual = replace(usual, **own)  # type: ignore[arg-type]  # fields of StreamSettings
         return self.streams.get(name, usual)
 
 

@@ -132,8 +132,8 @@ def plug_in(orders: Orders, diary: Diary) -> None:
 
     really_conduct = bootstrap._conduct
     bootstrap._conduct = lambda settings: replace(really_conduct(settings), batch_rows_max=orders.page_size)
-    bootstrap.odoo_source = lambda *_, **__: orders.source()
-    bootstrap.open_store = open_store  # type: ignore[attr-defined]  # as all of these: taken where it is used
+    bootstrap.make_source = lambda *_, **__: orders.source()  # type: ignore[attr-defined]  # taken where it is used
+    bootstrap.open_store = open_store  # type: ignore[attr-defined]  # as above
     postgres_schema.LOCALS = {
         **postgres_schema.LOCALS,
         "idle_in_transaction_session_timeout": f"{IDLE_S}s",

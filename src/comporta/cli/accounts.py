@@ -45,6 +45,14 @@ timezone = "UTC"                          # how people read times, such as "Amer
 # [accounts.matriz.streams."sale.order"]
 # overlap = "10m"                         # how far before the end of coverage each window starts
 # timeout = "2h"
+
+# An ActiveCampaign account: address and key stand there under Settings, Developer.
+
+# [accounts.crm]
+# source = "activecampaign"
+# url = "https://acme.api-us1.com"
+# api_key = "env:AC_API_KEY"
+# timezone = "America/Sao_Paulo"          # the account's own: some of its times come without a zone
 """
 connect_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
@@ -76,7 +84,7 @@ def init(
         raise SettingsError(f"{path}: cannot be written: {error}", next_step="Name a folder you may write.") from error
     console.document({"ok": True, "path": str(path)})
     console.say(
-        f"Wrote {path}.\n  Next: edit the account in it, or run `comporta connect odoo NAME`; then `comporta check`."
+        f"Wrote {path}.\n  Next: edit the account in it, or run `comporta connect SOURCE NAME`; then `comporta check`."
     )
     return ExitCode.DONE
 
@@ -96,19 +104,47 @@ def odoo(
     verbose: Verbose = False,
 ) -> int:
     """Ask for an Odoo account, test it and keep it, its key encrypted in the database."""
-    from comporta.bootstrap import connect
-
     console = Console(is_json=as_json, is_verbose=verbose)
     asked = {
         "url": url or console.ask("url: ", option="--url"),
         "database": database or console.ask("database: ", option="--database"),
         "login": login or console.ask("login: ", option="--login"),
     }
+    return keep(console, name, {"source": "odoo", **asked}, api_key=api_key, config=config)
+
+
+@connect_app.command()
+def activecampaign(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What you call the account: letters, digits, - and _.")],
+    *,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="https://ACCOUNT.api-us1.com")] = None,
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="The zone set in the account, such as America/Sao_Paulo.")
+    ] = None,
+    api_key: Annotated[
+        str | None, typer.Option(metavar="env:NAME|file:PATH", help="Where the key is now; asked for if left out.")
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Ask for an ActiveCampaign account, test it and keep it, its key encrypted in the database."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+    asked = {"url": url or console.ask("url: ", option="--url")}
+    if timezone:
+        asked["timezone"] = timezone
+    return keep(console, name, {"source": "activecampaign", **asked}, api_key=api_key, config=config)
+
+
+def keep(console: Console, name: str, table: Mapping[str, object], *, api_key: str | None, config: Path | None) -> int:
+    """Test an account that was typed in and keep it, or say what is wrong with it."""
+    from comporta.bootstrap import connect
+
     secret = typed_key(console, api_key)
     settings = read_settings(config)
     if name in settings.accounts:
         console.tell(f"Note: what {settings.path or 'the environment'} says of {name} wins over what is kept here.")
-    findings = asyncio.run(connect(settings, name, {"source": "odoo", **asked}, api_key=secret))
+    findings = asyncio.run(connect(settings, name, table, api_key=secret))
     is_kept = all(finding.ok for finding in findings)
     console.document({"ok": is_kept, "account": name, "findings": [finding_json(each) for each in findings]})
     show(console, name, findings)
@@ -139,7 +175,7 @@ def check(
     for name, findings in found.items():
         show(console, name, findings)
     if not found:
-        console.say("No account yet. Next: comporta init, or comporta connect odoo NAME")
+        console.say("No account yet. Next: comporta init, or comporta connect SOURCE NAME")
     if all(fine):
         return ExitCode.DONE
     return ExitCode.PARTLY_FAILED if any(fine) else ExitCode.FAILED

@@ -3,6 +3,7 @@
 An answer becomes a batch of rows, or an error of ours; what is cut or empty shows here, and is asked for again.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class ActiveCampaignSession:
             secrets=(config.api_key,),
             connections=connections,
         )
+        self._door = asyncio.Lock()
         self._date: tuple[datetime, float] | None = None
 
     async def aclose(self) -> None:
@@ -120,9 +122,10 @@ class ActiveCampaignSession:
 
     async def time(self, progress: Progress) -> datetime:
         """Return the server's clock: from the last answer while that is fresh, else from a cheap request."""
-        if self._date is not None and self.clock.monotonic() - self._date[1] <= CLOCK_FRESH_S:
-            return self._date[0]
-        return await self.login(progress)
+        async with self._door:  # streams that begin together ask once
+            if self._date is not None and self.clock.monotonic() - self._date[1] <= CLOCK_FRESH_S:
+                return self._date[0]
+            return await self.login(progress)
 
     async def login(self, progress: Progress) -> datetime:
         """Show the key to the server; return its clock, or raise that the key is refused."""

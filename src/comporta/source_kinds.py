@@ -1,0 +1,119 @@
+"""The sources there are: which streams each has, whose budget it spends, and how it is made from an account's settings.
+
+What takes long to import is imported where a source is made, so that planning costs nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from comporta.coordination.budgets import SharedBudgets
+from comporta.ports.budget import BudgetTerms
+from comporta.ports.clock import Clock
+from comporta.ports.source import Source
+from comporta.settings_tree import AccountSettings, Settings
+from comporta.sources import activecampaign_streams, odoo_streams
+from comporta.sources.activecampaign_config import RATE, ActiveCampaignConfig
+from comporta.sources.connections import Connections
+from comporta.sources.odoo_config import OdooConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What all sources of a process share on their way out."""
+
+    clock: Clock
+    budgets: SharedBudgets
+    connections: Connections
+
+    async def aclose(self) -> None:
+        """Close the connections and the log of the budgets."""
+        await self.connections.aclose()
+        await self.budgets.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKind:
+    """One source. ``children`` are streams whose records vanish with those of another, by that other's name.
+
+    ``is_side_by_side``: no stream needs another to be read before it.
+    """
+
+    streams: tuple[str, ...]
+    terms: Callable[[AccountSettings], BudgetTerms]
+    make: Callable[[AccountSettings, Settings, str, Outside], Source]
+    children: Mapping[str, str] = field(default_factory=dict)
+    is_side_by_side: bool = False
+
+
+def kind_of(told: AccountSettings) -> SourceKind:
+    """Return the kind of an account's source."""
+    return KINDS[told.source]
+
+
+def make_source(told: AccountSettings, settings: Settings, *, api_key: str, outside: Outside) -> Source:
+    """Return the source of an account."""
+    return kind_of(told).make(told, settings, api_key, outside)
+
+
+def _odoo(told: AccountSettings, _: Settings, api_key: str, outside: Outside) -> Source:
+    from comporta.sources.odoo import OdooSource
+
+    config = _odoo_config(told, api_key=api_key)
+    return OdooSource(config, account=told.name, **_ways_out(outside))
+
+
+def _odoo_config(told: AccountSettings, *, api_key: str = "") -> OdooConfig:
+    options = dict(told.options)
+    return OdooConfig(
+        url=told.url,
+        database=str(options["database"]),
+        login=str(options["login"]),
+        api_key=api_key,
+        protocol=options.get("protocol"),  # type: ignore[arg-type]  # checked by settings
+        companies=tuple(options["companies"]) if options.get("companies") else None,  # type: ignore[arg-type]
+        page_size=int(str(options["page_size"])),
+        timeout=options["request_timeout"],  # type: ignore[arg-type]
+        limit=tuple(told.limit) if told.limit else None,  # type: ignore[arg-type]
+    )
+
+
+def _activecampaign(told: AccountSettings, settings: Settings, api_key: str, outside: Outside) -> Source:
+    from comporta.sources.activecampaign import ActiveCampaignSource
+
+    config = _activecampaign_config(told, api_key=api_key, timezone=settings.timezone)
+    return ActiveCampaignSource(config, account=told.name, **_ways_out(outside))
+
+
+def _activecampaign_config(told: AccountSettings, *, api_key: str = "", timezone: str = "UTC") -> ActiveCampaignConfig:
+    options = dict(told.options)
+    return ActiveCampaignConfig(
+        url=told.url,
+        api_key=api_key,
+        zone=ZoneInfo(str(options.get("timezone") or timezone)),
+        is_zone_sure=options.get("timezone") is not None,
+        page_size=int(str(options["page_size"])),
+        timeout=options["request_timeout"],  # type: ignore[arg-type]  # checked by settings
+        rate=(told.limit.requests, told.limit.per) if told.limit else RATE,
+    )
+
+
+def _ways_out(outside: Outside) -> dict[str, Any]:
+    return {"clock": outside.clock, "budgets": outside.budgets, "connections": outside.connections}
+
+
+KINDS: Mapping[str, SourceKind] = {
+    "odoo": SourceKind(
+        odoo_streams.DEFAULT_STREAMS,
+        terms=lambda told: _odoo_config(told).terms,
+        make=_odoo,
+        children=odoo_streams.CHILDREN,
+    ),
+    "activecampaign": SourceKind(
+        activecampaign_streams.DEFAULT_STREAMS,
+        terms=lambda told: _activecampaign_config(told).terms,
+        make=_activecampaign,
+        is_side_by_side=True,
+    ),
+}
