@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import cases, pace, parts, profile, report
+from bench import accounts, cases, pace, parts, profile, report
 from bench.cases import CASES, Field, Result, scratch
 from bench.databases import KINDS, Database, NoServerError, Postgres, WrongResultError, opened
 from bench.environments import version
 from bench.measure import Server
 from bench.registry import CONTESTANTS
 
-EXTRAS = ("pace", "memory", "untouched", "shares", "pragmas", "startup", "server")
+EXTRAS = ("pace", "accounts", "memory", "untouched", "shares", "pragmas", "startup", "server")
 LARGE, HUGE = 100_000, 1_000_000
 Targets = dict[tuple[str, str, str], dict[str, str]]
 
@@ -83,6 +83,8 @@ class Bench:
         kind, told = database.kind, self.told
         if self.wants("memory"):
             self.sized(database)
+        if self.wants("accounts"):
+            self.crowded(database)
         if self.wants("untouched") and isinstance(database, Postgres):
             with Server(told.rows) as server:
                 about, whole = parts.untouched(database, server)
@@ -99,6 +101,14 @@ class Bench:
             self.say(report.shares_table(found))
         if self.wants("pragmas") and kind == "sqlite":
             self.say(report.pragmas_table(parts.pragmas(database, told.rows * 2, 3)))
+
+    def crowded(self, database: Database) -> None:
+        """Sync one account and a thousand, each in one process."""
+        one, many = accounts.crowd(database, 1), accounts.crowd(database, accounts.MANY)
+        target = (f"{accounts.MANY:,} accounts in one process: memory of one more; place free p99", "", "")
+        cost = f"{accounts.per_account_kb(one, many):.0f} kB; {many.said['delay_ms']['p99']:.0f} ms"
+        self.reached.setdefault(target, {})[database.kind] = cost
+        self.say(accounts.accounts_table(one, many))
 
     def sized(self, database: Database) -> None:
         """Load much and ten times as much: neither memory nor the CPU of a row may grow."""
