@@ -59,8 +59,10 @@ def accounts_table(one: Crowd, many: Crowd) -> str:
     """Return both as a table."""
     lines = [
         f"**Many accounts in one process** (a first load of {ROWS} rows each, ten workers)\n",
-        "| accounts | wall s | CPU s | runs/s | peak MB |"
-        " loop wakes late, ms: p50 | p99 | max | place free, ms: p50 | p99 | max |",
+        (
+            "| accounts | wall s | CPU s | runs/s | peak MB |"
+            " loop wakes late, ms: p50 | p99 | max | place free, ms: p50 | p99 | max |"
+        ),
         "|---" * 11 + "|",
     ]
     for each in (one, many):
