@@ -274,3 +274,15 @@ async def test_only_a_large_table_may_miss_a_stamp_that_moved_within_its_hour(
     run = await workshop.run(Kind.RECONCILE, executor=workshop.executor(exact_rows_max=rows_max))
 
     assert run.counts.updated == found
+
+
+async def test_a_stream_without_stamps_is_told_apart_from_one_that_was_never_read(workshop: Workshop) -> None:
+    """Its every sync compares everything, so there is nothing else to do; and that is what is said."""
+    workshop.source.stream(is_stamped=False).put_many(range(1, 6))
+    await workshop.run()
+
+    run = await compare(workshop, exact=False)
+
+    assert code(run) == "CMP-SET-007"
+    assert "each sync of it reads and compares everything" in (run.error or {})["message"]
+    assert f"comporta sync matriz/{ORDERS}" in (run.error or {})["next_step"]

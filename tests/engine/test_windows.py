@@ -232,6 +232,16 @@ async def test_a_stream_without_stamps_is_read_whole_each_time(workshop: Worksho
     assert workshop.deleted() == [3]
 
 
+async def test_a_window_by_hand_of_a_stream_without_stamps_is_everything(workshop: Workshop) -> None:
+    """Nothing else can be asked for; and what was read whole leaves no hole before it."""
+    workshop.source.stream(is_stamped=False).put_many(range(1, 6))
+
+    run = await workshop.run(Kind.MANUAL, since=at(9))
+
+    assert counted(run) == (5, 5, 0, 0, 0, 0)
+    assert (await workshop.covered()).holes(BEGINNING) == ()
+
+
 @pytest.mark.parametrize("minutes", range(1, 10))
 async def test_a_commit_that_is_late_by_less_than_the_overlap_is_never_missed(workshop: Workshop, minutes: int) -> None:
     """However the run falls into the transaction: stamped before its window's end, seen after it was read."""

@@ -94,9 +94,9 @@ async def refuse_another_database(work: Work) -> None:
 
 
 async def _window(work: Work, clock: datetime, *, is_other: bool) -> Window:
-    """Return the window of a new pass; a stream that bears no stamp can only be read whole."""
-    incremental = work.request.kind is Kind.INCREMENTAL
-    whole = Request(Kind.FULL) if work.shape.stamp is None and incremental else work.request
+    """Return the window of a new pass; a stream that bears no stamp can only be read whole, whatever was asked."""
+    is_whole = work.shape.stamp is None and work.request.kind not in WHOLE
+    whole = Request(Kind.FULL) if is_whole else work.request
     return plan_window(
         whole,
         Coverage() if is_other else await work.store.coverage(work.scope),

@@ -56,8 +56,13 @@ async def reconcile(work: Work) -> None:
 
 async def _until(work: Work) -> datetime:
     """Return up to where both sides should agree: what is covered, and not the source's present."""
+    if work.shape.stamp is None:
+        message = f"{work.scope}: has no stamp to go by, so each sync of it reads and compares everything"
+        raise WrongUse(
+            message, next_step=f"Run `comporta sync {work.scope}`; with --dry-run it only shows what differs."
+        )
     covered = (await work.store.coverage(work.scope)).end
-    if covered is None or work.shape.stamp is None:
+    if covered is None:
         message = f"{work.scope}: nothing is covered yet, so there is nothing to compare"
         raise WrongUse(message, next_step=f"Run `comporta sync {work.scope}` first.")
     return min(covered, await work.reader.clock() - work.rules.margin)

@@ -1,4 +1,7 @@
-"""Asking many small questions, several at a time: the first that fails ends the rest."""
+"""Asking many small questions, several at a time.
+
+The first that fails ends the rest, and nothing goes on in the background.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
