@@ -56,6 +56,11 @@ class Company:
         """Return every committed record of a stream, by id."""
         return {record["id"]: record for record in _ask(f"{self.url}/_truth/{stream}")["records"]}
 
+    def limit(self) -> dict[str, Json]:
+        """Return what the limit saw, of a simulator that has one."""
+        seen: dict[str, Json] = self._stats()["limit"]
+        return seen
+
     def _stats(self) -> dict[str, Json]:
         answer: dict[str, Json] = _ask(f"{self.url}/_stats")
         return answer

@@ -53,12 +53,13 @@ class Project:
         (folder / "key").write_text("demo", encoding="utf-8")
 
     def configure(self, accounts: Mapping[str, str | dict[str, Json]], **settings: Json) -> None:
-        """Write comporta.toml; an account is its url, or a table of what else it sets."""
+        """Write comporta.toml; an account is its url, or a table of what else it sets, or of all if it names a source."""
         whole = {"database": self.database.setting, **settings}
         lines = [f"{name} = {_toml(value)}" for name, value in whole.items()]
         for name, told in accounts.items():
             usual = {"source": "odoo", "database": "demo", "login": "demo", "api_key": "file:key"}
-            table = usual | ({"url": told} if isinstance(told, str) else told)
+            set_here = {"url": told} if isinstance(told, str) else told
+            table = set_here if "source" in set_here else usual | set_here
             lines += [f"[accounts.{name}]", *(f'"{key}" = {_toml(value)}' for key, value in table.items())]
         self.config.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
