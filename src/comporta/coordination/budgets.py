@@ -8,6 +8,10 @@ processes is decided in ``core.limit``.
 A grant says until when the request must have left. It is checked where the request is sent, after everything that
 can delay it: a grant that comes late is thrown away, and from then on more time is allowed between asking and
 sending, at the price of as much of each span. So a database that is far away costs capacity, never the limit.
+
+A request that must connect first arrives later than the next, which need not. Against a server that counts every
+second, that alone would bring one request too many with the second burst; so to the stamp of a request for which
+no connection is idle as much is added as connecting seems to take (``_Connecting``).
 """
 
 import asyncio
@@ -28,15 +32,22 @@ from comporta.ports.budget_log import BudgetLog, Change
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 
-LEAD_MIN_S = 0.010
+LEAD_MIN_S = 0.008
 LEAD_MAX_S = 1.0
 """The time allowed between asking for a grant and sending; beyond a second the database is the problem."""
+ROUNDING_S = 0.000_01
+"""So that nobody wakes a fraction of a microsecond too early, which a ``timedelta`` cannot say, and must nap again."""
 NAP_MAX_S = 30.0
 """Whoever waits looks at the log so often at least; also how often a run is told that it still waits."""
 PAUSE_MAX = timedelta(seconds=60)
 """A longer pause is the run's affair: it ends, gives back its lease and is queued until then."""
-WARM_S = 15.0
-"""After so long without a request the connections are gone, and the next must make its way anew."""
+CONNECT_S = 0.15
+"""How much longer the first request of a connection may be on its way: to find the host, connect, agree on keys.
+
+So much is taken for granted until answers show that it is less.
+"""
+IDLE_S = 15.0
+"""A connection that was not used for so long may be gone."""
 TRUST_S = 1.0
 """For how long a budget without a limit is taken for free after the log was asked."""
 T = TypeVar("T")
@@ -49,7 +60,34 @@ class _Waiting:
     progress: Progress
     subject: str
     number: int
-    granted: "asyncio.Future[float]"
+    granted: "asyncio.Future[Verdict]"
+    leave_by: float = 0.0
+
+
+class _Connecting:
+    """What connecting costs, as far as answers tell: the quickest that needed it against the quickest that did not."""
+
+    def __init__(self) -> None:
+        self.idle: list[float] = []
+        self._new_s = CONNECT_S
+        self._old_s = 0.0
+
+    def costs_s(self, now: float) -> float:
+        """Return how much longer than others the next request may be on its way."""
+        self.idle = [each for each in self.idle if each > now - IDLE_S]
+        return 0.0 if self.idle else max(0.0, self._new_s - self._old_s)
+
+    def began(self) -> bool:
+        """Take a connection, and say whether it is a new one."""
+        return not self.idle or self.idle.pop() is None
+
+    def ended(self, now: float, took_s: float, *, is_new: bool) -> None:
+        """Put a connection back, and learn from how long the request took."""
+        self.idle.append(now)
+        if is_new:
+            self._new_s = min(self._new_s, took_s)
+        elif took_s < self._old_s or not self._old_s:
+            self._old_s = took_s
 
 
 class SharedBudgets:
@@ -98,9 +136,8 @@ class SharedBudget:
         self._pump: asyncio.Task[None] | None = None
         self._nap: asyncio.Future[None] | None = None
         self._asked_for: int | None = None
-        self._last_end = float("-inf")
-        self._cold: float | None = None
-        self._arrived: float | None = None
+        self._unused: list[float | None] = []
+        self._connecting = _Connecting()
 
     @property
     def rate(self) -> Rate | None:
@@ -125,15 +162,14 @@ class SharedBudget:
             self._in_flight += 1
         else:
             await self._permission(progress, subject)
+        sent, is_new = self._clock.monotonic(), self._connecting.began()
         try:
-            now = self._clock.monotonic()
-            self._note_sent(now)
-            yield now - came
+            self._note_sent(sent)
+            yield sent - came
         finally:
+            now = self._clock.monotonic()
             self._in_flight -= 1
-            self._last_end = self._clock.monotonic()
-            if self._cold is not None:
-                self._cold, self._arrived = None, self._cold
+            self._connecting.ended(now, now - sent, is_new=is_new)
             self._go_on()
 
     async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> None:
@@ -177,13 +213,7 @@ class SharedBudget:
 
     @property
     def _has_place(self) -> bool:
-        if self._allowed is not None and self._in_flight and self._is_cold:
-            return False
         return self._terms.in_flight_max is None or self._in_flight < self._terms.in_flight_max
-
-    @property
-    def _is_cold(self) -> bool:
-        return self._clock.monotonic() - self._last_end > WARM_S
 
     async def _permission(self, progress: Progress, subject: str) -> None:
         """Wait for a grant that comes in time."""
@@ -193,16 +223,17 @@ class SharedBudget:
             self._queue.append(waiting)
             self._go_on()
             try:
-                leave_by = await waiting.granted
+                verdict = await waiting.granted
             except BaseException:
                 self._give_up(waiting)
                 raise
-            late_s = self._clock.monotonic() - leave_by
+            late_s = self._clock.monotonic() - waiting.leave_by
             if late_s <= 0:
                 self._lead_s = max(LEAD_MIN_S, self._lead_s * 0.9) if -late_s > self._lead_s * 0.75 else self._lead_s
                 return
             self._lead_s = min(LEAD_MAX_S, self._lead_s * 2)
             self._in_flight -= 1
+            self._unused.append(verdict.stamp)
             self._served.pop(progress.scope, None)
             waiting.granted = asyncio.get_running_loop().create_future()
 
@@ -212,13 +243,14 @@ class SharedBudget:
             self._queue.remove(waiting)
         elif waiting.granted.done() and not waiting.granted.cancelled() and waiting.granted.exception() is None:
             self._in_flight -= 1
+            self._unused.append(waiting.granted.result().stamp)
         self._go_on()
 
     def _go_on(self) -> None:
         """See to it that the pump runs if there is something to do, and hears of what cannot wait."""
         first = self._first()
         if self._pump is None:
-            if first is not None or self._arrived is not None:
+            if first is not None:
                 self._pump = asyncio.get_running_loop().create_task(self._serve())
                 self._pump.add_done_callback(self._served_all)
         elif self._nap is not None and (first is None or first.progress.priority != self._asked_for):
@@ -236,9 +268,6 @@ class SharedBudget:
 
     async def _serve(self) -> None:
         """Ask the log for whoever is first until nobody waits."""
-        if self._arrived is not None:
-            arrived, self._arrived = self._arrived, None
-            await self._change(lambda state, now: (rules.answered(state, arrived, now), None))
         while (first := self._first()) is not None:
             verdict, looked = await self._ask(first.progress.priority)
             if verdict.is_granted:
@@ -255,7 +284,9 @@ class SharedBudget:
         equals = sum(each.progress.priority == priority for each in self._queue)
         if self._terms.in_flight_max is not None:
             equals = min(equals, self._terms.in_flight_max - self._in_flight)
-        plea = Plea(self._who, _limit(self._terms.rate), priority, max(1, equals), self._lead_s)
+        lead_s = self._lead_s + self._connecting.costs_s(self._clock.monotonic())
+        unused = self._unused.pop() if self._unused else None
+        plea = Plea(self._who, _limit(self._terms.rate), priority, max(1, equals), lead_s, unused)
         verdict, looked = await self._change(lambda state, now: rules.ask(state, plea, now))
         self._asked_for = None if verdict.is_granted and plea.count == 1 else priority
         self._allowed = verdict.limit
@@ -268,10 +299,9 @@ class SharedBudget:
         while (first := self._first()) is not None:
             self._queue.remove(first)
             self._in_flight += 1
-            if self._is_cold:
-                self._cold = verdict.stamp
             self._served[first.progress.scope] = max(self._served.values(), default=0) + 1
-            first.granted.set_result(leave_by if verdict.limit is not None else float("inf"))
+            first.leave_by = leave_by if verdict.limit is not None else float("inf")
+            first.granted.set_result(verdict)
             if verdict.limit is not None:
                 return
 
@@ -294,7 +324,7 @@ class SharedBudget:
     async def _sleep(self, seconds: float) -> None:
         if seconds <= 0 or not self._queue:
             return
-        self._nap = asyncio.ensure_future(self._clock.sleep(timedelta(seconds=seconds)))
+        self._nap = asyncio.ensure_future(self._clock.sleep(timedelta(seconds=seconds + ROUNDING_S)))
         try:
             await asyncio.wait({self._nap})
         finally:

@@ -14,14 +14,14 @@ Whoever gets a grant later than that throws it away and asks again. So of the re
 
 which is the promise, whatever the machine does. The price is the lead: 10 ms in a span of 1 s are one per cent.
 That the way to the source takes now a little more, now a little less, is beyond this; ``WAY_S`` is kept for it.
-The first request of a process, which must look up the host, connect and agree on keys first, is sent alone and
-counts from its answer (``answered``).
+A request that has to connect first has a longer way than the next, which has not: its lead is longer by that.
 
 **Whose turn is it?** Everybody who waits stands in the log too: one entry for each process, with the priority
-of its first request and since when it has been its turn. A request passes when there is room for itself *and*
-for all who come before it: for every request of a higher priority, and for one of each process of the same
-priority that has waited longer since its last. So nobody must be woken in order, and a process that died costs
-one place until its entry ends, a quarter of a second after it should have asked again.
+of its first request and how many turns it has had; who comes anew begins with as many as the least served. A
+request passes when there is room for itself *and* for all who come before it: for every request of a higher
+priority, and for as many of each process of the same priority as that has had fewer turns. So nobody must be
+woken in order, and a process that died costs a place until its entry ends, a quarter of a second after it should
+have asked again.
 
 **Which clock?** The log's: the machine's monotonic clock for processes of one machine, the database's for
 others. When it goes backwards (the machine started anew, somebody set the time) everything in the log is moved
@@ -30,6 +30,7 @@ back with it: nothing looks older than it is. A log that was lost is begun with 
 What 429s teach is decided in ``core.allowance``; here its result is just a smaller N.
 """
 
+from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -52,18 +53,13 @@ PAUSE_MAX_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """A process that waits: its first request's priority (0 goes first), and how many it has of that."""
+    """A process that waits: its first request's priority (0 goes first), how many it has of that, turns it had."""
 
     who: str
     priority: int
     count: int
-    since: float
+    turns: int
     until: float
-
-    @property
-    def rank(self) -> tuple[int, float, str]:
-        """Return what decides who comes first."""
-        return self.priority, self.since, self.who
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +84,17 @@ class LimitState:
 
 @dataclass(frozen=True, slots=True)
 class Plea:
-    """Somebody asks for a request to be sent. ``limit`` is ``None`` where no figure is known."""
+    """Somebody asks for a request to be sent. ``limit`` is ``None`` where no figure is known.
+
+    ``unused`` is the stamp of a grant of the same process that came too late and was thrown away.
+    """
 
     who: str
     limit: Limit | None
     priority: int = 0
     count: int = 1
-    lead_s: float = 0.010
+    lead_s: float = 0.008
+    unused: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +126,11 @@ def ask(state: LimitState, plea: Plea, now: float) -> tuple[LimitState, Verdict]
     (True, False, True)
     """
     state = rebased(state, now)
-    state = replace(state, learnt=probed(state.learnt, plea.limit, now))
+    state = replace(state, learnt=probed(state.learnt, plea.limit, now), stamps=_without(state.stamps, plea.unused))
     limit = allowed(plea.limit, state.learnt)
     mine, others = _parted(state.waiters, plea.who, now)
-    me = Waiter(plea.who, plea.priority, plea.count, mine.since if mine else now, now)
+    turns = mine.turns if mine else min((each.turns for each in others), default=0)
+    me = Waiter(plea.who, plea.priority, plea.count, turns, now)
     if state.pause is not None and now < state.pause.until:
         wait_s = state.pause.until - now
         return _waiting(state, me, others, now + wait_s), Verdict(
@@ -137,15 +138,15 @@ def ask(state: LimitState, plea: Plea, now: float) -> tuple[LimitState, Verdict]
         )
     if limit is None:
         return replace(state, waiters=others, stamps=()), Verdict(is_granted=True, wait_s=0.0, limit=None)
-    wait_s = _room_in(state.stamps, limit, now, behind=_ahead(me, others))
+    wait_s = _wait(state.stamps, limit, now, behind=_ahead(me, others))
     if wait_s > 0:
         return _waiting(state, me, others, now + wait_s), Verdict(is_granted=False, wait_s=wait_s, limit=limit)
-    state = replace(state, stamps=_stamped(state.stamps, limit, now, lead_s=plea.lead_s), waiters=others)
-    stamp = state.stamps[-1][0]
+    stamp = now + plea.lead_s
+    state = replace(state, stamps=_stamped(state.stamps, limit, now, stamp=stamp), waiters=others)
     if plea.count == 1:
         return state, Verdict(is_granted=True, wait_s=0.0, limit=limit, stamp=stamp)
-    me = replace(me, count=plea.count - 1, since=now)
-    wait_s = _room_in(state.stamps, limit, now, behind=_ahead(me, others))
+    me = replace(me, count=plea.count - 1, turns=turns + 1)
+    wait_s = _wait(state.stamps, limit, now, behind=_ahead(me, others))
     verdict = Verdict(is_granted=True, wait_s=wait_s, limit=limit, stamp=stamp)
     return _waiting(state, me, others, now + wait_s), verdict
 
@@ -153,19 +154,6 @@ def ask(state: LimitState, plea: Plea, now: float) -> tuple[LimitState, Verdict]
 def withdraw(state: LimitState, who: str, now: float) -> LimitState:
     """Return the state without somebody who waits no more."""
     return replace(state, waiters=_parted(state.waiters, who, now)[1])
-
-
-def answered(state: LimitState, stamp: float, now: float) -> LimitState:
-    """Return the state when a request is answered whose way took nobody knows how long: it counts from now.
-
-    >>> answered(LimitState(stamps=((10.0, 1), (11.0, 2)), touched=11.0), 10.0, 11.5).stamps
-    ((11.0, 2), (11.5, 1))
-    """
-    state = rebased(state, now)
-    if now <= stamp or stamp not in (at for at, _ in state.stamps):
-        return state
-    others = ((at, count - (at == stamp)) for at, count in state.stamps)
-    return replace(state, stamps=tuple(sorted([*((at, count) for at, count in others if count), (now, 1)])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +213,7 @@ def rebased(state: LimitState, now: float) -> LimitState:
         return replace(state, touched=now)
     return LimitState(
         stamps=tuple((at + back, count) for at, count in state.stamps),
-        waiters=tuple(replace(each, since=each.since + back, until=each.until + back) for each in state.waiters),
+        waiters=tuple(replace(each, until=each.until + back) for each in state.waiters),
         pause=state.pause and replace(state.pause, until=state.pause.until + back),
         learnt=state.learnt and replace(state.learnt, changed_at=state.learnt.changed_at + back),
         touched=now,
@@ -245,36 +233,50 @@ def _waiting(state: LimitState, me: Waiter, others: tuple[Waiter, ...], until: f
 
 def _ahead(me: Waiter, others: tuple[Waiter, ...]) -> int:
     """Return for how many requests of others room must be left."""
-    first = (each for each in others if each.rank < me.rank)
-    return sum(each.count if each.priority < me.priority else 1 for each in first)
+    urgent = sum(each.count for each in others if each.priority < me.priority)
+    equals = ((each, me.turns - each.turns + (each.who < me.who)) for each in others if each.priority == me.priority)
+    return urgent + sum(min(each.count, fewer) for each, fewer in equals if fewer > 0)
 
 
-def _room_in(stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, behind: int) -> float:
-    """Return the seconds until there is room for one request more than ``behind``."""
-    room = limit.requests - behind
-    if room <= 0:  # not before others were served: as soon as there can be room for one of them
-        return max(RECHECK_S, _room_in(stamps, limit, now, behind=limit.requests - 1))
+def _wait(stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, behind: int) -> float:
+    """Return the seconds until there should be room for one request more than ``behind``; then it is asked again.
+
+    Where there is room that is kept for others, very soon: they may take it or not.
+    """
+    wait_s = _room_in(stamps, limit, now, more=min(behind, limit.requests - 1))
+    if not behind or (wait_s == 0 and behind < limit.requests):
+        return wait_s
+    return RECHECK_S if _room_in(stamps, limit, now, more=0) == 0 else max(RECHECK_S, wait_s)
+
+
+def _room_in(stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, more: int) -> float:
+    """Return the seconds until the log itself has room for so many requests more than one."""
+    room = limit.requests - more
     for at, count in reversed(stamps):
         room -= count
         if room <= 0:
-            wait_s = at + limit.span_s + WAY_S - now
-            return wait_s if wait_s > 0 else 0.0
+            return max(0.0, at + limit.span_s + WAY_S - now)
     return 0.0
 
 
 def _stamped(
-    stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, lead_s: float
+    stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, stamp: float
 ) -> tuple[tuple[float, int], ...]:
     """Return the log with one request more, and without what no longer counts."""
-    stamp = now + lead_s
     kept = list(_recent(stamps, now - limit.span_s - WAY_S))
-    if kept and kept[-1][0] > stamp:  # somebody with a longer lead was just before
-        stamp = kept[-1][0]
     grain = limit.span_s / GRAINS
     if limit.requests > GRAINS and kept and kept[-1][0] // grain == stamp // grain:
-        return (*kept[:-1], (stamp, kept[-1][1] + 1))
-    return (*kept, (stamp, 1))
+        last, count = kept.pop()
+        kept.append((max(last, stamp), count + 1))
+    else:
+        insort(kept, (stamp, 1))
+    return tuple(kept)
 
 
 def _recent(stamps: tuple[tuple[float, int], ...], since: float) -> Iterator[tuple[float, int]]:
     return (each for each in stamps if each[0] > since)
+
+
+def _without(stamps: tuple[tuple[float, int], ...], unused: float | None) -> tuple[tuple[float, int], ...]:
+    """Return the log without a request that was not sent; in a long log, where it has no entry of its own, with it."""
+    return stamps if unused is None else tuple(each for each in stamps if each != (unused, 1))

@@ -150,6 +150,8 @@ class Transport:
                 )
 
     def _builder(self, ask: Ask) -> "RequestBuilder":
+        import pyreqwest.exceptions  # noqa: F401, PLC0415 - 10 ms, which must not come between a turn and its request
+
         client = self._connections.client(is_direct=_is_loopback(ask.url))
         builder = client.request(ask.method, ask.url).headers(dict(ask.headers)).timeout(self._timeout)
         return builder if ask.body is None else builder.body_bytes(ask.body)

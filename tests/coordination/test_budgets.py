@@ -1,0 +1,240 @@
+"""Budgets in one process and between several: order, turns, pauses, and nothing left of who gives up."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from comporta.coordination.budgets import LEAD_MIN_S, SharedBudget, SharedBudgets
+from comporta.core.allowance import Limit
+from comporta.errors import DestinationBusy, RateLimited
+from comporta.ledger.budget_log import MemoryLog
+from comporta.ports.budget import BudgetTerms
+from comporta.ports.budget_log import Change
+from comporta.ports.progress import Priority, Progress
+from comporta.testing import FakeClock
+
+SECOND = timedelta(seconds=1)
+ONE, FIVE = BudgetTerms("k", (1, SECOND)), BudgetTerms("k", (5, SECOND))
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that jumps when everybody waits."""
+    return FakeClock()
+
+
+@pytest.fixture
+def log(clock: FakeClock) -> MemoryLog:
+    """The log that all processes of a test share."""
+    return MemoryLog(clock)
+
+
+class Crowd:
+    """Requests that are made at the same time; ``order`` is that in which they were sent."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.order: list[str] = []
+        self.sent: list[float] = []
+
+    async def ask(self, budget: SharedBudget, name: str, times: int = 1, **of: object) -> Progress:
+        progress = Progress(self.clock, scope=str(of.pop("scope", name)), **of)  # type: ignore[arg-type]
+        for _ in range(times):
+            async with budget.turn(progress, name) as waited_s:
+                self.order.append(name)
+                self.sent.append(self.clock.monotonic())
+                progress.count_request(waited_s=waited_s)
+        return progress
+
+
+async def test_no_more_than_the_limit_pass_in_a_second(clock: FakeClock, log: MemoryLog) -> None:
+    """Twenty-one requests of two processes that share a log take four seconds and a little."""
+    crowd = Crowd(clock)
+    ours, theirs = (SharedBudgets(log, clock).of(FIVE) for _ in range(2))
+    await asyncio.gather(
+        *(crowd.ask(budget, "x") for budget in (ours, theirs) for _ in range(10)), crowd.ask(ours, "x")
+    )
+
+    sent = sorted(crowd.sent)
+    assert all(later - first >= 1.0 for first, later in zip(sent, sent[5:], strict=False))
+    assert 4.0 <= sent[-1] - sent[0] <= 4.6
+
+
+async def test_a_person_goes_first(clock: FakeClock, log: MemoryLog) -> None:
+    """In the same process and from another one: a backfill that came before waits."""
+    crowd = Crowd(clock)
+    ours, theirs = (SharedBudgets(log, clock).of(ONE) for _ in range(2))
+    bulk = [asyncio.ensure_future(crowd.ask(ours, "bulk", priority=Priority.BULK)) for _ in range(6)]
+    while not crowd.order:
+        await asyncio.sleep(0)
+    await asyncio.gather(crowd.ask(ours, "person", 2, priority=Priority.PERSON), crowd.ask(theirs, "other person", 2))
+    await asyncio.gather(*bulk)
+
+    assert crowd.order[0] == "bulk"
+    assert sorted(crowd.order[1:5]) == ["other person", "other person", "person", "person"]
+
+
+async def test_streams_of_one_account_take_turns(clock: FakeClock, log: MemoryLog) -> None:
+    """Ten requests of the one in flight do not make the other wait for ten."""
+    crowd = Crowd(clock)
+    budget = SharedBudgets(log, clock).of(ONE)
+    many = [crowd.ask(budget, "many", scope="a/many") for _ in range(10)]
+    await asyncio.gather(*many, crowd.ask(budget, "few", 4, scope="a/few"))
+
+    assert "few" in crowd.order[:3]
+    assert crowd.order[:9].count("few") == 4
+
+
+async def test_no_more_are_in_flight_than_allowed(clock: FakeClock, log: MemoryLog) -> None:
+    """Whether or not there is a limit besides."""
+    budget = SharedBudgets(log, clock).of(BudgetTerms("k", in_flight_max=2))
+    inside = most = 0
+
+    async def request() -> None:
+        nonlocal inside, most
+        async with budget.turn(Progress(clock), "x"):
+            inside += 1
+            most = max(most, inside)
+            await clock.sleep(SECOND)
+            inside -= 1
+
+    await asyncio.gather(*(request() for _ in range(7)))
+
+    assert most == 2
+    assert clock.monotonic() == pytest.approx(4.0)
+
+
+async def test_a_free_budget_waits_for_nothing(clock: FakeClock, log: MemoryLog) -> None:
+    """No limit, no refusal: a thousand at once."""
+    crowd = Crowd(clock)
+    budget = SharedBudgets(log, clock).of(BudgetTerms("k"))
+    await asyncio.gather(*(crowd.ask(budget, "x") for _ in range(1_000)))
+
+    assert crowd.sent[-1] == 0.0
+    assert budget.rate is None
+
+
+async def test_a_refusal_teaches_every_process(clock: FakeClock, log: MemoryLog) -> None:
+    """Where no limit is known, the other process hears of it within a second."""
+    ours, theirs = (SharedBudgets(log, clock).of(BudgetTerms("k")) for _ in range(2))
+    await asyncio.gather(*(Crowd(clock).ask(budget, "x", 10) for budget in (ours, theirs)))
+    await ours.throttled(timedelta(seconds=5), "429 Too Many Requests")
+    await clock.sleep(SECOND)
+    progress = await Crowd(clock).ask(theirs, "x")
+    state = await theirs.state()
+
+    assert progress.requests.waited_s == pytest.approx(4.0, abs=0.001)
+    assert (state.limit, state.allowed) == (None, "7/1s")
+    assert theirs.rate == (7, SECOND)
+
+
+async def test_who_gives_up_leaves_nothing_behind(clock: FakeClock, log: MemoryLog) -> None:
+    """Neither a place in the queue, nor one in the log, nor one in flight."""
+    crowd = Crowd(clock)
+    first, second = (SharedBudgets(log, clock).of(ONE) for _ in range(2))
+    await crowd.ask(first, "before")
+    gone = [asyncio.ensure_future(crowd.ask(first, "gone")) for _ in range(3)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    waited_for = (await second.state()).waiting
+    for task in gone:
+        task.cancel()
+    await asyncio.gather(*gone, return_exceptions=True)
+    await crowd.ask(second, "after")
+    state = await second.state()
+
+    assert waited_for == 3
+    assert crowd.order == ["before", "after"]
+    assert (state.waiting, first._in_flight, first._queue, first._pump) == (0, 0, [], None)
+
+
+async def test_a_wait_is_told(clock: FakeClock, log: MemoryLog) -> None:
+    """So that a run which waits is not taken for one that hangs."""
+    budget = SharedBudgets(log, clock).of(ONE)
+    await Crowd(clock).ask(budget, "before")
+    progress = Progress(clock)
+    told: list[str | None] = []
+
+    async def look() -> None:
+        while progress.waiting_for is None:
+            await asyncio.sleep(0)
+        told.append(progress.waiting_for)
+        assert progress.waiting_until == pytest.approx(1.0, abs=0.3)
+
+    async def wait() -> None:
+        async with budget.turn(progress, "crm deals: page"):
+            pass
+
+    await asyncio.gather(look(), wait())
+
+    assert told == ["crm deals: page: the limit of 1 requests in 1 s"]
+
+
+async def test_a_pause_is_seen_and_a_long_one_ends_the_wait(clock: FakeClock, log: MemoryLog) -> None:
+    """Beyond a minute the run gives back its lease instead of waiting with it."""
+    ours, theirs = (SharedBudgets(log, clock).of(FIVE) for _ in range(2))
+    await ours.throttled(timedelta(minutes=10), "429 Too Many Requests")
+    state = await theirs.state()
+
+    with pytest.raises(RateLimited, match=r"deals: page: not asked, .* 429 Too Many Requests") as caught:
+        await Crowd(clock).ask(theirs, "deals: page")
+
+    assert (state.paused_s, state.reason) == (600.0, "429 Too Many Requests")
+    assert caught.value.retry_after == timedelta(minutes=10)
+    assert theirs._in_flight == 0
+
+
+async def test_a_grant_that_comes_late_is_thrown_away(clock: FakeClock, log: MemoryLog) -> None:
+    """And more time is allowed from then on; its place is free again."""
+
+    class SlowLog(MemoryLog):
+        slow = 2
+
+        async def change(self, key: str, limit: Limit | None, change: Change[object]) -> tuple[object, float]:  # type: ignore[override]
+            told = await super().change(key, limit, change)
+            if self.slow:
+                self.slow -= 1
+                clock.advance(timedelta(seconds=LEAD_MIN_S * 1.5))
+            return told
+
+    budget = SharedBudgets(SlowLog(clock), clock).of(ONE)
+    progress = await Crowd(clock).ask(budget, "x")
+    state = await budget.state()
+
+    assert progress.requests.sent == 1
+    assert LEAD_MIN_S < budget._lead_s <= LEAD_MIN_S * 4
+    assert state.used == 1
+
+
+async def test_a_log_that_fails_fails_the_request(clock: FakeClock) -> None:
+    """Never a licence to send: everybody who waits is told why; the next asks again."""
+
+    class BrokenLog(MemoryLog):
+        is_broken = True
+
+        async def change(self, key: str, limit: Limit | None, change: Change[object]) -> tuple[object, float]:  # type: ignore[override]
+            if self.is_broken:
+                raise DestinationBusy("the database is locked")
+            return await super().change(key, limit, change)
+
+    log = BrokenLog(clock)
+    crowd, budget = Crowd(clock), SharedBudgets(log, clock).of(FIVE)
+    ended = await asyncio.gather(*(crowd.ask(budget, "x") for _ in range(3)), return_exceptions=True)
+    log.is_broken = False
+    await crowd.ask(budget, "x")
+
+    assert [type(each) for each in ended] == [DestinationBusy] * 3
+    assert crowd.order == ["x"]
+
+
+async def test_one_key_is_one_budget_and_the_stricter_terms_hold(clock: FakeClock, log: MemoryLog) -> None:
+    """Two accounts of comporta.toml that name the same place."""
+    budgets = SharedBudgets(log, clock)
+    first = budgets.of(BudgetTerms("k", (5, SECOND)))
+    second = budgets.of(BudgetTerms("k", (100, timedelta(minutes=1)), in_flight_max=3))
+    other = budgets.of(BudgetTerms("other"))
+
+    assert first is second is not other
+    assert first.rate == (100, timedelta(minutes=1))
+    assert [each.key for each in await budgets.states()] == ["k", "other"]
