@@ -1,11 +1,10 @@
 """Rates: how one is written, and how much of what one allowed was used.
 
-What a rate allowed in a span is counted exactly, as the source counts: five in any second are ten in 1.01 s, not
-five. So the share is never above 1 while the limit is kept, and a short run is not flattered by it either.
+What a rate allowed in a time is taken to be in proportion to it, and one span's worth at least. A burst at the
+beginning may come on top, so the share is cut at 1; after N requests it says at most N too much.
 """
 
 from datetime import timedelta
-from math import floor
 
 Rate = tuple[int, timedelta]
 """At most so many requests in any span of that length."""
@@ -34,9 +33,9 @@ def limit_used(sent: int, first_s: float | None, last_s: float | None, rate: Rat
     >>> limit_used(10, 0.0, 1.01, (5, timedelta(seconds=1)))
     1.0
     >>> limit_used(10, 0.0, 9.0, (5, timedelta(seconds=1)))
-    0.2
+    0.2222
     """
     if rate is None or first_s is None or last_s is None or sent < 2:  # noqa: PLR2004
         return None
-    spans = floor((last_s - first_s) / rate[1].total_seconds()) + 1
-    return round(sent / (rate[0] * spans), 4)
+    spans = max(1.0, (last_s - first_s) / rate[1].total_seconds())
+    return min(1.0, round(sent / (rate[0] * spans), 4))
