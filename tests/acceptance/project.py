@@ -53,7 +53,7 @@ class Project:
         (folder / "key").write_text("demo", encoding="utf-8")
 
     def configure(self, accounts: Mapping[str, str | dict[str, Json]], **settings: Json) -> None:
-        """Write comporta.toml; an account is its url, or a table of what else it sets, or of all if it names a source."""
+        """Write comporta.toml; an account is its url, or a table: of what else it sets, of all if it names a source."""
         whole = {"database": self.database.setting, **settings}
         lines = [f"{name} = {_toml(value)}" for name, value in whole.items()]
         for name, told in accounts.items():
