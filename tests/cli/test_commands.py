@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from comporta.cli import demo
 from comporta.cli.sync import summary
 from comporta.core.counts import Counts
 from comporta.core.outcome import ExitCode, exit_code
 from comporta.core.run import Run, RunState, Trigger
 from comporta.errors import Busy, SourceUnavailable
+from comporta.sandbox.activecampaign_world import STREAMS as DEAL_STREAMS
 from comporta.sandbox.odoo import OdooSandbox
 
 # The first command in a process imports half of the product, on a shared machine a matter of seconds.
@@ -265,23 +267,31 @@ def test_migrate_check_makes_no_file(empty_folder: Path, comporta: Command) -> N
     assert not (empty_folder / "shop.db").exists()
 
 
-def test_demo_leaves_a_folder_to_work_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comporta: Command
-) -> None:
-    """Runs, rows, and where everything is."""
+@pytest.fixture
+def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in an empty folder; a demo there has few deals, and a limit nobody waits for."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "DEALS", 5)
+    monkeypatch.setattr(demo, "LIMIT", 1_000)
+
+
+@pytest.mark.usefixtures("empty_place")
+def test_demo_leaves_a_folder_to_work_on_with(comporta: Command) -> None:
+    """Runs of both accounts, rows of theirs, and where everything is."""
     said = comporta("demo", "--once", "--records", "5")
     runs = comporta("runs", "--config", "comporta-demo/comporta.toml", "--json").json["runs"]
 
     assert said.code == ExitCode.DONE
     assert "comporta-demo.db" in said.out
     assert "S00005" in said.out
-    assert {run["stream"] for run in runs} == set(STREAMS)
+    assert "Proposta" in said.out
+    assert {run["stream"] for run in runs if run["account"] == "demo"} == set(STREAMS)
+    assert {run["stream"] for run in runs if run["account"] == "crm"} == set(DEAL_STREAMS)
 
 
-def test_a_second_demo_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comporta: Command) -> None:
+@pytest.mark.usefixtures("empty_place")
+def test_a_second_demo_begins_anew(comporta: Command) -> None:
     """Another company is not mixed into the first one's tables."""
-    monkeypatch.chdir(tmp_path)
     codes = [comporta("demo", "--once", "--records", number, "--seed", number).code for number in ("6", "4")]
     with closing(sqlite3.connect("comporta-demo/comporta-demo.db")) as connection:
         (orders,) = connection.execute("SELECT count(*) FROM orders").fetchone()
@@ -299,10 +309,9 @@ def test_a_demo_leaves_other_peoples_files_alone(folder: Path, comporta: Command
     assert (folder / "shop.db").exists()
 
 
-def test_a_demo_in_json_is_one_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comporta: Command) -> None:
+@pytest.mark.usefixtures("empty_place")
+def test_a_demo_in_json_is_one_document(comporta: Command) -> None:
     """As everywhere."""
-    monkeypatch.chdir(tmp_path)
-
     assert comporta("demo", "--once", "--records", "5", "--json").json["ok"] is True
 
 

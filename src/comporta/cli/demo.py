@@ -1,7 +1,7 @@
 """`comporta demo`: everything offline, on invented data.
 
 The demo leaves a folder with a comporta.toml, a key file and the database, which work on for as long
-as a simulator listens at the address in the file: `comporta sandbox odoo --port P` starts one again.
+as simulators listen at the addresses in the file: `comporta sandbox …` starts them again.
 """
 
 import threading
@@ -26,6 +26,7 @@ from comporta.settings import read_settings
 from comporta.settings_tree import Settings
 
 if TYPE_CHECKING:
+    from comporta.sandbox.activecampaign import ActiveCampaignSandbox
     from comporta.sandbox.odoo import OdooSandbox
     from comporta.workspace import Workspace
 
@@ -37,14 +38,21 @@ AGAIN_EVERY = timedelta(seconds=5)
 GLANCE = timedelta(seconds=0.25)
 """How often a waiting demo looks whether it was told to stop."""
 ACTIVITY = 2.0
+DEALS = 60
+"""So many that the account's five requests a second are felt, and so few that nobody waits for long."""
+LIMIT = 5
 ROWS_SHOWN = 5
 VIEWS = {
     "orders": ("number", "customer", "status", "currency", "total_minor", "ordered_at"),
     "order_products": ("order_number", "product_code", "quantity", "total_minor", "lines"),
+    "deals": ("id", "title", "stage", "status", "currency", "value_minor", "created_at"),
+    "deals_crm": ("id", "stage", "origem", "mensalidade", "inicio_previsto", "forma_de_pagamento"),
 }
 MARK = "# Made by `comporta demo`."
 TOML = """\
-{mark} The data are invented; the server is `comporta sandbox odoo --port {port}`.
+{mark} The data are invented. The servers are
+# `comporta sandbox odoo --port {port}` and
+# `comporta sandbox activecampaign --port {crm_port} --records {deals}`.
 
 database = "{database}"
 state_dir = "."
@@ -56,6 +64,12 @@ url = "{url}"
 database = "demo"
 login = "demo"
 api_key = "file:demo.key"
+
+[accounts.crm]
+source = "activecampaign"
+url = "{crm_url}"
+api_key = "file:demo.key"
+limit = "{limit}/1s"
 """
 Records = Annotated[int, typer.Option(min=1, max=1_000_000, metavar="N", help="How many sale orders.")]
 
@@ -73,22 +87,30 @@ def demo(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> int:
-    """See it work, offline: a simulated Odoo, an SQLite file, a sync."""
+    """See it work, offline: a simulated Odoo and ActiveCampaign, an SQLite file, a sync."""
+    from comporta.sandbox.activecampaign import ActiveCampaignSandbox
     from comporta.sandbox.odoo import OdooSandbox
 
     console = Console(is_json=as_json, is_verbose=verbose)
-    console.say(f"Inventing a company with {records:,} orders …")
-    with OdooSandbox(records=records, seed=seed, activity=0.0 if once else activity) as sandbox:
-        config = prepare(folder, sandbox.url, database)
+    console.say(f"Inventing a company with {records:,} orders and {DEALS} deals …")
+    pace = 0.0 if once else activity
+    with (
+        OdooSandbox(records=records, seed=seed, activity=pace) as erp,
+        ActiveCampaignSandbox(records=DEALS, seed=seed, activity=pace, limit=LIMIT) as crm,
+    ):
+        config = prepare(folder, erp.url, crm.url, database)
         settings = read_settings(config, environ={})
-        console.say(f"A simulated Odoo {sandbox.world.version} answers at {sandbox.url}. Syncing …")
+        console.say(
+            f"A simulated Odoo {erp.world.version} answers at {erp.url}, a simulated ActiveCampaign that allows "
+            f"{LIMIT} requests a second at {crm.url}. Syncing …"
+        )
         runs, _ = perform(settings, what_to_ask(database), console)
         present(console, settings, config, runs)
         code = exit_code(runs)
-        return code if once or code is not ExitCode.DONE else go_on(console, settings, sandbox)
+        return code if once or code is not ExitCode.DONE else go_on(console, settings, erp, crm)
 
 
-def prepare(folder: Path, url: str, database: str) -> Path:
+def prepare(folder: Path, url: str, crm_url: str, database: str) -> Path:
     """Write the demo's settings, which the person may use again; return their path.
 
     An earlier demo's database goes: its invented company is gone too. Nobody else's file is touched.
@@ -102,9 +124,17 @@ def prepare(folder: Path, url: str, database: str) -> Path:
         for end in ("", "-wal", "-shm"):
             (folder / f"{DATABASE_FILE}{end}").unlink(missing_ok=True)
         (folder / KEY_FILE).write_text("demo\n", encoding="utf-8")
-        config.write_text(
-            TOML.format(mark=MARK, database=database, url=url, port=url.rpartition(":")[2]), encoding="utf-8"
+        text = TOML.format(
+            mark=MARK,
+            database=database,
+            url=url,
+            port=url.rpartition(":")[2],
+            crm_url=crm_url,
+            crm_port=crm_url.rpartition(":")[2],
+            deals=DEALS,
+            limit=LIMIT,
         )
+        config.write_text(text, encoding="utf-8")
     except OSError as error:
         raise WrongUse(
             f"demo: {folder} cannot be written: {error}", next_step="Name another folder with --dir."
@@ -131,10 +161,9 @@ def present(console: Console, settings: Settings, config: Path, runs: Sequence[R
     if console.is_json:
         return
     rows = [
-        (run.stream, run.state.value, run.counts.read, counts_text(run.counts), f"{run.duration_s or 0:.1f} s")
-        for run in runs
+        (run.account, run.stream, run.state.value, run.counts.read, counts_text(run.counts), took(run)) for run in runs
     ]
-    console.say("\n" + columns(("stream", "state", "read", "result", "took"), rows))
+    console.say("\n" + columns(("account", "stream", "state", "read", "result", "took"), rows))
     if exit_code(runs) is not ExitCode.DONE:
         for line in summary(runs):
             console.say(line)
@@ -151,17 +180,22 @@ def present(console: Console, settings: Settings, config: Path, runs: Sequence[R
     )
 
 
-def go_on(console: Console, settings: Settings, sandbox: "OdooSandbox") -> int:
-    """Sync again and again while people change things in the simulator, until told to stop."""
+def took(run: Run) -> str:
+    """Return how long a run took, for people."""
+    return f"{run.duration_s or 0:.1f} s"
+
+
+def go_on(console: Console, settings: Settings, erp: "OdooSandbox", crm: "ActiveCampaignSandbox") -> int:
+    """Sync again and again while people change things in both simulators, until told to stop."""
     console.say(f"\nPeople change things now; every {AGAIN_EVERY.seconds} s a sync brings them over. Ctrl-C ends it.")
     told = threading.Event()
 
     async def work(workspace: "Workspace") -> None:
         while not told.is_set():
-            changes = sandbox.people.changes
+            changes = erp.people.changes + crm.people.changes
             runs = await workspace.sync()
             busy = [
-                f"{run.stream} {counts_text(run.counts)}"
+                f"{run.account}/{run.stream} {counts_text(run.counts)}"
                 for run in runs
                 if run.counts.inserted or run.counts.updated or run.counts.deleted
             ]
@@ -171,5 +205,5 @@ def go_on(console: Console, settings: Settings, sandbox: "OdooSandbox") -> int:
                     await workspace.clock.sleep(GLANCE)
 
     with_workspace(settings, work, console=console, hand_over=True, on_stop=told.set)
-    console.say("Stopped. The simulator is gone; the database stays.")
+    console.say("Stopped. The simulators are gone; the database stays.")
     return ExitCode.DONE
