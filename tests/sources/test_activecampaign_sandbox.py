@@ -13,7 +13,6 @@ from comporta.coordination.budgets import SharedBudgets
 from comporta.core.record import Key, Page
 from comporta.errors import (
     AccessRefused,
-    BadValue,
     ComportaError,
     FilterIgnored,
     LoginRefused,
@@ -380,23 +379,3 @@ async def test_a_refusal_says_what_was_said(
         await (await told.read()).count(since=None, until=None)
 
     assert caught.value.next_step
-
-
-@pytest.mark.parametrize(
-    "url", ["https://acme.api-us1.com", "https://acme.api-us1.com/", "https://acme.api-us1.com/api/3/"]
-)
-def test_the_address_may_be_written_with_or_without_its_end(url: str) -> None:
-    """And names one budget, whatever its form and whichever key asks."""
-    config = ActiveCampaignConfig(url, KEY, ZONE)
-
-    assert config.base == "https://acme.api-us1.com/api/3"
-    assert config.terms.key == "activecampaign https://acme.api-us1.com"
-    assert config.terms.rate == (5, timedelta(seconds=1))
-    assert KEY not in repr(config)
-
-
-@pytest.mark.parametrize("settings", [{"url": "acme"}, {"page_size": 1}, {"page_size": 101}])
-def test_settings_that_cannot_be_used_are_refused(settings: dict[str, Any]) -> None:
-    """With what is allowed."""
-    with pytest.raises(BadValue, match="expected"):
-        ActiveCampaignConfig(**{"url": "https://a.example", "api_key": "k", "zone": ZONE, **settings})
