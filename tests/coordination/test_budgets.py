@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import TypeVar
 
 import pytest
 
@@ -14,6 +15,7 @@ from comporta.ports.budget_log import Change
 from comporta.ports.progress import Priority, Progress
 from comporta.testing import FakeClock
 
+T = TypeVar("T")
 SECOND = timedelta(seconds=1)
 ONE, FIVE = BudgetTerms("k", (1, SECOND)), BudgetTerms("k", (5, SECOND))
 
@@ -191,7 +193,7 @@ async def test_a_grant_that_comes_late_is_thrown_away(clock: FakeClock, log: Mem
     class SlowLog(MemoryLog):
         slow = 2
 
-        async def change(self, key: str, limit: Limit | None, change: Change[object]) -> tuple[object, float]:  # type: ignore[override]
+        async def change(self, key: str, limit: Limit | None, change: Change[T]) -> tuple[T, float]:
             told = await super().change(key, limit, change)
             if self.slow:
                 self.slow -= 1
@@ -213,7 +215,7 @@ async def test_a_log_that_fails_fails_the_request(clock: FakeClock) -> None:
     class BrokenLog(MemoryLog):
         is_broken = True
 
-        async def change(self, key: str, limit: Limit | None, change: Change[object]) -> tuple[object, float]:  # type: ignore[override]
+        async def change(self, key: str, limit: Limit | None, change: Change[T]) -> tuple[T, float]:
             if self.is_broken:
                 raise DestinationBusy("the database is locked")
             return await super().change(key, limit, change)
