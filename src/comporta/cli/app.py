@@ -30,8 +30,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   quarantine  records that could not be written, and why
   unlock      free a stream that a dead process holds
 
-  settings    what is set, and where secrets are
-  doctor      look at database, disk and machine
+  settings    what is set                doctor      database, disk and machine
   migrate     bring the database's schema up to date
   migrate-database   move everything to another database, such as PostgreSQL
   sandbox     run a simulated server to try things on
