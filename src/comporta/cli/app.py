@@ -26,7 +26,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   log         what a run did, step by step
   coverage    which time is covered      leases      who holds what, since when
   reconcile   compare a stream with its source, and repair it
-  compare     read a stream one page after another and several at once: time and data
+  compare     read a stream one page at a time and several at once: time, data
   quarantine  records that could not be written, and why
   unlock      free a stream that a dead process holds
 
