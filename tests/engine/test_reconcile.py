@@ -41,6 +41,19 @@ async def test_nothing_differs(workshop: Workshop, exact: bool) -> None:
     assert (told["identical_percent"], told["missing"], told["different"], told["extra"]) == (100.0, 0, 0, 0)
 
 
+@pytest.mark.parametrize(("lost", "percent"), [("id <= 10", 75.0), ("true", 0.0)])
+async def test_rows_that_are_gone_here_are_part_of_the_whole(workshop: Workshop, lost: str, percent: float) -> None:
+    """A table that somebody emptied is not identical."""
+    await a_loaded_table(workshop)
+    workshop.database.write(
+        lambda s: s.connection.execute(f"DELETE FROM fake_sale_order WHERE {lost}")  # noqa: S608
+    ).result()
+
+    await compare(workshop, exact=True)
+
+    assert (await result(workshop))["identical_percent"] == percent
+
+
 @MODES
 async def test_a_commit_later_than_the_overlap_is_found(workshop: Workshop, exact: bool) -> None:
     """A transaction of hours shows its rows under old stamps, where no window looks any more."""

@@ -144,7 +144,8 @@ async def _ours(work: Work, keys: Sequence[Key]) -> list[Key]:
 
 
 def _result(work: Work, until: datetime, counts: Counts, *, here: int) -> dict[str, object]:
-    differing = counts.inserted + counts.updated + counts.deleted
+    on_either_side = here + counts.inserted
+    same = max(0, here - counts.updated - counts.deleted)
     return {
         "checked_at": short_text(work.clock.now()),
         "until": short_text(until),
@@ -152,7 +153,7 @@ def _result(work: Work, until: datetime, counts: Counts, *, here: int) -> dict[s
         "missing": counts.inserted,
         "different": counts.updated,
         "extra": counts.deleted,
-        "identical_percent": round(100 * max(0, here - differing) / here, 3) if here else 100.0,
+        "identical_percent": round(100 * same / on_either_side, 3) if on_either_side else 100.0,
         "repaired": not work.run.dry_run,
     }
 
