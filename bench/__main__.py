@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import accounts, cases, pace, parts, profile, report
+from bench import accounts, cases, crm, pace, parts, profile, report
 from bench.cases import CASES, Field, Result, scratch
 from bench.databases import KINDS, Database, NoServerError, Postgres, WrongResultError, opened
 from bench.environments import version
 from bench.measure import Server
 from bench.registry import CONTESTANTS
 
-EXTRAS = ("pace", "accounts", "memory", "untouched", "shares", "pragmas", "startup", "server")
+EXTRAS = ("pace", "crm", "accounts", "memory", "untouched", "shares", "pragmas", "startup", "server")
 LARGE, HUGE = 100_000, 1_000_000
 Targets = dict[tuple[str, str, str], dict[str, str]]
 
@@ -59,6 +59,8 @@ class Bench:
                 self.show(cases.measure(cases.FULL, team, server))
         if self.wants("pace") and team.database.kind == "sqlite":
             self.paced(team)
+        if self.wants("crm") and team.database.kind == "sqlite":
+            self.limited()
 
     def show(self, result: Result) -> None:
         """Keep one result and print its table."""
@@ -77,6 +79,17 @@ class Bench:
                 "99 %; 0",
             )
             self.reached[target] = {"sqlite": f"{ours.share(latency):.0%}; {ours.sample.throttled:.0f}"}
+
+    def limited(self) -> None:
+        """Measure how ActiveCampaign's limit is used; the database has no part in that either."""
+        found = crm.crm()
+        self.say(crm.crm_table(found))
+        for latency, by_name in found.items():
+            ours = by_name["comporta"]
+            if isinstance(ours, str):
+                raise WrongResultError(f"comporta: {ours}")
+            target = (f"share of ActiveCampaign's limit at {latency} ms; 429s caused", "97 %; 0", "99 %; 0")
+            self.reached[target] = {"sqlite": f"{ours.share:.0%}; {ours.refused}"}
 
     def extras(self, database: Database) -> None:
         """Measure what is not a race, on one database."""

@@ -16,6 +16,7 @@ REQUIREMENTS: Mapping[str, Sequence[str]] = {
     "dlt": ("dlt[sqlalchemy,postgres]==1.*", "requests>=2.32"),
     "singer": ("singer-sdk>=0.54,<1", "meltanolabs-target-postgres>=0.8,<1", "requests>=2.32"),
     "airbyte": ("airbyte>=0.71,<1",),
+    "tap": ("tap-activecampaign==1.3.1",),
 }
 INSTALL_TIMEOUT_S = 600
 _refused: dict[str, str] = {}
