@@ -117,10 +117,10 @@ def _flat(rows: Sequence[Changed], shared: tuple[str, str, str], many: int) -> I
     """Yield the parameters of one INSERT after another."""
     for start in range(0, len(rows), many):
         parameters: list[object] = list(shared)
-        for _, row, new_hash, extra in rows[start : start + many]:
-            parameters += row
-            parameters.append(new_hash)
-            parameters.append(extra)
+        for one in rows[start : start + many]:
+            parameters += one.row
+            parameters.append(one.hash)
+            parameters.append(one.extra)
         yield parameters
 
 
