@@ -103,7 +103,7 @@ async def test_bounds_are_rounded_outward(server: ScriptedServer, connect: Conne
         ["write_date", ">=", "2026-03-01 09:30:00"],
         ["write_date", "<", "2026-03-01 10:00:01"],
     ]
-    assert pages == [Page((), (), {}, position=None, is_last=True)]
+    assert pages == [Page([], (), {}, position=None, is_last=True)]
 
 
 async def test_a_short_page_is_not_the_end_if_rows_follow(

@@ -50,8 +50,7 @@ def body(dialect: Dialect, records: object) -> Answer:
 
 def quick(dialect: Dialect, answer: Answer) -> Batch:
     """Read a page the quick way."""
-    wanted: Any = PLAN.wire
-    return PLAN.rows(dialect.typed(CALL, answer, wanted))
+    return PLAN.read(lambda wanted: dialect.typed(CALL, answer, wanted))
 
 
 def careful(dialect: Dialect, answer: Answer) -> Batch:
@@ -186,6 +185,27 @@ def test_a_value_of_the_wrong_type_goes_beside_the_row(field: str, sent: str, ke
     )
     assert json.loads(batch.extras[1]) == {field: kept}
     assert list(batch.extras) == [1]
+
+
+def test_a_page_is_decoded_twice_only_where_a_column_has_its_first_null() -> None:
+    """Before it nothing looks for nulls in that column, and after it one decoding is enough again."""
+    plan, asked = Plan(COLUMNS), list[Any]()
+
+    def names(*records: Mapping[str, Any]) -> list[object]:
+        answer = body(DIALECTS[0], records)
+
+        def decode(wanted: Any) -> Any:  # noqa: ANN401 - a type, and what it is decoded to
+            asked.append(wanted)
+            return DIALECTS[0].typed(CALL, answer, wanted)
+
+        return [row[4] for row in plan.read(decode).rows]
+
+    seen = [names(GOOD), names(GOOD, {**GOOD, "name": False}, {**GOOD, "name": None}), names({**GOOD, "name": False})]
+    with pytest.raises(OddPageError):
+        names({**GOOD, "name": True})
+
+    assert seen == [["á"], ["á", None, None], [None]]
+    assert len(asked) == 1 + 2 + 1 + 1
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf"])

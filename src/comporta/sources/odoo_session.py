@@ -67,7 +67,7 @@ class OdooSession:
         def accept(answer: Answer) -> Batch:
             refuse(self.dialect, call, answer, self.clock.now())
             try:
-                return plan.rows(self.dialect.typed(call, answer, plan.wire))
+                return plan.read(lambda wanted: self.dialect.typed(call, answer, wanted))
             except (OddPageError, *UNFIT):
                 records = self.dialect.loose(call, answer)
                 return read_oddities(records, plan.columns, stamp=shape.stamp, subject=call.subject)
