@@ -23,7 +23,7 @@ from typing import Any
 WATCHED: tuple[tuple[str, str], ...] = (
     ("HTTP", "comporta.sources.http:Transport._exchange"),
     ("decode", "comporta.sources.odoo_calls:JsonRpc.typed"),
-    ("convert", "comporta.sources.odoo_rows:Plan.rows"),
+    ("convert", "comporta.sources.odoo_rows:Plan.read"),
     ("check", "comporta.sources.odoo_reader:_check_order"),
     ("check", "comporta.sources.odoo_reader:_check_stamps"),
     ("check", "comporta.engine.drive:_warn_of_the_future"),
