@@ -253,15 +253,15 @@ class SharedBudget:
             if first is not None:
                 self._pump = asyncio.get_running_loop().create_task(self._serve())
                 self._pump.add_done_callback(self._served_all)
-        elif self._nap is not None and (first is None or first.progress.priority != self._asked_for):
+        elif self._nap is not None and (first is None or self._unused or first.progress.priority != self._asked_for):
             self._nap.cancel()
 
     def _first(self) -> _Waiting | None:
-        """Return who is next, ``None`` if nobody can be."""
+        """Return who is next, ``None`` if nobody can be; who was cancelled may still stand in the queue."""
         if not self._has_place:
             return None
         return min(
-            self._queue,
+            (each for each in self._queue if not each.granted.done()),
             key=lambda each: (each.progress.priority, self._served.get(each.progress.scope, 0), each.number),
             default=None,
         )
@@ -304,6 +304,8 @@ class SharedBudget:
             first.granted.set_result(verdict)
             if verdict.limit is not None:
                 return
+        if verdict.limit is not None:  # whoever it was asked for has gone meanwhile
+            self._unused.append(verdict.stamp)
 
     def _tell(self, verdict: Verdict) -> None:
         """Tell every run that waits for how long at least, and for what."""
@@ -319,7 +321,8 @@ class SharedBudget:
         queue, self._queue = self._queue, []
         for each in queue:
             message = f"{each.subject}: not asked, the source wants no requests for now: {verdict.paused}"
-            each.granted.set_exception(RateLimited(message, retry_after=timedelta(seconds=verdict.wait_s)))
+            if not each.granted.done():
+                each.granted.set_exception(RateLimited(message, retry_after=timedelta(seconds=verdict.wait_s)))
 
     async def _sleep(self, seconds: float) -> None:
         if seconds <= 0 or not self._queue:

@@ -36,7 +36,7 @@ from dataclasses import dataclass, replace
 
 from comporta.core.allowance import Learnt, Limit, allowed, lowered, probed
 
-WAY_S = 0.010
+WAY_S = 0.006
 """Seconds by which the ways of two requests to the source may differ, when both leave in time."""
 GRACE_S = 0.25
 """How long somebody who waits keeps the place after the moment at which to ask again."""
