@@ -1,6 +1,7 @@
 """Budgets in one process and between several: order, turns, pauses, and nothing left of who gives up."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
@@ -240,3 +241,33 @@ async def test_one_key_is_one_budget_and_the_stricter_terms_hold(clock: FakeCloc
     assert first is second is not other
     assert first.rate == (100, timedelta(minutes=1))
     assert [each.key for each in await budgets.states()] == ["k", "other"]
+
+
+class LogWithHook(MemoryLog):
+    """A log after whose next answer something happens, before anybody hears of it."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.hook: Callable[[], object] | None = None
+
+    async def change(self, key: str, limit: Limit | None, change: Change[T]) -> tuple[T, float]:
+        """Change a state, then do what the test wants."""
+        answer = await super().change(key, limit, change)
+        if self.hook is not None:
+            self.hook()
+        return answer
+
+
+async def test_who_is_cancelled_as_the_grant_comes_takes_nobody_along(clock: FakeClock) -> None:
+    """Cancelled is not yet gone from the queue: the grant is for whoever waits behind, and is not lost."""
+    crowd, log = Crowd(clock), LogWithHook(clock)
+    budget = SharedBudgets(log, clock).of(FIVE)
+    await crowd.ask(budget, "before")
+    first, second = (asyncio.ensure_future(crowd.ask(budget, name)) for name in ("first", "second"))
+    log.hook = first.cancel
+
+    await second
+    await crowd.ask(budget, "after")
+
+    assert first.cancelled()
+    assert crowd.order == ["before", "second", "after"]
