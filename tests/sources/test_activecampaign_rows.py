@@ -161,7 +161,11 @@ def test_a_part_of_a_batch_keeps_what_belongs_to_each_record() -> None:
     part = batch.only([1, 2])
 
     assert (part.keys, [row[0] for row in part.rows]) == ([2, 3], [3])
-    assert ([each.key for each in part.rejected], part.extras, part.limited) == (["2"], {0: '{"novo":3}'}, frozenset({0}))
+    assert ([each.key for each in part.rejected], part.extras, part.limited) == (
+        ["2"],
+        {0: '{"novo":3}'},
+        frozenset({0}),
+    )
 
 
 @pytest.mark.parametrize("key", [None, "", "x", -1, 1.5, True, [1]])

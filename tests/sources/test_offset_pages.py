@@ -266,3 +266,21 @@ async def test_a_page_that_fails_ends_the_reading_and_what_was_asked_ahead() -> 
         await read(still, size=100)
 
     assert sorted(ended) == sorted(still.asked)
+
+
+@pytest.mark.parametrize("flight", [1, 4])
+async def test_a_list_whose_rest_is_hidden_is_not_proved(flight: int) -> None:
+    """Where nothing comes any more but the total says that something is left, the reading ends, and says so."""
+    hiding = shelf(60)
+    fetch = hiding.fetch
+
+    async def fetched(offset: int, size: int) -> Leaf:
+        leaf = await fetch(offset, size)
+        return leaf if offset < 20 else Leaf([], leaf.total)
+
+    hiding.fetch = fetched  # type: ignore[method-assign]
+
+    found, pages = await read(hiding, in_flight=flight)
+
+    assert len(found) < 60
+    assert not pages.is_unbroken

@@ -102,10 +102,12 @@ class ActiveCampaignReader:
     async def listing(
         self, *, since: datetime | None, until: datetime | None
     ) -> AsyncIterator[Sequence[tuple[Key, str | None]]]:
-        """Yield (key, stamp) of every record stamped in ``[since, until)``, by key."""
+        """Yield (key, stamp) of every record stamped in ``[since, until)``, by key.
+
+        By offset, contacts too: another way than they are read by, so that the same fault does not hide a record twice.
+        """
         bounds = self._bounds(since, until)
-        stamps = {True: self._stamps_by_key, False: self._stamps_by_offset}[self.endpoint.is_keyset]
-        async for part in stamps(bounds):
+        async for part in self._stamps(bounds):
             admitted = [(key, stamp) for key, stamp in part if bounds.admits(stamp)]
             if admitted:
                 yield cast("Sequence[tuple[Key, str | None]]", admitted)
@@ -195,18 +197,20 @@ class ActiveCampaignReader:
     ) -> AsyncGenerator[tuple[Batch, bool], None]:
         """Yield the records by id: what comes has a greater id than what came, so nothing shifts."""
         began, read, was_short = last, 0, False
+        total: int | None = None
         while True:
             after = {"id_greater": last} if last else {}
             leaf = first or await self._leaf(bounds, plan, after, size, f"page after id {last}")
+            total = leaf.total if not read else total
             first = None
             self._check_rising(leaf, last)
             read += len(leaf.keys)
             is_short = len(leaf.keys) < size
             is_last = is_short and (leaf.total == len(leaf.keys) or (was_short and not leaf.keys))
             if is_last:
-                self._refuse_nothing(leaf, seen=len(leaf.keys))
-                self._ended(bounds, None, is_unbroken=not began)
-                self._total_after = None  # what is left after the last id says nothing of the whole
+                if not began:
+                    self._refuse_nothing(leaf, seen=read)
+                self.is_unbroken = not began and read >= (total or 0)
             if leaf.keys or is_last:
                 yield leaf.batch, is_last
             if is_last:
@@ -238,17 +242,13 @@ class ActiveCampaignReader:
         width = self._session.in_flight(self._concurrency)
         return dict(zip(asked, await side_by_side(look, asked, width=width), strict=True))
 
-    async def _stamps_by_key(self, bounds: Bounds) -> AsyncIterator[Sequence[tuple[int, str | None]]]:
-        size = self._session.config.page_size
-        async for batch, _ in self._by_key(bounds, self._listing_plan, size, None):
-            yield self._stamped(batch)
-
-    async def _stamps_by_offset(self, bounds: Bounds) -> AsyncIterator[Sequence[tuple[int, str | None]]]:
-        """Yield the whole list in order of the ids; walk through it again where its pages did not prove enough."""
+    async def _stamps(self, bounds: Bounds) -> AsyncIterator[Sequence[tuple[int, str | None]]]:
+        """Yield the whole list in order of the ids; walk through it again until its pages, or two walks, prove it."""
         keys = array("q")
         stamps: list[str | None] = []
         known = IdSet()
-        for _ in range(LISTING_WALKS):
+        for walk in range(LISTING_WALKS):
+            before = len(known)
             async for batch, _ in self._by_offset(bounds, self._listing_plan, self._session.config.page_size, None):
                 for key, stamp in self._stamped(batch):
                     if known.add(key):
@@ -256,7 +256,8 @@ class ActiveCampaignReader:
                         stamps.append(stamp)
             total = self._total_after[1] if self._total_after else None
             self._total_after = None
-            if self.is_unbroken or total is None or len(known) >= total:
+            is_enough = walk > 0 if total is None else len(known) >= total
+            if self.is_unbroken or is_enough or len(known) == before:
                 break
         else:
             message = f"{self._subject('its ids')}: {len(known)} of {total} records came in {LISTING_WALKS} walks"

@@ -35,8 +35,8 @@ OVERLAP = 1
 """Records that two neighbouring pages share: the least that shows that they are neighbours."""
 AHEAD = 3
 """Pages that wait or are in flight, as a multiple of those in flight: one slow answer does not stop the others."""
-REWINDS_MAX = 2
-"""How often a list is begun anew because nothing meets; after that it is read as it comes, and proves nothing."""
+VAIN_MAX = 3
+"""How often a list is begun anew, or a bridge brings nothing new; after that it is read as it comes, and is no proof."""
 
 
 class Sheet(Protocol):
@@ -106,7 +106,7 @@ class OffsetPages(Generic[S]):
             None  # the offset of a page that was not full: what lies behind it is not asked ahead
         )
         self._was_short = False
-        self._rewinds = 0
+        self._vain = 0
         self._balance = 0  # by how much the list moved up since the first page; below 0, something came before it
         self._directions: set[bool] = set()
         self._holds = self._overlap > 0
@@ -119,7 +119,9 @@ class OffsetPages(Generic[S]):
                 offset = self._next_offset()
                 sheet = await self._take(offset)
                 met_at, sheet = await self._meeting(offset, sheet)
-                fresh = self._join(met_at, sheet, is_moved=met_at != offset or self._rewinds > REWINDS_MAX)
+                is_bridge = met_at != offset
+                fresh = self._join(met_at, sheet, is_moved=is_bridge or not self._holds)
+                self._vain += is_bridge and not fresh
                 is_last = self._is_end(met_at, sheet, fresh)
                 if is_last:
                     self.is_unbroken = self._holds and len(self._directions) <= 1
@@ -150,8 +152,8 @@ class OffsetPages(Generic[S]):
         back = max(self._size // 2, self._overlap)
         at, found = offset, sheet
         while not self._meets(at, found):
-            if self._rewinds >= REWINDS_MAX:
-                self._holds, self._rewinds = False, REWINDS_MAX + 1
+            if self._vain >= VAIN_MAX:
+                self._holds = False
                 return offset, sheet
             if found.keys:
                 self._set_aside(at, found)
@@ -232,7 +234,7 @@ class OffsetPages(Generic[S]):
 
     async def _rewind(self) -> None:
         """Begin anew at the first record; what was seen stays seen."""
-        self._rewinds += 1
+        self._vain += 1
         self._grid = self._end = self._balance = 0
         self._short_from = None
         await self._abandon()

@@ -1,0 +1,115 @@
+"""ActiveCampaign from the API into the database, while its people work: every row is the source's in the end."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+import comporta
+from comporta.core.run import Run, RunState
+from comporta.ports.source import StreamRequest
+from comporta.sandbox.activecampaign import ActiveCampaignSandbox
+from comporta.sources.activecampaign_rows import Plan
+from comporta.sources.activecampaign_shape import fields_of, shape_of
+from comporta.sources.activecampaign_streams import DEFAULT_STREAMS
+
+ZONE = "America/Chicago"
+Sync = Callable[..., list[Run]]
+
+
+@pytest.fixture(params=[80, pytest.param(2_500, marks=[pytest.mark.full, pytest.mark.timeout(120)])])
+def crm(request: pytest.FixtureRequest) -> Iterator[ActiveCampaignSandbox]:
+    """Return an account, small, or with thousands of deals and values."""
+    with ActiveCampaignSandbox(records=request.param, limit=1_000_000) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sync(tmp_path: Path, crm: ActiveCampaignSandbox, monkeypatch: pytest.MonkeyPatch) -> Sync:
+    """Return what syncs the account into a database in ``tmp_path``."""
+    monkeypatch.setenv("CRM_KEY", "demo")
+    config = tmp_path / "comporta.toml"
+    config.write_text(
+        f"""
+        database = "sqlite:///crm.db"
+        state_dir = "state"
+        margin = "0s"
+        deleted_share = 0.5
+
+        [accounts.crm]
+        source = "activecampaign"
+        url = "{crm.url}"
+        api_key = "env:CRM_KEY"
+        timezone = "{ZONE}"
+        limit = "10000/1s"
+        page_size = 20
+        """,
+        encoding="utf-8",
+    )
+    return lambda *names, **how: comporta.sync(*names, config=config, **how)
+
+
+def differences(crm: ActiveCampaignSandbox, database: Path) -> list[str]:
+    """Return in what the tables are not what the source has, row by row; none is the aim."""
+    found = []
+    with closing(sqlite3.connect(database)) as connection:
+        for stream in DEFAULT_STREAMS:
+            fields = fields_of(StreamRequest(stream))
+            plan = Plan(fields, zone=ZoneInfo(ZONE))
+            theirs = {row[0]: row for row in plan.rows([dict(row) for row in crm.world.rows(stream)], subject="").rows}
+            shape = shape_of(stream, fields)
+            columns = ", ".join(f'"{column.name}"' for column in shape.columns)
+            query = f"SELECT {columns} FROM {shape.table} WHERE _cmp_deleted_at IS NULL"
+            ours = {row[0]: row for row in connection.execute(query)}
+            found += [f"{stream} {key}: absent here" for key in theirs.keys() - ours.keys()]
+            found += [f"{stream} {key}: gone there" for key in ours.keys() - theirs.keys()]
+            both = theirs.keys() & ours.keys()
+            found += [f"{stream} {key}: {ours[key]} is not {theirs[key]}" for key in both if ours[key] != theirs[key]]
+    return found
+
+
+def test_every_row_is_the_sources_after_people_worked_all_the_while(
+    crm: ActiveCampaignSandbox, sync: Sync, tmp_path: Path
+) -> None:
+    """Deals come, change, move and go between any two pages; one more sync when they rest, and all is as there."""
+    crm.people.start(200)
+    during = sync()
+    crm.people.stop()
+    after = sync(full=True)
+
+    assert [run.error for run in [*during, *after] if run.state is not RunState.SUCCEEDED] == []
+    assert crm.people.changes > 10
+    assert differences(crm, tmp_path / "crm.db") == []
+    again = sync()
+    assert {run.counts.inserted + run.counts.updated + run.counts.deleted for run in again} == {0}
+
+
+def test_totals_that_are_missing_or_wrong_cost_no_row(crm: ActiveCampaignSandbox, sync: Sync, tmp_path: Path) -> None:
+    """Whatever the total says, and in whatever order the values come."""
+    for form in ("absent", "too_low", "too_high"):
+        crm.faults.clear()
+        crm.faults.add(f"total={form}")
+        crm.faults.add("reorder=1@dealCustomFieldData")
+        crm.people.step(10)
+        runs = sync(full=True)
+
+        assert [run.error for run in runs if run.state is not RunState.SUCCEEDED] == []
+        assert differences(crm, tmp_path / "crm.db") == []
+
+
+def test_what_may_not_be_seen_any_more_stays_as_it_was_seen(
+    crm: ActiveCampaignSandbox, sync: Sync, tmp_path: Path
+) -> None:
+    """Deals of a pipeline that was hidden come with their titles alone; their rows keep what is known."""
+    sync("crm/deals")
+    crm.faults.add("limited=3")
+
+    (run,) = sync("crm/deals", full=True)
+
+    assert (run.counts.updated, run.counts.deleted, run.state) == (0, 0, RunState.SUCCEEDED)
+    query = 'SELECT count(*) FROM activecampaign_deals WHERE "value" IS NULL OR _cmp_deleted_at IS NOT NULL'
+    with closing(sqlite3.connect(tmp_path / "crm.db")) as connection:
+        assert connection.execute(query).fetchone() == (0,)
