@@ -36,7 +36,7 @@ OVERLAP = 1
 AHEAD = 3
 """Pages that wait or are in flight, as a multiple of those in flight: one slow answer does not stop the others."""
 VAIN_MAX = 3
-"""How often a list is begun anew, or a bridge brings nothing new; after that it is read as it comes, and is no proof."""
+"""How often a list is begun anew, or a bridge brings nothing new; after that it is read as it comes and is no proof."""
 
 
 class Sheet(Protocol):
