@@ -26,8 +26,9 @@ from uuid import uuid4
 from comporta.core import limit as rules
 from comporta.core.allowance import Limit, allowed
 from comporta.core.limit import LimitState, Plea, Refusal, Verdict
+from comporta.core.rate import Rate, rate_text
 from comporta.errors import RateLimited
-from comporta.ports.budget import BudgetState, BudgetTerms, Rate
+from comporta.ports.budget import BudgetState, BudgetTerms
 from comporta.ports.budget_log import BudgetLog, Change
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
@@ -108,10 +109,6 @@ class SharedBudgets:
             known.tighten(terms)
         return known
 
-    async def states(self) -> list[BudgetState]:
-        """Return how the budgets stand that were asked for in this process, in order of their keys."""
-        return [await self._known[key].state() for key in sorted(self._known)]
-
     async def aclose(self) -> None:
         """Close the log."""
         await self._log.aclose()
@@ -143,7 +140,7 @@ class SharedBudget:
     def rate(self) -> Rate | None:
         """Return the rate the budget goes by now."""
         now = self._allowed
-        return None if now is None else (now.requests, timedelta(seconds=now.span_s))
+        return None if now is None else _rate(now)
 
     def tighten(self, terms: BudgetTerms) -> None:
         """Hold to the stricter of the present terms and these."""
@@ -362,8 +359,12 @@ def _limit(rate: Rate | None) -> Limit | None:
     return None if rate is None else Limit(rate[0], rate[1].total_seconds())
 
 
+def _rate(limit: Limit) -> Rate:
+    return limit.requests, timedelta(seconds=limit.span_s)
+
+
 def _text(limit: Limit | None) -> str | None:
-    return None if limit is None else f"{limit.requests}/{limit.span_s:g}s"
+    return None if limit is None else rate_text(_rate(limit))
 
 
 def _words(limit: Limit) -> str:

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from comporta.core.rate import Rate
 from comporta.ports.progress import Progress
-
-Rate = tuple[int, timedelta]
-"""At most so many requests in any span of that length."""
 
 
 @dataclass(frozen=True, slots=True)

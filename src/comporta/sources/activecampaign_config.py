@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
 from urllib.parse import urlsplit, urlunsplit
 
+from comporta.core.rate import Rate
 from comporta.errors import BadValue
-from comporta.ports.budget import BudgetTerms, Rate
+from comporta.ports.budget import BudgetTerms
 
 PAGE_SIZE = 100
 PAGE_SIZE_MAX = 100

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from math import ceil
 
-from comporta.ports.budget import Budget, BudgetState, Rate
+from comporta.core.rate import Rate
+from comporta.ports.budget import Budget, BudgetState
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 

@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
+from comporta.core.rate import Rate
 from comporta.errors import BadValue
-from comporta.ports.budget import BudgetTerms, Rate
+from comporta.ports.budget import BudgetTerms
 from comporta.sources.http import TIMEOUT
 
 Protocol = Literal["jsonrpc", "xmlrpc", "json2"]
