@@ -125,7 +125,9 @@ class Workspace:
 
     async def limits(self) -> list[tuple[str, BudgetState]]:
         """Return how the budget of each account stands, in the order of the accounts."""
-        return [(name, await plan.budget.state()) for name, plan in self._plans.items() if plan.budget is not None]
+        budgets = {name: plan.budget for name, plan in self._plans.items() if plan.budget is not None}
+        states = await asyncio.gather(*(budget.state() for budget in budgets.values()))  # in a round or two of the log
+        return list(zip(budgets, states, strict=True))
 
     async def check(self, accounts: Sequence[str] = ()) -> dict[str, Sequence[Finding]]:
         """Try every named account, or all: credentials, permissions, clock, streams."""

@@ -35,6 +35,16 @@ def test_the_report_is_saved(folder: Path, comporta: Command, name: str, begins:
         assert json.loads(text)["comparisons"][0]["identical"] is True
 
 
+def test_an_earlier_report_stays_until_there_is_another(folder: Path, comporta: Command) -> None:
+    """A comparison that never came to its end leaves what was saved before."""
+    (folder / "report.md").write_text("of yesterday", encoding="utf-8")
+
+    said = comporta("compare", "loja/nowhere", "--max-records", "5", "--report", "report.md")
+
+    assert said.code != 0
+    assert (folder / "report.md").read_text("utf-8") == "of yesterday"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("--max-records", "0"), ("--max-records", "a,b"), ("--report", "nowhere/report.md"), ("--concurrency", "1")],

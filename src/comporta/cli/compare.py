@@ -47,7 +47,7 @@ def compare(
     console = Console(is_json=as_json, is_verbose=verbose)
     sizes = sizes_from(max_records)
     if report is not None:
-        save(report, "")
+        save(report, "", mode="a")  # what cannot be written is said before hours are spent on it
 
     async def work(workspace: "Workspace") -> "list[Comparison]":
         return await workspace.compare(stream, sizes, in_flight=concurrency)
@@ -112,10 +112,11 @@ def markdown(stream: str, found: "Sequence[Comparison]") -> str:
     return f"# {stream}: sequential and parallel\n\n" + "\n".join(lines) + f"\n\n{said}\n"
 
 
-def save(path: Path, text: str) -> None:
-    """Write the report; what cannot be written is said before hours are spent on it."""
+def save(path: Path, text: str, *, mode: str = "w") -> None:
+    """Write the report; to append nothing only tries whether it could be."""
     try:
-        path.write_text(text, encoding="utf-8")
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
     except OSError as error:
         message = f"--report {path}: {error.strerror or error}"
         raise WrongUse(message, next_step="Name a file in a folder that is there and may be written to.") from error
