@@ -45,9 +45,7 @@ async def test_nothing_differs(workshop: Workshop, exact: bool) -> None:
 async def test_rows_that_are_gone_here_are_part_of_the_whole(workshop: Workshop, lost: str, percent: float) -> None:
     """A table that somebody emptied is not identical."""
     await a_loaded_table(workshop)
-    workshop.database.write(
-        lambda s: s.connection.execute(f"DELETE FROM fake_sale_order WHERE {lost}")
-    ).result()
+    workshop.database.write(lambda s: s.connection.execute(f"DELETE FROM fake_sale_order WHERE {lost}")).result()
 
     await compare(workshop, exact=True)
 
