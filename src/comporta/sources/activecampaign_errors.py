@@ -59,7 +59,7 @@ def said(answer: Answer) -> str:
     for each in errors if isinstance(errors, list) else []:
         if isinstance(each, Mapping):
             texts += [each.get("title"), each.get("detail")]
-    words = [str(text) for text in texts if text]
+    words = [str(text).rstrip(".") for text in texts if text]
     return quote("; ".join(words)) if words else describe(answer)
 
 
