@@ -1,6 +1,8 @@
 """Trials: what passes by is seen whole, and two ways of reading are compared record by record."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.core.runs import make_run
@@ -9,8 +11,10 @@ from tests.engine.workshop import ORDERS, Workshop, at
 from comporta.cli.compare import markdown, verdicts
 from comporta.coordination.sync import Wish
 from comporta.coordination.trials import Comparison, Seen, Trial, watched
+from comporta.core.record import Page
 from comporta.core.run import RunState, Trigger
 from comporta.core.window import Kind, Request
+from comporta.testing.reader import FakeReader
 
 
 async def trial(workshop: Workshop, size: int) -> Trial:
@@ -42,6 +46,26 @@ async def test_one_field_of_one_record_makes_a_difference(workshop: Workshop) ->
     both = Comparison(5, before, await trial(workshop, 5))
 
     assert (both.is_identical, both.different) == (False, 1)
+
+
+async def test_whoever_has_enough_leaves_no_request_behind(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages that were asked for ahead are given up before the run ends, not when the garbage is collected."""
+    opened: list[Any] = []
+    whole = FakeReader.pages
+
+    def kept(reader: FakeReader, **bounds: Any) -> AsyncGenerator[Page, None]:  # noqa: ANN401  the reader's own
+        pages = whole(reader, **bounds)
+        opened.append(pages)
+        return pages
+
+    monkeypatch.setattr(FakeReader, "pages", kept)
+    workshop.source.stream().put_many(range(1, 36), stamp=at(9))
+
+    await trial(workshop, 15)
+    *_, run = await workshop.syncer().run_one("matriz", ORDERS, Wish(Request(max_records=15)), Trigger.MANUAL)
+
+    assert run.counts.read == 15
+    assert [each.ag_frame for each in opened] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ What is compared is what the source gave: each record's key and a hash over all 
 pass by. The database is not asked, so a trial says nothing of rows that differ from it.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, cast
@@ -123,10 +124,11 @@ class _WatchedReader:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever the reader has
         return getattr(self._reader, name)
 
-    async def pages(self, **bounds: Any) -> AsyncIterator[Page]:  # noqa: ANN401  the reader's own
+    async def pages(self, **bounds: Any) -> AsyncGenerator[Page, None]:  # noqa: ANN401  the reader's own
         place = self._reader.shape.index(self._reader.shape.key)
-        async for page in self._reader.pages(**bounds):
-            for number, row in enumerate(page.rows[: self._size - len(self._seen)]):
-                told = repr((row, page.extras.get(number))).encode()
-                self._seen[cast("Key", row[place])] = blake2b(told, digest_size=16).digest()
-            yield page
+        async with aclosing(self._reader.pages(**bounds)) as pages:
+            async for page in pages:
+                for number, row in enumerate(page.rows[: self._size - len(self._seen)]):
+                    told = repr((row, page.extras.get(number))).encode()
+                    self._seen[cast("Key", row[place])] = blake2b(told, digest_size=16).digest()
+                yield page

@@ -83,7 +83,7 @@ async def _read(work: Work, plan: Pass) -> None:
     most = work.rules.batch_rows_max
     size = BatchSize(min(FIRST_ROWS, most), most)
     counted = _counted(work, limited(pages, work.request.max_records))
-    async with aclosing(in_batches(counted, lambda: size.rows)) as ahead:
+    async with aclosing(pages), aclosing(in_batches(counted, lambda: size.rows)) as ahead:
         async for page in ahead:
             elapsed = timedelta(seconds=work.clock.monotonic() - started)
             _warn_of_the_future(work, page, clock + elapsed)

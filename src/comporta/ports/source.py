@@ -5,7 +5,7 @@ one run. Both raise only classes of ``comporta.errors``; a method that was cance
 behind but a closed connection.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -81,8 +81,10 @@ class Reader(Protocol):
 
     def pages(
         self, *, since: datetime | None, until: datetime | None, after: str | None, limit: int | None = None
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """Yield the pages of records stamped in ``[since, until)`` that follow position ``after``.
+
+        Whoever stops early closes it, and with it what is asked for ahead.
 
         ``None`` means no bound: then rows without a stamp come too. ``limit`` bounds the page size.
         The last page has ``is_last``, also when it is empty. Every row is checked against the bounds

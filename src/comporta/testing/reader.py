@@ -5,7 +5,7 @@ test learns with it holds for them. Bounds, order and pages are checked as the p
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -61,7 +61,7 @@ class FakeReader:
 
     async def pages(
         self, *, since: datetime | None, until: datetime | None, after: str | None, limit: int | None = None
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """Yield pages by key; a short one is the last only if nothing follows it."""
         last: Key | None = None if after is None else _key(after)
         size = min(limit or self._page_size, self._page_size)
