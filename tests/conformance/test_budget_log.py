@@ -1,9 +1,12 @@
 """One suite for every place where budgets are kept: in memory, in a file, in a table, directly and through a pooler."""
 
 import asyncio
+import os
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +34,7 @@ async def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
     """Return what opens the same log again, as another process would."""
     made: list[BudgetLog] = []
     clock = SystemClock()
-    address = table(request) if request.param in {"table", "pooled"} else None
+    address = table(request, is_pooled=request.param == "pooled") if request.param in {"table", "pooled"} else None
 
     def open_() -> BudgetLog:
         if request.param == "memory":
@@ -50,7 +53,7 @@ async def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         await log.aclose()
 
 
-def table(request: pytest.FixtureRequest) -> "Address":
+def table(request: pytest.FixtureRequest, *, is_pooled: bool = False) -> "Address":
     """Return the way to a fresh ledger."""
     from comporta.ledger.postgres_address import Address
     from comporta.ledger.postgres_schema import connect, migrate
@@ -58,9 +61,7 @@ def table(request: pytest.FixtureRequest) -> "Address":
     address = Address.parse(request.getfixturevalue("postgres_url"))
     with closing(connect(address)) as connection:
         migrate(connection, address)
-    if request.param == "pooled":
-        return Address.parse(request.getfixturevalue("pgbouncer_url"))
-    return address
+    return Address.parse(request.getfixturevalue("pgbouncer_url")) if is_pooled else address
 
 
 def pleading(who: str) -> Callable[[LimitState, float], tuple[LimitState, Verdict]]:
@@ -168,6 +169,25 @@ async def test_a_lost_connection_is_made_again(open_log: Open, request: pytest.F
     stamps, _ = await log.change("k", FIVE, lambda state, _: (state, state.stamps))
 
     assert stamps != ()
+
+
+@pytest.mark.full
+def test_a_server_that_is_frozen_is_not_waited_for_for_ever(request: pytest.FixtureRequest) -> None:
+    """Every request of the process would wait with it, and the process could not even end."""
+    from comporta.ledger.budget_table import BudgetTable
+
+    with closing(BudgetTable(table(request), longest=timedelta(seconds=0.3))) as shelf:
+        shelf.look(["k"])
+        frozen = shelf.connection.info.backend_pid
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            written = list(shelf.put({"k": Row(1, b"{}")}))
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        seen, _ = shelf.look(["k"])
+
+    assert written == ["k"]
+    assert seen == {"k": Row(1, b"{}")}
 
 
 def test_a_damaged_file_is_begun_anew_and_says_so(tmp_path: Path) -> None:

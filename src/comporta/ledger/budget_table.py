@@ -7,12 +7,14 @@ that cannot be reached is an error of the request that asks, never a licence to 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import psycopg
 
 from comporta.ledger.budget_log import Row
 from comporta.ledger.postgres_address import Address
+from comporta.ledger.postgres_cut import cut_after
 from comporta.ledger.postgres_errors import explained, is_connection_lost
 from comporta.ledger.postgres_schema import connect
 
@@ -28,6 +30,8 @@ WHERE budget.version = excluded.version - 1
 RETURNING budget.key
 """
 """In the order of the keys, so that two processes never wait for each other."""
+ANSWER_MAX = timedelta(seconds=20)
+"""What takes so long waits for something that is stopped, at the server or beside it: the connection is cut."""
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
 
@@ -37,9 +41,10 @@ class BudgetTable:
 
     is_forgetful = True
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, *, longest: timedelta = ANSWER_MAX) -> None:
+        self.connection = connect(address)
         self._address = address
-        self._connection = connect(address)
+        self._longest = longest
 
     def look(self, keys: Sequence[str]) -> tuple[Mapping[str, Row], float]:
         """Return the rows that are there, and the instant by the server's clock."""
@@ -59,17 +64,19 @@ class BudgetTable:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        self.connection.close()
 
     def _done(self, work: Callable[[Connection], T]) -> T:
         try:
             try:
-                return work(self._connection)
+                with cut_after(self.connection, self._longest):
+                    return work(self.connection)
             except psycopg.Error as error:
-                if not is_connection_lost(error) and not self._connection.closed:
+                if not is_connection_lost(error) and not self.connection.closed:
                     raise
-            self._connection.close()
-            self._connection = connect(self._address)
-            return work(self._connection)
+            self.connection.close()
+            self.connection = connect(self._address)
+            with cut_after(self.connection, self._longest):
+                return work(self.connection)
         except psycopg.Error as error:
             raise explained(error, self._address) from error

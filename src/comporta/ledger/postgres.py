@@ -11,8 +11,6 @@ knows what happened; that is ``CommitOutcomeUnknown``, and the ledger tells (cor
 """
 
 import logging
-import os
-import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +28,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from comporta.errors import CommitOutcomeUnknown, DestinationRefused, Unforeseen
 from comporta.ledger import postgres_schema
 from comporta.ledger.postgres_address import Address
+from comporta.ledger.postgres_cut import cut_after
 from comporta.ledger.postgres_errors import explained, is_connection_lost, is_repeatable
 from comporta.ledger.postgres_schema import connect, settings_text
 from comporta.ledger.session import Row, Session, Values
@@ -109,7 +108,7 @@ class PostgresDatabase:
         longest: timedelta = TRANSACTION_MAX,
     ) -> None:
         self.address = address
-        self._longest_s = longest.total_seconds()
+        self._longest = longest
         self._clock = clock
         self._local = local
         self._chance = Random()  # noqa: S311  jitter
@@ -197,27 +196,27 @@ class PostgresDatabase:
 
     def _once(self, work: Callable[[Session], T], begin: str) -> T:
         connection = self._connection()
-        cutting = threading.Timer(self._longest_s, _cut, (connection,))
-        cutting.daemon = True
-        cutting.start()
         try:
-            try:
-                session = PostgresSession(
-                    connection, _begin(connection, begin, {**postgres_schema.LOCALS, **self._local()})
-                )
-                self._ahead = session.now - self._clock.now()
-                result = work(session)
-            except BaseException as error:
-                _roll_back(connection, error)
-                raise
-            if begin == READING:
-                with suppress(psycopg.Error):  # all of it is here already, and there is nothing to keep
-                    connection.execute("COMMIT")
-            else:
-                self._commit(connection)
+            with cut_after(connection, self._longest):
+                return self._done(connection, work, begin)
         finally:
-            cutting.cancel()
             self._pool.putconn(connection)
+
+    def _done(self, connection: Connection, work: Callable[[Session], T], begin: str) -> T:
+        try:
+            session = PostgresSession(
+                connection, _begin(connection, begin, {**postgres_schema.LOCALS, **self._local()})
+            )
+            self._ahead = session.now - self._clock.now()
+            result = work(session)
+        except BaseException as error:
+            _roll_back(connection, error)
+            raise
+        if begin == READING:
+            with suppress(psycopg.Error):  # all of it is here already, and there is nothing to keep
+                connection.execute("COMMIT")
+        else:
+            self._commit(connection)
         return result
 
     def _connection(self) -> Connection:
@@ -251,12 +250,6 @@ def _begin(connection: Connection, begin: str, local: Mapping[str, str]) -> date
     assert row is not None, "a SELECT without FROM has one row"  # noqa: S101
     instant: datetime = row[0]
     return instant.astimezone(UTC)
-
-
-def _cut(connection: Connection) -> None:
-    """Cut a connection under whoever waits for its answer; closing it would not wake them."""
-    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
-        line.shutdown(socket.SHUT_RDWR)
 
 
 def _roll_back(connection: Connection, error: BaseException) -> None:
