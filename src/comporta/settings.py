@@ -227,7 +227,7 @@ def _settings(given: Mapping[KeyPath, Given], file: Path | None, here: Path) -> 
     values = read_values(given, ZoneInfo(str(name)))
     top: dict[str, Any] = {path[0]: value for path, value in values.items() if len(path) == 1 and path[0] in SETTINGS}
     top.setdefault("database", read_database(DATABASE, Place(folder)))
-    top.setdefault("state_dir", _state_dir())
+    top["state_dir"] = top.get("state_dir") or _state_dir()
     top.setdefault("master_key", SecretReference("file", str(top["state_dir"] / "master.key")))
     sqlite, postgres = _table("sqlite", values), _table("postgres", values)
     names = dict.fromkeys(path[1] for path in values if path[0] == "accounts" and path[1:])

@@ -266,3 +266,15 @@ def test_opening_a_workspace_waits_for_no_http_client(tmp_path: Path) -> None:
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
 
     assert said.stdout == "set()\n"
+
+
+def test_a_folder_that_is_set_is_not_looked_for(tmp_path: Path) -> None:
+    """Reading settings that name their ``state_dir`` does without the library that knows where it would be."""
+    (tmp_path / "comporta.toml").write_text('state_dir = "state"\n')
+    code = (
+        "import sys; from pathlib import Path; from comporta.settings import read_settings;"
+        " read_settings(Path('comporta.toml')); print({'platformdirs'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+
+    assert said.stdout == "set()\n"

@@ -20,8 +20,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from secrets import token_hex
 from typing import TypeVar
-from uuid import uuid4
 
 from comporta.core import limit as rules
 from comporta.core.allowance import Limit, allowed
@@ -97,7 +97,7 @@ class SharedBudgets:
     def __init__(self, log: BudgetLog, clock: Clock) -> None:
         self._log = log
         self._clock = clock
-        self._who = uuid4().hex[:12]
+        self._who = token_hex(6)
         self._known: dict[str, SharedBudget] = {}
 
     def of(self, terms: BudgetTerms) -> "SharedBudget":
