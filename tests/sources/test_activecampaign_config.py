@@ -31,6 +31,14 @@ def test_the_address_may_be_written_with_or_without_its_end(url: str) -> None:
     assert KEY not in repr(config)
 
 
+@pytest.mark.parametrize(
+    "url", ["https://acme.api-us1.com:443", "https://ACME.api-us1.com.", "https://me@acme.api-us1.com:443/api/3/"]
+)
+def test_however_an_address_is_written_its_budget_is_one(url: str) -> None:
+    """Two accounts that name the same place in two ways would ask for twice the limit."""
+    assert ActiveCampaignConfig(url, KEY, ZONE).terms.key == "activecampaign https://acme.api-us1.com"
+
+
 @pytest.mark.parametrize("settings", [{"url": "acme"}, {"page_size": 1}, {"page_size": 101}])
 def test_settings_that_cannot_be_used_are_refused(settings: dict[str, Any]) -> None:
     """With what is allowed."""

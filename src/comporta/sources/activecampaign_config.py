@@ -25,6 +25,7 @@ IN_FLIGHT_MAX = 20
 """Pages under way at once when nobody sets `concurrency`: enough for 5 a second at a latency of four seconds."""
 
 API = "/api/3"
+PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +66,11 @@ class ActiveCampaignConfig:
     @property
     def terms(self) -> BudgetTerms:
         """Return what the source declares of its budget: the vendor counts the account, whatever the key."""
-        return BudgetTerms(f"activecampaign {self.shown_url.lower()}", self.rate, in_flight_max=None)
+        return BudgetTerms(f"activecampaign {self._place}", self.rate, in_flight_max=None)
+
+    @property
+    def _place(self) -> str:
+        """Return the URL in the one form that all ways to write it have in common."""
+        parts = urlsplit(self.shown_url.lower())
+        port = "" if parts.port in {None, PORTS[parts.scheme]} else f":{parts.port}"
+        return f"{parts.scheme}://{(parts.hostname or '').rstrip('.')}{port}{parts.path}"
