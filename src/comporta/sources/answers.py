@@ -27,6 +27,9 @@ SECRET_LEAST = 5
 SECRET_MAX = 1024
 """Bytes read beyond what is quoted, so that no secret is cut in two and half of it shown."""
 
+WAIT_MAX = timedelta(days=1)
+"""The longest wait a server may ask for: a wrong date would stop an account for years."""
+
 _TITLE = re.compile(rb"<title[^>]*>\s*(.{0,200}?)\s*</title", re.IGNORECASE | re.DOTALL)
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -84,12 +87,12 @@ class Answer:
         return start.startswith(_PAGE_OPENINGS) or (is_html and not start.startswith((b"{", b"[", b"<?xml")))
 
     def retry_after(self, now: datetime) -> timedelta | None:
-        """Return how long the server asks us to wait, written as seconds or as a date."""
+        """Return how long the server asks us to wait, a day at most, written as seconds or as a date of its clock."""
         text = self.headers.get("retry-after", "").strip()
         if text.isascii() and text.isdigit():
-            return timedelta(seconds=min(int(text), 86_400))
+            return min(timedelta(seconds=int(text)), WAIT_MAX) if len(text) <= 6 else WAIT_MAX
         when = _http_date(text)
-        return None if when is None else max(when - now, timedelta(0))
+        return None if when is None else min(max(when - (self.date or now), timedelta(0)), WAIT_MAX)
 
 
 def _http_date(text: str) -> datetime | None:
