@@ -168,7 +168,34 @@ def test_a_part_of_a_batch_keeps_what_belongs_to_each_record() -> None:
     )
 
 
-@pytest.mark.parametrize("key", [None, "", "x", -1, 1.5, True, [1]])
+def test_an_id_that_comes_twice_takes_no_other_record_away() -> None:
+    """Once as it should be and once as nobody can read it: each row stays with its own id."""
+    odd = {"id": "5", "value": "x"}
+    batch = read({**DEAL, **odd}, {**DEAL, "id": "5"}, {**DEAL, "id": "6"}, {**DEAL, "id": "7", "novo": 1})
+
+    part = batch.only([0, 2, 3])
+
+    assert ([row[0] for row in part.rows], part.rejected, part.extras) == ([5, 6, 7], [], {2: '{"novo":1}'})
+
+
+def test_a_part_of_a_deal_is_limited_also_where_it_names_what_it_does_not_say() -> None:
+    """With a stamp that is null: it must not make nothing of what is known."""
+    part = {"id": "46", "title": "Proposta", "isDisabled": 1, "mdate": None, "value": None}
+
+    assert read(part, {**DEAL, "id": "47", "isDisabled": 1}).limited == {0}
+
+
+def test_records_without_end_stop_the_run_with_a_reason() -> None:
+    """Lists in lists in lists, deeper than anybody reads."""
+    deep: list[Any] = []
+    for _ in range(2_000):
+        deep = [deep]
+
+    with pytest.raises(SourceChangedShape, match="levels deep"):
+        read({**DEAL, "novo": deep})
+
+
+@pytest.mark.parametrize("key", [None, "", "x", -1, 1.5, True, [1], "9" * 5_000])
 def test_a_record_without_an_id_stops_the_run(key: object) -> None:
     """It can be neither written nor put aside."""
     with pytest.raises(SourceChangedShape, match="expected a whole number"):

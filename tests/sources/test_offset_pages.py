@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from comporta.sources.offset_pages import AHEAD, OffsetPages
+from comporta.sources.offset_pages import AHEAD, EndlessError, OffsetPages
 
 pytestmark = pytest.mark.anyio
 SIZE = 6
@@ -94,6 +94,13 @@ class Shelf:
             elif self.keys:
                 moved = self.keys.pop(self.chance.randrange(len(self.keys)))
                 self.keys.insert(self.chance.randrange(len(self.keys) + 1), moved)
+
+
+class Stuck(Shelf):
+    """A list behind whose end its last page comes again."""
+
+    def _page(self, offset: int, size: int) -> Leaf:
+        return super()._page(min(offset, len(self.keys) - size), size)
 
 
 async def rest() -> None:
@@ -284,3 +291,11 @@ async def test_a_list_whose_rest_is_hidden_is_not_proved(flight: int) -> None:
 
     assert len(found) < 60
     assert not pages.is_unbroken
+
+
+async def test_a_list_that_repeats_its_last_page_is_not_read_for_ever() -> None:
+    """Behind the end comes the last page again, full, with nothing new."""
+    stuck = Stuck(shelf(20).keys, random.Random(1))
+
+    with pytest.raises(EndlessError, match="the 20 records"):
+        await read(stuck)

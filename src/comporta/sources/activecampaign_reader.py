@@ -21,7 +21,7 @@ from comporta.sources.activecampaign_session import ActiveCampaignSession, Leaf
 from comporta.sources.activecampaign_shape import KEY, Field, fields_of, shape_of
 from comporta.sources.activecampaign_streams import ENDPOINTS
 from comporta.sources.id_set import IdSet
-from comporta.sources.offset_pages import OffsetPages
+from comporta.sources.offset_pages import EndlessError, OffsetPages
 from comporta.sources.parallel import side_by_side
 
 AHEAD_FRESH_S = 30.0
@@ -186,11 +186,15 @@ class ActiveCampaignReader:
             grows_inside=bounds.since is not None,
         )
         async with aclosing(pages.parts()) as parts:
-            async for part in parts:
-                if part.is_last:
-                    self._refuse_nothing(part.sheet, seen=len(pages.seen))
-                    self._ended(bounds, pages.total, is_unbroken=pages.is_unbroken)
-                yield part.sheet.batch.only(part.fresh), part.is_last
+            try:
+                async for part in parts:
+                    if part.is_last:
+                        self._refuse_nothing(part.sheet, seen=len(pages.seen))
+                        self._ended(bounds, pages.total, is_unbroken=pages.is_unbroken)
+                    yield part.sheet.batch.only(part.fresh), part.is_last
+            except EndlessError as error:
+                message = f"{self._subject('its pages')}: {error}; expected others, or the end"
+                raise FilterIgnored(message) from error
 
     async def _by_key(
         self, bounds: Bounds, plan: Plan, size: int, first: Leaf | None, last: int = 0

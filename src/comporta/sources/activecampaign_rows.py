@@ -33,6 +33,8 @@ from comporta.sources.answers import quote
 Record = dict[str, Any]
 LIMITED = "isDisabled"
 _YES = (True, "1")
+DIGITS_MAX = 19
+"""Digits of the greatest id that a database can store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,15 @@ class Batch:
         if len(places) == len(self.keys):
             return self
         spoilt = {int(each.key): each for each in self.rejected}
-        row_of = {place: row for row, place in enumerate(p for p, key in enumerate(self.keys) if key not in spoilt)}
+        row_of: dict[int, int] = {}
+        for place, key in enumerate(self.keys):  # an id may come twice, once as a row and once rejected
+            if len(row_of) < len(self.rows) and self.rows[len(row_of)][0] == key:
+                row_of[place] = len(row_of)
         kept = [row_of[place] for place in places if place in row_of]
         return Batch(
             keys=[self.keys[place] for place in places],
             rows=[self.rows[row] for row in kept],
-            rejected=[spoilt[self.keys[place]] for place in places if self.keys[place] in spoilt],
+            rejected=[spoilt[self.keys[place]] for place in places if place not in row_of],
             extras={new: self.extras[old] for new, old in enumerate(kept) if old in self.extras},
             limited=frozenset(new for new, old in enumerate(kept) if old in self.limited),
         )
@@ -81,7 +86,20 @@ class Plan:
 
     def rows(self, records: object, *, subject: str) -> Batch:
         """Return the records as rows; raise only for what has no id, and so can be no record."""
-        found = _records(records, subject)
+        try:
+            return self._batch(_records(records, subject), subject)
+        except RecursionError as error:
+            message = f"{subject} answered records that are nested hundreds of levels deep; expected a few"
+            raise SourceChangedShape(message) from error
+
+    def order(self, batch: Batch) -> Sequence[Any]:
+        """Return what the records are in order of, by id where nothing else is; ``None`` for one that does not say."""
+        if self._order is None:
+            return batch.keys
+        known = {row[0]: row[self._order] for row in batch.rows}
+        return [None if known.get(key) is None else (known[key], key) for key in batch.keys]
+
+    def _batch(self, found: list[Record], subject: str) -> Batch:
         keys = [_key(record, subject) for record in found]
         for record in found:
             for alias, name in ALIASES.items():
@@ -91,13 +109,6 @@ class Plan:
             return self._by_column(keys, found)
         except (UnfitError, *UNFIT):
             return self._by_record(keys, found)
-
-    def order(self, batch: Batch) -> Sequence[Any]:
-        """Return what the records are in order of, by id where nothing else is; ``None`` for one that does not say."""
-        if self._order is None:
-            return batch.keys
-        known = {row[0]: row[self._order] for row in batch.rows}
-        return [None if known.get(key) is None else (known[key], key) for key in batch.keys]
 
     def _by_column(self, keys: Sequence[int], records: Sequence[Record]) -> Batch:
         if not records:
@@ -154,7 +165,7 @@ class Plan:
         return compact(beside) if beside else ""
 
     def _is_limited(self, record: Record) -> bool:
-        return record.get(LIMITED) in _YES and self._stamp not in record
+        return record.get(LIMITED) in _YES and (self._stamp is None or record.get(self._stamp) is None)
 
 
 UNFIT = (msgspec.MsgspecError, ValueError, OverflowError, TypeError)
@@ -169,7 +180,7 @@ def _records(records: object, subject: str) -> list[Record]:
 
 def _key(record: Record, subject: str) -> int:
     key = record.get(KEY)
-    if isinstance(key, str) and key.isascii() and key.isdecimal():
+    if isinstance(key, str) and key.isascii() and key.isdecimal() and len(key) <= DIGITS_MAX:
         key = int(key)
     if type(key) is int and 0 <= key <= INTEGER_MAX:
         return key

@@ -20,8 +20,9 @@ from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 from comporta.sources.activecampaign_config import IN_FLIGHT_MAX, ActiveCampaignConfig
 from comporta.sources.activecampaign_errors import NOT_FOUND, REFUSALS_TRIED, refuse
-from comporta.sources.activecampaign_rows import Batch, Plan
+from comporta.sources.activecampaign_rows import DIGITS_MAX, Batch, Plan
 from comporta.sources.activecampaign_streams import Endpoint
+from comporta.sources.activecampaign_values import INTEGER_MAX
 from comporta.sources.answers import Answer, Ask, describe
 from comporta.sources.connections import Connections
 from comporta.sources.http import Transport
@@ -176,9 +177,9 @@ def _loose(answer: Answer, subject: str) -> object:
 
 
 def _total(envelope: Mapping[str, Any]) -> int | None:
-    """Return ``meta.total``, which comes as text, as a number, or not at all."""
+    """Return ``meta.total``, which comes as text, as a number, or not at all; no list is longer than an id can say."""
     meta = envelope.get("meta")
     total = meta.get("total") if isinstance(meta, dict) else None
-    if isinstance(total, str) and total.isascii() and total.isdecimal():
-        return int(total)
-    return total if type(total) is int and total >= 0 else None
+    if isinstance(total, str) and total.isascii() and total.isdecimal() and len(total) <= DIGITS_MAX:
+        total = int(total)
+    return total if type(total) is int and 0 <= total <= INTEGER_MAX else None

@@ -73,6 +73,10 @@ class Part(Generic[S]):
     is_last: bool
 
 
+class EndlessError(Exception):
+    """Full pages come for ever and hold nothing new; never leaves ``comporta.sources``."""
+
+
 class OffsetPages(Generic[S]):
     """One traversal of a list.
 
@@ -107,13 +111,17 @@ class OffsetPages(Generic[S]):
         )
         self._was_short = False
         self._vain = 0
+        self._repeated = 0  # records in a row that all came before
         self._balance = 0  # by how much the list moved up since the first page; below 0, something came before it
         self._directions: set[bool] = set()
         self._holds = self._overlap > 0
         self._is_closed = False
 
     async def parts(self) -> AsyncGenerator[Part[S], None]:
-        """Yield the list in order, each record once; by the end ``is_unbroken`` and ``total`` are known."""
+        """Yield the list in order, each record once; by the end ``is_unbroken`` and ``total`` are known.
+
+        Raise ``EndlessError`` where the source repeats what it said whatever it is asked.
+        """
         try:
             while True:
                 offset = self._next_offset()
@@ -123,6 +131,7 @@ class OffsetPages(Generic[S]):
                 fresh = self._join(met_at, sheet, is_moved=is_bridge or not self._holds)
                 self._vain += is_bridge and not fresh
                 is_last = self._is_end(met_at, sheet, fresh)
+                self._refuse_repetition(sheet, fresh)
                 if is_last:
                     self.is_unbroken = self._holds and len(self._directions) <= 1
                 if fresh or is_last:
@@ -193,6 +202,13 @@ class OffsetPages(Generic[S]):
         self._was_short = True
         return is_confirmed or (sheet.total is not None and sheet.total <= end)
 
+    def _refuse_repetition(self, sheet: S, fresh: Sequence[int]) -> None:
+        """Raise when twice as many records as there are came again, and not one that is new."""
+        self._repeated = 0 if fresh else self._repeated + len(sheet.keys)
+        if self._repeated > 2 * max(len(self.seen), self._size):
+            message = f"offset {self._end} brought none but the {len(self.seen)} records that came before"
+            raise EndlessError(message)
+
     def _ask_ahead(self) -> None:
         """Keep as many requests under way as are of use, as long as what they bring will be."""
         useful = self._in_flight()
@@ -235,6 +251,7 @@ class OffsetPages(Generic[S]):
     async def _rewind(self) -> None:
         """Begin anew at the first record; what was seen stays seen."""
         self._vain += 1
+        self._repeated = 0
         self._grid = self._end = self._balance = 0
         self._short_from = None
         await self._abandon()

@@ -1,0 +1,74 @@
+"""What an ActiveCampaign account says that no list should: for ever the same page, totals without end."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http
+
+from comporta.coordination.budgets import SharedBudgets
+from comporta.errors import FilterIgnored
+from comporta.ledger.budget_log import MemoryLog
+from comporta.ports.progress import Progress
+from comporta.ports.source import StreamRequest
+from comporta.sources.activecampaign import ActiveCampaignConfig, ActiveCampaignSource
+from comporta.sources.activecampaign_reader import ActiveCampaignReader
+
+SIZE = 20
+
+
+class Always(dict[str, Reply]):
+    """The same answer whatever is asked."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def __contains__(self, path: object) -> bool:
+        return True
+
+    def __getitem__(self, path: str) -> Reply:
+        return self._answer
+
+
+@pytest.fixture
+async def deals(server: ScriptedServer, clock: SteppingClock) -> AsyncIterator[ActiveCampaignReader]:
+    """Return the reader of deals from a server that says what a test wrote."""
+    config = ActiveCampaignConfig(
+        server.url, "s3cret-key", ZoneInfo("UTC"), page_size=SIZE, rate=(1_000, timedelta(seconds=1))
+    )
+    budgets = SharedBudgets(MemoryLog(clock), clock)
+    source = ActiveCampaignSource(config, account="crm", clock=clock, budgets=budgets, dice=Random(1))
+    yield await source.read(StreamRequest("deals"), Progress(clock))
+    await source.aclose()
+
+
+def said(count: int, **more: object) -> bytes:
+    """Return a page of so many deals."""
+    stamps = {"cdate": "2026-03-01T08:00:00-06:00", "mdate": "2026-03-01T08:00:00-06:00"}
+    return http({"deals": [{"id": str(number), "title": "", **stamps} for number in range(1, count + 1)], **more})
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": {"total": "45"}}])
+async def test_a_page_that_comes_for_ever_ends_the_run(
+    deals: ActiveCampaignReader, server: ScriptedServer, meta: dict[str, Any]
+) -> None:
+    """A proxy that drops the offset: each answer is a sign of life, so nothing else would ever end it."""
+    server.overrides = Always(said(SIZE, **meta))
+
+    with pytest.raises(FilterIgnored, match="none but the 20 records"):
+        [page async for page in deals.pages(since=None, until=None, after=None)]
+    assert len(server.received) < 20
+
+
+@pytest.mark.parametrize("total", ["9" * 30, "9" * 5_000, 10**30, "-1", "abc", [3], None])
+async def test_a_total_that_no_list_can_have_is_none(
+    deals: ActiveCampaignReader, server: ScriptedServer, total: object
+) -> None:
+    """It is a hint, and this one is none."""
+    server.overrides = Always(said(3, meta={"total": total}))
+
+    assert await deals.count(since=None, until=None) is None
