@@ -22,6 +22,7 @@ from comporta.core.limit import LimitState, Plea, Verdict
 from comporta.databases import open_budgets
 from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.budget import BudgetTerms
+from comporta.ports.clock import Clock
 from comporta.ports.progress import Priority, Progress
 from comporta.ports.system_clock import SystemClock
 from comporta.settings import read_settings
@@ -52,9 +53,8 @@ def fixed_windows(state: LimitState, plea: Plea, now: float) -> tuple[LimitState
     return state, Verdict(is_granted=False, wait_s=int(now) + 1 - now, limit=plea.limit)
 
 
-async def main(told: dict[str, Any]) -> None:
-    """Send ``requests`` to ``url`` as streams that take turns."""
-    clock = SystemClock()
+def opened(told: dict[str, Any], clock: Clock) -> SharedBudgets:
+    """Open the budgets, with the fault that is asked for."""
     log = open_budgets(read_settings(Path(told["config"])), clock)
     if told["mutant"] == "alone":
         log = MemoryLog(clock)
@@ -62,28 +62,34 @@ async def main(told: dict[str, Any]) -> None:
         module.SharedBudget = EarlyBudget  # type: ignore[misc]
     if told["mutant"] == "fixed":
         rules.ask = fixed_windows
-    budgets = SharedBudgets(log, clock)
-    budget = budgets.of(BudgetTerms(told["url"], rate=(told["limit"], timedelta(seconds=1))))
-    transport = Transport(clock, dice=Random(), budget=budget)
+    return SharedBudgets(log, clock)
+
+
+async def main(told: dict[str, Any]) -> None:
+    """Send ``requests`` to each of ``urls``, a budget of its own, as streams that take turns."""
+    clock = SystemClock()
+    budgets = opened(told, clock)
+    terms = [BudgetTerms(url, rate=(told["limit"], timedelta(seconds=1))) for url in told["urls"]]
+    transports = [Transport(clock, dice=Random(), budget=budgets.of(each)) for each in terms]
 
     def accept(answer: Answer) -> None:
         error = refusal(answer, subject="acme", expected="JSON", now=clock.now())
         if error is not None:
             raise error
 
-    async def stream(number: int) -> Progress:
+    async def stream(transport: Transport, url: str, number: int) -> None:
         progress = Progress(clock, scope=f"acme/{number}", priority=Priority.SCHEDULE)
         for _ in range(told["requests"] // AHEAD):
-            await transport.send(Ask("GET", told["url"], "acme records: page"), progress, accept)
-        return progress
+            await transport.send(Ask("GET", url, "acme records: page"), progress, accept)
 
     print("ready", flush=True)  # noqa: T201
     await asyncio.to_thread(sys.stdin.readline)
     try:
-        done = await asyncio.gather(*(stream(number) for number in range(AHEAD)))
-        print(json.dumps({"throttled": sum(each.requests.throttled for each in done)}))  # noqa: T201
+        pairs = zip(transports, told["urls"], strict=True)
+        await asyncio.gather(*(stream(*each, number) for each in pairs for number in range(AHEAD)))
     finally:
-        await transport.aclose()
+        for transport in transports:
+            await transport.aclose()
         await budgets.aclose()
 
 
