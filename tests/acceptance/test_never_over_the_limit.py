@@ -116,11 +116,12 @@ def test_processes_that_share_a_budget_keep_it_in_any_second(new_project: Projec
 
 
 @pytest.mark.parametrize("mutant", ["early", "alone", "fixed"])
-def test_a_budget_with_a_fault_is_found_out(new_project: Project, mutant: str) -> None:
+def test_a_budget_with_a_fault_is_found_out(make_project: MakeProject, mutant: str) -> None:
     """A stamp that is not made when the request leaves, a log that is not shared, windows that stand still."""
-    new_project.configure({})
+    project = make_project("project", "sqlite")
+    project.configure({})
     with StrictServer(PER_SECOND) as server:
-        use(new_project.config, server, requests=80, mutant=mutant)
+        use(project.config, server, requests=48, mutant=mutant)
 
     assert server.too_early != []
 
