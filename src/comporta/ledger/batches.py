@@ -142,9 +142,7 @@ def doubt_stream(session: Session, stream: str, what: str) -> Sequence[str]:
     """
     forgotten = session.run("forget_coverage_of_stream", {"stream": stream})
     forgotten += session.run("forget_passes_of_stream", {"stream": stream})
-    return (
-        [f"{what} of {stream} was gone, with data that was covered: all of it is read again"] if forgotten else []
-    )
+    return [f"{what} of {stream} was gone, with data that was covered: all of it is read again"] if forgotten else []
 
 
 def _cover(session: Session, scope: str, new: Interval, fingerprint: str, *, replaces: bool) -> None:
