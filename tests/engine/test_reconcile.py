@@ -52,6 +52,17 @@ async def test_rows_that_are_gone_here_are_part_of_the_whole(workshop: Workshop,
     assert (await result(workshop))["identical_percent"] == percent
 
 
+async def test_a_record_that_cannot_be_written_is_not_identical(workshop: Workshop) -> None:
+    """The good version stays, but the source has another: nobody may read one hundred per cent."""
+    await a_loaded_table(workshop)
+    workshop.source.stream().put(7, stamp=at(6, 59), name="\ud800")
+
+    run = await compare(workshop, exact=True)
+
+    assert run.counts.rejected == 1
+    assert (await result(workshop))["identical_percent"] == 97.5
+
+
 @MODES
 async def test_a_commit_later_than_the_overlap_is_found(workshop: Workshop, exact: bool) -> None:
     """A transaction of hours shows its rows under old stamps, where no window looks any more."""

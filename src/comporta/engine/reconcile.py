@@ -145,7 +145,7 @@ async def _ours(work: Work, keys: Sequence[Key]) -> list[Key]:
 
 def _result(work: Work, until: datetime, counts: Counts, *, here: int) -> dict[str, object]:
     on_either_side = here + counts.inserted
-    same = max(0, here - counts.updated - counts.deleted)
+    same = max(0, here - counts.updated - counts.deleted - counts.rejected)
     return {
         "checked_at": short_text(work.clock.now()),
         "until": short_text(until),
@@ -159,4 +159,5 @@ def _result(work: Work, until: datetime, counts: Counts, *, here: int) -> dict[s
 
 
 def _told(counts: Counts) -> str:
-    return f"{counts.inserted} were missing, {counts.updated} different, {counts.deleted} gone at the source"
+    unfit = f", {counts.rejected} cannot be written" if counts.rejected else ""
+    return f"{counts.inserted} were missing, {counts.updated} different, {counts.deleted} gone at the source{unfit}"
