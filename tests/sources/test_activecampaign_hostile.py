@@ -10,7 +10,7 @@ import pytest
 from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http
 
 from comporta.coordination.budgets import SharedBudgets
-from comporta.errors import FilterIgnored
+from comporta.errors import FilterIgnored, SourceChangedShape
 from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
@@ -62,6 +62,19 @@ async def test_a_page_that_comes_for_ever_ends_the_run(
     with pytest.raises(FilterIgnored, match="none but the 20 records"):
         [page async for page in deals.pages(since=None, until=None, after=None)]
     assert len(server.received) < 20
+
+
+@pytest.mark.parametrize("odd", [{"deals": "not for s3cret-key"}, {"deals": [{"id": "s3cret-key"}]}])
+async def test_a_key_that_comes_back_in_data_is_not_said(
+    deals: ActiveCampaignReader, server: ScriptedServer, odd: object
+) -> None:
+    """Messages quote what is odd, and are stored with the run."""
+    server.overrides = Always(http(odd))
+
+    with pytest.raises(SourceChangedShape, match=r"\*\*\*") as caught:
+        await deals.count(since=None, until=None)
+
+    assert "s3cret" not in f"{caught.value} {caught.value.message}"
 
 
 @pytest.mark.parametrize("total", ["9" * 30, "9" * 5_000, 10**30, "-1", "abc", [3], None])

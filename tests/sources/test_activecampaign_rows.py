@@ -185,6 +185,14 @@ def test_a_part_of_a_deal_is_limited_also_where_it_names_what_it_does_not_say() 
     assert read(part, {**DEAL, "id": "47", "isDisabled": 1}).limited == {0}
 
 
+def test_a_part_of_a_record_that_does_not_say_so_waits() -> None:
+    """A deal without its stamp is no deal that anybody may write over a whole one; the others go on."""
+    batch = read({"id": "46", "title": "Proposta"}, {**DEAL, "id": "47"})
+
+    assert [(each.key, each.reason.partition(",")[0]) for each in batch.rejected] == [("46", "mdate is missing")]
+    assert [row[0] for row in batch.rows] == [47]
+
+
 def test_records_without_end_stop_the_run_with_a_reason() -> None:
     """Lists in lists in lists, deeper than anybody reads."""
     deep: list[Any] = []

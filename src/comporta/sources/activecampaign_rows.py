@@ -113,6 +113,8 @@ class Plan:
     def _by_column(self, keys: Sequence[int], records: Sequence[Record]) -> Batch:
         if not records:
             return Batch(keys)
+        if any(map(self._is_part, records)):
+            raise UnfitError
         columns = [self._column(each, records) for each in self.fields]
         rows = list(zip(*columns, strict=True))
         extras = {place: text for place, record in enumerate(records) if (text := self._beside(record))}
@@ -145,6 +147,9 @@ class Plan:
         return Batch(keys, rows, rejected, extras, frozenset(limited))
 
     def _row(self, record: Record) -> tuple[Row, str]:
+        if self._is_part(record):
+            message = f"{self._stamp} is missing, and with it who knows what; expected a whole record"
+            raise UnfitError(message)
         cells: list[Value] = []
         guessed: dict[str, object] = {}
         for each in self.fields:
@@ -163,6 +168,10 @@ class Plan:
         unknown = record.keys() - self._known if self._known is not None else frozenset()
         beside = {name: record[name] for name in sorted(unknown)} | (dict(more) if more else {})
         return compact(beside) if beside else ""
+
+    def _is_part(self, record: Record) -> bool:
+        """Say whether a record lacks what each has that may be seen: it would make nulls of good values."""
+        return self._stamp is not None and self._stamp not in record and not self._is_limited(record)
 
     def _is_limited(self, record: Record) -> bool:
         return record.get(LIMITED) in _YES and (self._stamp is None or record.get(self._stamp) is None)

@@ -92,6 +92,7 @@ class Transport:
             try:
                 accepted = accept(await self._exchange(ask, progress, exchange, is_retried=tried != Tried()))
             except ComportaError as error:
+                self._mask(error)
                 if exchange.sent_s is None:  # its turn did not come: that is not the source's doing
                     raise
                 progress.count_failure(ask.what)
@@ -104,6 +105,12 @@ class Transport:
         """Close the connections that are ours alone; the transport may be used again and then opens new ones."""
         if self._are_ours:
             await self._connections.aclose()
+
+    def _mask(self, error: ComportaError) -> None:
+        """Take the secrets out of a message: it may quote an answer that echoes the request, key and all."""
+        for secret in self._secrets:
+            error.message = error.message.replace(secret.decode(), "***")
+        error.args = (error.message,)
 
     async def _tried(
         self, ask: Ask, progress: Progress, exchange: "_Exchange", error: ComportaError, tried: Tried
