@@ -107,6 +107,18 @@ def test_a_deal_is_told_in_words(crm: Tables) -> None:
     ]
 
 
+def test_a_table_of_the_users_with_a_mirrored_name_is_in_no_view(tables: Tables) -> None:
+    """Only the stream that needs the name is refused; the others are written, and no view looks into it."""
+    tables.by_hand("CREATE TABLE activecampaign_deals (id integer, mine integer)")
+    with pytest.raises(NameTaken, match="not ours"):
+        tables.prepare(DEALS)
+
+    tables.prepare(META)
+
+    assert define(tables, (1, "Canal", "text")).counts.inserted == 1
+    assert not tables.columns("deals")
+
+
 def test_deals_are_there_without_what_their_ids_mean(tables: Tables) -> None:
     """A stream that is not synced leaves its names null."""
     told = tables.prepare(DEALS)

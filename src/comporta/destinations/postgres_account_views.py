@@ -31,6 +31,7 @@ from comporta.destinations.postgres_tables import (
     columns_of,
     execute,
     fitting,
+    is_ours,
     lock_ddl,
     refuse_taken,
     table_name,
@@ -69,7 +70,8 @@ def owned(connection: Connection, schema: str) -> dict[str, str]:
 def refresh(connection: Connection, schema: str, account: str | None = None) -> list[LogLine]:
     """Make the view of an account, or of all, or make it again if it would differ; tell what was done."""
     lock_ddl(connection, schema)
-    tables = columns_of(connection, schema, (DEALS, META, DATA))
+    found = columns_of(connection, schema, (DEALS, META, DATA))
+    tables = {table: present for table, present in found.items() if is_ours(present)}
     if DEALS not in tables:
         return []
     before = _comments(connection, schema)

@@ -17,6 +17,7 @@ from comporta.destinations.postgres_tables import (
     columns_of,
     execute,
     fitting,
+    is_ours,
     lock_ddl,
     named,
     refuse_taken,
@@ -90,6 +91,7 @@ def _tables(connection: Connection, schema: str) -> dict[str, dict[str, Column]]
             if kind is not None
         }
         for table, present in found.items()
+        if is_ours(present)
     }
 
 

@@ -56,9 +56,9 @@ class SqliteDestination:
         elif plan.added:
             _execute(connection, add_columns(SQLITE, shape.table, plan.added))
             done.append(f"table {shape.table}: new columns {', '.join(each.name for each in plan.added)}")
-        done += sqlite_views.refresh(connection, columns_of)
+        done += sqlite_views.refresh(connection, _mirrored)
         if done and shape.table in account_views.TABLES:
-            done += sqlite_account_views.refresh(connection, columns_of)
+            done += sqlite_account_views.refresh(connection, _mirrored)
         return done
 
     def missing(self, connection: sqlite3.Connection, shape: Shape) -> Sequence[str] | None:
@@ -78,7 +78,7 @@ class SqliteDestination:
         deleted = _mark_deleted(connection, account, batch, run, now) + _remove(connection, account, batch)
         done: Sequence[str] = ()
         if account_views.is_due(batch, lambda: account in sqlite_account_views.owned(connection).values()):
-            done = sqlite_account_views.refresh(connection, columns_of, account)
+            done = sqlite_account_views.refresh(connection, _mirrored, account)
         told = [LogLine("info", "schema_changed", each) for each in done]
         return Written(total(counts, batch, deleted=len(deleted)), rejected, (*changed, *deleted), told)
 
@@ -191,6 +191,12 @@ def columns_of(connection: sqlite3.Connection, table: str) -> dict[str, Column]:
     """
     rows = connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,))
     return {name: Column(name, TYPES_BY_NAME.get(kind, ColumnType.TEXT), "") for name, kind in rows}
+
+
+def _mirrored(connection: sqlite3.Connection, table: str) -> dict[str, Column]:
+    """Return the columns of a mirrored table; views speak of no table of the user's that has its name."""
+    present = columns_of(connection, table)
+    return present if present.keys() >= set(OURS) else {}
 
 
 def _refuse_taken(connection: sqlite3.Connection, table: str) -> None:
