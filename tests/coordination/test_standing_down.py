@@ -80,6 +80,7 @@ async def test_an_account_may_have_a_patience_of_its_own(workshop: Workshop, han
     """What is set for one account holds there, whatever the process has; the message says what was meant."""
     workshop.account(stall_timeout=timedelta(seconds=20))
     task = await started(workshop, hanging)
+    await workshop.witness.saw("batch_committed", 2)
     workshop.passes(seconds=21)
 
     run = await ended(task)
