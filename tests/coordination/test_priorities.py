@@ -1,4 +1,4 @@
-"""Whose requests go first: a person's, then the schedule's, then what nobody waits for."""
+"""Whose requests go first: a person's, then the schedule's and backfills, then what nobody waits for."""
 
 import pytest
 from tests.core.runs import make_run
@@ -13,7 +13,10 @@ from comporta.ports.progress import Priority
     ("trigger", "request_text", "priority"),
     [
         (Trigger.MANUAL, "incremental", Priority.PERSON),
-        (Trigger.MANUAL, "full", Priority.PERSON),
+        (Trigger.MANUAL, "quarantine", Priority.PERSON),
+        (Trigger.MANUAL, "full", Priority.SCHEDULE),
+        (Trigger.MANUAL, "clear_first", Priority.SCHEDULE),
+        (Trigger.MANUAL, "manual 2026-03-01T00:00:00.000000Z/2026-03-02T00:00:00.000000Z", Priority.SCHEDULE),
         (Trigger.SCHEDULE, "incremental", Priority.SCHEDULE),
         (Trigger.CATCH_UP, "hole 2026-03-01T00:00:00.000000Z/2026-03-02T00:00:00.000000Z", Priority.SCHEDULE),
         (Trigger.RETRY, "incremental", Priority.SCHEDULE),

@@ -55,6 +55,8 @@ JOBS: dict[Kind, Callable[[Work], Awaitable[None]]] = {
 }
 BULK = WHOLE | {Kind.RECONCILE}
 """The kinds of request that read everything: nobody waits for the single record in them."""
+BACKFILL = WHOLE | {Kind.MANUAL}
+"""What a person asks for who does not wait for the latest records: everything again, or a window of the past."""
 _STATES: dict[type[ComportaError], RunState] = {
     RunCancelled: RunState.CANCELLED,
     RunInterrupted: RunState.INTERRUPTED,
@@ -240,11 +242,13 @@ class Executor:
 def priority_of(run: Run) -> Priority:
     """Return whose turn it is when the limit is short: a person's who waits, the schedule's, or what takes hours.
 
-    A first load that somebody started counts as theirs; what follows from it by itself does not.
+    A backfill stands with the schedule's, whoever asked for it: else "sync now" would wait for one of them. A first
+    load that somebody started counts as theirs; what follows from it by itself does not.
     """
+    kind = parse_request(run.request).kind
     if run.trigger is Trigger.MANUAL:
-        return Priority.PERSON
-    is_bulk = parse_request(run.request).kind in BULK or run.trigger is Trigger.RECONCILE
+        return Priority.SCHEDULE if kind in BACKFILL else Priority.PERSON
+    is_bulk = kind in BULK or run.trigger is Trigger.RECONCILE
     return Priority.BULK if is_bulk else Priority.SCHEDULE
 
 
