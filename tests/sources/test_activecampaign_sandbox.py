@@ -350,7 +350,7 @@ async def test_a_wrong_key_is_refused_by_name(sandbox: ActiveCampaignSandbox, cl
 
     assert (finding.subject, finding.ok, finding.details["code"]) == ("key", False, "CMP-AUTH-001")
     assert "wrong-key" not in caught.value.message
-    assert account.progress.requests.sent == 3
+    assert account.progress.requests.sent == 5
     await account.source.aclose()
 
 

@@ -22,8 +22,8 @@ NOT_FOUND = 404
 SAID_MAX = 2_000
 """Bytes of a refusal that are read for what it says."""
 
-REFUSALS_TRIED: Mapping[type[ComportaError], int] = {LoginRefused: 3, AccessRefused: 3}
-"""How often a refused request is sent: the service answers 403 without a reason now and then."""
+REFUSALS_TRIED: Mapping[type[ComportaError], int] = {LoginRefused: 5, AccessRefused: 5}
+"""How often a refused request is sent: as any other, for the service answers 403 without a reason now and then."""
 
 _KEY = "Check api_key of the account: in ActiveCampaign it stands under Settings, Developer; each user has a key."
 _RIGHT = "Give the key's user the right to see this at ActiveCampaign, or take the stream out of the account."
