@@ -130,12 +130,16 @@ class Workspace:
         return list(zip(budgets, states, strict=True))
 
     async def check(self, accounts: Sequence[str] = ()) -> dict[str, Sequence[Finding]]:
-        """Try every named account, or all: credentials, permissions, clock, streams."""
+        """Try every named account, or all, as many at once as there are workers: credentials, clock, streams."""
         names = [self._account(name) for name in accounts] or list(self._plans)
-        return {
-            name: await self._plans[name].source.check([each.request for each in self._plans[name].streams.values()])
-            for name in names
-        }
+        places = asyncio.Semaphore(self.settings.workers)
+
+        async def look(plan: AccountPlan) -> Sequence[Finding]:
+            async with places:
+                return await plan.source.check([each.request for each in plan.streams.values()])
+
+        found = await asyncio.gather(*(look(self._plans[name]) for name in names))
+        return dict(zip(names, found, strict=True))
 
     async def status(self) -> list[StreamStatus]:
         """Return where every stream stands."""
