@@ -1,5 +1,6 @@
 """The ActiveCampaign source against the simulator: what it reads, what it asks, and every fault the simulator has."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from random import Random
@@ -338,6 +339,25 @@ async def test_check_says_what_works(account: Account, sandbox: ActiveCampaignSa
     assert told["deals"].details["records"] == DEALS
     assert "right" in told["contacts"].next_step
     assert told["deal"].details["code"] == UnknownStream.code
+
+
+async def test_streams_that_begin_together_learn_of_a_wrong_key_together(
+    sandbox: ActiveCampaignSandbox, clock: SteppingClock
+) -> None:
+    """Five tries for the account, not for each of its streams one after another; who comes later tries again."""
+    account = Account(sandbox.url, clock, api_key="another-key")
+
+    async def clock_of(stream: str) -> None:
+        await (await account.read(stream)).clock()
+
+    ended = await asyncio.gather(*map(clock_of, ("deals", "users", "accounts")), return_exceptions=True)
+    tried = sandbox.stats.requests
+    with pytest.raises(LoginRefused):
+        await clock_of("deals")
+    await account.source.aclose()
+
+    assert [type(each) for each in ended] == [LoginRefused] * 3
+    assert (tried, sandbox.stats.requests) == (5, 10)
 
 
 async def test_a_wrong_key_is_refused_by_name(sandbox: ActiveCampaignSandbox, clock: SteppingClock) -> None:

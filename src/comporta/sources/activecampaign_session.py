@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from comporta.errors import SourceChangedShape, SourceTruncated
+from comporta.errors import ComportaError, SourceChangedShape, SourceTruncated
 from comporta.ports.budget import Budget
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
@@ -75,6 +75,7 @@ class ActiveCampaignSession:
         )
         self._door = asyncio.Lock()
         self._date: tuple[datetime, float] | None = None
+        self._failure: tuple[ComportaError, float] | None = None
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -122,11 +123,21 @@ class ActiveCampaignSession:
         return await self._transport.send(ask, progress, accept)
 
     async def time(self, progress: Progress) -> datetime:
-        """Return the server's clock: from the last answer while that is fresh, else from a cheap request."""
-        async with self._door:  # streams that begin together ask once
+        """Return the server's clock: from the last answer while that is fresh, else from a cheap request.
+
+        Streams that begin together ask once, and a refused key, or a server that hangs, ends them together.
+        """
+        came = self.clock.monotonic()
+        async with self._door:
             if self._date is not None and self.clock.monotonic() - self._date[1] <= CLOCK_FRESH_S:
                 return self._date[0]
-            return await self.login(progress)
+            if self._failure is not None and self._failure[1] > came:
+                raise self._failure[0]
+            try:
+                return await self.login(progress)
+            except ComportaError as error:
+                self._failure = (error, self.clock.monotonic())
+                raise
 
     async def login(self, progress: Progress) -> datetime:
         """Show the key to the server; return its clock, or raise that the key is refused."""
