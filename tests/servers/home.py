@@ -34,6 +34,10 @@ _children: dict[Path, "subprocess.Popen[bytes]"] = {}
 """What this process started, by its folder; kept, because Python warns of a running child that is forgotten."""
 
 
+LEAVING_S = 60.0
+"""The janitor ends one server after another, and each may take its patience twice on a busy machine."""
+
+
 @dataclass
 class Home:
     """A folder that goes, with all that runs in it, when the last process that claimed it is gone."""
@@ -61,7 +65,7 @@ class Home:
         self.lifeline.close()
         if is_last:
             for child in _children.values():
-                child.wait(timeout=2 * janitor.PATIENCE_S)
+                child.wait(timeout=LEAVING_S)
 
 
 def claim(shared: Path) -> Home:

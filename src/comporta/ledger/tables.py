@@ -26,7 +26,7 @@ class LedgerTable:
 
 @cache
 def ledger_tables() -> tuple[LedgerTable, ...]:
-    """Return every table that holds what the ledger knows: all but the one with the schema's version."""
+    """Return every table that holds what the ledger knows: not the schema's version, nor the unlogged budgets."""
     text = Path(__file__).with_name("queries").joinpath("postgres_schema.sql").read_text("utf-8")
     found = (_table(*match.groups()) for match in _TABLE.finditer(text))
     return tuple(each for each in found if each.name != "cmp_schema_version")
