@@ -78,6 +78,8 @@ only_postgres = pytest.mark.parametrize("way", SLOWER, indirect=True)
 """For what SQLite cannot do: see docs/explanation/dialects.md."""
 quick_everywhere = pytest.mark.parametrize("way", ["sqlite", "postgres", "pgbouncer"], indirect=True)
 """For the few that the quick check plays on every database."""
+each_database = pytest.mark.parametrize("way", ["sqlite", "postgres"], indirect=True)
+"""For those that take a minute and in which a pooler has no part."""
 
 
 @pytest.fixture(params=["sqlite", *SLOWER])

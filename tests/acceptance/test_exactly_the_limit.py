@@ -10,7 +10,7 @@ from math import ceil
 
 import pytest
 from tests.acceptance.company import Company
-from tests.acceptance.conftest import MakeProject
+from tests.acceptance.conftest import MakeProject, each_database
 from tests.acceptance.databases import Json
 from tests.acceptance.project import Project, Told, told
 
@@ -41,6 +41,7 @@ def sales(make_project: MakeProject, way: str, crm: Company) -> Project:
     return project
 
 
+@each_database
 def test_deals_that_change_while_they_are_read_are_all_here_in_the_time_that_the_limit_asks(
     crm: Company, sales: Project
 ) -> None:

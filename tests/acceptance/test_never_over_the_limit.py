@@ -15,7 +15,7 @@ from statistics import mean
 
 import pytest
 from tests.acceptance.company import Company, differences
-from tests.acceptance.conftest import MakeProject
+from tests.acceptance.conftest import MakeProject, each_database
 from tests.acceptance.project import Project
 from tests.acceptance.strict_server import StrictServer
 
@@ -102,6 +102,7 @@ def requests_sent(request: pytest.FixtureRequest) -> int:
     return told - told % 16
 
 
+@each_database
 @pytest.mark.timeout(4_000)
 def test_processes_that_share_a_budget_keep_it_in_any_second(new_project: Project, requests_sent: int) -> None:
     """Zero refusals and 97 % used, whatever the latency: at 800 ms each stream alone would use a quarter."""
