@@ -35,7 +35,7 @@ STORY = (
     "!queue; runs --state queued --json; run cancel waiting; run cancel waiting --json; status --max-age 1ms",
     "migrate; migrate --check --json",
 )
-ELSEWHERE = {"connect", "demo", "doctor", "init", "migrate-database", "sandbox"}
+ELSEWHERE = {"compare", "connect", "demo", "doctor", "init", "migrate-database", "sandbox"}
 """Commands that have tests of their own on every database, or that need none."""
 FORBID = {
     "sqlite": """CREATE TRIGGER mine BEFORE UPDATE ON odoo_sale_order WHEN NEW.id = 9 BEGIN
@@ -96,7 +96,7 @@ class Teller:
             (r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?", "INSTANT"),
             (r'("\w+_(s|per_s)": )-?[\d.e-]+', r"\1NUMBER"),
             (r"\b\d+(\.\d+)?(h|m|s| s|ms)\b(\s\d+s\b)?", "SPAN"),
-            (r"[0-9,]+/s", "RATE"),
+            (r"\b[0-9,.]+( \w+)?/s", "RATE"),
             (r" +", " "),
         ):
             text = re.sub(pattern, word, text)
