@@ -21,6 +21,8 @@ LIMIT, PAGE = 5, 100
 PATIENCE_S = 300
 FIXED = 6
 """Requests that no number of records changes: for each stream who we are, and a look whether its list has ended."""
+MANY = 300
+"""From so many requests on 97 % of the limit are asked for; of a thousand deals' 65, beginning and end are two."""
 ACTIVITY = 3.0
 DEALS, VALUES = "deals", "dealCustomFieldData"
 DEALS_TABLE, VALUES_TABLE = "activecampaign_deals", "activecampaign_deal_custom_field_data"
@@ -45,7 +47,7 @@ def sales(make_project: MakeProject, way: str, crm: Company) -> Project:
 def test_deals_that_change_while_they_are_read_are_all_here_in_the_time_that_the_limit_asks(
     crm: Company, sales: Project
 ) -> None:
-    """Not one request too many in any second, at least 97 % of what is allowed, no more pages than records ask for."""
+    """Not one request too many in any second, hardly one that was not used, no more pages than records ask for."""
     crm.act("start_activity", rate=ACTIVITY)
     first = _patiently(sales, "sync", f"crm/{DEALS}", f"crm/{VALUES}")
     seen = crm.limit()
@@ -56,7 +58,7 @@ def test_deals_that_change_while_they_are_read_are_all_here_in_the_time_that_the
 
     assert [(each.code, each.errors) for each in (first, again, compared)] == [(0, "")] * 3
     assert seen["violations"] == 0
-    assert seen["used"] >= 0.97
+    assert seen["used"] >= (0.97 if seen["arrivals"] >= MANY else 0.95)
     assert seen["seconds"] <= 1.05 * (pages + FIXED) / LIMIT
     assert _deals(sales) == {int(key): _deal(each) for key, each in crm.truth(DEALS).items()}
     assert _values(sales) == {int(key): _value(each) for key, each in crm.truth(VALUES).items()}
