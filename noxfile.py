@@ -56,8 +56,7 @@ def full(session: nox.Session) -> None:
     pytest(session, "-n", "2", "--hypothesis-profile", "full", "--timeout", "120", "--ignore", "tests/acceptance")
     # Most of their time acceptance tests wait, for a lease to run out or a retry to come.
     pytest(session, "-n", "2", "--dist", "worksteal", "tests/acceptance", "-m", "not alone")
-    # These wait even more, and two of them are no load that either would notice.
-    pytest(session, "-n", "2", "tests/acceptance", "-m", "alone")
+    pytest(session, "tests/acceptance", "-m", "alone")
 
 
 @nox.session

@@ -48,9 +48,12 @@ class StrictServer:
 
     @property
     def share_used(self) -> float:
-        """Return the least time for what came, against the time it took."""
-        took = self.arrived[-1] - self.arrived[0]
-        return (len(self.arrived) / self.limit - 1) * SECOND / took
+        """Return the least time for what came, against the time it took, from the second burst on.
+
+        The first is spread over as long as processes take to connect.
+        """
+        came = self.arrived[self.limit :]
+        return (len(came) / self.limit - 1) * SECOND / (came[-1] - came[0])
 
     async def _open(self) -> str:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)

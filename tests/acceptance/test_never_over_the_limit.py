@@ -22,7 +22,8 @@ from tests.acceptance.strict_server import StrictServer
 from comporta.sandbox.odoo import OdooSandbox
 from comporta.sandbox.stats import Stats
 
-pytestmark = [pytest.mark.full, pytest.mark.alone, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(240)]
+alone = pytest.mark.alone
 
 LIMIT, ORDERS = 20, 100
 USED_MIN = 0.97
@@ -51,6 +52,7 @@ def timed() -> Iterator[tuple[Company, TimedStats]]:
         yield Company(sandbox.url), stats
 
 
+@alone
 def test_the_limit_is_never_passed_and_used_to_97_percent(
     new_project: Project, timed: tuple[Company, TimedStats]
 ) -> None:
@@ -102,6 +104,7 @@ def requests_sent(request: pytest.FixtureRequest) -> int:
     return told - told % 16
 
 
+@alone
 @each_database
 @pytest.mark.timeout(4_000)
 def test_processes_that_share_a_budget_keep_it_in_any_second(new_project: Project, requests_sent: int) -> None:
@@ -127,19 +130,20 @@ def test_a_budget_with_a_fault_is_found_out(make_project: MakeProject, mutant: s
     assert server.too_early != []
 
 
+@alone
 def test_where_others_use_two_of_five_it_settles_at_three(make_project: MakeProject) -> None:
     """With Retry-After and without. The first refusals are those of the first burst, each later one a try for more.
 
-    A hundred seconds see the first burst (of five requests in flight at most two are too many, and each process
-    may have had one more under way) and two tries, after 30 and 60 s, each refused at its first or second request.
-    What is decided does not depend on the database that keeps it.
+    A minute sees the first burst (of five requests in flight at most two are too many, and each process may have had
+    one more under way) and a try after 30 s, refused at its first or second request. What is decided does
+    not depend on the database that keeps it.
     """
     project = make_project("project", "sqlite")
     project.configure({})
     with ExitStack() as stack:
         wishes = (None, "1")
         servers = [stack.enter_context(StrictServer(PER_SECOND, others=2, retry_after=each)) for each in wishes]
-        use(project.config, *servers, requests=REQUESTS)
+        use(project.config, *servers, requests=REQUESTS * 3 // 5)
 
     settled = [[at for at in server.arrived if at > server.arrived[0] + 10] for server in servers]
     assert [server.too_early for server in servers if len(server.too_early) > 8] == []
