@@ -356,8 +356,7 @@ async def test_streams_that_begin_together_learn_of_a_wrong_key_together(
         await clock_of("deals")
     await account.source.aclose()
 
-    assert [type(each) for each in ended] == [LoginRefused] * 3
-    assert (tried, sandbox.stats.requests) == (5, 10)
+    assert ([type(each) for each in ended], tried, sandbox.stats.requests) == ([LoginRefused] * 3, 5, 10)
 
 
 async def test_a_wrong_key_is_refused_by_name(sandbox: ActiveCampaignSandbox, clock: SteppingClock) -> None:
