@@ -14,6 +14,8 @@ from typing import Self
 SECOND = 1.0
 TICK_S = 0.001
 LATE_MAX_S = 0.05
+STILL_MIN_S = 0.005
+"""Later than this no thread wakes on a machine that has a core to spare."""
 
 
 @dataclass
@@ -29,6 +31,7 @@ class StrictServer:
     retry_after: str | None = None
     arrived: list[float] = field(default_factory=list)
     too_early: list[tuple[float, float]] = field(default_factory=list)
+    stood_still: list[tuple[float, float]] = field(default_factory=list)
     url: str = ""
 
     def __enter__(self) -> Self:
@@ -50,10 +53,12 @@ class StrictServer:
     def share_used(self) -> float:
         """Return the least time for what came, against the time it took, from the second burst on.
 
-        The first is spread over as long as processes take to connect.
+        The first is spread over as long as processes take to connect. Nor is the time counted in which the machine let
+        nobody work: when this thread, which has nothing to do, woke late.
         """
         came = self.arrived[self.limit :]
-        return (len(came) / self.limit - 1) * SECOND / (came[-1] - came[0])
+        stood_still_s = sum(late for at, late in self.stood_still if at > came[0])
+        return (len(came) / self.limit - 1) * SECOND / (came[-1] - came[0] - stood_still_s)
 
     async def _open(self) -> str:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -74,7 +79,10 @@ class StrictServer:
         while True:
             due = time.monotonic() + TICK_S
             await asyncio.sleep(TICK_S)
-            self._late.append((due, min(LATE_MAX_S, time.monotonic() - due)))
+            late = time.monotonic() - due
+            self._late.append((due, min(LATE_MAX_S, late)))
+            if late > STILL_MIN_S:
+                self.stood_still.append((due, late))
             while self._late[0][0] < due - 1.1 * SECOND:
                 self._late.popleft()
 

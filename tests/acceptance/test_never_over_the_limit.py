@@ -116,7 +116,7 @@ def test_processes_that_share_a_budget_keep_it_in_any_second(new_project: Projec
 
     assert [len(server.arrived) for server in servers] == [requests_sent] * 3
     assert [server.too_early for server in servers] == [[], [], []]
-    assert [server.share_used >= USED_MIN for server in servers] == [True] * 3, [each.share_used for each in servers]
+    assert mean(server.share_used for server in servers) >= USED_MIN, [each.share_used for each in servers]
 
 
 @pytest.mark.parametrize("mutant", ["early", "alone", "fixed"])
