@@ -106,10 +106,10 @@ class OffsetPages(Generic[S]):
         self._grid = 0  # the next offset to ask ahead for
         self._end = 0  # the offset behind what was read, when it was read
         self._joined = 0
-        self._short_from: int | None = (
-            None  # the offset of a page that was not full: what lies behind it is not asked ahead
-        )
+        self._is_end_near = False  # a page came that was not full: what lies behind it is not asked for ahead
         self._was_short = False
+        self._longest = 0
+        self._looks_past = False  # pages are as short as the overlap, so that no look back can show what follows
         self._vain = 0
         self._repeated = 0  # records in a row that all came before
         self._balance = 0  # by how much the list moved up since the first page; below 0, something came before it
@@ -144,7 +144,7 @@ class OffsetPages(Generic[S]):
 
     def _next_offset(self) -> int:
         """Return where to go on: at a page that waits and may meet, else where the next one should."""
-        needed = max(self._end - self._overlap, 0)
+        needed = self._end if self._looks_past else max(self._end - self._overlap, 0)
         return min((offset for offset in self._waiting if offset <= needed), default=needed)
 
     async def _take(self, offset: int) -> S:
@@ -158,6 +158,9 @@ class OffsetPages(Generic[S]):
 
     async def _meeting(self, offset: int, sheet: S) -> tuple[int, S]:
         """Return a page that meets what was read, and its offset: this one, or a bridge to it, and this one waits."""
+        if self._looks_past:
+            self._holds = self._holds and not sheet.keys
+            return offset, sheet
         back = max(self._size // 2, self._overlap)
         at, found = offset, sheet
         while not self._meets(at, found):
@@ -189,6 +192,7 @@ class OffsetPages(Generic[S]):
         end = offset + len(sheet.keys)
         self._end = end if is_moved else max(self._end, end)
         self._joined += 1
+        self._longest = max(self._longest, len(sheet.keys))
         self.total = sheet.total
         return self.seen.new_places(sheet.keys)
 
@@ -200,6 +204,9 @@ class OffsetPages(Generic[S]):
             return False
         is_confirmed = self._was_short and not fresh
         self._was_short = True
+        if is_confirmed and 0 < self._longest <= self._overlap and not self._looks_past:
+            self._looks_past = True
+            return False
         return is_confirmed or (sheet.total is not None and sheet.total <= end)
 
     def _refuse_repetition(self, sheet: S, fresh: Sequence[int]) -> None:
@@ -221,7 +228,7 @@ class OffsetPages(Generic[S]):
 
     def _is_promising(self) -> bool:
         """Say whether records are to be expected at the next offset; without a total, as far again as was read."""
-        if self._joined == 0 or self._short_from is not None:
+        if self._joined == 0 or self._is_end_near:
             return False
         if self.total is not None and self.total > self._end:
             return self._grid + self._overlap < self.total
@@ -240,7 +247,7 @@ class OffsetPages(Generic[S]):
     async def _fetched(self, offset: int) -> S:
         sheet = await self._fetch(offset, self._size)
         if len(sheet.keys) < self._size:
-            self._short_from = min(offset, offset if self._short_from is None else self._short_from)
+            self._is_end_near = True
         return sheet
 
     def _set_aside(self, offset: int, sheet: S) -> None:
@@ -253,7 +260,7 @@ class OffsetPages(Generic[S]):
         self._vain += 1
         self._repeated = 0
         self._grid = self._end = self._balance = 0
-        self._short_from = None
+        self._is_end_near = False
         await self._abandon()
 
     async def _abandon(self) -> None:
