@@ -158,9 +158,10 @@ class OffsetPages(Generic[S]):
 
     async def _meeting(self, offset: int, sheet: S) -> tuple[int, S]:
         """Return a page that meets what was read, and its offset: this one, or a bridge to it, and this one waits."""
-        if self._looks_past:
+        if self._looks_past and len(sheet.keys) <= self._overlap:
             self._holds = self._holds and not sheet.keys
             return offset, sheet
+        self._looks_past = False
         back = max(self._size // 2, self._overlap)
         at, found = offset, sheet
         while not self._meets(at, found):
