@@ -41,6 +41,10 @@ CREATE TABLE comporta.cmp_pass (
 CREATE TABLE comporta.cmp_hint (
   scope TEXT NOT NULL,
   parent TEXT NOT NULL,
+  times BIGINT DEFAULT '1' NOT NULL,
+  told_at TIMESTAMP WITH TIME ZONE,
+  tries INTEGER DEFAULT '0' NOT NULL,
+  not_before TIMESTAMP WITH TIME ZONE,
   PRIMARY KEY (scope, parent)
 );
 
@@ -153,3 +157,33 @@ CREATE UNLOGGED TABLE comporta.cmp_budget (
   state BYTEA NOT NULL,
   PRIMARY KEY (key)
 );
+
+CREATE TABLE comporta.cmp_login (
+  account TEXT NOT NULL,
+  state TEXT NOT NULL,
+  user_id TEXT,
+  issued_at TIMESTAMP WITH TIME ZONE,
+  expires_at TIMESTAMP WITH TIME ZONE,
+  token TEXT,
+  attempt TEXT,
+  attempted_at TIMESTAMP WITH TIME ZONE,
+  attempts INTEGER DEFAULT '0' NOT NULL,
+  reason TEXT,
+  updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  PRIMARY KEY (account)
+);
+
+CREATE TABLE comporta.cmp_notification (
+  source TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  resource TEXT NOT NULL,
+  application_id TEXT,
+  sent_at TIMESTAMP WITH TIME ZONE,
+  received_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  times BIGINT DEFAULT '1' NOT NULL,
+  state TEXT NOT NULL,
+  PRIMARY KEY (source, user_id, topic, resource)
+);
+
+CREATE INDEX cmp_notification_state ON comporta.cmp_notification (source, state, received_at);

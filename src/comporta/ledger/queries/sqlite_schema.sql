@@ -41,6 +41,10 @@ CREATE TABLE cmp_pass (
 CREATE TABLE cmp_hint (
   scope TEXT NOT NULL,
   parent TEXT NOT NULL,
+  times BIGINT DEFAULT '1' NOT NULL,
+  told_at TEXT,
+  tries INTEGER DEFAULT '0' NOT NULL,
+  not_before TEXT,
   PRIMARY KEY (scope, parent)
 );
 
@@ -146,3 +150,33 @@ CREATE TABLE cmp_secret (
   updated_at TEXT NOT NULL,
   PRIMARY KEY (id)
 );
+
+CREATE TABLE cmp_login (
+  account TEXT NOT NULL,
+  state TEXT NOT NULL,
+  user_id TEXT,
+  issued_at TEXT,
+  expires_at TEXT,
+  token TEXT,
+  attempt TEXT,
+  attempted_at TEXT,
+  attempts INTEGER DEFAULT '0' NOT NULL,
+  reason TEXT,
+  updated_at TEXT NOT NULL,
+  PRIMARY KEY (account)
+);
+
+CREATE TABLE cmp_notification (
+  source TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  resource TEXT NOT NULL,
+  application_id TEXT,
+  sent_at TEXT,
+  received_at TEXT NOT NULL,
+  times BIGINT DEFAULT '1' NOT NULL,
+  state TEXT NOT NULL,
+  PRIMARY KEY (source, user_id, topic, resource)
+);
+
+CREATE INDEX cmp_notification_state ON cmp_notification (source, state, received_at);
