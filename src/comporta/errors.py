@@ -91,6 +91,13 @@ class RateLimited(SourceUnavailable):
         self.retry_after = retry_after
 
 
+class AnswerLost(SourceUnavailable):
+    """A request that may not be repeated was sent, and its answer never came: nobody knows what it did."""
+
+    code = "CMP-NET-007"
+    next_step = "Nothing to do: it is tried once more by itself."
+
+
 class SourceIncomplete(SourceUnavailable):
     """What was read is not provably everything, so the window stays open."""
 
@@ -156,6 +163,13 @@ class UnknownDatabase(SourceRefused):
 
     code = "CMP-AUTH-003"
     next_step = "Check `database` of the account; the server's own list is at its /web/database/selector page."
+
+
+class LoginNeeded(SourceRefused):
+    """The account's tokens are no longer good: only a person can grant access again."""
+
+    code = "CMP-AUTH-005"
+    next_step = "Grant access again: `comporta connect mercadolivre NAME`. Nothing is lost; the next run goes on."
 
 
 class SourceChangedShape(StopRun):
