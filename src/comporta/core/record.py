@@ -62,6 +62,8 @@ class Shape:
 
     ``key`` and ``stamp`` name columns; the stamp is the cursor field and the version at once.
     ``parent`` names the column that points to the stream in ``parent_stream``, where there is one.
+    ``nested`` are the lists inside its records that people join on, each a table of its own: their ``parent`` points
+    to this stream's key, and their stamp, if any, is that of the record they came with.
     """
 
     source: str
@@ -71,6 +73,7 @@ class Shape:
     stamp: str | None = None
     parent: str | None = None
     parent_stream: str | None = None
+    nested: tuple["Shape", ...] = ()
 
     @property
     def table(self) -> str:
@@ -97,11 +100,28 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup:
+    """A small table that gives names to ids in a stream; written with it, not counted."""
+
+    shape: Shape
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """The rows of one list inside a page's records, of all of them: what a record does not list is gone from it."""
+
+    shape: Shape
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One answer of a source, already in canonical rows.
 
     ``extras`` holds, by index into ``rows``, JSON text of what no column can hold. ``limited`` holds the indexes of
     rows that the source gave only a part of, because its user may not see the rest: they never replace a row.
+    ``nested`` holds the lists inside the records, ``lookups`` names that came along; neither is counted.
     ``position`` is where a later run goes on after this page; ``is_last`` is the source's own word
     that nothing follows.
     """
@@ -112,14 +132,8 @@ class Page:
     position: str | None = None
     is_last: bool = False
     limited: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """A small table that gives names to ids in a stream; written with it, not counted."""
-
-    shape: Shape
-    rows: Sequence[Row]
+    nested: Sequence[Nested] = ()
+    lookups: Sequence[Lookup] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Protocol
 from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage, Interval
 from comporta.core.lease import Lease, ScopeState
-from comporta.core.record import Bucket, Key, Lookup, Rejected, Row, Shape
+from comporta.core.record import Bucket, Key, Lookup, Nested, Rejected, Row, Shape
 from comporta.core.run import Run, RunState
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request, Window
@@ -92,6 +92,8 @@ class Batch:
     ``limited``: indexes of rows of which the source gave only a part; where the table has the key, they count as
     unchanged and change nothing, else they are inserted. A row that was marked deleted lives again as it was, and
     counts as updated.
+    ``nested``: the lists inside the rows. What a row does not list any more is marked deleted, unless the table has it
+    from a newer version; rows that are marked or removed take theirs with them.
     ``overwrite``: repair, full and clear-first passes write whatever the stored stamp says.
     ``deleted``: keys to mark with ``_cmp_deleted_at``. ``removed``: keys to remove for good.
     ``remove_deleted``: remove every row that was marked deleted before, too.
@@ -105,6 +107,7 @@ class Batch:
     rejected: Sequence[Rejected] = ()
     limited: frozenset[int] = frozenset()
     lookups: Sequence[Lookup] = ()
+    nested: Sequence[Nested] = ()
     overwrite: bool = False
     deleted: Sequence[Key] = ()
     removed: Sequence[Key] = ()

@@ -67,5 +67,5 @@ class MercadoLivreConfig:
 
 
 def terms(account: str, url: str, rate: Rate | None) -> BudgetTerms:
-    """Return what the source declares of its budget: the vendor counts an application at a seller, by no known figure."""
+    """Return what the source declares of its budget: an application at a seller is counted, by no known figure."""
     return BudgetTerms(f"mercadolivre {url.rstrip('/')} {account}", rate, in_flight_max=IN_FLIGHT_MAX)

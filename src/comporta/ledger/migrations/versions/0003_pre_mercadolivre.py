@@ -29,7 +29,7 @@ def _hints() -> None:
 
 
 def _logins() -> None:
-    """The tokens themselves are in cmp_secret, closed; here stands what may be read."""
+    """Keep what may be read of a login; the tokens themselves are in cmp_secret, closed."""
     op.create_table(
         "cmp_login",
         sa.Column("account", sa.Text, primary_key=True),
