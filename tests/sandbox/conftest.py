@@ -5,9 +5,11 @@ from contextlib import ExitStack
 
 import pytest
 from tests.sandbox.activecampaign_clients import OpenAccount
+from tests.sandbox.mercadolivre_clients import OpenMarket
 from tests.sandbox.odoo_clients import Json, Open, StandingClock
 
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
+from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 from comporta.sandbox.odoo import OdooSandbox
 
 
@@ -57,3 +59,21 @@ def open_crm(clock: StandingClock) -> Iterator[OpenAccount]:
 def crm(open_crm: OpenAccount) -> ActiveCampaignSandbox:
     """A small ActiveCampaign account."""
     return open_crm()
+
+
+@pytest.fixture
+def open_market(clock: StandingClock) -> Iterator[OpenMarket]:
+    """Start a small Mercado Livre of two sellers whose clock is ``clock``."""
+    with ExitStack() as stack:
+
+        def start(**options: Json) -> MercadoLivreSandbox:
+            known: dict[str, Json] = {"records": 60, "clock": clock, **options}
+            return stack.enter_context(MercadoLivreSandbox(**known))
+
+        yield start
+
+
+@pytest.fixture
+def market(open_market: OpenMarket) -> MercadoLivreSandbox:
+    """A small Mercado Livre."""
+    return open_market()

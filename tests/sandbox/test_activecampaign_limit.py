@@ -8,7 +8,7 @@ from tests.sandbox.activecampaign_clients import OpenAccount, get
 from tests.sandbox.odoo_clients import Json, Reply, fetch
 
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
-from comporta.sandbox.activecampaign_limit import Meter, most_in_a_span, share_used
+from comporta.sandbox.meter import Meter, most_in_a_span, share_used
 from comporta.sandbox.reality import Reality
 
 

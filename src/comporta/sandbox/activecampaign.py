@@ -13,11 +13,11 @@ from comporta.sandbox.activecampaign_activity import People
 from comporta.sandbox.activecampaign_answers import answer, refusal
 from comporta.sandbox.activecampaign_control import ActiveCampaignControl
 from comporta.sandbox.activecampaign_faults import ACTIVECAMPAIGN_FAULTS
-from comporta.sandbox.activecampaign_limit import Meter
 from comporta.sandbox.activecampaign_seed import Seeder
 from comporta.sandbox.activecampaign_world import World
 from comporta.sandbox.exchange import Answer, Plan, Request, html_answer
 from comporta.sandbox.faults import Faults
+from comporta.sandbox.meter import Meter
 from comporta.sandbox.reality import Reality
 from comporta.sandbox.simulator import Simulator
 

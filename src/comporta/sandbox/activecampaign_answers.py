@@ -8,11 +8,11 @@ from email.utils import format_datetime
 from hmac import compare_digest
 from typing import Any
 
-from comporta.sandbox.activecampaign_limit import Verdict
 from comporta.sandbox.activecampaign_lists import LISTINGS, BadQuery, listed, shown
 from comporta.sandbox.activecampaign_world import Row, World
 from comporta.sandbox.exchange import JSON, Answer, Request, html_answer, json_answer
 from comporta.sandbox.faults import Faults
+from comporta.sandbox.meter import Verdict
 
 FAILURES = {402: "Payment Required", 500: "Internal Server Error", 503: "Service Unavailable"}
 

@@ -38,11 +38,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be done for a request; ``is_control`` marks the simulator's own routes, spared by faults."""
+    """What will be done for a request; ``is_control`` marks the simulator's own routes, spared by faults.
+
+    ``route`` is what the request is counted under, where that is not its path. ``left`` is told whether the
+    whole answer went out to somebody who still listened.
+    """
 
     run: Callable[[], Answer]
     label: str = ""
     is_control: bool = False
+    route: str = ""
+    left: Callable[[bool], None] | None = None
 
 
 class Application(Protocol):

@@ -4,11 +4,13 @@ Connections are kept alive and answers leave in one write. Control routes (``/_�
 and are not counted. ``close`` ends every open connection and every fault that is still waiting.
 """
 
+import select
 import socket
 import struct
 from collections.abc import Callable
 from datetime import datetime
 from email.utils import format_datetime
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Event
 from typing import Any
@@ -22,6 +24,7 @@ from comporta.sandbox.stats import Stats
 BODY_MAX = 64 * 1024 * 1024
 CLOSE_PATIENCE_S = 5.0
 FOREVER_S = 1_000_000.0  # eleven days; Windows waits at most seven weeks
+GARBAGE = b'{"jsonrpc": "2.0", "result": [{"id": 1, "na'
 NO_LINGER = struct.pack("ii", 1, 0)
 TRANSPORT_FAULTS = {
     "latency": "50",
@@ -130,6 +133,7 @@ class SandboxConnection(BaseHTTPRequestHandler):
             return
         self.server.stats.enter()
         packet, is_cut, is_error = b"", True, True
+        self._is_whole = False
         try:
             answer = self._answer(plan)
             is_error = answer.status >= 400
@@ -139,11 +143,21 @@ class SandboxConnection(BaseHTTPRequestHandler):
         finally:
             # Counted before it leaves: whoever has the answer finds it in the statistics.
             seconds = self.server.reality.monotonic() - request.arrived
-            route = "/json/2" if request.path.startswith("/json/2/") else request.path
+            route = "/json/2" if request.path.startswith("/json/2/") else plan.route or request.path
             self.server.stats.leave(route, plan.label, sent=len(packet), seconds=seconds, is_error=is_error)
+            if plan.left:
+                plan.left(self._is_whole and self._is_heard())
         self.wfile.write(packet)
         if is_cut:
             self._sever()
+
+    def _is_heard(self) -> bool:
+        """Tell whether the client is still there to read what is about to be sent."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        try:
+            return not readable or bool(self.connection.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
 
     def parse_request(self) -> bool:
         """Note when the first line of a request arrived: limits count from there."""
@@ -170,7 +184,7 @@ class SandboxConnection(BaseHTTPRequestHandler):
             return html_answer(200, "Estamos em manutenção")
         answer = plan.run()
         if faults.happens("json_garbage", plan.label):
-            return Answer(answer.status, b'{"jsonrpc": "2.0", "result": [{"id": 1, "na', answer.content_type)
+            return Answer(answer.status, GARBAGE, answer.content_type)
         return answer
 
     def _delay(self, label: str) -> None:
@@ -201,13 +215,15 @@ class SandboxConnection(BaseHTTPRequestHandler):
             return self._packet(answer, only=half), False
         if faults.happens("reset", label):
             return self._packet(answer, only=half), True
+        self._is_whole = answer.body is not GARBAGE
         return self._packet(answer), False
 
     def _packet(self, answer: Answer, *, only: int | None = None) -> bytes:
         """Return head and body as one; ``only`` so many bytes of the body, under the head of the whole."""
         self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(answer.body)))
+        if answer.status != HTTPStatus.NO_CONTENT:
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Length", str(len(answer.body)))
         for name, value in answer.headers.items():
             self.send_header(name, value)
         head = b"".join(self._headers_buffer) + b"\r\n"

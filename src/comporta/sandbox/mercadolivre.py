@@ -1,0 +1,71 @@
+"""The Mercado Livre simulator: several sellers of one application over real HTTP, with drift and faults on demand.
+
+API and OAuth share one address. Client and secret are ``demo``, the sellers 1001, 1002, …, their first
+refresh tokens ``demo-1001``, ``demo-1002``, …; each works once, as every one that follows it.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from random import Random
+
+from comporta.sandbox.exchange import Plan, Request
+from comporta.sandbox.faults import Faults
+from comporta.sandbox.mercadolivre_activity import People
+from comporta.sandbox.mercadolivre_api import Api
+from comporta.sandbox.mercadolivre_control import MercadoLivreControl
+from comporta.sandbox.mercadolivre_faults import MERCADOLIVRE_FAULTS
+from comporta.sandbox.mercadolivre_logins import Logins
+from comporta.sandbox.mercadolivre_oauth import AUTHORIZATION, TOKEN, OAuth
+from comporta.sandbox.mercadolivre_routes import Routes
+from comporta.sandbox.mercadolivre_world import World
+from comporta.sandbox.reality import Reality
+from comporta.sandbox.simulator import Simulator
+
+TOKEN_LIFETIME_S = 21_600
+
+
+class MercadoLivreSandbox(Simulator):
+    """One simulated Mercado Livre, as one application sees it."""
+
+    def __init__(
+        self,
+        *,
+        records: int = 200,  # noqa: ARG002  orders come next
+        sellers: int = 2,
+        items: int = 60,  # noqa: ARG002  as orders
+        seed: int = 1,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        activity: float = 0.0,
+        faults: Iterable[str] = (),
+        clock: Callable[[], datetime] | None = None,
+        reality: Reality | None = None,
+        token_lifetime_s: int = TOKEN_LIFETIME_S,
+        limit: int | None = None,
+    ) -> None:
+        reality = reality or Reality()
+        super().__init__(
+            activity=activity,
+            faults=Faults(MERCADOLIVRE_FAULTS, Random(seed)),
+            chosen=faults,
+            clock=clock,
+            reality=reality,
+        )
+        self.logins = Logins(sellers, self.clock, Random(seed), token_lifetime_s)
+        self._oauth = OAuth(self.logins, self.faults, reality.wait)
+        self.world = World(self.clock, self.logins.sellers)
+        self.people = People(self.world, Random(seed), reality)
+        self._api = Api(self.logins, self.faults, limit, Routes(self.world, self.faults).answer)
+        self._control = MercadoLivreControl(
+            self.clock, self.faults, self.stats, self.people, self.logins, meters=self._api.meters
+        )
+        self.listen(host, port)
+        self._oauth.closing = self._server.closing
+
+    def plan(self, request: Request) -> Plan:
+        """Return what a request asks for."""
+        if request.path.startswith("/_"):
+            return self._control.plan(request)
+        if request.path in {TOKEN, AUTHORIZATION}:
+            return self._oauth.plan(request)
+        return self._api.plan(request, count=self._control.count)

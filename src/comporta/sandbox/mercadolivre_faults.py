@@ -1,0 +1,37 @@
+"""The faults of the Mercado Livre simulator, those of the network among them.
+
+Most hold until they are taken away; a word or a number after ``=`` chooses the form.
+"""
+
+from comporta.sandbox.server import TRANSPORT_FAULTS
+
+MERCADOLIVRE_FAULTS = {
+    **{name: usual for name, usual in TRANSPORT_FAULTS.items() if name not in {"slow_page", "cut_after", "http_429"}},
+    "body_429": "empty|text|json",
+    "cancelled": "shown",
+    "cap": "100",
+    "denied": "1",
+    "duplicate_notifications": "1",
+    "error_500": "1",
+    "forbidden": "1",
+    "hour_truncation": "off|inclusive",
+    "ignore_filter": "1",
+    "just_notified_404": "1",
+    "lying_total": "0.5",
+    "oauth_429": "1",
+    "oauth_500": "1",
+    "oauth_cut": "1",
+    "oauth_cut_before": "1",
+    "oauth_hang": "1",
+    "oauth_slow": "500",
+    "odd_notifications": "1",
+    "partial_206": "1",
+    "pkce_required": "1",
+    "price_removed": "1",
+    "scan_ignores_filters": "1",
+    "scroll_expiry": "300",
+    "shipment_204": "1",
+    "shuffled_notifications": "1",
+    "throttled": "1",
+    "unknown_topics": "1",
+}

@@ -1,0 +1,141 @@
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from http.client import RemoteDisconnected
+
+import pytest
+from tests.sandbox.mercadolivre_clients import OpenMarket, consent, get, login, logins, refresh, token_call
+from tests.sandbox.odoo_clients import StandingClock, act
+
+from comporta.sandbox.mercadolivre import MercadoLivreSandbox
+
+BACK = "https://example.com/back"
+GRANT = {
+    "error_description": "Error validating grant. Your authorization code or refresh token may be expired or it was "
+    "already used",
+    "error": "invalid_grant",
+    "status": 400,
+    "cause": [],
+}
+
+
+def test_a_refresh_token_buys_a_pair(market: MercadoLivreSandbox) -> None:
+    """With the fields and the forms of the vendor's answer."""
+    pair = refresh(market, "demo-1002").json
+
+    assert list(pair) == ["access_token", "token_type", "expires_in", "scope", "user_id", "refresh_token"]
+    assert pair["access_token"].startswith("APP_USR-")
+    assert pair["access_token"].endswith("-1002")
+    assert pair["refresh_token"].startswith("TG-")
+    assert (pair["user_id"], pair["expires_in"], pair["token_type"]) == (1002, 21_600, "bearer")
+    assert get(market, "users/me", pair["access_token"]).json == {"id": 1002, "nickname": "LOJA_1002", "site_id": "MLB"}
+
+
+def test_a_refresh_token_works_once(market: MercadoLivreSandbox) -> None:
+    """The second use is refused; the newest works; the first access token stays good."""
+    first = refresh(market, "demo-1001").json
+    again = refresh(market, "demo-1001")
+
+    assert (again.status, again.json) == (400, GRANT)
+    assert refresh(market, first["refresh_token"]).status == 200
+    assert get(market, "users/me", first["access_token"]).status == 200
+    seen = logins(market)[1001]
+    assert (seen["refreshes"], seen["reuses"], seen["lost_answers"], seen["invalid_grants"]) == (2, 1, 0, 1)
+    assert logins(market)[1002]["refreshes"] == 0
+
+
+def test_another_client_is_refused(market: MercadoLivreSandbox) -> None:
+    """And uses nothing up."""
+    wrong = refresh(market, "demo-1001", client_secret="wrong")
+
+    assert (wrong.status, wrong.json["error"]) == (400, "invalid_client")
+    assert refresh(market, "demo-1001", client_id="5000000000000001").status == 200
+    assert token_call(market, grant_type="password").json["error"] == "unsupported_grant_type"
+    assert token_call(market, grant_type="refresh_token").json["error"] == "invalid_request"
+
+
+def test_an_access_token_ends_with_its_time(open_market: OpenMarket, clock: StandingClock) -> None:
+    """By the source's clock; the lifetime is what the answer says, and a setting."""
+    market = open_market(token_lifetime_s=600)
+    token = login(market)
+
+    assert get(market, "users/me", token).status == 200
+    clock.advance(seconds=601)
+    assert get(market, "users/me", token).status == 401
+    assert get(market, "users/me", "APP_USR-nothing").json["message"] == "invalid access token"
+    assert get(market, "users/me", "", {"access_token": login(market)}).status == 401
+
+
+def test_an_answer_may_be_cut_after_the_token_was_used(open_market: OpenMarket) -> None:
+    """The client hears nothing, and what it holds is dead; the witness does not blame it for trying."""
+    market = open_market(faults=["oauth_cut=1:1"])
+
+    with pytest.raises((ConnectionResetError, RemoteDisconnected)):
+        refresh(market, "demo-1001")
+    assert refresh(market, "demo-1001").json == GRANT
+    seen = logins(market)[1001]
+    assert (seen["refreshes"], seen["lost_answers"], seen["reuses"], seen["invalid_grants"]) == (1, 1, 0, 1)
+
+
+def test_an_answer_may_be_cut_before(open_market: OpenMarket) -> None:
+    """Or be the server's own failure: nothing is used up."""
+    market = open_market(faults=["oauth_cut_before=1:1", "oauth_500=1:1"])
+
+    with pytest.raises((ConnectionResetError, RemoteDisconnected)):
+        refresh(market, "demo-1001")
+    assert refresh(market, "demo-1001").status == 500
+    assert refresh(market, "demo-1001").status == 200
+    assert logins(market)[1001]["refreshes"] == 1
+
+
+def test_a_network_that_loses_the_pair_is_no_fault_of_the_client(open_market: OpenMarket) -> None:
+    """Whatever spoils the answer on its way counts as lost."""
+    market = open_market(faults=["truncate_clean=1:1@oauth"])
+    refresh(market, "demo-1001")
+
+    assert logins(market)[1001]["lost_answers"] == 1
+
+
+def test_a_consent_dies_early(market: MercadoLivreSandbox) -> None:
+    """Withdrawn, it takes every token with it; refreshed by somebody else, the stored pair is dead."""
+    token = login(market)
+    act(market, "rotate", seller=1002)
+    act(market, "revoke", seller=1001)
+
+    assert get(market, "users/me", token).status == 401
+    assert refresh(market, logins(market)[1001]["current"]).json == GRANT
+    assert refresh(market, "demo-1002").json == GRANT
+    assert logins(market)[1002]["reuses"] == 0
+
+
+def test_a_person_consents(market: MercadoLivreSandbox) -> None:
+    """The code is good once, for who asked; a new consent revives a seller."""
+    act(market, "revoke", seller=1002)
+    said = consent(market, state="abc", seller="1002")
+    pair = token_call(market, grant_type="authorization_code", code=said["code"], redirect_uri=BACK)
+    again = token_call(market, grant_type="authorization_code", code=said["code"], redirect_uri=BACK)
+
+    assert said["state"] == "abc"
+    assert pair.json["user_id"] == 1002
+    assert again.json == GRANT
+    assert refresh(market, pair.json["refresh_token"]).status == 200
+
+
+@pytest.mark.parametrize("method", ["S256", "plain"])
+def test_a_code_is_bound_to_its_challenge(market: MercadoLivreSandbox, method: str) -> None:
+    """Without the verifier, or with another one, there is no pair."""
+    digest = urlsafe_b64encode(sha256(b"verifier").digest()).decode().rstrip("=")
+    challenge = digest if method == "S256" else "verifier"
+    errors = []
+    for verifier in ({}, {"code_verifier": "wrong"}, {"code_verifier": "verifier"}):
+        code = consent(market, code_challenge=challenge, code_challenge_method=method)["code"]
+        reply = token_call(market, grant_type="authorization_code", code=code, redirect_uri=BACK, **verifier)
+        errors.append(reply.json.get("error"))
+
+    assert errors == ["invalid_request", "invalid_grant", None]
+
+
+def test_a_person_may_refuse(open_market: OpenMarket) -> None:
+    """The redirect then says so."""
+    market = open_market(faults=["denied"])
+
+    assert consent(market, state="abc") == {"error": "access_denied", "state": "abc"}
