@@ -143,7 +143,7 @@ def _account_plan(told: AccountSettings, database: Database, settings: Settings,
         streams={name: _stream_plan(told, name) for name in dict.fromkeys([*kind.streams, *told.streams])},
         limit=terms.rate,
         budget=outside.budgets.of(terms),
-        is_side_by_side=kind.is_side_by_side,
+        lanes=kind.lanes,
         stall_timeout=told.stall_timeout,
     )
 
@@ -155,7 +155,7 @@ def _stream_plan(told: AccountSettings, name: str) -> StreamPlan:
         overlap=stream.overlap,
         timeout=stream.timeout,
         origin_text=instant_text(stream.start) if stream.start else None,
-        child=kind_of(told).children.get(name),
+        children=kind_of(told).children.get(name, ()),
         is_paused=stream.paused,
     )
 

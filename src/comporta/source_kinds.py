@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from comporta.coordination.budgets import SharedBudgets
+from comporta.coordination.plans import Child
 from comporta.ports.budget import BudgetTerms
 from comporta.ports.clock import Clock
 from comporta.ports.source import Source
@@ -35,16 +36,16 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class SourceKind:
-    """One source. ``children`` are streams whose records vanish with those of another, by that other's name.
+    """One source. ``children`` are streams to be looked at when records of another change, by that other's name.
 
-    ``is_side_by_side``: no stream needs another to be read before it.
+    ``lanes`` as in ``AccountPlan``.
     """
 
     streams: tuple[str, ...]
     terms: Callable[[AccountSettings], BudgetTerms]
     make: Callable[[AccountSettings, Settings, str, Outside], Source]
-    children: Mapping[str, str] = field(default_factory=dict)
-    is_side_by_side: bool = False
+    children: Mapping[str, tuple[Child, ...]] = field(default_factory=dict)
+    lanes: Mapping[str, str] = field(default_factory=dict)
 
 
 def kind_of(told: AccountSettings) -> SourceKind:
@@ -108,12 +109,12 @@ KINDS: Mapping[str, SourceKind] = {
         odoo_streams.DEFAULT_STREAMS,
         terms=lambda told: _odoo_config(told).terms,
         make=_odoo,
-        children=odoo_streams.CHILDREN,
+        children={parent: (Child(child),) for parent, child in odoo_streams.CHILDREN.items()},
     ),
     "activecampaign": SourceKind(
         activecampaign_streams.DEFAULT_STREAMS,
         terms=lambda told: _activecampaign_config(told).terms,
         make=_activecampaign,
-        is_side_by_side=True,
+        lanes={each: each for each in activecampaign_streams.DEFAULT_STREAMS},
     ),
 }

@@ -174,7 +174,7 @@ async def test_voided_coverage_takes_passes_and_hints_with_it(store: Store) -> N
     await store.finish(granted.lease, Ending(RunState.SUCCEEDED, covered=MARCH, fingerprint="f"))
     granted = await start(store)
     await begin(store, granted)
-    lease = (await store.commit(granted.lease, Batch(THINGS, [thing(1)], hint_scope=SCOPE))).lease
+    lease = (await store.commit(granted.lease, Batch(THINGS, [thing(1)], hints={SCOPE: None}))).lease
     await store.void_coverage(lease)
 
     assert (await store.coverage(SCOPE)).intervals == ()
@@ -184,16 +184,16 @@ async def test_voided_coverage_takes_passes_and_hints_with_it(store: Store) -> N
 async def test_parents_that_changed_are_remembered_until_their_children_were_listed(store: Store) -> None:
     """The children's run forgets those it has handled."""
     granted = await start(store)
-    lease = (await store.commit(granted.lease, Batch(THINGS, [thing(1), thing(2)], hint_scope="shop/line"))).lease
-    lease = (await store.commit(lease, Batch(THINGS, [thing(1), thing(3)], hint_scope="shop/line"))).lease
+    lease = (await store.commit(granted.lease, Batch(THINGS, [thing(1), thing(2)], hints={"shop/line": None}))).lease
+    lease = (await store.commit(lease, Batch(THINGS, [thing(1), thing(3)], hints={"shop/line": None}))).lease
     hinted = await store.hints("shop/line", 10)
     lines = await store.enqueue(Ticket("shop", "line", Request(), Trigger.MANUAL))
     child = await store.acquire(lines, ttl=TTL, timeout=HOUR, instance="here")
     assert isinstance(child, Granted)
-    await store.commit(child.lease, Batch(THINGS, handled_hints=["1", "3"]))
+    await store.commit(child.lease, Batch(THINGS, handled_hints=[hinted[0], hinted[2]]))
 
-    assert hinted == ["1", "2", "3"]
-    assert (await store.hints("shop/line", 10), await store.hints("shop/line", 0)) == (["2"], [])
+    assert [each.key for each in hinted] == ["1", "2", "3"]
+    assert (await store.hints("shop/line", 10), await store.hints("shop/line", 0)) == ([hinted[1]], [])
 
 
 async def test_a_record_waits_until_it_can_be_written(store: Store, clock: FakeClock) -> None:

@@ -15,6 +15,8 @@ from comporta.core.window import Kind, Request
 from comporta.errors import SourceUnavailable
 from comporta.testing import FakeSource
 
+LANES = {ORDERS: ORDERS, LINES: LINES}
+
 
 async def a_hole(workshop: Workshop) -> None:
     """Cover the past, skip half a day, read the last hour by hand: what lies between is a hole."""
@@ -346,7 +348,7 @@ async def test_streams_run_side_by_side_where_none_needs_another(
     """While one hangs, the other is done - or not begun, where children follow their parents."""
     workshop.source.stream().put(1, stamp=at(9))
     workshop.source.lines().put(1, stamp=at(9), order_id=1)
-    workshop.account(workshop.plan(ORDERS, child=None), workshop.plan(LINES), is_side_by_side=is_side_by_side)
+    workshop.account(workshop.plan(ORDERS, children=()), workshop.plan(LINES), lanes=LANES if is_side_by_side else {})
     turn = workshop.source.script.on("page", waits=True)
     syncing = asyncio.ensure_future(workshop.sync())
     await turn.reached.wait()
@@ -378,9 +380,7 @@ async def test_an_account_with_many_streams_leaves_room_for_the_others(workshop:
     slow.lines().put(1, stamp=at(9), order_id=1)
     turn = slow.script.on("page", times=None, waits=True)
     workshop.source.stream().put_many(range(1, 6), stamp=at(9))
-    workshop.account(
-        workshop.plan(ORDERS, child=None), workshop.plan(LINES), name="slow", source=slow, is_side_by_side=True
-    )
+    workshop.account(workshop.plan(ORDERS, children=()), workshop.plan(LINES), name="slow", source=slow, lanes=LANES)
     workshop.account(name="matriz")
     executor = workshop.executor(workers=2)
     syncing = asyncio.ensure_future(workshop.sync(syncer=workshop.syncer(executor, workers=2)))

@@ -200,4 +200,4 @@ async def test_the_lines_of_a_paused_stream_wait(workshop: Workshop) -> None:
     runs = await workshop.sync("sale.order")
 
     assert [run.stream for run in runs] == ["sale.order"]
-    assert await workshop.store.hints("matriz/sale.order.line", 10) == ["1"]
+    assert [each.key for each in await workshop.store.hints("matriz/sale.order.line", 10)] == ["1"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from comporta.coordination.execute import Executor
-from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
+from comporta.coordination.plans import AccountPlan, Child, Conduct, StreamPlan
 from comporta.coordination.sync import Syncer, Wish
 from comporta.core.coverage import Coverage
 from comporta.core.record import Key
@@ -106,9 +106,9 @@ class Workshop:
 
     def plan(self, name: str = ORDERS, **how: Anything) -> StreamPlan:
         """Return the rules of a stream; orders have lines when the account has that stream."""
-        child = LINES if name == ORDERS else None
+        children = (Child(LINES),) if name == ORDERS else ()
         told: dict[str, Any] = {"fields": how.pop("fields", None), "domain": how.pop("domain", ())}
-        rules = {"overlap": OVERLAP, "timeout": timedelta(hours=2), "child": child, **how}
+        rules = {"overlap": OVERLAP, "timeout": timedelta(hours=2), "children": children, **how}
         return StreamPlan(request=StreamRequest(name, **told), **rules)
 
     def account(

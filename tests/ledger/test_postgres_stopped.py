@@ -23,7 +23,7 @@ from comporta.ports.system_clock import SystemClock
 if TYPE_CHECKING:
     from tests.servers.postgres import PostgresServer
 
-HINTS = [{"scope": "a/lines", "parent": str(number)} for number in (3, 1, 2, 1)]
+HINTS: list[dict[str, object]] = [{"scope": "a/lines", "parent": str(number), "told_at": None} for number in (3, 1, 2)]
 
 
 @pytest.fixture
@@ -55,9 +55,9 @@ def test_many_values_go_in_one_message_that_ends_with_a_sync(ledger_url: str) ->
 
     def work(session: Session) -> None:
         session.each("hint", HINTS)
-        session.each("forget_hint", HINTS[:2])
+        session.each("forget_hint", [{"scope": "a/lines", "parent": each, "times": 1} for each in ("3", "1")])
         session.each("forget_hint", [])
-        left = session.all("hints", {"scope": "a/lines", "limit": 9})
+        left = session.all("hints", {"scope": "a/lines", "limit": 9, "now": "2026-03-01T08:00:00Z"})
         assert [row["parent"] for row in left] == ["2"]
 
     messages = sent(ledger_url, work)
@@ -74,7 +74,7 @@ def test_a_server_that_is_frozen_holds_nobody_up_for_ever(ledger_url: str) -> No
         if not frozen:
             frozen.append(session.connection.info.backend_pid)
             os.kill(frozen[0], signal.SIGSTOP)
-        return session.run("hint", {"scope": ["a/lines"], "parent": ["1"]})
+        return session.run("hint", {"scope": ["a/lines"], "parent": ["1"], "told_at": [None]})
 
     def opened() -> PostgresDatabase:
         longest = timedelta(seconds=0.3)

@@ -8,7 +8,7 @@ written at all, not even the state, because somebody else already did.
 import asyncio
 import random
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -22,6 +22,7 @@ from comporta.core.ticket import successor
 from comporta.core.window import WHOLE, Kind, parse_request
 from comporta.engine.children import relist_children
 from comporta.engine.drive import drive
+from comporta.engine.hinted import fetch_hinted, gather
 from comporta.engine.quarantine import retry_quarantine
 from comporta.engine.reconcile import reconcile
 from comporta.engine.work import Rules, Work
@@ -49,7 +50,7 @@ BUSY_PAUSE = timedelta(seconds=1)
 T = TypeVar("T")
 JOBS: dict[Kind, Callable[[Work], Awaitable[None]]] = {
     **dict.fromkeys(Kind, drive),
-    Kind.NOTIFICATION: relist_children,
+    Kind.NOTIFICATION: fetch_hinted,
     Kind.RECONCILE: reconcile,
     Kind.QUARANTINE: retry_quarantine,
 }
@@ -171,7 +172,7 @@ class Executor:
             f"epoch {granted.lease.epoch}, held by {self._conduct.instance}",
             {"epoch": granted.lease.epoch},
         )
-        await JOBS[work.request.kind](work)
+        await _job(work)(work)
 
     async def _rules(self, account: AccountPlan, stream: StreamPlan, *, confirmed: bool) -> Rules:
         conduct = self._conduct
@@ -185,15 +186,19 @@ class Executor:
             exact_rows_max=conduct.exact_rows_max,
             batch_rows_max=conduct.batch_rows_max,
             deletions_confirmed=confirmed,
-            hint_scope=await self._hint_scope(account, stream),
+            hints=await self._hints(account, stream),
         )
 
-    async def _hint_scope(self, account: AccountPlan, stream: StreamPlan) -> str | None:
-        """Return the scope of the children, once they have had their own first load."""
-        if stream.child is None or stream.child not in account.streams:
-            return None
-        scope = f"{account.name}/{stream.child}"
-        return scope if (await self._store.coverage(scope)).intervals else None
+    async def _hints(self, account: AccountPlan, stream: StreamPlan) -> Mapping[str, str | None]:
+        """Return which scopes are told what changes here: children that have had a first load, or need none."""
+        told: dict[str, str | None] = {}
+        for child in stream.children:
+            scope = f"{account.name}/{child.stream}"
+            if child.stream not in account.streams:
+                continue
+            if child.column is not None or (await self._store.coverage(scope)).intervals:
+                told[scope] = child.column
+        return told
 
     async def _end(self, granted: Granted, active: _Active, problem: ComportaError | None, progress: Progress) -> Run:
         """Write how the run ended, unless the work wrote it, or somebody else may have."""
@@ -237,6 +242,14 @@ class Executor:
         """Return how long to wait before the next attempt, ``None`` after the last."""
         asked = getattr(problem, "retry_after", None)
         return RUN_RETRIES.delay(run.attempt, jitter=self._chance.random(), asked=asked)
+
+
+def _job(work: Work) -> Callable[[Work], Awaitable[None]]:
+    """Return what a run does: by its kind, unless the stream's records cannot be listed, or have a parent."""
+    kind = work.request.kind
+    if work.shape.referred_by is not None and kind is not Kind.QUARANTINE:
+        return gather
+    return relist_children if kind is Kind.NOTIFICATION and work.shape.parent is not None else JOBS[kind]
 
 
 def priority_of(run: Run) -> Priority:

@@ -4,7 +4,7 @@ Bootstrap makes it from the settings, so that nothing below it knows where setti
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from comporta.core.batch import ROWS_MAX
@@ -14,17 +14,25 @@ from comporta.ports.source import Source, StreamRequest
 
 
 @dataclass(frozen=True, slots=True)
-class StreamPlan:
-    """One stream of one account and the rules it is synced by.
+class Child:
+    """A stream whose records must be looked at again when one of another stream changed.
 
-    ``child`` is the stream whose records must be listed again when one of this stream changed.
+    ``column`` of the changed row names the record; without one, those are meant that have the row for a parent.
     """
+
+    stream: str
+    column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """One stream of one account and the rules it is synced by."""
 
     request: StreamRequest
     overlap: timedelta
     timeout: timedelta
     origin_text: str | None = None
-    child: str | None = None
+    children: tuple[Child, ...] = ()
     is_paused: bool = False
 
     @property
@@ -37,9 +45,9 @@ class StreamPlan:
 class AccountPlan:
     """One account: its source and its streams, in the order they are synced.
 
-    ``limit`` is what is declared of the requests, ``None`` where no figure is known. ``is_side_by_side``: no stream
-    needs another to be read before it, so they may run at the same time. ``stall_timeout`` is the account's own,
-    ``None`` for that of the process.
+    ``limit`` is what is declared of the requests, ``None`` where no figure is known. ``lanes`` names the lane of a
+    stream: those of one lane run in order, because one needs another to be read before it; lanes run side by side, and
+    streams without a name share one. ``stall_timeout`` is the account's own, ``None`` for that of the process.
     """
 
     name: str
@@ -47,7 +55,7 @@ class AccountPlan:
     streams: Mapping[str, StreamPlan]
     limit: Rate | None = None
     budget: Budget | None = None
-    is_side_by_side: bool = False
+    lanes: Mapping[str, str] = field(default_factory=dict)
     stall_timeout: timedelta | None = None
 
 

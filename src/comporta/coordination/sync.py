@@ -90,10 +90,11 @@ class Syncer:
 
     async def _account(self, account: AccountPlan, streams: Sequence[str], wish: Wish) -> list[Run]:
         with self._workers.at_work(account.name):
-            if not account.is_side_by_side:
-                return await self._in_order(account, streams, wish)
+            lanes: dict[str, list[str]] = {}
+            for name in streams:
+                lanes.setdefault(account.lanes.get(name, ""), []).append(name)
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._in_order(account, [name], wish)) for name in streams]
+                tasks = [group.create_task(self._in_order(account, lane, wish)) for lane in lanes.values()]
         return [run for task in tasks for run in task.result()]
 
     async def _in_order(self, account: AccountPlan, streams: Sequence[str], wish: Wish) -> list[Run]:
@@ -104,9 +105,9 @@ class Syncer:
             stream = account.streams[name]
             try:
                 await self._stream(account, stream, wish, runs)
-                child = account.streams.get(stream.child or "")
-                if child is not None and child.name not in streams[place:] and not wish.dry_run:
-                    runs += await self._children(account, child, wish)
+                for child in () if wish.dry_run else stream.children:
+                    if child.stream in account.streams and child.stream not in streams[place:]:
+                        runs += await self._hinted(account, account.streams[child.stream], wish)
             except ComportaError as error:
                 # The ledger itself failed: this stream ends, the others and the other accounts go on.
                 runs.append(self._unrecorded(account, stream, wish, error))
@@ -125,7 +126,7 @@ class Syncer:
         filled = await self._holes(account, stream, again) if wish.request.kind is Kind.INCREMENTAL else []
         runs += filled
         runs += await self._queued(account, stream, again)
-        runs += await self._children(account, stream, again)
+        runs += await self._hinted(account, stream, again)
         is_filled = any(run.state is RunState.SUCCEEDED for run in filled)
         if await self._is_reconcile_due(account, stream, filled=is_filled):
             ticket = Ticket(account.name, stream.name, Request(Kind.RECONCILE), Trigger.RECONCILE)
@@ -179,8 +180,8 @@ class Syncer:
                 runs += await self._attempts_of(account, stream, run, wish)
         return runs
 
-    async def _children(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
-        """List the children of changed parents again, where parents left hints; those of a paused stream wait."""
+    async def _hinted(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
+        """Look at what hints tell of, children of changed parents among it; what tells of a paused stream waits."""
         if stream.is_paused or not await self._store.hints(f"{account.name}/{stream.name}", 1):
             return []
         ticket = Ticket(account.name, stream.name, Request(Kind.NOTIFICATION), Trigger.NOTIFICATION)

@@ -64,6 +64,9 @@ class Shape:
     ``parent`` names the column that points to the stream in ``parent_stream``, where there is one.
     ``nested`` are the lists inside its records that people join on, each a table of its own: their ``parent`` points
     to this stream's key, and their stamp, if any, is that of the record they came with.
+    ``settled`` is a column and its values after which a record changes no more; records of a stream that has it are
+    never deleted at the source, only lost from sight. ``referred_by`` is the column of ``parent_stream`` that names
+    this stream's keys, where records cannot be listed and so are found by it alone.
     """
 
     source: str
@@ -74,6 +77,8 @@ class Shape:
     parent: str | None = None
     parent_stream: str | None = None
     nested: tuple["Shape", ...] = ()
+    settled: tuple[str, frozenset[str]] | None = None
+    referred_by: str | None = None
 
     @property
     def table(self) -> str:

@@ -59,6 +59,14 @@ class PostgresDestination:
             done += [each.message for each in postgres_account_views.refresh(connection, self._schema)]
         return done
 
+    def values(
+        self, connection: Connection, account: str, shape: Shape, column: str, *, is_open: bool
+    ) -> Sequence[Key]:
+        """Return every value of a column in the living rows, each once; of open ones only if asked."""
+        if column not in self._present(connection, shape):
+            return []
+        return reads.values(connection, Table(self._schema, shape), account, column, is_open=is_open)
+
     def missing(self, connection: Connection, shape: Shape) -> Sequence[str] | None:
         """Return the columns that the table of a shape lacks, ``None`` if there is no table."""
         present = self._present(connection, shape)

@@ -15,7 +15,7 @@ from comporta.core.record import Bucket, ColumnType, Key, Value
 from comporta.core.schema import TablePlan
 from comporta.destinations.postgres_tables import Connection, Table, execute, named
 from comporta.destinations.sort import Sorted, Stored, UnfitError
-from comporta.destinations.upsert import chunks
+from comporta.destinations.upsert import chunks, still_open
 from comporta.ports.store import Among, Batch
 
 _CANONICAL: Mapping[ColumnType, str] = {
@@ -94,6 +94,15 @@ def stamps(connection: Connection, table: Table, account: str, among: Among) -> 
     return found
 
 
+def values(connection: Connection, table: Table, account: str, column: str, *, is_open: bool) -> list[Key]:
+    """Return every value of a column in the living rows, each once; of open ones only if asked."""
+    condition = still_open(table.shape) if is_open else ""
+    query = (
+        f"SELECT DISTINCT {named(column)} FROM {table.name} WHERE {_LIVING} AND {named(column)} IS NOT NULL{condition}"
+    )
+    return [row[0] for row in execute(connection, query, account)]
+
+
 def children(connection: Connection, table: Table, account: str, parents: Sequence[Key]) -> frozenset[Key]:
     """Return the keys of living rows whose parent is one of ``parents``."""
     parent = table.shape.parent
@@ -125,11 +134,12 @@ def count(connection: Connection, table: Table, account: str) -> int:
 
 def _conditions(table: Table, among: Among) -> Iterator[tuple[str, tuple[object, ...]]]:
     """Yield the conditions that select a part of a table: one for each chunk of keys, or one for a range."""
+    start = still_open(table.shape) if among.is_open else ""
     if among.keys is not None:
         for chunk in chunks(among.keys):
-            yield f" AND {table.among(table.shape.key, '$2')}", (list(chunk),)
+            yield f"{start} AND {table.among(table.shape.key, '$2')}", (list(chunk),)
         return
-    condition, values = "", list[Any]()
+    condition, values = start, list[Any]()
     stamp = named(table.shape.stamp) if table.shape.stamp else None
     for column, operator, kind, bound in (
         (table.key, ">", table.key_type, among.after),

@@ -27,6 +27,7 @@ from comporta.destinations.upsert import (
     create_table,
     marks,
     quoted,
+    still_open,
     with_fields,
 )
 from comporta.errors import NameTaken
@@ -60,6 +61,18 @@ class SqliteDestination:
         if done and shape.table in account_views.TABLES:
             done += sqlite_account_views.refresh(connection, _mirrored)
         return done
+
+    def values(
+        self, connection: sqlite3.Connection, account: str, shape: Shape, column: str, *, is_open: bool
+    ) -> Sequence[Key]:
+        """Return every value of a column in the living rows, each once; of open ones only if asked."""
+        if column not in columns_of(connection, shape.table):
+            return []
+        query = (
+            f"SELECT DISTINCT {quoted(column)} FROM {quoted(shape.table)} WHERE account = ?"
+            f" AND _cmp_deleted_at IS NULL AND {quoted(column)} IS NOT NULL{still_open(shape) if is_open else ''}"
+        )
+        return [row[0] for row in connection.execute(query, (account,))]
 
     def missing(self, connection: sqlite3.Connection, shape: Shape) -> Sequence[str] | None:
         """Return the columns that the table of a shape lacks, ``None`` if there is no table."""
@@ -292,11 +305,11 @@ def _change(
 
 def _conditions(shape: Shape, among: Among) -> Iterator[tuple[str, tuple[object, ...]]]:
     """Yield the conditions that select a part of a table: one for each chunk of keys, or one for a range."""
+    condition, values = still_open(shape) if among.is_open else "", []
     if among.keys is not None:
         for chunk in chunks(among.keys):
-            yield f" AND {quoted(shape.key)} IN ({marks(chunk)})", tuple(chunk)
+            yield f"{condition} AND {quoted(shape.key)} IN ({marks(chunk)})", tuple(chunk)
         return
-    condition, values = "", []
     for column, operator, bound in (
         (shape.key, ">", among.after),
         (shape.key, "<=", among.upto),

@@ -104,3 +104,16 @@ def _typed(dialect: Dialect, column: Column, shape: Shape) -> str:
     if column.name != shape.key:
         return kind
     return f"{kind}{dialect.key if column.type == ColumnType.TEXT else ''} NOT NULL"
+
+
+def still_open(shape: Shape) -> str:
+    """Return the condition that leaves out what a shape calls settled, to be added to others.
+
+    >>> print(still_open(Shape("s", "t", (), key="id", settled=("status", frozenset({"done"})))).strip())
+    AND coalesce("status", '') NOT IN ('done')
+    """
+    if shape.settled is None:
+        return ""
+    column, values = shape.settled
+    literals = ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(values))
+    return f" AND coalesce({quoted(column)}, '') NOT IN ({literals})"

@@ -26,12 +26,13 @@ async def relist_children(work: Work) -> None:
     """
     await refuse_another_database(work)
     await make_fit(work)
-    while parents := await work.store.hints(work.scope, HINTS_MAX):
+    while hints := await work.store.hints(work.scope, HINTS_MAX):
+        parents = [each.key for each in hints]
         gone: list[Key] = []
         for start in range(0, len(parents), PARENTS_MAX):
             gone += await _relist(work, parents[start : start + PARENTS_MAX])
         await refuse_mass_deletion(work, gone)
-        await work.write(Batch(work.shape, deleted=gone, handled_hints=parents))
+        await work.write(Batch(work.shape, deleted=gone, handled_hints=hints))
     await work.close(Batch(work.shape), well())
 
 

@@ -50,6 +50,28 @@ async def plan_pass(work: Work) -> Pass:
     return plan
 
 
+async def plan_gathering(work: Work) -> tuple[Pass, bool]:
+    """Return the pass of a stream that cannot be listed, and whether all that is referred to is to be hinted at first.
+
+    Once it was, the pass stands in the ledger, and whoever goes on with it does not fetch everything again.
+    """
+    clock = await work.reader.clock()
+    _refuse_clock(work, clock)
+    query = _fingerprint(work)
+    known = (await work.store.facts(work.scope)).fingerprint
+    if is_claiming(work):
+        await _remember(work, query, clock, is_other=known not in {None, query})
+    await make_fit(work)
+    is_whole = work.request.kind in WHOLE or not (await work.store.coverage(work.scope)).intervals
+    unfinished = await _unfinished(work, query, clock) if is_whole else None
+    if unfinished is not None:
+        return unfinished, False
+    kind = Kind.FULL if is_whole else work.request.kind
+    return Pass(
+        new_pass_id(work), work.request.text, Window(BEGINNING, clock - work.rules.margin, kind), query
+    ), is_whole
+
+
 async def make_fit(work: Work, plan: Pass | None = None) -> Sequence[str]:
     """Make the table fit the shape; tell what was done, and return it.
 

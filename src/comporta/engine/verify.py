@@ -56,6 +56,8 @@ async def gone_at_source(work: Work, plan: Pass, *, is_agreed: bool) -> Batch:
     Nothing is to be looked for when the counts agreed, all in this one run, and the table has as many rows.
     """
     is_clearing = plan.window.kind is Kind.CLEAR_FIRST
+    if work.shape.settled is not None and not is_clearing:
+        return Batch(work.shape)
     here = await work.store.count_rows(work.account, work.shape)
     if is_agreed and plan.read == 0 and here == work.counts.read - work.counts.rejected:
         return Batch(work.shape, remove_deleted=is_clearing)
@@ -65,7 +67,7 @@ async def gone_at_source(work: Work, plan: Pass, *, is_agreed: bool) -> Batch:
     await refuse_mass_deletion(work, gone)
     if gone:
         work.tell("records_deleted", f"{len(gone)} rows are gone at the source", {"keys": gone[:50], "rows": len(gone)})
-    return Batch(work.shape, deleted=gone, hint_scope=work.rules.hint_scope)
+    return Batch(work.shape, deleted=gone, hints=work.rules.hints)
 
 
 async def sweep(work: Work, *, since: datetime | None, until: datetime | None = None) -> Differences:

@@ -7,7 +7,7 @@ told to stand down while one is under way, the commit ends first.
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -41,7 +41,7 @@ class Rules:
     exact_rows_max: int
     batch_rows_max: int
     deletions_confirmed: bool = False
-    hint_scope: str | None = None
+    hints: Mapping[str, str | None] = field(default_factory=dict)
 
 
 class Work:
@@ -87,7 +87,7 @@ class Work:
     def batch(self, page: Page, *, overwrite: bool = False, **more: object) -> Batch:
         """Return the batch that writes a page."""
         batch = Batch(self.shape, page.rows, page.extras, page.rejected, page.limited, overwrite=overwrite)
-        return replace(batch, hint_scope=self.rules.hint_scope, **more)  # type: ignore[arg-type]  # Batch's own fields
+        return replace(batch, hints=self.rules.hints, **more)  # type: ignore[arg-type]  # Batch's own fields
 
     async def write(self, batch: Batch) -> Counts:
         """Commit a batch under the fence, or preview it; return what it counted."""

@@ -13,6 +13,7 @@ from comporta.core.coverage import Coverage, Interval
 from comporta.core.instant import instant_text
 from comporta.core.lease import Lease
 from comporta.core.rate import limit_used, rate_text
+from comporta.core.record import Key
 from comporta.core.run import Run
 from comporta.errors import Unforeseen
 from comporta.ledger import leases
@@ -186,8 +187,28 @@ def _record_quarantine(session: Session, lease: Lease, batch: Batch, written: Wr
 
 
 def _record_hints(session: Session, lease: Lease, batch: Batch, written: Written) -> None:
-    if batch.hint_scope is not None:
-        scope = batch.hint_scope
-        session.each("hint", [{"scope": scope, "parent": str(key)} for key in written.changed])
-    handled = [{"scope": lease.scope, "parent": parent} for parent in batch.handled_hints]
+    for scope, column in batch.hints.items():
+        put_hints(session, scope, _hinted(batch, written, column))
+    about: dict[str, object] = {"scope": lease.scope}
+    handled = [about | {"parent": each.key, "times": each.times} for each in batch.handled_hints]
     session.each("forget_hint", handled)
+    postponed = [
+        about | {"parent": each.key, "times": each.times, "not_before": text_of(at)}
+        for each, at in batch.postponed_hints
+    ]
+    session.each("postpone_hint", postponed)
+
+
+def put_hints(session: Session, scope: str, keys: Sequence[Key]) -> None:
+    """Hint a scope at records, whatever is known of them."""
+    session.each("hint", [{"scope": scope, "parent": str(key), "told_at": None} for key in dict.fromkeys(keys)])
+
+
+def _hinted(batch: Batch, written: Written, column: str | None) -> Sequence[Key]:
+    """Return what the rows that were written, or are gone, say in a column; their keys without one."""
+    if column is None:
+        return written.changed
+    key, named = batch.shape.index(batch.shape.key), batch.shape.index(column)
+    changed = set(written.changed)
+    values = (row[named] for row in batch.rows if row[key] in changed)
+    return [value for value in values if isinstance(value, int | str)]

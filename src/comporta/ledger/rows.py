@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 
 from comporta.core.counts import Counts
+from comporta.core.hint import Hint
 from comporta.core.instant import BEGINNING, instant_text, parse_instant
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.window import Kind, Window, parse_request
@@ -97,6 +98,11 @@ def facts_from(row: Row | None) -> StreamFacts:
         reconciled_at=instant_from(row["reconciled_at"]),
         reconcile_result=json.loads(row["reconcile_result"]) if row["reconcile_result"] else None,
     )
+
+
+def hint_from(row: Row) -> Hint:
+    """Return the hint of a row of cmp_hint."""
+    return Hint(row["parent"], row["times"], instant_from(row["told_at"]), row["tries"])
 
 
 def quarantined_from(row: Row) -> Quarantined:

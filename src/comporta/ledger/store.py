@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage
+from comporta.core.hint import Hint
 from comporta.core.lease import Lease, ScopeState
 from comporta.core.record import Bucket, Key, Shape
 from comporta.core.run import Run, RunState, run_name
@@ -25,6 +26,7 @@ from comporta.ledger import batches, leases, people, retention
 from comporta.ledger.batches import NOTHING_LEARNT, Batches
 from comporta.ledger.rows import (
     facts_from,
+    hint_from,
     lease_row_from,
     pass_from,
     quarantined_from,
@@ -199,9 +201,19 @@ class LedgerStore:
         }
         await self._held(lease, lambda s: s.run("learn", NOTHING_LEARNT | values))
 
-    async def hints(self, scope: str, limit: int) -> Sequence[str]:
+    async def hints(self, scope: str, limit: int) -> Sequence[Hint]:
         values = {"scope": scope, "limit": limit}
-        return await self._read(lambda s: [row["parent"] for row in s.all("hints", values)])
+        return await self._read(lambda s: [hint_from(row) for row in s.all("hints", values | {"now": text_of(s.now)})])
+
+    async def refer(self, lease: Lease, shape: Shape, column: str, *, is_open: bool = False) -> int:
+        account = lease.scope.partition("/")[0]
+
+        def work(session: Session) -> int:
+            found = self._destination.values(session.connection, account, shape, column, is_open=is_open)
+            batches.put_hints(session, lease.scope, found)
+            return len(found)
+
+        return await self._held(lease, work)
 
     async def stamps(self, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
         return await self._read(lambda s: self._destination.stamps(s.connection, account, shape, among))

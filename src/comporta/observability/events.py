@@ -30,6 +30,7 @@ EVENTS = MappingProxyType(
         "records_rejected": "Records that cannot be written went to quarantine.",
         "records_deleted": "Rows that are gone at the source were marked deleted.",
         "children_relisted": "The lines of changed parents were listed again, to find deleted ones.",
+        "hints_handled": "Single records that were told of, by a notification or by another stream, were read by key.",
         "schema_changed": "A table or view was made or widened to fit the source's fields.",
         "coverage_voided": "The stream's query changed, so what was covered counts no more.",
         "reconcile_compared": "Table and source were compared.",

@@ -35,6 +35,11 @@ class Destination(Protocol):
     def prepare(self, connection: Connection, shape: Shape) -> Sequence[str]:
         """Make table, columns and views fit the shape; return what was done, in words."""
 
+    def values(
+        self, connection: Connection, account: str, shape: Shape, column: str, *, is_open: bool
+    ) -> Sequence[Key]:
+        """Return every value of a column in the living rows, each once; of open ones only if asked."""
+
     def missing(self, connection: Connection, shape: Shape) -> Sequence[str] | None:
         """Return the columns that the table of a shape lacks, ``None`` if there is no table."""
 

@@ -76,6 +76,10 @@ class Reader(Protocol):
         not matter, unless it is higher than what was read. ``False`` leaves all of the proof to counts and listings.
         """
 
+    @property
+    def oldest(self) -> datetime | None:
+        """Return the stamp before which the source keeps nothing, ``None`` where it keeps everything."""
+
     async def clock(self) -> datetime:
         """Return the source's clock now."""
 

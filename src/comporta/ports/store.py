@@ -12,6 +12,7 @@ from typing import Protocol
 
 from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage, Interval
+from comporta.core.hint import Hint
 from comporta.core.lease import Lease, ScopeState
 from comporta.core.record import Bucket, Key, Lookup, Nested, Rejected, Row, Shape
 from comporta.core.run import Run, RunState
@@ -97,7 +98,8 @@ class Batch:
     ``overwrite``: repair, full and clear-first passes write whatever the stored stamp says.
     ``deleted``: keys to mark with ``_cmp_deleted_at``. ``removed``: keys to remove for good.
     ``remove_deleted``: remove every row that was marked deleted before, too.
-    ``handled_hints``: parents of which the children were re-listed.
+    ``hints``: scopes whose records are to be looked at because of these rows, and the column that names them, ``None``
+    for the key. ``handled_hints`` were looked at; ``postponed_hints`` in vain, and are again at an instant.
     ``released``: records in quarantine that the source does not have any more.
     """
 
@@ -112,8 +114,9 @@ class Batch:
     deleted: Sequence[Key] = ()
     removed: Sequence[Key] = ()
     remove_deleted: bool = False
-    hint_scope: str | None = None
-    handled_hints: Sequence[str] = ()
+    hints: Mapping[str, str | None] = field(default_factory=dict)
+    handled_hints: Sequence[Hint] = ()
+    postponed_hints: Sequence[tuple[Hint, datetime]] = ()
     released: Sequence[str] = ()
     position: str | None = None
     pass_id: str | None = None
@@ -162,7 +165,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Among:
-    """A part of a table: the given keys, or keys in ``(after, upto]``; stamped in ``[since, until)``."""
+    """A part of a table: the given keys, or keys in ``(after, upto]``; stamped in ``[since, until)``.
+
+    ``is_open`` leaves out what the shape calls settled.
+    """
 
     keys: Sequence[Key] | None = None
     after: Key | None = None
@@ -170,6 +176,7 @@ class Among:
     since: datetime | None = None
     until: datetime | None = None
     limit: int | None = None
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +281,14 @@ class Store(Protocol):
     async def learn(self, lease: Lease, facts: StreamFacts) -> None:
         """Record the facts that are not ``None``."""
 
-    async def hints(self, scope: str, limit: int) -> Sequence[str]:
-        """Return keys of parents whose children should be listed again."""
+    async def hints(self, scope: str, limit: int) -> Sequence[Hint]:
+        """Return what should be looked at now, by key."""
+
+    async def refer(self, lease: Lease, shape: Shape, column: str, *, is_open: bool = False) -> int:
+        """Hint the lease's own scope at every value of a column in a table's living rows; return how many.
+
+        ``is_open`` leaves out what the shape calls settled.
+        """
 
     async def stamps(self, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
         """Return key and stamp, by key, of our living rows among those."""

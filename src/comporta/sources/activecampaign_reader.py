@@ -37,6 +37,8 @@ LISTED = 10_000
 class ActiveCampaignReader:
     """A stream of one account, ready to be read."""
 
+    oldest = None
+
     def __init__(self, session: ActiveCampaignSession, request: StreamRequest, progress: Progress) -> None:
         fields = fields_of(request)
         self.endpoint = ENDPOINTS[request.stream]

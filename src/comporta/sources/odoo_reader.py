@@ -55,6 +55,7 @@ class OdooReader:
     """A stream of one account, ready to be read."""
 
     is_resumable = True
+    oldest = None
     is_unbroken = False  # servers that cut pages short, or ignore an order, are found out by counts and listings
 
     def __init__(

@@ -41,6 +41,7 @@ class FakeReader:
         self.identity = identity
         self.is_resumable = is_resumable
         self.is_unbroken = is_unbroken
+        self.oldest: datetime | None = None
         self._stream = stream
         self._request = request
         self._script = script

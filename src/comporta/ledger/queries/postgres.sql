@@ -153,16 +153,24 @@ ON CONFLICT(scope) DO UPDATE SET query_fingerprint = coalesce(excluded.query_fin
   reconciled_at = coalesce(excluded.reconciled_at, s.reconciled_at), reconcile_result = coalesce(excluded.reconcile_result, s.reconcile_result);
 
 -- name: hint
-INSERT INTO comporta.cmp_hint(scope, parent)
-SELECT * FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[])) AS changed(scope, parent) ORDER BY 1, 2
-ON CONFLICT DO NOTHING;
+INSERT INTO comporta.cmp_hint AS h(scope, parent, told_at)
+SELECT * FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[]), CAST(:told_at AS timestamptz[])) AS told(scope, parent, told_at) ORDER BY 1, 2
+ON CONFLICT(scope, parent) DO UPDATE SET times = h.times + 1, tries = 0, not_before = NULL,
+  told_at = CASE WHEN h.told_at IS NULL OR excluded.told_at IS NULL THEN NULL ELSE greatest(h.told_at, excluded.told_at) END;
 
 -- name: hints
-SELECT parent FROM comporta.cmp_hint WHERE scope = :scope ORDER BY parent LIMIT :limit;
+SELECT parent, times, told_at, tries FROM comporta.cmp_hint
+WHERE scope = :scope AND (not_before IS NULL OR not_before <= :now) ORDER BY parent LIMIT :limit;
 
 -- name: forget_hint
-DELETE FROM comporta.cmp_hint
-WHERE (scope, parent) IN (SELECT * FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[])));
+DELETE FROM comporta.cmp_hint WHERE (scope, parent, times) IN
+  (SELECT * FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[]), CAST(:times AS bigint[])));
+
+-- name: postpone_hint
+UPDATE comporta.cmp_hint AS h SET tries = h.tries + 1, not_before = vain.not_before
+FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[]), CAST(:times AS bigint[]), CAST(:not_before AS timestamptz[]))
+  AS vain(scope, parent, times, not_before)
+WHERE h.scope = vain.scope AND h.parent = vain.parent AND h.times = vain.times;
 
 -- name: forget_hints
 DELETE FROM comporta.cmp_hint WHERE scope = :scope;

@@ -149,13 +149,19 @@ ON CONFLICT(scope) DO UPDATE SET query_fingerprint = coalesce(excluded.query_fin
   reconciled_at = coalesce(excluded.reconciled_at, reconciled_at), reconcile_result = coalesce(excluded.reconcile_result, reconcile_result);
 
 -- name: hint
-INSERT INTO cmp_hint(scope, parent) VALUES (:scope, :parent) ON CONFLICT DO NOTHING;
+INSERT INTO cmp_hint(scope, parent, told_at) VALUES (:scope, :parent, :told_at)
+ON CONFLICT(scope, parent) DO UPDATE SET times = times + 1, tries = 0, not_before = NULL,
+  told_at = CASE WHEN told_at IS NULL OR excluded.told_at IS NULL THEN NULL ELSE max(told_at, excluded.told_at) END;
 
 -- name: hints
-SELECT parent FROM cmp_hint WHERE scope = :scope ORDER BY parent LIMIT :limit;
+SELECT parent, times, told_at, tries FROM cmp_hint
+WHERE scope = :scope AND (not_before IS NULL OR not_before <= :now) ORDER BY parent LIMIT :limit;
 
 -- name: forget_hint
-DELETE FROM cmp_hint WHERE scope = :scope AND parent = :parent;
+DELETE FROM cmp_hint WHERE scope = :scope AND parent = :parent AND times = :times;
+
+-- name: postpone_hint
+UPDATE cmp_hint SET tries = tries + 1, not_before = :not_before WHERE scope = :scope AND parent = :parent AND times = :times;
 
 -- name: forget_hints
 DELETE FROM cmp_hint WHERE scope = :scope;

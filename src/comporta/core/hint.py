@@ -1,0 +1,69 @@
+"""Hints: records of which somebody said that they should be looked at, by key.
+
+A run that writes orders hints at their lines, or at their shipments; a notification hints at the record it names. A
+hint stays until its record was read *after* it was told: told again meanwhile, it counts anew (``times``).
+
+What a notification tells may be known already, read by the window that covers its instant. Then the record is not
+fetched a second time, as a day of missed notifications would do with everything that was changed that day. To be sure
+takes both: the instant is covered, and the version here was made about when the notification was sent. An order
+that is cancelled is hidden from searches, so coverage alone says nothing of it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from comporta.core.coverage import Coverage, Interval
+from comporta.core.instant import parse_instant
+
+NEAR = timedelta(seconds=30)
+"""A notification leaves so soon after the change it tells of."""
+DELAYS = (
+    timedelta(seconds=5),
+    timedelta(seconds=30),
+    timedelta(minutes=2),
+    timedelta(minutes=10),
+    timedelta(minutes=45),
+)
+"""A record that was just told of may not be there yet. After the last of these nobody waits for it any more."""
+TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One record, or parent of records, to be looked at.
+
+    ``told_at`` is when its source told of it, ``None`` where it is to be looked at whatever is known. ``tries`` is how
+    often it was looked for in vain.
+    """
+
+    key: str
+    times: int = 1
+    told_at: datetime | None = None
+    tries: int = 0
+
+
+def is_answered(hint: Hint, coverage: Coverage, *, stamp: str | None, has_stamp: bool) -> bool:
+    """Say whether what was told is here; ``stamp`` is our version, ``has_stamp`` whether its stream bears versions.
+
+    >>> from datetime import UTC
+    >>> told = Hint("7", told_at=datetime(2026, 3, 2, 12, tzinfo=UTC))
+    >>> day = Coverage((Interval(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC)),))
+    >>> is_answered(told, day, stamp="2026-03-02T11:59:58.000000Z", has_stamp=True)
+    True
+    >>> is_answered(told, day, stamp="2026-03-02T11:00:00.000000Z", has_stamp=True)
+    False
+    """
+    if hint.told_at is None or not coverage.covers(Interval(hint.told_at, hint.told_at + TICK)):
+        return False
+    return not has_stamp or (stamp is not None and parse_instant(stamp) >= hint.told_at - NEAR)
+
+
+def looked_in_vain(hint: Hint, now: datetime) -> datetime | None:
+    """Return when to look for a record again that is not there, ``None`` when it was looked for often enough.
+
+    >>> from datetime import UTC
+    >>> noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    >>> looked_in_vain(Hint("7"), noon).second, looked_in_vain(Hint("7", tries=5), noon)
+    (5, None)
+    """
+    return now + DELAYS[hint.tries] if hint.tries < len(DELAYS) else None

@@ -1,0 +1,133 @@
+"""Looking at records by key, because something hinted at them.
+
+Two uses. A stream that can be listed is also told of single records, by notifications: ``fetch_hinted`` reads those.
+A stream that cannot be listed consists of what another stream refers to: the shipments that orders name. ``gather``
+reads those, and what it may claim is what that other stream had covered before: every hint of it was there by then,
+because it was committed with the row that gave it.
+
+A hint is taken away in the transaction that writes its record, and only if nobody told it again meanwhile.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from comporta.core.coverage import Coverage
+from comporta.core.hint import Hint, is_answered, looked_in_vain
+from comporta.core.record import Key, Page, key_from_text
+from comporta.core.window import Kind
+from comporta.engine.plan import is_claiming, make_fit, plan_gathering, refuse_another_database
+from comporta.engine.verify import confirmed_gone
+from comporta.engine.work import Work, well
+from comporta.ports.store import Among, Batch
+
+PORTION = 100
+"""Records looked at in one transaction."""
+
+
+async def fetch_hinted(work: Work) -> None:
+    """Read what hints of the stream tell of, and end the run."""
+    await refuse_another_database(work)
+    await make_fit(work)
+    await _drain(work)
+    await work.close(Batch(work.shape), well())
+
+
+async def gather(work: Work) -> None:
+    """Read what another stream refers to, and end the run with the claim that this one reaches as far."""
+    await refuse_another_database(work)
+    plan, is_whole = await plan_gathering(work)
+    covered = await work.store.coverage(f"{work.account}/{work.shape.parent_stream}")
+    if not work.run.dry_run:
+        await _refer(work, is_whole=is_whole)
+        await work.store.begin_pass(work.lease, plan, resumable=is_whole and is_claiming(work))
+    await _drain(work)
+    ending = well(pass_id=plan.id)
+    if covered.intervals and is_claiming(work) and work.request.kind is not Kind.NOTIFICATION:
+        ending = replace(ending, covered=covered.intervals[-1], replaces=True, fingerprint=plan.fingerprint)
+    await work.close(Batch(work.shape), ending)
+
+
+async def _refer(work: Work, *, is_whole: bool) -> None:
+    """Hint at everything that is referred to, or, when it is time to compare, at what may have changed since."""
+    shape = work.shape
+    if is_whole and shape.parent_stream is not None and shape.referred_by is not None:
+        parents = replace(shape, stream=shape.parent_stream, settled=None)
+        found = await work.store.refer(work.lease, parents, shape.referred_by)
+        work.tell("pass_started", f"{found} records that {shape.parent_stream} refer to", {"expected": found})
+    elif work.request.kind is Kind.RECONCILE:
+        found = await work.store.refer(work.lease, shape, shape.key, is_open=True)
+        work.tell("pass_started", f"{found} records that may still change", {"expected": found})
+
+
+async def _drain(work: Work) -> None:
+    coverage = await work.store.coverage(work.scope)
+    async for hints in _portions(work):
+        answered = await _answered(work, hints, coverage)
+        wanted = [each for each in hints if each not in answered]
+        page = await work.reader.fetch([key_from_text(each.key) for each in wanted])
+        work.progress.rows_read += len(page.rows) + len(page.rejected)
+        await _write(work, page, hints=hints, wanted=wanted)
+
+
+async def _portions(work: Work) -> AsyncIterator[Sequence[Hint]]:
+    """Yield what is hinted at until nothing is, or as much as was asked for; a dry run takes no hint away."""
+    left = work.request.max_records
+    while left is None or left > 0:
+        hints = await work.store.hints(work.scope, min(PORTION, left or PORTION))
+        if not hints:
+            return
+        yield hints
+        left = None if left is None else left - len(hints)
+        if work.run.dry_run:
+            return
+
+
+async def _answered(work: Work, hints: Sequence[Hint], coverage: Coverage) -> Sequence[Hint]:
+    """Return the hints of which all is known already."""
+    told = [each for each in hints if each.told_at is not None]
+    if not told or work.shape.referred_by is not None:
+        return []
+    keys = [key_from_text(each.key) for each in told]
+    ours = await work.store.stamps(work.account, work.shape, Among(keys=keys))
+    has_stamp = work.shape.stamp is not None
+    return [
+        each
+        for key, each in zip(keys, told, strict=True)
+        if is_answered(each, coverage, stamp=ours.get(key), has_stamp=has_stamp)
+    ]
+
+
+async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Sequence[Hint]) -> None:
+    """Write what was found; what was not is looked for again later, and at last believed to be gone."""
+    place = work.shape.index(work.shape.key)
+    found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
+    later, given_up = [], []
+    for each in wanted:
+        at = None if each.key in found else looked_in_vain(each, work.clock.now())
+        if at is not None:
+            later.append((each, at))
+        elif each.key not in found:
+            given_up.append(each)
+    postponed = {each.key for each, _ in later}
+    handled = [each for each in hints if each.key not in postponed]
+    gone = await _gone(work, given_up)
+    batch = work.batch(page, handled_hints=handled, postponed_hints=later, deleted=gone)
+    counts = await work.write(batch)
+    known = len(hints) - len(wanted)
+    work.tell(
+        "hints_handled",
+        f"{len(hints)} told of: {known} known already, {counts.inserted} new, {counts.updated} changed,"
+        f" {counts.unchanged} unchanged, {len(later)} not there yet, {len(given_up)} not there at all",
+        {"hints": len(hints), "known": known, "later": len(later), "given_up": len(given_up), **counts.as_json()},
+    )
+    for rejected in page.rejected:
+        work.tell("records_rejected", f"{rejected.key}: {rejected.reason}", {"key": rejected.key}, level="warning")
+
+
+async def _gone(work: Work, missing: Sequence[Hint]) -> Sequence[Key]:
+    """Return those of the missing records that we have and the source deletes; others are only out of sight."""
+    if not missing or work.shape.settled is not None:
+        return []
+    keys = [key_from_text(each.key) for each in missing]
+    ours = await work.store.stamps(work.account, work.shape, Among(keys=keys))
+    return await confirmed_gone(work, list(ours))
