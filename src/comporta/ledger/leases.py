@@ -48,7 +48,7 @@ def acquire(session: Session, run: Run, *, ttl: timedelta, timeout: timedelta, i
     """Take the lease and start the run, or say who holds it. A dead predecessor is marked lost here."""
     taken = session.one("take_lease", {"scope": run.scope, "run": run.id} | term(session, ttl))
     if taken is None:
-        return _occupied(session, run.scope)
+        return occupied(session, run.scope)
     # Not the instant at which the transaction began: it may have waited for the row, or been stopped, since.
     at = instant_of(taken["at"])
     _mark_lost(session, run.scope, at)
@@ -104,7 +104,7 @@ def ended_before(session: Session, lease: Lease, state: RunState) -> Run | None:
 
 def renew(session: Session, lease: Lease, ttl: timedelta) -> bool:
     """Extend the lease if it is still ours, expired or not: the epoch did not change, so it is safe."""
-    return session.run("renew", _identity(lease) | term(session, ttl)) == 1
+    return session.run("renew", identity(lease) | term(session, ttl)) == 1
 
 
 def hold(session: Session, lease: Lease, ttl: timedelta) -> None:
@@ -115,7 +115,7 @@ def hold(session: Session, lease: Lease, ttl: timedelta) -> None:
 
 def fence(session: Session, lease: Lease, ttl: timedelta, *, release: bool) -> Lease:
     """Let the transaction through only if the lease is ours and nothing was committed meanwhile."""
-    values = _identity(lease) | {"commits": lease.commits} | term(session, ttl)
+    values = identity(lease) | {"commits": lease.commits} | term(session, ttl)
     if session.run("fence_and_release" if release else "fence", values) != 1:
         raise _lost(lease)
     return lease.advanced()
@@ -123,7 +123,7 @@ def fence(session: Session, lease: Lease, ttl: timedelta, *, release: bool) -> L
 
 def release(session: Session, lease: Lease) -> None:
     """Free our own lease, never a successor's."""
-    if session.run("release", _identity(lease)) != 1:
+    if session.run("release", identity(lease)) != 1:
         raise _lost(lease)
 
 
@@ -175,7 +175,8 @@ def _mark_lost(
     return lost
 
 
-def _occupied(session: Session, scope: str) -> Occupied:
+def occupied(session: Session, scope: str) -> Occupied:
+    """Return who holds a scope."""
     row = session.one("holder", {"scope": scope})
     assert row is not None, "a scope is never deleted while it is held"  # noqa: S101
     expires_at = instant_from(row["expires_at"])
@@ -183,7 +184,8 @@ def _occupied(session: Session, scope: str) -> Occupied:
     return Occupied(scope, row["holder"], instant_from(row["started_at"]), expires_at, row["instance"])
 
 
-def _identity(lease: Lease) -> dict[str, object]:
+def identity(lease: Lease) -> dict[str, object]:
+    """Return the parameters by which a statement hits the scope only under this lease."""
     return {"scope": lease.scope, "epoch": lease.epoch, "run": lease.holder}
 
 

@@ -41,6 +41,8 @@ PAUSE_S = 0.05
 """First pause before a transaction is tried again; doubled each time, with full jitter."""
 WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE"
 """A rule of the user's that waits for COMMIT would refuse the batch instead of the row."""
+DURABLE = f"{WRITING}; SET LOCAL synchronous_commit = on"
+"""For what must survive the server's machine, also where a database or a role was set to answer before its disk."""
 READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 SQL = statements("postgres")
 # What the pool says of lost connections is told by the errors that reach the caller, in our words.
@@ -143,10 +145,10 @@ class PostgresDatabase:
         """Return the instant by the server's clock, as far as this machine's went on at the same pace."""
         return self._clock.now() + self._ahead
 
-    def write(self, work: Callable[[Session], T]) -> "Future[T]":
+    def write(self, work: Callable[[Session], T], *, is_durable: bool = False) -> "Future[T]":
         """Run ``work`` in a write transaction; the future is done after COMMIT, or holds the error."""
         try:
-            return self._threads.submit(self._queued, work, WRITING)
+            return self._threads.submit(self._queued, work, DURABLE if is_durable else WRITING)
         except RuntimeError:  # what an executor says that was shut down
             future: Future[T] = Future()
             future.set_exception(DestinationRefused(f"{self.where}: the database was closed"))

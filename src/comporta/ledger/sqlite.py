@@ -11,9 +11,9 @@ before anything is read, so nothing that was read can be overtaken.
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +32,10 @@ READERS_MAX = 8
 
 SQL = statements("sqlite")
 T = TypeVar("T")
-Job = tuple[Callable[[Session], Any], "Future[Any]"]
+Job = tuple[Callable[[Session], Any], "Future[Any]", bool]
+"""What to do, whom to tell, and whether it must be on the disk before they are told."""
+DURABLE = frozenset({"full", "extra"})
+"""Values of ``synchronous`` with which every COMMIT waits for the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +108,14 @@ class SqliteDatabase:
         """Return the instant by this machine's clock, which is SQLite's."""
         return self._clock.now()
 
-    def write(self, work: Callable[[Session], T]) -> "Future[T]":
+    def write(self, work: Callable[[Session], T], *, is_durable: bool = False) -> "Future[T]":
         """Run ``work`` in a write transaction; the future is done after COMMIT, or holds the error."""
         future: Future[T] = Future()
         with self._closing:  # so that no job is put behind the end of the queue, to be waited for in vain
             if self._closed:
                 future.set_exception(DestinationRefused(f"{self.path}: the database was closed"))
             else:
-                self._jobs.put((work, future))
+                self._jobs.put((work, future, is_durable))
         return future
 
     def write_now(self, work: Callable[[Session], T]) -> T:
@@ -192,20 +195,35 @@ class SqliteDatabase:
         try:
             if _identity(self.path) != self._file:
                 raise sqlite3.OperationalError("the file was deleted or replaced while it was open")
-            self._writer.execute("BEGIN IMMEDIATE")
-            for work, future in group:
-                self._write_one(work, future, done)
-            self._writer.execute("COMMIT")
+            with self._waiting_for_the_disk(is_needed=any(is_durable for _, _, is_durable in group)):
+                self._writer.execute("BEGIN IMMEDIATE")
+                for work, future, _ in group:
+                    self._write_one(work, future, done)
+                self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             reason = explained(error, self.path)
-            for _, future in group:
+            for _, future, _ in group:
                 with suppress(InvalidStateError):
                     future.set_exception(reason)
             return
         for future, result in done:
             future.set_result(result)
+
+    @contextmanager
+    def _waiting_for_the_disk(self, *, is_needed: bool) -> Iterator[None]:
+        """Let COMMIT flush the log, where the setting is not to: it cannot be said within a transaction."""
+        if not is_needed or self._pragmas.synchronous in DURABLE:
+            yield
+            return
+        self._writer.execute("PRAGMA synchronous = full")
+        try:
+            yield
+        finally:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            self._writer.execute(f"PRAGMA synchronous = {self._pragmas.synchronous}")
 
     def _write_one(self, work: Callable[[Session], Any], future: "Future[Any]", done: list[Any]) -> None:
         """Run one job in its savepoint. An error of the file itself ends the whole group."""

@@ -24,7 +24,9 @@ class Tokens:
     expires_at: datetime
 
 
-Renew = Callable[[str, Progress], Awaitable[Tokens]]
+BeforeSending = Callable[[], Awaitable[None]]
+"""Awaited when nothing else stands between now and the sending; what it raises keeps the request from being sent."""
+Renew = Callable[[str, Progress, BeforeSending], Awaitable[Tokens]]
 """Exchanges a refresh token for a new pair, one request and no retry. Raises ``LoginNeeded`` if the source refuses the
 token for good, ``Retryable`` where it answered that it could not, and ``AnswerLost`` where nobody knows what it did."""
 
@@ -41,3 +43,6 @@ class Login(Protocol):
 
     async def refused(self, tokens: Tokens, progress: Progress) -> Tokens:
         """Return another pair after the source refused this one's access token; renewed, unless somebody else did."""
+
+    async def aclose(self) -> None:
+        """Wait for a renewal that is under way: its answer must be kept."""

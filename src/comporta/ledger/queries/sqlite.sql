@@ -220,3 +220,29 @@ ON CONFLICT(id) DO UPDATE SET key_id = excluded.key_id, nonce = excluded.nonce, 
 
 -- name: secret
 SELECT key_id, nonce, ciphertext FROM cmp_secret WHERE id = :id;
+
+-- name: login
+SELECT * FROM cmp_login WHERE account = :account;
+
+-- name: logins
+SELECT * FROM cmp_login ORDER BY account;
+
+-- name: put_login
+INSERT INTO cmp_login(account, state, user_id, issued_at, expires_at, token, attempt, attempted_at, attempts, reason, updated_at)
+VALUES (:account, :state, :user_id, :issued_at, :expires_at, :token, :attempt, :attempted_at, :attempts, NULL, :now)
+ON CONFLICT(account) DO UPDATE SET state = excluded.state, user_id = excluded.user_id, issued_at = excluded.issued_at,
+  expires_at = excluded.expires_at, token = excluded.token, attempt = excluded.attempt, attempted_at = excluded.attempted_at,
+  attempts = excluded.attempts, reason = NULL, updated_at = excluded.updated_at;
+
+-- name: begin_login
+UPDATE cmp_login SET state = 'renewing', attempt = :token, attempted_at = :now, attempts = attempts + 1, updated_at = :now
+WHERE account = :account AND token = :token AND state <> 'needs_login';
+
+-- name: keep_login
+UPDATE cmp_login SET state = 'good', user_id = :user_id, issued_at = :issued_at, expires_at = :expires_at, token = :token,
+  attempt = NULL, attempted_at = NULL, attempts = 0, reason = NULL, updated_at = :now
+WHERE account = :account AND token = :used;
+
+-- name: end_login_attempt
+UPDATE cmp_login SET state = :state, attempt = CASE WHEN :state = 'good' THEN NULL ELSE attempt END, reason = :reason, updated_at = :now
+WHERE account = :account AND token = :used AND state = 'renewing';
