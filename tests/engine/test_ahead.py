@@ -5,10 +5,11 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
-from comporta.core.record import Page, Rejected
+from comporta.core.record import Column, ColumnType, Page, Rejected, Shape
 from comporta.engine.ahead import in_batches, joined
 
 pytestmark = pytest.mark.anyio
+KEYS = Shape("shop", "thing", (Column("id", ColumnType.INTEGER, "id"),), key="id")
 
 
 def page(*keys: int, last: bool = False) -> Page:
@@ -47,7 +48,7 @@ async def rest() -> None:
 
 def test_joined_pages_keep_what_belongs_to_each_row() -> None:
     """Extras go by place, and the places move."""
-    both = joined([page(1, 2), Page([], [Rejected("9", "c", "r", "{}")]), page(3, 4, 5, last=True)])
+    both = joined([page(1, 2), Page([], [Rejected("9", "c", "r", "{}")]), page(3, 4, 5, last=True)], KEYS)
 
     assert both.rows == [(1,), (2,), (3,), (4,), (5,)]
     assert both.extras == {0: '{"n": 1}', 2: '{"n": 3}', 4: '{"n": 5}'}
@@ -58,7 +59,7 @@ async def test_what_waits_is_written_together_and_no_more_than_wanted_is_fetched
     """While a batch of four is written, four more rows are fetched and then nothing."""
     reader = Reader([page(number, number + 1) for number in range(1, 40, 2)])
     sizes = []
-    async for batch in in_batches(reader.pages(), lambda: 4):
+    async for batch in in_batches(reader.pages(), KEYS, lambda: 4):
         sizes.append(len(batch.rows))
         await rest()
 
@@ -72,7 +73,7 @@ async def test_a_page_larger_than_wanted_goes_alone() -> None:
     """A page is never split: its position is one."""
     reader = Reader([page(*range(1, 9)), page(9), page(10, last=True)])
 
-    first, *_ = [len(each.rows) async for each in in_batches(reader.pages(), lambda: 4)]
+    first, *_ = [len(each.rows) async for each in in_batches(reader.pages(), KEYS, lambda: 4)]
 
     assert first == 8
 
@@ -83,7 +84,7 @@ async def test_what_was_read_before_an_error_is_written_before_it_is_raised() ->
     written: list[object] = []
 
     async def write() -> None:
-        async for batch in in_batches(reader.pages(), lambda: 100):
+        async for batch in in_batches(reader.pages(), KEYS, lambda: 100):
             written.extend(batch.rows)
             await rest()
 
@@ -96,7 +97,7 @@ async def test_what_was_read_before_an_error_is_written_before_it_is_raised() ->
 async def test_nothing_is_asked_for_after_the_last_page() -> None:
     """The source itself said that nothing follows."""
     reader = Reader([page(1, last=True), page(2)])
-    written = [row async for batch in in_batches(reader.pages(), lambda: 100) for row in batch.rows]
+    written = [row async for batch in in_batches(reader.pages(), KEYS, lambda: 100) for row in batch.rows]
 
     assert (written, reader.given) == ([(1,)], 1)
 
@@ -104,7 +105,7 @@ async def test_nothing_is_asked_for_after_the_last_page() -> None:
 async def test_whoever_stops_early_stops_the_reading_too() -> None:
     """A commit that failed leaves no request of the run behind."""
     reader = Reader([page(number) for number in range(1, 100)])
-    batches = in_batches(reader.pages(), lambda: 3)
+    batches = in_batches(reader.pages(), KEYS, lambda: 3)
     await anext(batches)
     await batches.aclose()
     given = reader.given

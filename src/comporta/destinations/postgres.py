@@ -19,9 +19,10 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from comporta.core.counts import Counts
 from comporta.core.record import Bucket, Key, Rejected, Shape
-from comporta.destinations import account_views, postgres_account_views, postgres_views
+from comporta.destinations import account_views, nested, postgres_account_views, postgres_views
 from comporta.destinations import postgres_reads as reads
 from comporta.destinations.postgres_fitting import fit_table
+from comporta.destinations.postgres_nested import PostgresLists
 from comporta.destinations.postgres_rows import Upsert, delete, deletes, locking, unstorable
 from comporta.destinations.postgres_statements import Statements, statements
 from comporta.destinations.postgres_tables import (
@@ -51,9 +52,11 @@ class PostgresDestination:
         self._viewed: set[str] = set()
 
     def prepare(self, connection: Connection, shape: Shape) -> Sequence[str]:
-        """Make table, columns and views fit the shape; return what was done, in words."""
-        self._known.pop(shape, None)
-        done = fit_table(connection, self._schema, shape)
+        """Make tables, columns and views fit the shape; return what was done, in words."""
+        done: list[str] = []
+        for each in (shape, *shape.nested):
+            self._known.pop(each, None)
+            done += fit_table(connection, self._schema, each)
         done += postgres_views.refresh(connection, self._schema)
         if done and shape.table in account_views.TABLES:
             done += [each.message for each in postgres_account_views.refresh(connection, self._schema)]
@@ -68,13 +71,20 @@ class PostgresDestination:
         return reads.values(connection, Table(self._schema, shape), account, column, is_open=is_open)
 
     def missing(self, connection: Connection, shape: Shape) -> Sequence[str] | None:
-        """Return the columns that the table of a shape lacks, ``None`` if there is no table."""
-        present = self._present(connection, shape)
-        return [each.name for each in plan_for(present, shape).added] if present else None
+        """Return the columns that the tables of a shape lack, ``None`` if one of the tables is not there."""
+        lacking: list[str] = []
+        for each in (shape, *shape.nested):
+            present = self._present(connection, each)
+            if not present:
+                return None
+            told = "" if each is shape else f"{each.table}."
+            lacking += [told + new.name for new in plan_for(present, each).added]
+        return lacking
 
     def doubt(self, connection: Connection, shape: Shape) -> None:
-        """Let no row of a table count as unchanged: each is written again when it is read again."""
-        execute(connection, f"UPDATE {Table(self._schema, shape).name} SET _cmp_hash = NULL")
+        """Let no row of the shape's tables count as unchanged: each is written again when it is read again."""
+        for each in (shape, *shape.nested):
+            execute(connection, f"UPDATE {Table(self._schema, each).name} SET _cmp_hash = NULL")
 
     def write(self, connection: Connection, account: str, batch: Batch, *, run: str, now: str) -> Written:
         """Insert, update, mark deleted and remove, with exact counts; leave unchanged rows untouched."""
@@ -132,6 +142,8 @@ class PostgresDestination:
         parts = [Batch(each.shape, each.rows, overwrite=True) for each in batch.lookups]
         parts = [*sorted(parts, key=lambda part: part.shape.table), batch]
         said = {part.shape: self._statements(connection, part.shape) for part in parts if part.rows or deletes(part)}
+        lists = nested.lists_of(batch) if nested.has_lists(batch) else []
+        said |= {shape: self._statements(connection, shape) for shape in lists}
         has_due_view = account_views.is_due(batch, partial(self._has_view, connection, account))
         if has_due_view:
             lock_ddl(connection, self._schema)
@@ -140,10 +152,15 @@ class PostgresDestination:
         table = Table(self._schema, batch.shape)
         if deletes(batch):
             execute(connection, locking(table, account, exclusive=True))
-        counts, rejected, changed = self._upsert(connection, account, batch, ours, said)
+        upsert = partial(self._upsert, connection, account, ours=ours, said=said)
+        tables = PostgresLists(connection, table, lists, account, *ours, upsert)
+        done = nested.write(tables, batch) if lists else nested.Done(*upsert(batch))
         deleted = delete(connection, table, account, batch, ours) if deletes(batch) else []
+        if lists:
+            nested.delete(tables, batch, done)
         told = postgres_account_views.refresh(connection, self._schema, account) if has_due_view else ()
-        return Written(total(counts, batch, deleted=len(deleted)), rejected, (*changed, *deleted), told)
+        counts = total(done.counts, batch, deleted=len(deleted))
+        return Written(counts, done.rejected, (*done.changed, *deleted), told, done.nested)
 
     def _upsert(
         self,

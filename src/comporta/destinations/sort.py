@@ -14,6 +14,7 @@ from struct import unpack
 
 import msgspec
 
+from comporta.core.nested import latest
 from comporta.core.record import Column, Key, Rejected, Row, Shape, Value
 from comporta.errors import RecordRejected
 from comporta.ports.store import Batch
@@ -65,18 +66,8 @@ class UnfitError(ValueError):
 
 def newest(batch: Batch) -> Batch:
     """Keep one row of each key, the newest, and a whole one rather than a part: a page may hold a record twice."""
-    shape, rows = batch.shape, batch.rows
-    key = shape.index(shape.key)
-    last = {row[key]: place for place, row in enumerate(rows)}
-    if len(last) == len(rows):
-        return batch
-    stamp = shape.index(shape.stamp) if shape.stamp is not None else None
-
-    def rank(place: int) -> tuple[bool, str]:
-        return place not in batch.limited, str(rows[place][stamp] or "") if stamp is not None else ""
-
-    last = {rows[place][key]: place for place in sorted(range(len(rows)), key=rank)}
-    return only(batch, sorted(last.values()))
+    places = latest(batch.shape, batch.rows, batch.limited)
+    return batch if places is None else only(batch, places)
 
 
 def sort_batch(batch: Batch, stored: Callable[[Batch], Mapping[Key, Stored]], judge: Judge | None = None) -> Sorted:
@@ -115,8 +106,13 @@ def row_hashes(rows: Sequence[Row], extras: Mapping[int, str], columns: Sequence
 def rejected(shape: Shape, row: Row, reason: str) -> Rejected:
     """Return a refused row for the quarantine, in plain ASCII: its text may be what is wrong."""
     named = dict(zip((each.field for each in shape.columns), row, strict=True))
-    key = str(row[shape.index(shape.key)]).encode("utf-8", "backslashreplace").decode()
+    key = key_text(row[shape.index(shape.key)])
     return Rejected(key, RecordRejected.code, f"the database refused the row: {reason}", json.dumps(named))
+
+
+def key_text(key: Value) -> str:
+    """Return a key as the quarantine has it."""
+    return str(key).encode("utf-8", "backslashreplace").decode()
 
 
 def decide(batch: Batch, stored: Mapping[Key, Stored]) -> Sorted:

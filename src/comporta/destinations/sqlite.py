@@ -15,8 +15,9 @@ from comporta.core.counts import Counts
 from comporta.core.instant import instant_text
 from comporta.core.record import Bucket, Column, ColumnType, Key, Rejected, Shape, Value
 from comporta.core.schema import OURS, TablePlan, plan_table
-from comporta.destinations import account_views, sqlite_account_views, sqlite_views
+from comporta.destinations import account_views, nested, sqlite_account_views, sqlite_views
 from comporta.destinations.sort import Changed, Stored, newest, rejected, sort_batch
+from comporta.destinations.sqlite_nested import SqliteLists
 from comporta.destinations.sqlite_rows import Writing, insert, update, writing
 from comporta.destinations.tally import change, foreseen, gone, total
 from comporta.destinations.upsert import (
@@ -45,18 +46,8 @@ class SqliteDestination:
         self._writings: dict[tuple[Shape, tuple[Column, ...]], Writing] = {}
 
     def prepare(self, connection: sqlite3.Connection, shape: Shape) -> Sequence[str]:
-        """Make table, columns and views fit the shape; return what was done, in words."""
-        present = columns_of(connection, shape.table)
-        if not present.keys() >= set(OURS):
-            _refuse_taken(connection, shape.table)
-        plan = plan_table(with_fields(present, shape), shape.columns)
-        done = []
-        if not present:
-            _execute(connection, create_table(SQLITE, shape))
-            done.append(f"table {shape.table} created with {len(shape.columns)} columns")
-        elif plan.added:
-            _execute(connection, add_columns(SQLITE, shape.table, plan.added))
-            done.append(f"table {shape.table}: new columns {', '.join(each.name for each in plan.added)}")
+        """Make tables, columns and views fit the shape; return what was done, in words."""
+        done = [line for each in (shape, *shape.nested) for line in _fit(connection, each)]
         done += sqlite_views.refresh(connection, _mirrored)
         if done and shape.table in account_views.TABLES:
             done += sqlite_account_views.refresh(connection, _mirrored)
@@ -75,25 +66,40 @@ class SqliteDestination:
         return [row[0] for row in connection.execute(query, (account,))]
 
     def missing(self, connection: sqlite3.Connection, shape: Shape) -> Sequence[str] | None:
-        """Return the columns that the table of a shape lacks, ``None`` if there is no table."""
-        present = columns_of(connection, shape.table)
-        return [each.name for each in plan_table(with_fields(present, shape), shape.columns).added] if present else None
+        """Return the columns that the tables of a shape lack, ``None`` if one of the tables is not there."""
+        lacking: list[str] = []
+        for each in (shape, *shape.nested):
+            present = columns_of(connection, each.table)
+            if not present:
+                return None
+            told = "" if each is shape else f"{each.table}."
+            lacking += [told + new.name for new in plan_table(with_fields(present, each), each.columns).added]
+        return lacking
 
     def doubt(self, connection: sqlite3.Connection, shape: Shape) -> None:
-        """Let no row of a table count as unchanged: each is written again when it is read again."""
-        connection.execute(f"UPDATE {quoted(shape.table)} SET _cmp_hash = NULL")
+        """Let no row of the shape's tables count as unchanged: each is written again when it is read again."""
+        for each in (shape, *shape.nested):
+            connection.execute(f"UPDATE {quoted(each.table)} SET _cmp_hash = NULL")
 
     def write(self, connection: sqlite3.Connection, account: str, batch: Batch, *, run: str, now: str) -> Written:
         """Insert, update, mark deleted and remove, with exact counts; leave unchanged rows untouched."""
         for lookup in batch.lookups:
             self._upsert(connection, account, Batch(lookup.shape, lookup.rows, overwrite=True), (run, now))
-        counts, rejected, changed = self._upsert(connection, account, batch, (run, now))
+        upsert = partial(self._upsert, connection, account, ours=(run, now))
+        lists = nested.lists_of(batch) if nested.has_lists(batch) else []
+        for shape in lists:
+            self._prepared(connection, shape)
+        tables = SqliteLists(connection, batch.shape, account, run, now, upsert)
+        done = nested.write(tables, batch) if lists else nested.Done(*upsert(batch))
         deleted = _mark_deleted(connection, account, batch, run, now) + _remove(connection, account, batch)
-        done: Sequence[str] = ()
+        if lists:
+            nested.delete(tables, batch, done)
+        views: Sequence[str] = ()
         if account_views.is_due(batch, lambda: account in sqlite_account_views.owned(connection).values()):
-            done = sqlite_account_views.refresh(connection, _mirrored, account)
-        told = [LogLine("info", "schema_changed", each) for each in done]
-        return Written(total(counts, batch, deleted=len(deleted)), rejected, (*changed, *deleted), told)
+            views = sqlite_account_views.refresh(connection, _mirrored, account)
+        told = [LogLine("info", "schema_changed", each) for each in views]
+        counts = total(done.counts, batch, deleted=len(deleted))
+        return Written(counts, done.rejected, (*done.changed, *deleted), told, done.nested)
 
     def preview(self, connection: sqlite3.Connection, account: str, batch: Batch) -> tuple[Counts, Sequence[Change]]:
         """Return what ``write`` would count and change, row by row and field by field."""
@@ -204,6 +210,21 @@ def columns_of(connection: sqlite3.Connection, table: str) -> dict[str, Column]:
     """
     rows = connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,))
     return {name: Column(name, TYPES_BY_NAME.get(kind, ColumnType.TEXT), "") for name, kind in rows}
+
+
+def _fit(connection: sqlite3.Connection, shape: Shape) -> list[str]:
+    """Make one table fit; return what was done, in words."""
+    present = columns_of(connection, shape.table)
+    if not present.keys() >= set(OURS):
+        _refuse_taken(connection, shape.table)
+    if not present:
+        _execute(connection, create_table(SQLITE, shape))
+        return [f"table {shape.table} created with {len(shape.columns)} columns"]
+    plan = plan_table(with_fields(present, shape), shape.columns)
+    if plan.added:
+        _execute(connection, add_columns(SQLITE, shape.table, plan.added))
+        return [f"table {shape.table}: new columns {', '.join(each.name for each in plan.added)}"]
+    return []
 
 
 def _mirrored(connection: sqlite3.Connection, table: str) -> dict[str, Column]:

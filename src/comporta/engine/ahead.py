@@ -10,16 +10,19 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
-from comporta.core.record import Page, Rejected, Row
+from comporta.core.nested import lists_of, only
+from comporta.core.record import Lookup, Page, Rejected, Row, Shape
 
 
-async def in_batches(pages: AsyncGenerator[Page, None], rows_wanted: Callable[[], int]) -> AsyncGenerator[Page, None]:
+async def in_batches(
+    pages: AsyncGenerator[Page, None], shape: Shape, rows_wanted: Callable[[], int]
+) -> AsyncGenerator[Page, None]:
     """Yield what waits, at least one page, joined up to ``rows_wanted``; an error comes after what was read."""
     waiting = _Waiting(rows_wanted)
     fetching = asyncio.ensure_future(_fetch(pages, waiting))
     try:
         while batch := await waiting.take(fetching):
-            yield joined(batch)
+            yield joined(batch, shape)
         await fetching
     finally:
         fetching.cancel()
@@ -27,7 +30,7 @@ async def in_batches(pages: AsyncGenerator[Page, None], rows_wanted: Callable[[]
         await pages.aclose()
 
 
-def joined(pages: Sequence[Page]) -> Page:
+def joined(pages: Sequence[Page], shape: Shape) -> Page:
     """Return pages as one, with the position of the last."""
     if len(pages) == 1:
         return pages[0]
@@ -40,10 +43,11 @@ def joined(pages: Sequence[Page]) -> Page:
         limited_rows |= {len(rows) + place for place in page.limited}
         rows += page.rows
         rejected += page.rejected
-    return replace(pages[-1], rows=rows, extras=extras, rejected=rejected, limited=frozenset(limited_rows))
+    last, lists, lookups = pages[-1], lists_of(pages, shape), _lookups(pages)
+    return Page(rows, rejected, extras, last.position, last.is_last, frozenset(limited_rows), lists, lookups)
 
 
-async def limited(pages: AsyncIterator[Page], maximum: int | None) -> AsyncGenerator[Page, None]:
+async def limited(pages: AsyncIterator[Page], shape: Shape, maximum: int | None) -> AsyncGenerator[Page, None]:
     """Yield at most ``maximum`` records and then stop asking."""
     left = maximum
     async for page in pages:
@@ -52,16 +56,26 @@ async def limited(pages: AsyncIterator[Page], maximum: int | None) -> AsyncGener
             yield page
             continue
         rejected = page.rejected[:left]
-        kept = left - len(rejected)
-        extras = {place: extra for place, extra in page.extras.items() if place < kept}
-        part = frozenset(place for place in page.limited if place < kept)
-        yield replace(page, rows=page.rows[:kept], rejected=rejected, extras=extras, limited=part, is_last=True)
+        kept = min(left - len(rejected), len(page.rows))
+        yield replace(only(page, shape, range(kept)), rejected=rejected, is_last=True)
         return
 
 
 def records(page: Page) -> int:
     """Return how many records a page has, with those that cannot be written."""
     return len(page.rows) + len(page.rejected)
+
+
+def _lookups(pages: Sequence[Page]) -> list[Lookup]:
+    found: dict[Shape, list[Row]] = {}
+    for page in pages:
+        for each in page.lookups:
+            found.setdefault(each.shape, []).extend(each.rows)
+    return [Lookup(shape, rows) for shape, rows in found.items()]
+
+
+def _carries(page: Page) -> list[Shape]:
+    return [each.shape for each in page.nested]
 
 
 class _Waiting:
@@ -91,10 +105,18 @@ class _Waiting:
             finally:
                 coming.cancel()
         taken: list[Page] = []
-        while self._pages and (not taken or sum(map(records, (*taken, self._pages[0]))) <= self._wanted()):
+        while self._pages and (not taken or self._fits(taken)):
             taken.append(self._pages.popleft())
         self._went.set()
         return taken
+
+    def _fits(self, taken: Sequence[Page]) -> bool:
+        """Say whether the next page goes into one batch with those: not if only one of them has a list.
+
+        Else the records of the other would seem to have lost theirs.
+        """
+        is_alike = _carries(self._pages[0]) == _carries(taken[0])
+        return is_alike and sum(map(records, (*taken, self._pages[0]))) <= self._wanted()
 
 
 async def _fetch(pages: AsyncIterator[Page], waiting: _Waiting) -> None:

@@ -82,8 +82,8 @@ async def _read(work: Work, plan: Pass) -> None:
     # Closed here and now when a commit fails, so that no request of this run outlives it.
     most = work.rules.batch_rows_max
     size = BatchSize(min(FIRST_ROWS, most), most)
-    counted = _counted(work, limited(pages, work.request.max_records))
-    async with aclosing(pages), aclosing(in_batches(counted, lambda: size.rows)) as ahead:
+    counted = _counted(work, limited(pages, work.shape, work.request.max_records))
+    async with aclosing(pages), aclosing(in_batches(counted, work.shape, lambda: size.rows)) as ahead:
         async for page in ahead:
             elapsed = timedelta(seconds=work.clock.monotonic() - started)
             _warn_of_the_future(work, page, clock + elapsed)
@@ -100,7 +100,7 @@ async def _write_page(work: Work, plan: Pass, page: Page) -> None:
     work.tell(
         "batch_committed",
         f"{counts.inserted} new, {counts.updated} changed, {counts.unchanged} unchanged, {counts.rejected} rejected",
-        {"position": page.position, **counts.as_json()},
+        {"position": page.position, **counts.as_json(), **work.beside},
     )
     for each in page.rejected:
         work.tell("records_rejected", f"{each.key}: {each.reason}", {"key": each.key}, level="warning")

@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from comporta.core.compare import Differences, compare_stamps, differing_hours
 from comporta.core.counts import Counts
 from comporta.core.instant import BEGINNING, instant_text, short_text
+from comporta.core.nested import only
 from comporta.core.record import Key, Page, Shape
 from comporta.engine.plan import make_fit, origin_of, refuse_another_database
 from comporta.engine.verify import confirmed_gone, parts, refuse_mass_deletion, sweep
@@ -151,15 +152,9 @@ async def _settle(work: Work, found: Differences, until: str) -> Counts:
 def _split(page: Page, shape: Shape, until: str) -> tuple[Page, Page]:
     """Return the records stamped before ``until`` and those that changed since, each as a page."""
     place = shape.index(shape.stamp or shape.key)
-    is_new = [str(row[place] or "") >= until for row in page.rows]
-    return _only(page, [not each for each in is_new]), replace(_only(page, is_new), rejected=())
-
-
-def _only(page: Page, kept: Sequence[bool]) -> Page:
-    places = [place for place, is_kept in enumerate(kept) if is_kept]
-    extras = {new: page.extras[old] for new, old in enumerate(places) if old in page.extras}
-    limited = frozenset(new for new, old in enumerate(places) if old in page.limited)
-    return replace(page, rows=[page.rows[place] for place in places], extras=extras, limited=limited)
+    new = [number for number, row in enumerate(page.rows) if str(row[place] or "") >= until]
+    old = sorted(set(range(len(page.rows))).difference(new))
+    return only(page, shape, old), replace(only(page, shape, new), rejected=(), lookups=())
 
 
 async def _ours(work: Work, keys: Sequence[Key]) -> list[Key]:

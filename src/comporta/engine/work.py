@@ -61,6 +61,8 @@ class Work:
         self.observer = observer
         self.rules = rules
         self.counts = Counts()
+        self.beside: Mapping[str, object] = {}
+        """What the last batch wrote beside what is counted, for its log line."""
         self.log: list[LogLine] = []
 
     @property
@@ -86,7 +88,8 @@ class Work:
 
     def batch(self, page: Page, *, overwrite: bool = False, **more: object) -> Batch:
         """Return the batch that writes a page."""
-        batch = Batch(self.shape, page.rows, page.extras, page.rejected, page.limited, overwrite=overwrite)
+        rows = (page.rows, page.extras, page.rejected, page.limited, page.lookups, page.nested)
+        batch = Batch(self.shape, *rows, overwrite=overwrite)
         return replace(batch, hints=self.rules.hints, **more)  # type: ignore[arg-type]  # Batch's own fields
 
     async def write(self, batch: Batch) -> Counts:
@@ -97,6 +100,7 @@ class Work:
         else:
             committed = await self._commit(replace(batch, log=self._drain(), requests=self.progress.requests), None)
             counts = committed.counts
+            self.beside = {"nested": dict(committed.nested)} if committed.nested else {}
         self.counts += counts
         self.progress.touch()
         return counts

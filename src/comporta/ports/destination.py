@@ -4,7 +4,7 @@
 store share it, which is what makes rows and ledger one transaction. Every method is blocking.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -20,20 +20,22 @@ Connection = Any
 class Written:
     """What a batch did to the table: counts, rows the database refused, keys inserted or updated.
 
-    ``log`` tells what was made beside the rows: a view that depends on them.
+    ``log`` tells what was made beside the rows: a view that depends on them. ``nested``: how many rows of the lists
+    inside the records were written or marked, by table.
     """
 
     counts: Counts
     rejected: Sequence[Rejected] = ()
     changed: Sequence[Key] = field(default_factory=tuple)
     log: Sequence[LogLine] = ()
+    nested: Mapping[str, int] = field(default_factory=dict)
 
 
 class Destination(Protocol):
     """The mirrored tables and the views over them."""
 
     def prepare(self, connection: Connection, shape: Shape) -> Sequence[str]:
-        """Make table, columns and views fit the shape; return what was done, in words."""
+        """Make tables (of the lists inside the records too), columns and views fit; return what was done, in words."""
 
     def values(
         self, connection: Connection, account: str, shape: Shape, column: str, *, is_open: bool
@@ -41,10 +43,10 @@ class Destination(Protocol):
         """Return every value of a column in the living rows, each once; of open ones only if asked."""
 
     def missing(self, connection: Connection, shape: Shape) -> Sequence[str] | None:
-        """Return the columns that the table of a shape lacks, ``None`` if there is no table."""
+        """Return the columns that the tables of a shape lack, ``None`` if one of the tables is not there."""
 
     def doubt(self, connection: Connection, shape: Shape) -> None:
-        """Let no row of a table count as unchanged: each is written again when it is read again."""
+        """Let no row of the shape's tables count as unchanged: each is written again when it is read again."""
 
     def write(self, connection: Connection, account: str, batch: Batch, *, run: str, now: str) -> Written:
         """Insert, update, mark deleted and remove, with exact counts; leave unchanged rows untouched."""

@@ -148,10 +148,14 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a batch did; ``lease`` is the lease to go on with."""
+    """What a batch did; ``lease`` is the lease to go on with.
+
+    ``nested``: how many rows of the lists inside the records were written or marked, by table.
+    """
 
     lease: Lease
     counts: Counts
+    nested: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
