@@ -57,3 +57,51 @@ def consent(market: MercadoLivreSandbox, **query: str) -> dict[str, str]:
     with redirect.value as answer:
         assert answer.code == 302, answer.read()
         return dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
+
+
+class Shopkeeper:
+    """A client with one seller's token."""
+
+    def __init__(self, market: MercadoLivreSandbox, seller: int = 1001) -> None:
+        self.market = market
+        self.seller = seller
+        self.token = login(market, seller)
+
+    def get(self, route: str, query: dict[str, Json] | None = None, **headers: str) -> Reply:
+        """Ask for a route."""
+        asked = f"?{urlencode(query)}" if query else ""
+        return fetch(f"{self.market.url}/{route}{asked}", Authorization=f"Bearer {self.token}", **headers)
+
+    def search(self, **query: Json) -> Reply:
+        """Search the seller's orders."""
+        return self.get("orders/search", {"seller": self.seller, **query})
+
+    def orders(self, query: dict[str, Json] | None = None) -> list[dict[str, Json]]:
+        """Return all orders that pages of fifty find."""
+        found: list[dict[str, Json]] = []
+        while True:
+            reply = self.search(offset=len(found), limit=50, **(query or {}))
+            assert reply.status == 200, reply.body
+            page: list[dict[str, Json]] = reply.json["results"]
+            if not page:
+                return found
+            found += page
+
+    def scan(self, route: str, **query: Json) -> list[Json]:
+        """Return all that a scroll shows."""
+        found: list[Json] = []
+        scroll: dict[str, Json] = {}
+        while True:
+            reply = self.get(route, {"search_type": "scan", **query, **scroll})
+            assert reply.status == 200, reply.body
+            page = reply.json["results"]
+            if not page:
+                return found
+            found += page
+            scroll = {"scroll_id": reply.json.get("scroll_id") or reply.json["paging"]["scroll_id"]}
+
+
+def truth_of(market: MercadoLivreSandbox, stream: str, seller: int = 1001) -> list[dict[str, Json]]:
+    """Return every record of a seller's stream."""
+    records: list[dict[str, Json]] = fetch(f"{market.url}/_truth/{stream}?seller={seller}").json["records"]
+    return records

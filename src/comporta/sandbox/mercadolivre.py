@@ -15,8 +15,10 @@ from comporta.sandbox.mercadolivre_api import Api
 from comporta.sandbox.mercadolivre_control import MercadoLivreControl
 from comporta.sandbox.mercadolivre_faults import MERCADOLIVRE_FAULTS
 from comporta.sandbox.mercadolivre_logins import Logins
+from comporta.sandbox.mercadolivre_notices import Notices
 from comporta.sandbox.mercadolivre_oauth import AUTHORIZATION, TOKEN, OAuth
 from comporta.sandbox.mercadolivre_routes import Routes
+from comporta.sandbox.mercadolivre_seed import Seeder
 from comporta.sandbox.mercadolivre_world import World
 from comporta.sandbox.reality import Reality
 from comporta.sandbox.simulator import Simulator
@@ -30,9 +32,9 @@ class MercadoLivreSandbox(Simulator):
     def __init__(
         self,
         *,
-        records: int = 200,  # noqa: ARG002  orders come next
+        records: int = 200,
         sellers: int = 2,
-        items: int = 60,  # noqa: ARG002  as orders
+        items: int = 60,
         seed: int = 1,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -53,14 +55,25 @@ class MercadoLivreSandbox(Simulator):
         )
         self.logins = Logins(sellers, self.clock, Random(seed), token_lifetime_s)
         self._oauth = OAuth(self.logins, self.faults, reality.wait)
-        self.world = World(self.clock, self.logins.sellers)
+        self.world = World(self.clock, self.logins.sellers, Random(seed))
+        Seeder(self.world, Random(seed)).seed(orders=records, items=items)
         self.people = People(self.world, Random(seed), reality)
-        self._api = Api(self.logins, self.faults, limit, Routes(self.world, self.faults).answer)
+        self.notices = Notices(self.clock, self.faults, Random(seed), reality)
+        self.world.told.append(self.notices.tell)
+        routes = Routes(self.world, self.faults, self.notices)
+        self._api = Api(self.logins, self.faults, limit, routes.answer)
+        witnesses = {"limits": self._api.meters, "notices": self.notices.as_json, "fetched_orders": routes.fetched}
         self._control = MercadoLivreControl(
-            self.clock, self.faults, self.stats, self.people, self.logins, meters=self._api.meters
-        )
+            self.world, self.faults, self.stats, self.people,
+            logins=self.logins, notices=self.notices, witnesses=witnesses,
+        )  # fmt: skip
         self.listen(host, port)
         self._oauth.closing = self._server.closing
+
+    def close(self) -> None:
+        """Stop the sender of notifications, then everything else."""
+        self.notices.close()
+        super().close()
 
     def plan(self, request: Request) -> Plan:
         """Return what a request asks for."""

@@ -4,57 +4,103 @@
 orders that were read one by one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from comporta.sandbox.clock import SourceClock
+from comporta.errors import BadValue
 from comporta.sandbox.control import Act
 from comporta.sandbox.exchange import Answer, Request, json_answer
 from comporta.sandbox.faults import Faults
+from comporta.sandbox.mercadolivre_activity import People
 from comporta.sandbox.mercadolivre_logins import Logins
-from comporta.sandbox.simulator import Workforce
+from comporta.sandbox.mercadolivre_notices import DROPS_MAX, RETRY_S, TOPICS, Notices
+from comporta.sandbox.mercadolivre_routes import truth_of
+from comporta.sandbox.mercadolivre_world import World, split_facts
 from comporta.sandbox.stats import Stats
 from comporta.sandbox.waiting import WaitingControl
 
+STREAMS = ("orders", "items", "shipments", "packs", "logins")
+
 
 class MercadoLivreControl(WaitingControl):
-    """Answers the routes that begin with ``/_``."""
+    """Answers the routes that begin with ``/_``; ``witnesses`` add to the statistics."""
 
     def __init__(
         self,
-        clock: SourceClock,
+        world: World,
         faults: Faults,
         stats: Stats,
-        people: Workforce,
-        logins: Logins,
+        people: People,
         *,
-        meters: Callable[[], dict[str, Any]],
+        logins: Logins,
+        notices: Notices,
+        witnesses: Mapping[str, Callable[[], Any]],
     ) -> None:
-        super().__init__(clock, faults, stats, people)
+        super().__init__(world.clock, faults, stats, people)
+        self.world = world
         self.logins = logins
-        self._meters = meters
+        self.notices = notices
+        self._witnesses = witnesses
         self._acts |= {
             "revoke": lambda act: logins.revoke(int(act["seller"])),
             "rotate": lambda act: logins.consent(int(act["seller"]))["refresh_token"],
+            "create_order": lambda act: people.buy(self._seller(act)),
+            "cancel_order": lambda act: people.cancel(int(act["id"])),
+            "update_order": lambda act: self._update(world.orders, int(act["id"]), world.change_order, act),
+            "update_item": lambda act: self._update(world.items, act["id"], world.change_item, act),
+            "update_shipment": lambda act: self._update(world.shipments, int(act["id"]), world.change_shipment, act),
+            "remove_item": lambda act: world.remove_item(act["id"]),
+            "subscribe": self._subscribe,
+            "outage": lambda act: notices.set_outage(is_out=bool(act.get("on", True))),
+            "notify": self._notify,
         }
 
     def statistics(self) -> dict[str, Any]:
-        """Return the counts, and what the limit of each seller saw."""
-        return {**super().statistics(), "limits": self._meters()}
-
-    def perform(self, act: Act) -> Any:
-        """Do an act, now or when its turn has come."""
-        return super().perform(act)
+        """Return the counts, and what each witness saw."""
+        return {**super().statistics(), **{name: witness() for name, witness in self._witnesses.items()}}
 
     def _answer(self, request: Request) -> Answer:
         if not request.path.startswith("/_truth/"):
             return super()._answer(request)
         stream = request.path.removeprefix("/_truth/")
-        chosen = request.query.get("seller", "")
-        sellers = [int(chosen)] if chosen else self.logins.sellers
-        records = [row for seller in sellers for row in self.records(stream, seller)]
-        return json_answer({"as_of": self.shown(self.clock.now()), "records": records})
+        if stream not in STREAMS:
+            raise BadValue(f"unknown stream {stream!r}; expected one of {', '.join(STREAMS)}")
+        chosen = request.query.get("seller")
+        sellers = [self._seller({"seller": chosen})] if chosen else self.world.sellers
+        as_of = self.shown(self.clock.now())
+        if stream == "logins":
+            return json_answer({"as_of": as_of, "records": [self.logins.as_json(seller) for seller in sellers]})
+        records = [row for seller in sellers for row in truth_of(self.world, stream, seller)]
+        return json_answer({"as_of": as_of, "records": records})
 
-    def records(self, stream: str, seller: int) -> list[dict[str, Any]]:  # noqa: ARG002  one stream so far
-        """Return every record of a seller's stream."""
-        return [self.logins.as_json(seller)]
+    def _seller(self, act: Act) -> int:
+        """Return the seller an act names, or the first."""
+        return self.logins.login(int(act.get("seller") or self.world.sellers[0])).seller
+
+    def _update(self, records: Mapping[Any, Any], known: Any, change: Callable[..., None], act: Act) -> None:
+        """Change a record: known facts, or anything of its form; amounts of facts are in cents."""
+        if known not in records:
+            raise BadValue(f"{act['do']}: there is no {known}")
+        with self.world.lock:
+            record = records[known]
+            facts = split_facts(act.get("values", {}), record.over)
+            strange = [name for name in facts if not hasattr(record, name)]
+            if strange:
+                raise BadValue(f"{act['do']}: {', '.join(strange)} is no fact of it")
+            change(known, is_stamped=act.get("stamp", True), is_told=act.get("notify", True), **facts)
+
+    def _subscribe(self, act: Act) -> None:
+        self.notices.subscribe(
+            act["url"],
+            act.get("topics", TOPICS),
+            retry_s=float(act.get("retry_s", RETRY_S)),
+            drops_max=int(act.get("disable_after", DROPS_MAX)),
+        )
+
+    def _notify(self, act: Act) -> None:
+        """Tell of orders again though nothing changed: the oldest first, round and round, or of one resource."""
+        seller = self._seller(act)
+        resources = [act["resource"]] if act.get("resource") else []
+        resources = resources or [f"/orders/{order.id}" for order in self.world.orders_of(seller)]
+        for place in range(int(act.get("n", 1)) if resources else 0):
+            self.world.tell(act.get("topic", "orders_v2"), resources[place % len(resources)], seller)

@@ -1,0 +1,61 @@
+"""Scrolls: a listing read to its end in steps, whose place the server keeps.
+
+What is read was chosen when the scroll began. A step that was taken is gone, also when its answer never
+arrived: whoever asks again gets the next one. A scroll ends some minutes after its last step.
+"""
+
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from comporta.sandbox.clock import SourceClock
+from comporta.sandbox.faults import Faults
+from comporta.sandbox.mercadolivre_errors import Refused, bad_request
+
+LIFE_S = 300.0
+KEPT_MAX = 200
+
+
+@dataclass
+class Scroll:
+    """One scroll: whose it is, what is left to read, and until when."""
+
+    owner: tuple[str, int]
+    chosen: list[Any]
+    until: datetime
+    place: int = 0
+
+
+class Scrolls:
+    """All open scrolls; whoever calls holds the world's lock."""
+
+    def __init__(self, clock: SourceClock, faults: Faults) -> None:
+        self._clock = clock
+        self._faults = faults
+        self._open: dict[str, Scroll] = {}
+        self._begun = 0
+
+    def begin(self, owner: tuple[str, int], chosen: list[Any]) -> str:
+        """Return the id of a new scroll over these."""
+        self._begun += 1
+        known = urlsafe_b64encode(f"scroll-{owner[0]}-{owner[1]}-{self._begun:06d}".encode()).decode()
+        if len(self._open) >= KEPT_MAX:
+            del self._open[next(iter(self._open))]
+        self._open[known] = Scroll(owner, chosen, self._end())
+        return known
+
+    def step(self, known: str, owner: tuple[str, int], amount: int) -> tuple[list[Any], int]:
+        """Return the next so many, and how many there are in all; refuse a scroll that is over or somebody else's."""
+        scroll = self._open.get(known)
+        if scroll is None or scroll.owner != owner or scroll.until <= self._clock.now():
+            self._open.pop(known, None)
+            raise Refused(bad_request("The scroll_id is invalid or has expired"))
+        page = scroll.chosen[scroll.place : scroll.place + amount]
+        scroll.place += len(page)
+        scroll.until = self._end()
+        return page, len(scroll.chosen)
+
+    def _end(self) -> datetime:
+        fault = self._faults.strikes("scroll_expiry")
+        return self._clock.now() + timedelta(seconds=fault.number if fault else LIFE_S)
