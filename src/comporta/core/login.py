@@ -63,7 +63,8 @@ PAUSE_MAX = timedelta(minutes=5)
 PAUSE_MAX_EXPIRED = timedelta(seconds=30)
 """Without a valid pair somebody waits."""
 LEEWAY = timedelta(seconds=30)
-"""A pair that ends within this counts as expired: a request with it may take that long to be read."""
+"""A pair that ends within this counts as expired, as a request with it may take that long to be read; within a
+twentieth of its life, if that is less."""
 DOUBLINGS_MAX = 20
 
 
@@ -165,9 +166,12 @@ def token_fingerprint(token: str) -> str:
 
 def age_of(state: LoginState, now: datetime) -> Age:
     """Return how much of the stored pair's life is over."""
-    if state.issued_at is None or state.expires_at is None or now >= state.expires_at - LEEWAY:
+    if state.issued_at is None or state.expires_at is None:
         return Age.EXPIRED
-    return Age.AGED if now - state.issued_at >= (state.expires_at - state.issued_at) / 2 else Age.YOUNG
+    life = state.expires_at - state.issued_at
+    if now >= state.expires_at - min(LEEWAY, life / 20):
+        return Age.EXPIRED
+    return Age.AGED if now - state.issued_at >= life / 2 else Age.YOUNG
 
 
 def paused_until(state: LoginState, age: Age) -> datetime | None:

@@ -5,7 +5,7 @@ command which never asks a source does not pay for it. Redirects are never follo
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pyreqwest.response import Response
 
 T = TypeVar("T")
+Before = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -81,16 +82,21 @@ class Transport:
         self._are_ours = connections is None
         self._connections = connections or Connections()
 
-    async def send(self, ask: Ask, progress: Progress, accept: Callable[[Answer], T]) -> T:
+    async def send(
+        self, ask: Ask, progress: Progress, accept: Callable[[Answer], T], *, before: Before | None = None
+    ) -> T:
         """Return what ``accept`` makes of the answer, and send again while its error may pass.
 
+        ``before`` is awaited when the request's turn has come; what it raises keeps it from being sent.
         ``accept`` runs inside the loop because a cut or half-written answer shows only when it is decoded.
         """
         tried = Tried()
         while True:
             exchange = _Exchange()
             try:
-                accepted = accept(await self._exchange(ask, progress, exchange, is_retried=tried != Tried()))
+                accepted = accept(
+                    await self._exchange(ask, progress, exchange, is_retried=tried != Tried(), before=before)
+                )
             except ComportaError as error:
                 self._mask(error)
                 if exchange.sent_s is None:  # its turn did not come: that is not the source's doing
@@ -138,9 +144,13 @@ class Transport:
         await self._clock.sleep(pause)
         return replace(tried, spent=tried.spent + pause)
 
-    async def _exchange(self, ask: Ask, progress: Progress, exchange: "_Exchange", *, is_retried: bool) -> Answer:
+    async def _exchange(
+        self, ask: Ask, progress: Progress, exchange: "_Exchange", *, is_retried: bool, before: Before | None
+    ) -> Answer:
         builder = self._builder(ask)  # before its turn: the first one imports a library, and a turn counts from sending
         async with self._budget.turn(progress, ask.subject) as waited_s:
+            if before is not None:
+                await before()
             exchange.sent_s = self._clock.monotonic()
             try:
                 with self._named(ask):
