@@ -33,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--budget-requests", type=int, default=300, help="how many requests are sent within a limit of five a second"
     )
+    parser.addoption("--login-kills", type=int, default=20, help="how many processes that share a login are killed")
     parser.addoption("--deals", type=int, default=1_000, help="how many deals are read while people change them")
     parser.addoption(
         "--chaos-seed", type=int, default=None, help="the dice of the chaos stories; a new seed without it"
