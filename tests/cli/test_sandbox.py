@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from urllib.request import Request, urlopen
 
 import pytest
@@ -12,7 +13,7 @@ from tests.cli.conftest import Command
 
 from comporta.core.outcome import ExitCode
 
-SIMULATORS = ("odoo", "activecampaign")
+SIMULATORS = ("odoo", "activecampaign", "mercadolivre")
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
@@ -34,6 +35,8 @@ def test_a_port_that_is_taken_is_refused(simulator: str, comporta: Command) -> N
         (["activecampaign", "--fault", "total=maybe"], "expected absent or string or integer or too_low or too_high"),
         (["activecampaign", "--zone", "Mars/Olympus"], "time zone 'Mars/Olympus'"),
         (["activecampaign", "--limit", "0"], "--limit"),
+        (["mercadolivre", "--fault", "hour_truncation=maybe"], "expected off or inclusive"),
+        (["mercadolivre", "--sellers", "0"], "--sellers"),
     ],
 )
 def test_what_a_simulator_does_not_know_is_refused(arguments: list[str], says: str, comporta: Command) -> None:
@@ -51,6 +54,7 @@ def test_what_a_simulator_does_not_know_is_refused(arguments: list[str], says: s
     [
         ("odoo", ["--version-of", "18"], "/web/webclient/version_info", {}),
         ("activecampaign", ["--limit", "2", "--fault", "total=integer"], "/api/3/deals", {"Api-Token": "demo"}),
+        ("mercadolivre", ["--sellers", "3", "--limit", "9"], "/_truth/orders?seller=1003", {}),
     ],
 )
 def test_a_simulator_serves_until_it_is_told_to_stop(
@@ -68,5 +72,10 @@ def test_a_simulator_serves_until_it_is_told_to_stop(
         code = process.wait(20)
 
     assert code == ExitCode.DONE
-    assert facts["api_key"] == "demo"
-    assert told["meta"]["total"] == 7 if simulator == "activecampaign" else told["result"]["server_version"] == "18.0"
+    assert facts["client_id" if simulator == "mercadolivre" else "api_key"] == "demo"
+    seen: Callable[[], object] = {
+        "odoo": lambda: told["result"]["server_version"],
+        "activecampaign": lambda: told["meta"]["total"],
+        "mercadolivre": lambda: (len(told["records"]), facts["refresh_tokens"]["1003"]),
+    }[simulator]
+    assert seen() == {"odoo": "18.0", "activecampaign": 7, "mercadolivre": (7, "demo-1003")}[simulator]

@@ -20,7 +20,7 @@ from comporta.errors import WrongUse
 if TYPE_CHECKING:
     from comporta.sandbox.simulator import Simulator
 
-ODOO_PORT, ACTIVECAMPAIGN_PORT = 8069, 8070
+ODOO_PORT, ACTIVECAMPAIGN_PORT, MERCADOLIVRE_PORT = 8069, 8070, 8071
 sandbox_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 Seed = Annotated[int, typer.Option(metavar="S", help="Another seed invents other data.")]
 Activity = Annotated[float, typer.Option(min=0, metavar="R", help="Changes a second by its people.")]
@@ -94,6 +94,38 @@ def activecampaign(
     facts = {"api_key": "demo", "limit": f"{limit}/1s", "timezone": zone}
     said = f"ActiveCampaign (simulated) at {server.url}; key: demo; {limit} requests a second. Ctrl-C ends it."
     return serve(server, Console(is_json=as_json, is_verbose=verbose), facts, said)
+
+
+@sandbox_app.command()
+def mercadolivre(
+    *,
+    port: Port = MERCADOLIVRE_PORT,
+    host: Host = "127.0.0.1",
+    records: Annotated[int, typer.Option(min=0, max=1_000_000, metavar="N", help="Orders of each seller.")] = 1_000,
+    sellers: Annotated[int, typer.Option(min=1, max=100, metavar="K", help="How many: 1001, 1002, …")] = 2,
+    items: Annotated[int, typer.Option(min=1, max=100_000, metavar="M", help="Items of each seller.")] = 60,
+    seed: Seed = 1,
+    activity: Activity = 0.0,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Requests a second of a seller.")] = None,
+    fault: Fault = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Simulate Mercado Livre: client `demo`, refresh tokens `demo-1001`, … Ctrl-C ends it."""
+    from comporta.sandbox.mercadolivre import MercadoLivreSandbox
+
+    server = opened(
+        lambda: MercadoLivreSandbox(
+            records=records, sellers=sellers, items=items, seed=seed, host=host, port=port, activity=activity,
+            limit=limit, faults=fault or (),
+        ),
+        f"sandbox mercadolivre: port {port} of {host}",
+    )  # fmt: skip
+    tokens = {str(seller): f"demo-{seller}" for seller in range(1001, 1001 + sellers)}
+    facts = {"client_id": "demo", "client_secret": "demo", "refresh_tokens": tokens, "limit": limit}
+    named = ", ".join(tokens.values())
+    said = f"Mercado Livre (simulated) at {server.url}; client and secret: demo; first refresh tokens: {named}."
+    return serve(server, Console(is_json=as_json, is_verbose=verbose), facts, f"{said} Ctrl-C ends it.")
 
 
 def opened(make: Callable[[], "Simulator"], attempt: str) -> "Simulator":

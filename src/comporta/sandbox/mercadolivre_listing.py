@@ -54,9 +54,12 @@ class ItemListing:
         return json_answer(_envelope(seller, ids[offset : offset + limit], paging, wanted))
 
     def _scanned(self, seller: int, query: Query, ids: list[str], limit: int) -> dict[str, Any]:
-        """Return the next step of a scroll; after the last one there is no scroll any more."""
+        """Return the next step of a scroll; after the last one there is no scroll any more.
+
+        An offset beside a scroll is refused. One of nought at its beginning is not: a client in use sends it.
+        """
         owner = ("items", seller)
-        if "offset" in query:
+        if query.get("offset", "0") != "0" or ("offset" in query and query.get("scroll_id")):
             raise Refused(bad_request("offset cannot be used with search_type=scan"))
         known = query.get("scroll_id") or self.scrolls.begin(owner, ids)
         page, total = self.scrolls.step(known, owner, limit)
