@@ -47,7 +47,7 @@ def test_a_change_is_told(market: MercadoLivreSandbox, taking: Receiver) -> None
     item = truth_of(market, "items")[0]["id"]
     act(market, "subscribe", url=taking.url, topics=["orders_v2"])
     act(market, "update_order", id=known, values={"status": "paid"})
-    act(market, "update_item", id=item, values={"stock": 3})
+    act(market, "update_item", id=item, values={"available_quantity": 3})
     act(market, "update_order", id=known, values={"status": "paid"}, notify=False)
     settled(market, delivered(1))
 

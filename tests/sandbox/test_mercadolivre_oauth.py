@@ -1,9 +1,13 @@
+import socket
+import threading
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from hashlib import sha256
 from http.client import RemoteDisconnected
+from urllib.parse import urlencode, urlsplit
 
 import pytest
-from tests.sandbox.mercadolivre_clients import OpenMarket, consent, get, login, logins, refresh, token_call
+from tests.sandbox.mercadolivre_clients import DEMO, OpenMarket, consent, get, login, logins, refresh, token_call
 from tests.sandbox.odoo_clients import StandingClock, act
 
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
@@ -139,3 +143,49 @@ def test_a_person_may_refuse(open_market: OpenMarket) -> None:
     market = open_market(faults=["denied"])
 
     assert consent(market, state="abc") == {"error": "access_denied", "state": "abc"}
+
+
+def sent(market: MercadoLivreSandbox, token: str) -> socket.socket:
+    """Present a refresh token, and leave the answer unread."""
+    body = urlencode({**DEMO, "grant_type": "refresh_token", "refresh_token": token})
+    head = f"POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    parts = urlsplit(market.url)
+    connection = socket.create_connection((str(parts.hostname), parts.port or 0), 5)
+    connection.sendall((head + body).encode())
+    return connection
+
+
+def until(is_so: Callable[[], bool]) -> bool:
+    """Tell whether something becomes so within some seconds."""
+    waiting = threading.Event()
+    return any(is_so() or waiting.wait(0.02) for _ in range(250))
+
+
+@pytest.mark.parametrize("fault", ["oauth_slow=400", "oauth_hang=1:1"])
+def test_who_hangs_up_before_the_answer_has_lost_it(open_market: OpenMarket, fault: str) -> None:
+    """The pair went to nobody: to try again with the old token is refused, but no fault of the client's."""
+    market = open_market(faults=[fault])
+    connection = sent(market, "demo-1001")
+    used = until(lambda: logins(market)[1001]["refreshes"] == 1)
+    connection.close()
+
+    assert used
+    assert until(lambda: logins(market)[1001]["lost_answers"] == 1)
+    assert refresh(market, "demo-1001").json == GRANT
+    assert logins(market)[1001]["reuses"] == 0
+
+
+def test_of_two_at_once_one_wins(open_market: OpenMarket) -> None:
+    """The other is refused while the first has not heard yet: a race, and not a token used again."""
+    market = open_market(faults=["oauth_slow=300:1"])
+    first = sent(market, "demo-1001")
+    used = until(lambda: logins(market)[1001]["refreshes"] == 1)
+    second = refresh(market, "demo-1001")
+    with first:
+        answer = first.recv(65_536)
+
+    assert used
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert second.json == GRANT
+    seen = logins(market)[1001]
+    assert (seen["refreshes"], seen["invalid_grants"], seen["reuses"], seen["lost_answers"]) == (1, 1, 0, 0)

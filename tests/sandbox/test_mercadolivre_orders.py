@@ -232,6 +232,13 @@ def test_packs_and_shipments_have_forms_of_their_own(market: MercadoLivreSandbox
     assert shop.get(f"shipments/{one['id']}/items").json[0]["quantity"] > 0
     without = next(row["id"] for row in truth_of(market, "orders") if row["shipping"]["id"] is None)
     assert (shop.get(f"orders/{without}/shipments").status, shop.get(f"orders/{without}/shipments").body) == (204, b"")
+    order = truth_of(market, "orders")[-1]
+    hosted = shop.get(f"orders/{order['id']}/shipments", X_New_Domain="true").json
+    assert hosted == [{"id": order["shipping"]["id"], "type": "forward"}]
+    act(market, "update_shipment", id=one["id"], values={"status": "lost", "cost": 12.5, "tags": ["test"]})
+    assert shop.get(f"shipments/{one['id']}/costs").json["senders"][0]["cost"] == 12.5
+    assert shop.get(f"shipments/{one['id']}").json["status"] == "lost"
+    assert shop.get(f"shipments/{one['id']}/history").json[-1]["status"] == "lost"
     other = truth_of(market, "shipments", 1002)[0]["id"]
     assert shop.get(f"shipments/{other}").status == 403
 

@@ -15,10 +15,26 @@ from comporta.sandbox.mercadolivre_activity import People
 from comporta.sandbox.mercadolivre_logins import Logins
 from comporta.sandbox.mercadolivre_notices import DROPS_MAX, RETRY_S, TOPICS, Notices
 from comporta.sandbox.mercadolivre_routes import truth_of
-from comporta.sandbox.mercadolivre_world import World, split_facts
+from comporta.sandbox.mercadolivre_world import World
 from comporta.sandbox.stats import Stats
 from comporta.sandbox.waiting import WaitingControl
 
+Fact = tuple[str, Callable[[Any], Any]]
+STATUS: dict[str, Fact] = {"status": ("status", str)}
+ORDER_FACTS: dict[str, Fact] = {**STATUS, "tags": ("tags", tuple)}
+ITEM_FACTS: dict[str, Fact] = {
+    **STATUS,
+    "sub_status": ("sub_status", tuple),
+    "title": ("title", str),
+    "available_quantity": ("stock", int),
+    "price": ("price", lambda amount: round(amount * 100)),
+}
+SHIPMENT_FACTS: dict[str, Fact] = {
+    **STATUS,
+    "substatus": ("substatus", lambda word: word),
+    "cost": ("cost", lambda amount: round(amount * 100)),
+}
+"""What an act changes of a record itself, by its name in the API; anything else is written over its form."""
 STREAMS = ("orders", "items", "shipments", "packs", "logins")
 
 
@@ -46,9 +62,9 @@ class MercadoLivreControl(WaitingControl):
             "rotate": lambda act: logins.consent(int(act["seller"]))["refresh_token"],
             "create_order": lambda act: people.buy(self._seller(act)),
             "cancel_order": lambda act: people.cancel(int(act["id"])),
-            "update_order": lambda act: self._update(world.orders, int(act["id"]), world.change_order, act),
-            "update_item": lambda act: self._update(world.items, act["id"], world.change_item, act),
-            "update_shipment": lambda act: self._update(world.shipments, int(act["id"]), world.change_shipment, act),
+            "update_order": lambda act: self._update(act, world.orders, world.change_order, ORDER_FACTS),
+            "update_item": lambda act: self._update(act, world.items, world.change_item, ITEM_FACTS),
+            "update_shipment": lambda act: self._update(act, world.shipments, world.change_shipment, SHIPMENT_FACTS),
             "remove_item": lambda act: world.remove_item(act["id"]),
             "subscribe": self._subscribe,
             "outage": lambda act: notices.set_outage(is_out=bool(act.get("on", True))),
@@ -77,17 +93,19 @@ class MercadoLivreControl(WaitingControl):
         """Return the seller an act names, or the first."""
         return self.logins.login(int(act.get("seller") or self.world.sellers[0])).seller
 
-    def _update(self, records: Mapping[Any, Any], known: Any, change: Callable[..., None], act: Act) -> None:
-        """Change a record: known facts, or anything of its form; amounts of facts are in cents."""
-        if known not in records:
-            raise BadValue(f"{act['do']}: there is no {known}")
+    def _update(
+        self, act: Act, records: Mapping[Any, Any], change: Callable[..., None], known: Mapping[str, Fact]
+    ) -> None:
+        """Change a record by values of its form."""
+        record_id = act["id"] if records is self.world.items else int(act["id"])
+        if record_id not in records:
+            raise BadValue(f"{act['do']}: there is no {record_id}")
+        values = act.get("values", {})
+        facts = {known[name][0]: known[name][1](value) for name, value in values.items() if name in known}
+        rest = {name: value for name, value in values.items() if name not in known}
         with self.world.lock:
-            record = records[known]
-            facts = split_facts(act.get("values", {}), record.over)
-            strange = [name for name in facts if not hasattr(record, name)]
-            if strange:
-                raise BadValue(f"{act['do']}: {', '.join(strange)} is no fact of it")
-            change(known, is_stamped=act.get("stamp", True), is_told=act.get("notify", True), **facts)
+            over = {"over": {**records[record_id].over, **rest}} if rest else {}
+            change(record_id, is_stamped=act.get("stamp", True), is_told=act.get("notify", True), **facts, **over)
 
     def _subscribe(self, act: Act) -> None:
         self.notices.subscribe(

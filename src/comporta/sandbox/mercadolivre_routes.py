@@ -98,6 +98,8 @@ class Routes:
                 shipment = self.world.shipments.get(order.shipment or 0)
                 if shipment is None or self.faults.happens("shipment_204", label):
                     return NOTHING
+                if request.headers.get("x-new-domain") == "true":
+                    return json_answer([{"id": shipment.id, "type": "forward"}])
                 return self._of_shipment(shipment, [], request, label)
         return no_route(["orders", *rest])
 

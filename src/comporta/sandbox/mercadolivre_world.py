@@ -6,7 +6,7 @@ Orders end twelve months after their creation: from then on nobody sees them.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from random import Random
 from threading import RLock
@@ -20,8 +20,6 @@ KEPT_MS = 365 * 24 * 3600 * 1000
 FIRST_ORDER, FIRST_PACK, FIRST_SHIPMENT = 2_000_010_000_000_123, 2_000_006_000_000_777, 44_000_000_555
 FIRST_ITEM, FIRST_PAYMENT, FIRST_BUYER = 4_000_000_001, 90_000_000_001, 3_800_300_400
 LAG_S = (1, 6)
-FACTS = ("status", "refunded", "tags", "freight", "stock", "price", "full_price", "title", "substatus", "cost", "sku")
-"""What an act may set of a record's facts; anything else is written over its form."""
 Told = Callable[[str, str, int], None]
 Key = tuple[int, int]
 
@@ -188,10 +186,3 @@ class World:
     def _restamped(self, order: Order) -> dict[str, int]:
         stamps = self.stamps()
         return {**stamps, "updated": max(stamps["updated"], order.updated)}
-
-
-def split_facts(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what to change for the values of an act: facts by name, the rest written over the form."""
-    facts = {name: tuple(value) if name == "tags" else value for name, value in values.items() if name in FACTS}
-    rest = {name: value for name, value in values.items() if name not in FACTS}
-    return {**facts, "over": {**over, **rest}} if rest else facts
