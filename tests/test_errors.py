@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from comporta import errors, errors_postgres
+from comporta import errors, errors_postgres, errors_web
 from comporta.errors import ComportaError, RateLimited, SourceUnavailable
 
 PAGE = Path(__file__).parent.parent / "docs/reference/errors.md"
@@ -17,7 +17,7 @@ ROW = re.compile(
     r'\| <a id="(?P<anchor>[^"]+)"></a>(?P<code>\S+) \| `(?P<name>\w+)` \| (?P<meaning>.+) \| (?P<step>.+) \|'
 )
 
-GROUPS = {errors.Retryable, errors.StopRun, errors.StandDown}
+GROUPS = {errors.Retryable, errors.StopRun, errors.StandDown, errors_web.RequestRefused}
 """Never raised themselves: they are what a catcher names."""
 
 

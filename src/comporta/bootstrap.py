@@ -14,10 +14,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from comporta.coordination.budgets import SharedBudgets
-from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
+from comporta.coordination.plans import AccountPlan, Conduct, Feed, StreamPlan
 from comporta.coordination.rescuer import rescue_forever
 from comporta.core.instant import instant_text
-from comporta.databases import open_budgets, open_database, open_store
+from comporta.core.notification import Notification
+from comporta.databases import open_budgets, open_database, open_inbox, open_store
 from comporta.errors import SettingsError
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
@@ -25,12 +26,13 @@ from comporta.ledger.secrets import get_secret, master_key, parse_key, put_secre
 from comporta.ledger.session import Database, Session
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer, Unwatched
+from comporta.ports.notifications import Notifying
 from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, Reader, Source, StreamRequest
 from comporta.ports.system_clock import SystemClock
 from comporta.settings import read_account, reveal
 from comporta.settings_tree import AccountSettings, Settings
-from comporta.source_kinds import Outside, kind_of, make_source
+from comporta.source_kinds import HOOKS, Outside, kind_of, make_source
 from comporta.sources.connections import Connections
 from comporta.workspace import Workspace
 
@@ -56,6 +58,7 @@ async def open_workspace(
         workspace = Workspace(
             settings=settings,
             store=store,
+            inbox=open_inbox(database),
             clock=clock,
             observer=observer or Unwatched(),
             conduct=_conduct(settings),
@@ -137,14 +140,17 @@ def _account_plan(told: AccountSettings, database: Database, settings: Settings,
     def made() -> Source:
         return make_source(told, settings, api_key=_secret(told, database, settings), outside=outside)
 
+    source = _SourceWhenNeeded(made)
+    hook = HOOKS.get(told.source)
     return AccountPlan(
         name=told.name,
-        source=_SourceWhenNeeded(made),
+        source=source,
         streams={name: _stream_plan(told, name) for name in dict.fromkeys([*kind.streams, *told.streams])},
         limit=terms.rate,
         budget=outside.budgets.of(terms),
         lanes=kind.lanes,
         stall_timeout=told.stall_timeout,
+        feed=Feed(told.source, hook.point, source.missed) if hook else None,
     )
 
 
@@ -195,6 +201,12 @@ class _SourceWhenNeeded:
             return await self._made().check(requests)
         except SettingsError as error:
             return [Finding("settings", ok=False, message=error.message, next_step=error.next_step)]
+
+    async def missed(self, progress: Progress) -> AsyncIterator[Sequence[Notification]]:
+        source = self._made()
+        if isinstance(source, Notifying):
+            async for page in source.missed(progress):
+                yield page
 
     async def aclose(self) -> None:
         if self._source is not None:

@@ -12,7 +12,8 @@ base class                what the catcher does
 
 A message says what was attempted, on what, what was seen and what was expected. A leaf class has a
 stable ``code`` and a ``next_step``; both are listed in docs/reference/errors.md, and a test compares.
-Those that only a PostgreSQL server causes are in ``errors_postgres``, under the same base classes.
+Those that only a PostgreSQL server causes are in ``errors_postgres``, under the same base classes; those that are
+answered over HTTP are in ``errors_web``.
 """
 
 from datetime import timedelta

@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 
 from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.plans import Child
+from comporta.core.notification import Notification, Pointer
 from comporta.ports.budget import BudgetTerms
 from comporta.ports.clock import Clock
+from comporta.ports.notifications import Point
 from comporta.ports.source import Source
 from comporta.settings_tree import AccountSettings, Settings
 from comporta.sources import activecampaign_streams, odoo_streams
@@ -35,6 +37,14 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """How the notifications of a source are understood: ``read`` a body, ``point`` at what it means."""
+
+    read: Callable[[bytes], Notification]
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
 class SourceKind:
     """One source. ``children`` are streams to be looked at when records of another change, by that other's name.
 
@@ -46,6 +56,22 @@ class SourceKind:
     make: Callable[[AccountSettings, Settings, str, Outside], Source]
     children: Mapping[str, tuple[Child, ...]] = field(default_factory=dict)
     lanes: Mapping[str, str] = field(default_factory=dict)
+
+
+def _read_mercadolivre(body: bytes) -> Notification:
+    from comporta.sources.mercadolivre_notifications import parse_notification
+
+    return parse_notification(body)
+
+
+def _point_mercadolivre(topic: str, resource: str) -> Pointer | None:
+    from comporta.sources.mercadolivre_notifications import point
+
+    return point(topic, resource)
+
+
+HOOKS: Mapping[str, Hook] = {"mercadolivre": Hook(_read_mercadolivre, _point_mercadolivre)}
+"""The sources that notify."""
 
 
 def kind_of(told: AccountSettings) -> SourceKind:

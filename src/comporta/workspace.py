@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 
 from comporta.coordination.execute import Executor
+from comporta.coordination.mailbox import Mailbox
+from comporta.coordination.notifications import Deliveries
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.coordination.sync import Syncer, Wish
 from comporta.coordination.trials import Comparison, Trial, watched
@@ -20,9 +22,11 @@ from comporta.core.instant import BEGINNING, parse_instant
 from comporta.core.run import Run, Trigger
 from comporta.core.window import Kind, Request
 from comporta.errors import UnknownAccount
+from comporta.observability.log import Log
 from comporta.ports.budget import BudgetState
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
+from comporta.ports.notifications import Inbox
 from comporta.ports.source import Finding
 from comporta.ports.store import Store, StreamFacts
 from comporta.settings_tree import Settings
@@ -55,6 +59,7 @@ class Workspace:
         *,
         settings: Settings,
         store: Store,
+        inbox: Inbox,
         clock: Clock,
         observer: Observer,
         conduct: Conduct,
@@ -63,6 +68,7 @@ class Workspace:
         self.settings = settings
         self.store = store
         self.clock = clock
+        self._inbox = inbox
         self._plans = plans
         self._executor = Executor(
             store=store,
@@ -152,6 +158,30 @@ class Workspace:
             for plan in self._plans.values()
             for stream in plan.streams.values()
         ]
+
+    def deliveries(self, log: Log) -> Deliveries:
+        """Return what looks at what the sources of these accounts notify of, until ``stop``."""
+        return Deliveries(
+            inbox=self._inbox,
+            syncer=self._syncer,
+            clock=self.clock,
+            stopping=self._executor.stopping,
+            accounts={name: plan for name, plan in self._plans.items() if name in self._active()},
+            log=log,
+        )
+
+    def mailbox(self, deliveries: Deliveries) -> Mailbox:
+        """Return the way in for notifications, which wakes what looks at them."""
+        return Mailbox(self._inbox.keep, on_kept=deliveries.wake)
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """Return what is set by ``stop``."""
+        return self._executor.stopping
+
+    async def look(self) -> None:
+        """Return when the database has answered."""
+        await self.store.run("")
 
     def origin(self, name: str) -> datetime:
         """Return where a stream begins."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tests.engine.workshop import Workshop
 
+from comporta.ledger.notifications import LedgerInbox
 from comporta.ports.events import Unwatched
 from comporta.ports.source import Finding, StreamRequest
 from comporta.settings_tree import Settings
@@ -34,6 +35,7 @@ async def test_an_account_that_does_not_answer_delays_no_other(workshop: Worksho
     workspace = Workspace(
         settings=Settings(),
         store=workshop.store,
+        inbox=LedgerInbox(workshop.database),
         clock=workshop.clock,
         observer=Unwatched(),
         conduct=workshop.conduct,

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from comporta import __version__
-from comporta.cli import accounts, compare, demo, history, move, sandbox, settle, streams, sync, upkeep
+from comporta.cli import accounts, compare, demo, history, move, sandbox, serve, settle, streams, sync, upkeep
 
 SCREEN = """\
 Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
@@ -20,6 +20,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   connect     ask for an account, test it and keep it, its key encrypted
   check       test addresses, keys, permissions and clocks; say what to fix
   sync        bring everything up to date now, or the accounts and streams named
+  serve       listen for notifications of sources, and fetch what they tell of
 
   status      where every stream stands: how fresh, which holes
   runs        the last runs              run         show or cancel one run
@@ -31,9 +32,8 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   unlock      free a stream that a dead process holds
 
   settings    what is set                doctor      database, disk and machine
-  migrate     bring the database's schema up to date
+  migrate     the schema, up to date     sandbox     run a simulated server
   migrate-database   move everything to another database, such as PostgreSQL
-  sandbox     run a simulated server to try things on
 
 Everywhere: --json, --config FILE, --verbose. Once: --install-completion
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 partly failed, 4 busy
@@ -70,6 +70,7 @@ for command in (
     accounts.init,
     accounts.check,
     sync.sync,
+    serve.serve,
     streams.status,
     history.runs,
     history.log,

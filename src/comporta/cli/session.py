@@ -33,16 +33,18 @@ def with_workspace(
     observer: "Observer | None" = None,
     hand_over: bool = False,
     on_stop: Callable[[], None] = lambda: None,
+    log_level: str | None = None,
 ) -> T:
     """Open the workspace, do the work in it and return its result.
 
-    ``hand_over``: the first signal asks the workspace to stop, and then calls ``on_stop``.
+    ``hand_over``: the first signal asks the workspace to stop, and then calls ``on_stop``. ``log_level`` is from where
+    on the log is shown, whatever was asked for.
     """
     from comporta.bootstrap import open_workspace
     from comporta.cli.journal import journalled
 
     known = settings if isinstance(settings, Settings) else read_settings(settings)
-    watcher = journalled(observer, read_log_level(is_verbose=console.is_verbose))
+    watcher = journalled(observer, log_level or read_log_level(is_verbose=console.is_verbose))
 
     async def go() -> T:
         async with open_workspace(known, observer=watcher) as workspace:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from comporta.core.batch import ROWS_MAX
 from comporta.core.rate import Rate
 from comporta.ports.budget import Budget
+from comporta.ports.notifications import Missed, Point
 from comporta.ports.source import Source, StreamRequest
 
 
@@ -42,12 +43,22 @@ class StreamPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Feed:
+    """The notifications of an account's source: what each points at, and those that could not be delivered, by page."""
+
+    source: str
+    point: Point
+    missed: Missed
+
+
+@dataclass(frozen=True, slots=True)
 class AccountPlan:
     """One account: its source and its streams, in the order they are synced.
 
     ``limit`` is what is declared of the requests, ``None`` where no figure is known. ``lanes`` names the lane of a
     stream: those of one lane run in order, because one needs another to be read before it; lanes run side by side, and
     streams without a name share one. ``stall_timeout`` is the account's own, ``None`` for that of the process.
+    ``feed`` is ``None`` where the source does not notify.
     """
 
     name: str
@@ -57,6 +68,7 @@ class AccountPlan:
     budget: Budget | None = None
     lanes: Mapping[str, str] = field(default_factory=dict)
     stall_timeout: timedelta | None = None
+    feed: Feed | None = None
 
 
 @dataclass(frozen=True, slots=True)

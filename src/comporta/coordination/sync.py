@@ -44,6 +44,7 @@ class Wish:
     wait: bool = False
     deletions_confirmed: bool = False
     concurrency: int | None = None
+    trigger: Trigger = Trigger.MANUAL
 
 
 class Syncer:
@@ -115,7 +116,7 @@ class Syncer:
 
     async def _stream(self, account: AccountPlan, stream: StreamPlan, wish: Wish, runs: list[Run]) -> None:
         """Do all that a sync of one stream asks for, appending each run as it ends."""
-        ticket = Ticket(account.name, stream.name, wish.request, Trigger.MANUAL, dry_run=wish.dry_run)
+        ticket = Ticket(account.name, stream.name, wish.request, wish.trigger, dry_run=wish.dry_run)
         runs += await self._attempts(account, stream, ticket, wish)
         if wish.dry_run or wish.request.max_records is not None or runs[-1].state is not RunState.SUCCEEDED:
             return
@@ -140,7 +141,7 @@ class Syncer:
             account=account.name,
             stream=stream.name,
             state=RunState.FAILED,
-            trigger=Trigger.MANUAL,
+            trigger=wish.trigger,
             request=wish.request.text,
             dry_run=wish.dry_run,
             queued_at=self._clock.now(),

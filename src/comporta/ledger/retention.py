@@ -1,4 +1,4 @@
-"""Forgetting old history: runs and their logs beyond the retention, a bounded number at a time.
+"""Forgetting old history: runs, their logs and notifications beyond the retention, a bounded number at a time.
 
 Coverage, leases and rows never expire. A scope keeps its epoch for ever, or an old holder could pass for
 a new one; only the scopes of dry runs go, because a run's id is never used again.
@@ -12,7 +12,7 @@ from comporta.ledger.rows import text_of
 from comporta.ledger.session import Session
 
 FORGOTTEN_MAX = 500
-"""Runs forgotten in one transaction: some ten thousand log lines, so that no writer waits long."""
+"""Runs, and notifications, forgotten in one transaction: some ten thousand log lines, so that no writer waits long."""
 
 DRY_RUN_STALE = timedelta(hours=1)
 """A dry run is worked on by the process that queued it, at once, and by no other: so old, its process is gone."""
@@ -38,4 +38,5 @@ def forget(session: Session, before: datetime) -> int:
     for name in ("forget_log", "forget_run"):
         session.each(name, [{"run": each["run"]} for each in expired])
     session.each("forget_dry_scope", [{"scope": each["scope"]} for each in expired])
+    session.run("forget_notifications", values)
     return len(expired)

@@ -37,6 +37,10 @@ EVENTS = MappingProxyType(
         "coverage_voided": "The stream's query changed, so what was covered counts no more.",
         "reconcile_compared": "Table and source were compared.",
         "reconcile_repaired": "What differed was read again and written.",
+        "server_started": "The server listens.",
+        "server_stopped": "The server was told to end, handed over what ran, and ended.",
+        "missed_notifications_read": "The source was asked for the notifications that it could not deliver.",
+        "notifications_failed": "Something about notifications went wrong; it is done again by itself.",
         "stale_rows_ahead": "Rows are stamped later than the source's own clock.",
     }
 )

@@ -175,6 +175,43 @@ WHERE h.scope = vain.scope AND h.parent = vain.parent AND h.times = vain.times;
 -- name: forget_hints
 DELETE FROM comporta.cmp_hint WHERE scope = :scope;
 
+-- name: put_notification
+INSERT INTO comporta.cmp_notification AS n(source, user_id, topic, resource, application_id, sent_at, received_at, times, state)
+SELECT source, user_id, topic, resource, application_id, sent_at, at, times, 'waiting'
+FROM unnest(CAST(:source AS text[]), CAST(:user_id AS text[]), CAST(:topic AS text[]), CAST(:resource AS text[]), CAST(:application_id AS text[]),
+    CAST(:sent_at AS timestamptz[]), CAST(:now AS timestamptz[]), CAST(:times AS bigint[]))
+  AS told(source, user_id, topic, resource, application_id, sent_at, at, times) ORDER BY 1, 2, 3, 4
+ON CONFLICT(source, user_id, topic, resource) DO UPDATE SET times = n.times + excluded.times, received_at = excluded.received_at,
+  application_id = coalesce(excluded.application_id, n.application_id),
+  state = CASE WHEN excluded.sent_at <= n.sent_at THEN n.state ELSE 'waiting' END,
+  sent_at = CASE WHEN n.sent_at IS NULL OR excluded.sent_at IS NULL THEN NULL ELSE greatest(n.sent_at, excluded.sent_at) END;
+
+-- name: has_waiting_notifications
+SELECT EXISTS(SELECT 1 FROM comporta.cmp_login l
+  JOIN comporta.cmp_notification n ON n.user_id = l.user_id AND n.source = :source AND n.state = 'waiting') AS found;
+
+-- name: login_users
+SELECT account, user_id FROM comporta.cmp_login WHERE user_id IS NOT NULL ORDER BY account;
+
+-- name: waiting_notifications
+SELECT topic, resource, sent_at FROM comporta.cmp_notification
+WHERE source = :source AND user_id = :user_id AND state = 'waiting' ORDER BY received_at LIMIT :limit FOR UPDATE SKIP LOCKED;
+
+-- name: notification_state
+UPDATE comporta.cmp_notification AS n SET state = looked.state
+FROM unnest(CAST(:source AS text[]), CAST(:user_id AS text[]), CAST(:topic AS text[]), CAST(:resource AS text[]), CAST(:state AS text[]))
+  AS looked(source, user_id, topic, resource, state)
+WHERE n.source = looked.source AND n.user_id = looked.user_id AND n.topic = looked.topic AND n.resource = looked.resource;
+
+-- name: forget_notifications
+DELETE FROM comporta.cmp_notification WHERE (source, user_id, topic, resource) IN (
+  SELECT source, user_id, topic, resource FROM comporta.cmp_notification WHERE received_at < :before ORDER BY received_at LIMIT :limit);
+
+-- name: due_scopes
+SELECT DISTINCT h.scope FROM comporta.cmp_hint h
+WHERE (h.not_before IS NULL OR h.not_before <= :now) AND EXISTS(SELECT 1 FROM comporta.cmp_coverage c WHERE c.scope = h.scope)
+  AND NOT EXISTS(SELECT 1 FROM comporta.cmp_scope s WHERE s.scope = h.scope AND s.holder IS NOT NULL AND s.expires_at > :now) ORDER BY h.scope;
+
 -- name: put_in_quarantine
 INSERT INTO comporta.cmp_quarantine AS q(scope, key, code, reason, payload, run, first_seen, last_seen)
 SELECT scope, key, code, reason, payload, run, at, at
@@ -204,7 +241,8 @@ SELECT seq, at, level, step, message, fields FROM comporta.cmp_log WHERE run = :
 
 -- name: has_expired_history
 SELECT EXISTS(SELECT 1 FROM comporta.cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running'))
-  OR EXISTS(SELECT 1 FROM comporta.cmp_run WHERE queued_at < :stale AND state = 'queued' AND dry_run) AS found;
+  OR EXISTS(SELECT 1 FROM comporta.cmp_run WHERE queued_at < :stale AND state = 'queued' AND dry_run)
+  OR EXISTS(SELECT 1 FROM comporta.cmp_notification WHERE received_at < :before) AS found;
 
 -- name: skip_stale_dry_runs
 UPDATE comporta.cmp_run SET state = 'skipped', finished_at = :now, error = :error WHERE queued_at < :stale AND state = 'queued' AND dry_run;

@@ -166,6 +166,37 @@ UPDATE cmp_hint SET tries = tries + 1, not_before = :not_before WHERE scope = :s
 -- name: forget_hints
 DELETE FROM cmp_hint WHERE scope = :scope;
 
+-- name: put_notification
+INSERT INTO cmp_notification(source, user_id, topic, resource, application_id, sent_at, received_at, times, state)
+VALUES (:source, :user_id, :topic, :resource, :application_id, :sent_at, :now, :times, 'waiting')
+ON CONFLICT(source, user_id, topic, resource) DO UPDATE SET times = times + excluded.times, received_at = excluded.received_at,
+  application_id = coalesce(excluded.application_id, application_id),
+  state = CASE WHEN excluded.sent_at <= sent_at THEN state ELSE 'waiting' END,
+  sent_at = CASE WHEN sent_at IS NULL OR excluded.sent_at IS NULL THEN NULL ELSE max(sent_at, excluded.sent_at) END;
+
+-- name: has_waiting_notifications
+SELECT EXISTS(SELECT 1 FROM cmp_login l JOIN cmp_notification n ON n.user_id = l.user_id AND n.source = :source AND n.state = 'waiting') AS found;
+
+-- name: login_users
+SELECT account, user_id FROM cmp_login WHERE user_id IS NOT NULL ORDER BY account;
+
+-- name: waiting_notifications
+SELECT topic, resource, sent_at FROM cmp_notification
+WHERE source = :source AND user_id = :user_id AND state = 'waiting' ORDER BY received_at LIMIT :limit;
+
+-- name: notification_state
+UPDATE cmp_notification SET state = :state
+WHERE source = :source AND user_id = :user_id AND topic = :topic AND resource = :resource;
+
+-- name: forget_notifications
+DELETE FROM cmp_notification WHERE (source, user_id, topic, resource) IN (
+  SELECT source, user_id, topic, resource FROM cmp_notification WHERE received_at < :before ORDER BY received_at LIMIT :limit);
+
+-- name: due_scopes
+SELECT DISTINCT h.scope FROM cmp_hint h
+WHERE (h.not_before IS NULL OR h.not_before <= :now) AND EXISTS(SELECT 1 FROM cmp_coverage c WHERE c.scope = h.scope)
+  AND NOT EXISTS(SELECT 1 FROM cmp_scope s WHERE s.scope = h.scope AND s.holder IS NOT NULL AND s.expires_at > :now) ORDER BY h.scope;
+
 -- name: put_in_quarantine
 INSERT INTO cmp_quarantine(scope, key, code, reason, payload, run, first_seen, last_seen)
 VALUES (:scope, :key, :code, :reason, :payload, :run, :now, :now)
@@ -190,7 +221,8 @@ SELECT seq, at, level, step, message, fields FROM cmp_log WHERE run = :run AND s
 
 -- name: has_expired_history
 SELECT EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running'))
-  OR EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :stale AND state = 'queued' AND dry_run) AS found;
+  OR EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :stale AND state = 'queued' AND dry_run)
+  OR EXISTS(SELECT 1 FROM cmp_notification WHERE received_at < :before) AS found;
 
 -- name: skip_stale_dry_runs
 UPDATE cmp_run SET state = 'skipped', finished_at = :now, error = :error WHERE queued_at < :stale AND state = 'queued' AND dry_run;

@@ -179,4 +179,6 @@ CREATE TABLE cmp_notification (
   PRIMARY KEY (source, user_id, topic, resource)
 );
 
-CREATE INDEX cmp_notification_state ON cmp_notification (source, state, received_at);
+CREATE INDEX cmp_notification_waiting ON cmp_notification (source, user_id, received_at) WHERE state = 'waiting';
+
+CREATE INDEX cmp_notification_received ON cmp_notification (received_at);

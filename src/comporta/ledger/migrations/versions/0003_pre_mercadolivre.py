@@ -60,4 +60,12 @@ def _notifications() -> None:
         sa.Column("times", sa.BigInteger, nullable=False, server_default="1"),
         sa.Column("state", sa.Text, nullable=False),
     )
-    op.create_index("cmp_notification_state", "cmp_notification", ["source", "state", "received_at"])
+    waiting = sa.text("state = 'waiting'")
+    op.create_index(
+        "cmp_notification_waiting",
+        "cmp_notification",
+        ["source", "user_id", "received_at"],
+        sqlite_where=waiting,
+        postgresql_where=waiting,
+    )
+    op.create_index("cmp_notification_received", "cmp_notification", ["received_at"])

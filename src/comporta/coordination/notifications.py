@@ -1,0 +1,187 @@
+"""What a server does with notifications: makes hints of them, looks at what is hinted at, and asks for missed ones.
+
+Each account begins with what it missed: the notifications that its source could not deliver, and one ordinary sync,
+whose window answers most of them, so that what changed a hundred times in a day of downtime is read once. From then on
+a stream with hints is run when they are due, one run at a time, whoever hinted. A stream that another process holds,
+or whose runs fail, is left alone for a while; no account waits for another.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from comporta.coordination.plans import AccountPlan
+from comporta.coordination.sync import Syncer, Wish
+from comporta.core.notification import again_after
+from comporta.core.run import Run, RunState, Trigger
+from comporta.core.window import Kind, Request
+from comporta.errors import ComportaError
+from comporta.observability.log import Log
+from comporta.ports.clock import Clock
+from comporta.ports.notifications import Inbox
+from comporta.ports.progress import Priority, Progress
+
+POLL = timedelta(seconds=1)
+"""How often it is looked whether another process kept a notification, or a postponed hint is due."""
+GATHERING = timedelta(milliseconds=200)
+"""Between two looks, however many notifications come: those of a burst become one run."""
+MISSED_EVERY = timedelta(hours=1)
+"""A source keeps what it could not deliver for two days."""
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Scope:
+    """A stream whose hints are looked at: when it may be run again, by the monotonic clock."""
+
+    not_before_s: float = 0.0
+    failures: int = 0
+    is_running: bool = False
+
+
+class Deliveries:
+    """Looks at what sources notify of, for the accounts of this process, until told to stop."""
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        syncer: Syncer,
+        clock: Clock,
+        stopping: asyncio.Event,
+        accounts: Mapping[str, AccountPlan],
+        log: Log,
+    ) -> None:
+        self._inbox = inbox
+        self._syncer = syncer
+        self._clock = clock
+        self._stopping = stopping
+        self._accounts = {name: plan for name, plan in accounts.items() if plan.feed is not None}
+        self._log = log
+        self._scopes: dict[str, _Scope] = {}
+        self._ready: set[str] = set()
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now: something was kept."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Work until told to stop, then wait for what is being handed over."""
+        async with asyncio.TaskGroup() as group:
+            for plan in self._accounts.values():
+                group.create_task(self._hear(plan))
+            while not self._stopping.is_set():
+                await self._guarded("hand over notifications", self._hand_over)
+                for scope in await self._due():
+                    group.create_task(self._look(scope))
+                await self._until_woken()
+
+    async def _hear(self, plan: AccountPlan) -> None:
+        """Bring an account up to date, then ask again and again for what was not delivered."""
+        await self._guarded(f"{plan.name}: read missed notifications", lambda: self._read_missed(plan))
+        await self._guarded("hand over notifications", self._hand_over)
+        targets = [(plan.name, name) for name, stream in plan.streams.items() if not stream.is_paused]
+        if targets and not self._stopping.is_set():
+            await self._syncer.sync(targets, Wish(Request(), trigger=Trigger.CATCH_UP))
+        self._ready.add(plan.name)
+        self.wake()
+        while await self._slept(MISSED_EVERY):
+            await self._guarded(f"{plan.name}: read missed notifications", lambda: self._read_missed(plan))
+
+    async def _read_missed(self, plan: AccountPlan) -> None:
+        if plan.feed is None or all(stream.is_paused for stream in plan.streams.values()):
+            return
+        progress = Progress(self._clock, scope=f"{plan.name}/@missed", priority=Priority.SCHEDULE, rate=plan.limit)
+        found = 0
+        async for page in plan.feed.missed(progress):
+            await self._inbox.keep(page)
+            found += len(page)
+            self.wake()
+            if self._stopping.is_set():
+                break
+        self._log.write("info", "missed_notifications_read", {"account": plan.name, "found": found})
+
+    async def _hand_over(self) -> None:
+        """Make hints of all that waits, a portion at a time."""
+        for source, accounts in self._by_source().items():
+            streams = {plan.name: plan.streams for plan in accounts}
+            feed = accounts[0].feed
+            while feed is not None and not self._stopping.is_set():
+                if not await self._inbox.hand_over(source, streams, feed.point):
+                    break
+
+    def _by_source(self) -> dict[str, list[AccountPlan]]:
+        found: dict[str, list[AccountPlan]] = {}
+        for plan in self._accounts.values():
+            if plan.feed is not None:
+                found.setdefault(plan.feed.source, []).append(plan)
+        return found
+
+    async def _due(self) -> Sequence[str]:
+        """Return the scopes to run now, and count them as running."""
+        scopes: Collection[str] = await self._guarded("look for hints", self._inbox.due) or ()
+        now_s = self._clock.monotonic()
+        due = [scope for scope in scopes if self._is_ours(scope) and self._may_run(scope, now_s)]
+        for scope in due:
+            self._scopes[scope].is_running = True
+        return due
+
+    def _is_ours(self, scope: str) -> bool:
+        account, _, name = scope.partition("/")
+        stream = self._accounts[account].streams.get(name) if account in self._ready else None
+        return stream is not None and not stream.is_paused
+
+    def _may_run(self, scope: str, now_s: float) -> bool:
+        known = self._scopes.setdefault(scope, _Scope())
+        return not known.is_running and known.not_before_s <= now_s
+
+    async def _look(self, scope: str) -> None:
+        """Run a stream once for what is hinted at, and say when it may be run again."""
+        account, _, stream = scope.partition("/")
+        wish = Wish(Request(Kind.NOTIFICATION))
+        known = self._scopes[scope]
+
+        async def look() -> list[Run]:
+            return await self._syncer.run_one(account, stream, wish, Trigger.NOTIFICATION)
+
+        try:
+            runs = await self._guarded(f"{scope}: run for notifications", look)
+        finally:
+            known.is_running = False
+        state = runs[-1].state if runs else RunState.FAILED
+        known.failures = known.failures + 1 if state not in {RunState.SUCCEEDED, RunState.SKIPPED} else 0
+        known.not_before_s = self._clock.monotonic() + again_after(state, known.failures).total_seconds()
+        self.wake()
+
+    async def _guarded(self, attempt: str, work: Callable[[], Awaitable[T]]) -> T | None:
+        """Do something that is done again anyway; an error ends this time only, and is told."""
+        try:
+            return await work()
+        except ComportaError as error:
+            self._log.write("error", "notifications_failed", {"attempt": attempt, "error": error.as_json()})
+            return None
+
+    async def _until_woken(self) -> None:
+        await self._slept(GATHERING)
+        waiting = [asyncio.ensure_future(each.wait()) for each in (self._woken, self._stopping)]
+        polling = asyncio.ensure_future(self._clock.sleep(POLL - GATHERING))
+        try:
+            await asyncio.wait({*waiting, polling}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in (*waiting, polling):
+                each.cancel()
+        self._woken.clear()
+
+    async def _slept(self, duration: timedelta) -> bool:
+        """Wait, and say whether nobody told us to stop meanwhile."""
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        sleeping = asyncio.ensure_future(self._clock.sleep(duration))
+        try:
+            await asyncio.wait({stopping, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            sleeping.cancel()
+        return not self._stopping.is_set()

@@ -1,0 +1,153 @@
+"""Notifications of Mercado Livre: how one reads, what it points at, and the ones that could not be delivered.
+
+A notification is believed to be a pointer and nothing more: there is no signature, and its fields come in several
+spellings. Topics that mean nothing to us are kept all the same. What could not be delivered is kept by the source for
+two days; the list is asked for by topic, from its beginning each time.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from comporta.core.instant import parse_instant
+from comporta.core.notification import Notification, Pointer
+from comporta.errors import SourceChangedShape, StopRun
+from comporta.errors_web import BadNotification
+from comporta.ports.progress import Progress
+from comporta.sources.mercadolivre_config import SITE, MercadoLivreConfig
+
+SOURCE = "mercadolivre"
+TOPICS = ("orders_v2", "items", "items_prices", "shipments")
+"""What is asked for after downtime."""
+MISSED_SIZE = 50
+"""Notifications in one answer; the source's default is 10, its most is not published."""
+MISSED_MAX = 100_000
+"""Notifications of a topic that are read at once: twenty days of the busiest seller we know of."""
+TEXT_MAX = 1_000
+"""Letters of a topic or a resource: the longest resource we know of has sixty."""
+_ORDER = (re.compile(r"/orders/(\d{1,20})"), "orders")
+_ITEM = (re.compile(r"/items/([A-Z]{3}\d{1,20})(?:/prices\b.*)?"), "items")
+_SHIPMENT = (re.compile(r"/shipments/(\d{1,20})"), "shipments")
+_PLACES = {
+    "orders_v2": _ORDER,
+    "orders": _ORDER,
+    "items": _ITEM,
+    "items_prices": _ITEM,
+    "shipments": _SHIPMENT,
+}
+
+
+class Session(Protocol):
+    """What is needed of a session: one seller's requests."""
+
+    config: MercadoLivreConfig
+
+    async def get(
+        self, path: str, query: Mapping[str, object], *, what: str, operation: str, progress: Progress
+    ) -> Any:  # noqa: ANN401  JSON, which the caller looks at
+        """Return the JSON of an answer."""
+
+
+class _Told(msgspec.Struct):
+    """A notification as it comes, without what we do not look at."""
+
+    resource: str
+    user_id: int | str
+    topic: str
+    application_id: int | str | None = None
+    sent: str | None = None
+    received: str | None = None
+    recieved: str | None = None
+
+
+class _Missed(msgspec.Struct):
+    messages: list[_Told] | None = None
+
+
+def parse_notification(body: bytes) -> Notification:
+    """Return the notification of a request's body; raise ``BadNotification`` when it is none."""
+    try:
+        return _notification(msgspec.json.decode(body, type=_Told))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        message = f"{SOURCE}: a notification came that cannot be read ({error}); expected resource, user_id and topic"
+        raise BadNotification(message) from error
+
+
+def point(topic: str, resource: str) -> Pointer | None:
+    """Return the record that a topic and a resource mean, ``None`` where none of ours is.
+
+    >>> point("orders_v2", "/orders/2000010000000123")
+    Pointer(stream='orders', key='2000010000000123')
+    >>> point("items_prices", "/items/MLB1234/prices"), point("payments", "/collections/1")
+    (Pointer(stream='items', key='MLB1234'), None)
+    """
+    if topic not in _PLACES:
+        return None
+    form, stream = _PLACES[topic]
+    found = form.fullmatch(resource)
+    return Pointer(stream, found[1]) if found else None
+
+
+async def missed_notifications(
+    session: Session, progress: Progress, *, site: str = SITE
+) -> AsyncIterator[Sequence[Notification]]:
+    """Yield what could not be delivered, by page. A topic that is refused keeps none of the others from being read."""
+    refused: StopRun | None = None
+    for topic in TOPICS:
+        pages = _missed(session, progress, topic, {"site_id": site} if topic == "items" else {})
+        try:
+            async for page in pages:
+                yield page
+        except StopRun as error:
+            refused = refused or error
+    if refused is not None:
+        raise refused
+
+
+async def _missed(
+    session: Session, progress: Progress, topic: str, more: Mapping[str, str]
+) -> AsyncIterator[Sequence[Notification]]:
+    offset = 0
+    while offset < MISSED_MAX:
+        query = {"app_id": session.config.client_id, "topic": topic, "offset": offset, "limit": MISSED_SIZE, **more}
+        what = f"notifications of {topic} that were not delivered, from {offset}"
+        answer = await session.get(
+            "missed_feeds", query, what=what, operation=f"missed_feeds: {topic}", progress=progress
+        )
+        page = _page(answer, what)
+        if not page:
+            return
+        yield page
+        offset += len(page)
+
+
+def _page(answer: object, what: str) -> Sequence[Notification]:
+    """Return the notifications of an answer; an answer without content has none."""
+    if answer is None:
+        return []
+    try:
+        return [_notification(each) for each in msgspec.convert(answer, _Missed).messages or ()]
+    except (msgspec.ValidationError, ValueError) as error:
+        raise SourceChangedShape(f"{SOURCE}: {what}: {error}; expected a list of messages") from error
+
+
+def _notification(told: _Told) -> Notification:
+    user_id = str(told.user_id)
+    for name, text in (("resource", told.resource), ("topic", told.topic), ("user_id", user_id)):
+        if not 0 < len(text) <= TEXT_MAX:
+            message = f"{name} has {len(text)} letters; expected 1 to {TEXT_MAX}"
+            raise ValueError(message)
+    known = None if told.application_id is None else str(told.application_id)
+    sent = told.sent or told.received or told.recieved
+    return Notification(SOURCE, user_id, told.topic, told.resource, known, _instant(sent) if sent else None)
+
+
+def _instant(text: str) -> datetime | None:
+    """Return when it was sent; without a time that can be read, what it tells is looked at in any case."""
+    try:
+        return parse_instant(text)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,1 @@
+"""What answers over HTTP: the way in for notifications, and whether the server is well."""
