@@ -67,7 +67,7 @@ def test_a_variable_that_a_secret_refers_to_is_no_setting(tmp_path: Path) -> Non
     """People name their own variables COMPORTA_… too."""
     settings = read(tmp_path, ACCOUNT + 'api_key = "env:COMPORTA_ODOO_KEY"', {"COMPORTA_ODOO_KEY": "k"})
 
-    assert settings.accounts["matriz"].api_key == SecretReference("env", "COMPORTA_ODOO_KEY")
+    assert settings.accounts["matriz"].secrets["api_key"] == SecretReference("env", "COMPORTA_ODOO_KEY")
 
 
 def test_the_file_may_be_named_in_the_environment(tmp_path: Path) -> None:
@@ -219,12 +219,6 @@ def test_a_duration_too_short_to_work_with_is_refused(text: str, least: str, tmp
         read(tmp_path, text)
 
 
-def test_what_is_planned_says_so(tmp_path: Path) -> None:
-    """Who reads the announcement and tries it should not look for a mistake of theirs."""
-    with pytest.raises(BadValue, match="mercadolivre is not in this release yet"):
-        read(tmp_path, '[accounts.a]\nsource = "mercadolivre"')
-
-
 @pytest.mark.parametrize("missing", ["source", "url", "database", "login"])
 def test_an_incomplete_account_says_what_is_missing(missing: str, tmp_path: Path) -> None:
     """One key at a time."""
@@ -296,7 +290,7 @@ def test_the_file_wins_over_the_database(tmp_path: Path) -> None:
         "matriz": "https://erp.example.com",
         "filial": "http://kept",
     }
-    assert both["filial"].api_key == SecretReference("stored", "filial/api_key")
+    assert both["filial"].secrets["api_key"] == SecretReference("stored", "filial/api_key")
 
 
 def test_secrets_are_shown_as_where_they_are(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from comporta.settings_tree import PostgresSettings, Settings, SqliteSettings, S
 from comporta.settings_values import Place, read_duration
 
 PAGE = Path(__file__).parent.parent / "docs/reference/settings.md"
-TABLES = ("top", "sqlite", "postgres", "account", "odoo", "activecampaign", "stream")
+TABLES = ("top", "sqlite", "postgres", "account", "odoo", "activecampaign", "mercadolivre", "stream")
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,7 @@ def page() -> dict[str, dict[str, str]]:
         ("account", ACCOUNT),
         ("odoo", OPTIONS["odoo"]),
         ("activecampaign", OPTIONS["activecampaign"]),
+        ("mercadolivre", OPTIONS["mercadolivre"]),
         ("stream", STREAM),
     ],
 )
@@ -52,6 +53,7 @@ def test_the_page_lists_every_key_and_no_other(
         ("postgres", PostgresSettings()),
         ("odoo", OPTION_DEFAULTS["odoo"]),
         ("activecampaign", OPTION_DEFAULTS["activecampaign"]),
+        ("mercadolivre", OPTION_DEFAULTS["mercadolivre"]),
         ("stream", StreamSettings("s")),
     ],
 )

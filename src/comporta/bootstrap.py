@@ -22,6 +22,7 @@ from comporta.databases import open_budgets, open_database, open_inbox, open_sto
 from comporta.errors import SettingsError
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
+from comporta.ledger.logins import LedgerLogins
 from comporta.ledger.secrets import get_secret, master_key, parse_key, put_secret
 from comporta.ledger.session import Database, Session
 from comporta.ports.clock import Clock
@@ -48,7 +49,7 @@ async def open_workspace(
     database = open_database(settings, clock or SystemClock())
     clock = DatabaseClock(database, clock or SystemClock())
     store = open_store(database, settings)
-    outside = Outside(clock, SharedBudgets(open_budgets(settings, clock), clock), Connections())
+    outside = _outside(settings, database, clock)
     plans: dict[str, AccountPlan] = {}
     try:
         await store.reap()
@@ -63,6 +64,7 @@ async def open_workspace(
             observer=observer or Unwatched(),
             conduct=_conduct(settings),
             plans=plans,
+            logins=outside.store,
         )
         rescuing = asyncio.ensure_future(rescue_forever(store, clock, settings.retention))
         try:
@@ -86,8 +88,8 @@ async def connect(
     clock = clock or SystemClock()
     told = read_account(name, table, settings=settings, origin="what was typed in")
     with closing(open_database(settings, clock)) as database:  # first: what cannot be kept is not tried
-        outside = Outside(clock, SharedBudgets(open_budgets(settings, clock), clock), Connections())
-        source = make_source(told, settings, api_key=api_key, outside=outside)
+        outside = _outside(settings, database, clock)
+        source = make_source(told, settings, reveal=lambda _: api_key, outside=outside)
         try:
             findings = await source.check([StreamRequest(stream) for stream in kind_of(told).streams])
         finally:
@@ -120,9 +122,25 @@ def _seldom_collecting() -> Iterator[None]:
         gc.unfreeze()
 
 
+def _outside(settings: Settings, database: Database, clock: Clock) -> Outside:
+    """Return the ways out that the sources of this process share."""
+    return Outside(
+        clock,
+        SharedBudgets(open_budgets(settings, clock), clock),
+        Connections(),
+        LedgerLogins(database, lambda may_make: ledger_key(settings, create=may_make)),
+        _instance(),
+    )
+
+
+def _instance() -> str:
+    """Return what other processes call this one."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
 def _conduct(settings: Settings) -> Conduct:
     return Conduct(
-        instance=f"{socket.gethostname()}:{os.getpid()}",
+        instance=_instance(),
         workers=settings.workers,
         lease=settings.lease,
         stall_timeout=settings.stall_timeout,
@@ -138,7 +156,7 @@ def _account_plan(told: AccountSettings, database: Database, settings: Settings,
     terms = kind.terms(told)
 
     def made() -> Source:
-        return make_source(told, settings, api_key=_secret(told, database, settings), outside=outside)
+        return make_source(told, settings, reveal=lambda name: _secret(told, name, database, settings), outside=outside)
 
     source = _SourceWhenNeeded(made)
     hook = HOOKS.get(told.source)
@@ -218,12 +236,13 @@ class _SourceWhenNeeded:
         return self._source
 
 
-def _secret(told: AccountSettings, database: Database, settings: Settings) -> str:
-    """Return an account's key, from where its reference says."""
-    if told.api_key.kind != "stored":
-        return reveal(told.api_key, what=f"account {told.name}")
+def _secret(told: AccountSettings, name: str, database: Database, settings: Settings) -> str:
+    """Return one of an account's secrets, from where its reference says."""
+    reference = told.secrets[name]
+    if reference.kind != "stored":
+        return reveal(reference, what=f"account {told.name}: {name}")
     key = ledger_key(settings, create=False)
-    return database.read(lambda session: get_secret(session, key, secret_id=told.api_key.name))
+    return database.read(lambda session: get_secret(session, key, secret_id=reference.name))
 
 
 def ledger_key(settings: Settings, *, create: bool) -> bytes:

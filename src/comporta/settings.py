@@ -23,11 +23,14 @@ from comporta.core.postgres_url import FORM, without_password
 from comporta.errors import BadValue, SecretMissing, SettingsError
 from comporta.observability.log import LEVELS
 from comporta.settings_keys import (
+    FIRST_SECRETS,
+    KEYS,
     OPTION_DEFAULTS,
     OPTIONS,
     REQUIRED,
     SETTINGS,
     SOURCES,
+    URLS,
     Given,
     KeyPath,
     read_value,
@@ -136,7 +139,11 @@ def read_log_level(*, is_verbose: bool, environ: Mapping[str, str] = os.environ)
 def _masked(value: object, environ: Mapping[str, str]) -> object:
     if isinstance(value, SecretReference):
         return _masked_secret(value, environ)
-    if isinstance(value, SqliteSettings | PostgresSettings | StreamSettings | AccountSettings):
+    if isinstance(value, AccountSettings):
+        shown = {each.name: _masked(getattr(value, each.name), environ) for each in fields(value)}
+        secrets = cast("dict[str, object]", shown.pop("secrets"))
+        return {**shown, **secrets}
+    if isinstance(value, SqliteSettings | PostgresSettings | StreamSettings):
         return {each.name: _masked(getattr(value, each.name), environ) for each in fields(value)}
     if isinstance(value, Mapping):
         return {key: _masked(each, environ) for key, each in value.items()}
@@ -262,11 +269,25 @@ def _account(name: str, values: Mapping[KeyPath, object]) -> AccountSettings:
     missing = [key for key in REQUIRED[source] if key not in own]
     if missing:
         raise BadValue(f"accounts.{name}.{missing[0]} is missing; an account of source {source} needs it")
+    secrets = _secrets(name, str(source), own)
     options = {key: own.pop(key) for key in OPTIONS[source] if key in own}
-    own.setdefault("api_key", SecretReference("stored", f"{name}/api_key"))
+    own.setdefault("url", URLS.get(source))
     own.pop("streams", None)
-    account = AccountSettings(name=name, options={**OPTION_DEFAULTS[source], **options}, **own)
+    account = AccountSettings(name=name, options={**OPTION_DEFAULTS[source], **options}, secrets=secrets, **own)
     return _with_streams(account, values)
+
+
+def _secrets(name: str, source: str, own: dict[str, Any]) -> dict[str, SecretReference]:
+    """Take the secrets out of an account's keys; what it needs and does not name is in the database."""
+    needed, first = KEYS[source], FIRST_SECRETS.get(source, ())
+    if "api_key" in own and "api_key" not in needed:
+        expected = ", ".join([*needed, *first])
+        raise BadValue(f"accounts.{name}.api_key does not belong to source {source}; expected {expected}")
+    return {
+        key: own.pop(key, SecretReference("stored", f"{name}/{key}"))
+        for key in (*needed, *first)
+        if key in own or key in needed
+    }
 
 
 def _with_streams(account: AccountSettings, values: Mapping[KeyPath, object]) -> AccountSettings:

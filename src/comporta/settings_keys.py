@@ -40,8 +40,9 @@ from comporta.settings_values import (
     whole,
 )
 
-SOURCES = ("odoo", "activecampaign")
-SOURCES_PLANNED = ("mercadolivre",)
+SOURCES = ("odoo", "activecampaign", "mercadolivre")
+SITES = ("MLA", "MLB", "MLM", "MLC", "MCO", "MLU", "MPE", "MLV", "MEC", "MBO", "MPY", "MCR")
+"""Where Mercado Livre has an address at which access is granted."""
 
 LEASE_LEAST = timedelta(seconds=1)
 """A heartbeat renews three times within a lease; a shorter one is lost to an ordinary pause of the machine."""
@@ -110,12 +111,36 @@ OPTIONS: Mapping[str, Mapping[str, Reader]] = {
         "page_size": whole(2, 100),
         "request_timeout": read_span,
     },
+    "mercadolivre": {
+        "client_id": read_secret,
+        "client_secret": read_secret,
+        "refresh_token": read_secret,
+        "site": one_of(*SITES),
+        "auth_url": read_url,
+        "page_size": whole(1, 50),
+        "request_timeout": read_span,
+    },
 }
 OPTION_DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "odoo": {"protocol": None, "companies": None, "page_size": 1_000, "request_timeout": timedelta(seconds=120)},
     "activecampaign": {"timezone": None, "page_size": 100, "request_timeout": timedelta(seconds=60)},
+    "mercadolivre": {"site": "MLB", "auth_url": None, "page_size": 50, "request_timeout": timedelta(seconds=60)},
 }
-REQUIRED: Mapping[str, tuple[str, ...]] = {"odoo": ("url", "database", "login"), "activecampaign": ("url",)}
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "odoo": ("url", "database", "login"),
+    "activecampaign": ("url",),
+    "mercadolivre": (),
+}
+URLS: Mapping[str, str] = {"mercadolivre": "https://api.mercadolibre.com"}
+"""Sources that are at one address for everybody."""
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "odoo": ("api_key",),
+    "activecampaign": ("api_key",),
+    "mercadolivre": ("client_id", "client_secret"),
+}
+"""The secrets that an account needs: those that are not named are looked for in the database."""
+FIRST_SECRETS: Mapping[str, tuple[str, ...]] = {"mercadolivre": ("refresh_token",)}
+"""The secrets that only begin something, and that an account may do without."""
 STREAM: Mapping[str, Reader] = {
     "every": read_span,
     "cron": read_cron,
@@ -127,7 +152,7 @@ STREAM: Mapping[str, Reader] = {
     "paused": read_flag,
 }
 
-SECRETS = frozenset({"api_key", "master_key", "client_secret", "refresh_token"})
+SECRETS = frozenset({"api_key", "master_key", "client_id", "client_secret", "refresh_token"})
 """Keys whose value is never shown, whatever it is: what stands there by mistake is the secret itself."""
 SEEN_LETTERS = 200
 
@@ -238,8 +263,6 @@ def _unknown(path: KeyPath, given: Given, known: Mapping[str, object]) -> Unknow
 
 
 def _bad(path: KeyPath, given: Given, allowed: str, *, seen: str | None = None) -> BadValue:
-    if path[0] == "accounts" and path[2:] == ("source",) and given.value in SOURCES_PLANNED:
-        allowed += f": {given.value} is not in this release yet"
     seen = seen or _seen(path, given.value)
     return BadValue(f"{given.origin}: {dotted(path)} is {seen}; expected {allowed}")
 

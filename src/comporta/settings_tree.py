@@ -17,11 +17,13 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 STREAM_DEFAULTS: Mapping[str, Mapping[str, Mapping[str, timedelta]]] = {
-    "activecampaign": {"": {"overlap": DAY}, "dealCustomFieldData": {"every": 6 * HOUR}}
+    "activecampaign": {"": {"overlap": DAY}, "dealCustomFieldData": {"every": 6 * HOUR}},
+    "mercadolivre": {"": {"overlap": HOUR}},
 }
 """By source and stream, what differs from ``StreamSettings``; without a name, of all its streams.
 
-Nobody knows how exactly ActiveCampaign's filter goes by the time; its custom fields are read whole each time.
+Nobody knows how exactly ActiveCampaign's filter goes by the time; its custom fields are read whole each time. Mercado
+Livre's goes by whole hours.
 """
 DATABASE = "sqlite:///comporta.db"
 TIMEZONE = "UTC"
@@ -67,13 +69,14 @@ class StreamSettings:
 class AccountSettings:
     """One set of credentials at a source. ``options`` are the source's own; ``streams`` those named here.
 
+    ``secrets`` are where its keys and tokens are, by the name of the setting.
     A stream that is not named runs with the source's defaults: ask ``stream``, which answers for any.
     """
 
     name: str
     source: str
     url: str
-    api_key: SecretReference
+    secrets: Mapping[str, SecretReference]
     options: Mapping[str, object] = field(default_factory=dict)
     limit: RateLimit | None = None
     concurrency: int | None = None

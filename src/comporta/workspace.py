@@ -19,6 +19,7 @@ from comporta.coordination.sync import Syncer, Wish
 from comporta.coordination.trials import Comparison, Trial, watched
 from comporta.core.coverage import Coverage
 from comporta.core.instant import BEGINNING, parse_instant
+from comporta.core.login import LoginState
 from comporta.core.run import Run, Trigger
 from comporta.core.window import Kind, Request
 from comporta.errors import UnknownAccount
@@ -26,6 +27,7 @@ from comporta.observability.log import Log
 from comporta.ports.budget import BudgetState
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
+from comporta.ports.login_store import LoginStore
 from comporta.ports.notifications import Inbox
 from comporta.ports.source import Finding
 from comporta.ports.store import Store, StreamFacts
@@ -64,7 +66,9 @@ class Workspace:
         observer: Observer,
         conduct: Conduct,
         plans: Mapping[str, AccountPlan],
+        logins: LoginStore,
     ) -> None:
+        self._logins = logins
         self.settings = settings
         self.store = store
         self.clock = clock
@@ -182,6 +186,11 @@ class Workspace:
     async def look(self) -> None:
         """Return when the database has answered."""
         await self.store.run("")
+
+    async def logins(self) -> dict[str, LoginState]:
+        """Return how the logins stand of the accounts that have one."""
+        known = await self._logins.states()
+        return {name: state for name, state in known.items() if name in self._plans}
 
     def origin(self, name: str) -> datetime:
         """Return where a stream begins."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tests.engine.workshop import Workshop
 
+from comporta.ledger.logins import LedgerLogins
 from comporta.ledger.notifications import LedgerInbox
 from comporta.ports.events import Unwatched
 from comporta.ports.source import Finding, StreamRequest
@@ -40,6 +41,7 @@ async def test_an_account_that_does_not_answer_delays_no_other(workshop: Worksho
         observer=Unwatched(),
         conduct=workshop.conduct,
         plans=workshop.plans,
+        logins=LedgerLogins(workshop.database, lambda _: b""),
     )
 
     found = await asyncio.wait_for(workspace.check(), 5)

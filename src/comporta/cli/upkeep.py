@@ -115,6 +115,7 @@ def problems_of(known: Settings, seen: "Checkup") -> list[str]:
     """Return what a person should see to."""
     from comporta.ledger.schema import is_current
     from comporta.settings import is_there
+    from comporta.settings_keys import FIRST_SECRETS
 
     found = []
     try:
@@ -123,9 +124,10 @@ def problems_of(known: Settings, seen: "Checkup") -> list[str]:
         found.append(error.message)
     found += seen.problems
     found += [
-        f"account {name}: its key {account.api_key} is missing; set it, or use `comporta connect`"
+        f"account {name}: its {key} {reference} is missing; set it, or use `comporta connect`"
         for name, account in known.accounts.items()
-        if account.api_key.kind != "stored" and not is_there(account.api_key)
+        for key, reference in account.secrets.items()
+        if reference.kind != "stored" and not is_there(reference) and key not in FIRST_SECRETS.get(account.source, ())
     ]
     return found
 

@@ -9,7 +9,7 @@ The lease's row is always taken first, so that two writers wait for one another 
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
@@ -81,6 +81,9 @@ class LedgerLogins:
     def __init__(self, database: Database, key: Callable[[bool], bytes]) -> None:
         self._database = database
         self._key = key
+
+    async def states(self) -> Mapping[str, LoginState]:
+        return await asyncio.to_thread(self._database.read, login_states)
 
     async def look(self, account: str) -> KeptLogin | None:
         return await asyncio.to_thread(self._database.read, lambda s: read_login(s, self._opening, account))

@@ -4,7 +4,7 @@
 they are called and why; nothing here is a secret once it is shown: tokens do not appear in a repr.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -38,6 +38,9 @@ class Leased:
 
 class LoginStore(Protocol):
     """The logins of one database."""
+
+    async def states(self) -> Mapping[str, LoginState]:
+        """Return how every login stands, by account; no secret is opened for it."""
 
     async def look(self, account: str) -> KeptLogin | None:
         """Return what is stored of a login."""
