@@ -179,13 +179,15 @@ class FakeReader:
         return [Bucket(hour, len(keys), sum(keys)) for hour, keys in sorted(hours.items())]
 
     def _as_page(self, found: Sequence[FakeRecord], *, position: str | None = None, is_last: bool) -> Page:
-        rows = [row_of(record, self.shape) for record in found if record.spoilt is None]
+        sound = [record for record in found if record.spoilt is None]
+        rows = [row_of(record, self.shape) for record in sound]
         spoilt = [
             Rejected(str(record.key), RecordRejected.code, record.spoilt, json.dumps(dict(record.values)))
             for record in found
             if record.spoilt is not None
         ]
-        return Page(rows, spoilt, position=position, is_last=is_last)
+        lists = self._stream.nested(self.shape, sound)
+        return Page(rows, spoilt, position=position, is_last=is_last, nested=lists)
 
 
 def _bounds(since: datetime | None, until: datetime | None) -> tuple[str, str]:

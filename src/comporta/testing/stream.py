@@ -5,12 +5,12 @@ A stamp is the start of the writing transaction, in whole seconds; a record is s
 restored backup, or leave it out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from comporta.core.instant import instant_text
-from comporta.core.record import Column, ColumnType, Key, Lookup, Row, Shape, Value
+from comporta.core.record import Column, ColumnType, Key, Lookup, Nested, Row, Shape, Value
 
 FIELDS: Mapping[str, ColumnType] = {"name": ColumnType.TEXT, "state": ColumnType.TEXT}
 STAMP = Column("write_date", ColumnType.TIMESTAMP, "write_date")
@@ -39,6 +39,8 @@ class FakeStream:
     key_type: ColumnType = ColumnType.INTEGER
     records: dict[Key, FakeRecord] = field(default_factory=dict)
     lookups: Sequence[Lookup] = ()
+    lists: Mapping[str, Mapping[str, ColumnType]] = field(default_factory=dict)
+    listed: dict[tuple[str, Key], Sequence[Mapping[str, Value]]] = field(default_factory=dict)
 
     def put(self, key: Key, *, stamp: datetime | None = None, spoilt: str | None = None, **values: Value) -> Key:
         """Create or change a record, stamped now unless ``stamp`` says otherwise, and commit at once."""
@@ -59,6 +61,10 @@ class FakeStream:
         """Take the stamp from a record, as an import by SQL leaves it."""
         self.records[key] = replace(self.records[key], stamp=None)
 
+    def enlist(self, key: Key, name: str, *items: Mapping[str, Value]) -> None:
+        """Say what a record has in one of its lists; each item bears an ``id`` of its own."""
+        self.listed[name, key] = items
+
     def remove(self, *keys: Key) -> None:
         """Delete records; nothing of them remains."""
         for key in keys:
@@ -70,17 +76,36 @@ class FakeStream:
 
     def shape(self, source: str, chosen: Sequence[str] | None = None) -> Shape:
         """Return what the source says of the stream, with the fields that were chosen."""
+        stamps = (STAMP,) if self.is_stamped else ()
         wanted = [name for name in self.fields if chosen is None or name in chosen]
         columns = [Column("id", self.key_type, "id"), *(Column(name, self.fields[name], name) for name in wanted)]
         return Shape(
             source=source,
             stream=self.name,
-            columns=(*columns, STAMP) if self.is_stamped else tuple(columns),
+            columns=(*columns, *stamps),
             key="id",
             stamp=STAMP.name if self.is_stamped else None,
             parent=self.parent,
             parent_stream=self.parent_stream,
+            nested=tuple(self._list_shape(source, name) for name in self.lists),
         )
+
+    def nested(self, shape: Shape, found: Sequence[FakeRecord]) -> list[Nested]:
+        """Return what those records list."""
+        return [Nested(each, list(self._items(each, found))) for each in shape.nested]
+
+    def _list_shape(self, source: str, name: str) -> Shape:
+        columns = [Column(each, kind, each) for each, kind in self.lists[name].items()]
+        key, parent = Column("id", ColumnType.TEXT, "id"), Column("record_id", self.key_type, "record_id")
+        stamps = (STAMP,) if self.is_stamped else ()
+        stamp = STAMP.name if self.is_stamped else None
+        return Shape(source, name, (key, parent, *columns, *stamps), key="id", stamp=stamp, parent="record_id")
+
+    def _items(self, shape: Shape, found: Sequence[FakeRecord]) -> Iterator[Row]:
+        for record in found:
+            for item in self.listed.get((shape.stream, record.key), ()):
+                known = {**item, "record_id": record.key, STAMP.name: record.stamp}
+                yield tuple(known.get(column.field) for column in shape.columns)
 
 
 @dataclass(slots=True)
