@@ -208,15 +208,24 @@ def test_of_a_record_that_came_in_part_no_list_is_touched(prepared: Tables) -> N
     assert living(prepared) == living(prepared, LABELS) == ["1-a", "2-b"]
 
 
-def test_every_account_has_its_own_lists(prepared: Tables) -> None:
-    """The same keys, written, marked and removed apart."""
-    prepared.write(listing({1: ["a", "b"]}))
-    prepared.write(listing({1: ["a", "b"]}), account="b")
-    prepared.write(listing({1: ["b"]}, LATER), account="b")
-    prepared.write(Batch(WHOLE, deleted=[1]), account="b")
-    prepared.write(Batch(WHOLE, removed=[1]), account="b")
+@pytest.mark.parametrize(("mine", "other"), ["ab", "ba"])
+def test_every_account_has_its_own_lists(prepared: Tables, mine: str, other: str) -> None:
+    """The same keys, written, marked, removed and cleared apart."""
+    prepared.write(listing({1: ["a", "b"], 2: ["a"]}), account=other)
+    prepared.write(listing({2: []}, LATER), account=other)
+    prepared.write(listing({1: ["a", "b"]}), account=mine)
+    steps = [listing({1: ["b"]}, LATER), Batch(WHOLE, deleted=[1]), Batch(WHOLE, removed=[1], remove_deleted=True)]
+    kept = []
+    for step in steps:
+        prepared.write(step, account=mine)
+        kept.append((living(prepared, account=mine), living(prepared, account=other)))
+    left = [sorted(prepared.rows(shape)) for shape in WHOLE.nested]
+    prepared.write(listing({1: ["a", "b"]}), account=mine)
+    told = [prepared.write(listing({1: ["b"]}, LATER), account=mine).nested["shop_thing_label"] for _ in range(2)]
 
-    assert (living(prepared), living(prepared, account="b")) == (["1-a", "1-b"], [])
+    assert told == [2, 0]
+    assert kept == [(["1-b"], ["1-a", "1-b"]), ([], ["1-a", "1-b"]), ([], ["1-a", "1-b"])]
+    assert left == 2 * [[(other, "1-a"), (other, "1-b"), (other, "2-a")]]
 
 
 def refused(written: Written) -> dict[str, str]:

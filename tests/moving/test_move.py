@@ -1,13 +1,15 @@
 """Everything moves from any database to any other, and syncing goes on there as if nothing had been."""
 
+from dataclasses import replace
+
 import pytest
 from tests.moving.conftest import Address
-from tests.moving.samples import put, rows
+from tests.moving.samples import SAMPLES, put, rows
 from tests.moving.shop import Shop, move
 from tests.moving.stage import asked, by_hand, contents, is_postgres, mirrored, opened
 
 from comporta.core.counts import Counts
-from comporta.core.record import Column, ColumnType, Shape
+from comporta.core.record import Column, ColumnType, Nested, Row, Shape
 from comporta.errors import DatabaseSealed, WrongUse
 from comporta.ledger.accounts import accounts, put_account
 from comporta.ledger.secrets import get_secret, put_secret
@@ -69,6 +71,28 @@ def test_a_database_moves_to_another_of_its_kind(shop: Shop, new_database: Addre
     assert put(shop.database).counts.unchanged == len(rows())
     with pytest.raises(DatabaseSealed, match="its data was moved to"):
         put(old)
+
+
+def test_the_lists_inside_records_move_with_them(shop: Shop, new_database: Address) -> None:
+    """And go on there: nothing is written again, and what a record lists no more is found and marked."""
+    keys = [Column("id", ColumnType.TEXT, "id"), Column("sample_id", ColumnType.INTEGER, "sample_id")]
+    part = Shape("shop", "sample.part", tuple(keys), key="id", parent="sample_id")
+    whole = replace(SAMPLES, nested=(part,))
+    listed: list[Row] = [(f"{row[0]}-{letter}", row[0]) for row in rows() for letter in "ab"]
+    put(shop.database, Batch(whole, rows(), nested=[Nested(part, listed)]))
+    before = contents(shop.database)
+    shop.move(new_database("postgres"))
+    there = contents(shop.database)
+    known = put(shop.database, Batch(whole, rows(), nested=[Nested(part, listed)])).nested
+    less = put(shop.database, Batch(whole, rows(), nested=[Nested(part, listed[1:])])).nested
+    between = contents(shop.database)
+    shop.move(new_database("sqlite"))
+    back = put(shop.database, Batch(whole, rows(), nested=[Nested(part, listed)])).nested
+
+    assert there == before
+    assert len(there["shop_sample_part"]) == len(listed)
+    assert [row["_cmp_deleted_at"] is None for row in between["shop_sample_part"]].count(False) == 1
+    assert (known, less, back) == ({part.table: 0}, {part.table: 1}, {part.table: 1})
 
 
 @pytest.mark.full
