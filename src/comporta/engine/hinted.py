@@ -64,7 +64,8 @@ async def _drain(work: Work) -> None:
     async for hints in _portions(work):
         answered = await _answered(work, hints, coverage)
         wanted = [each for each in hints if each not in answered]
-        page = await work.reader.fetch([key_from_text(each.key) for each in wanted])
+        keys = [key_from_text(each.key) for each in wanted]
+        page = await work.reader.fetch(keys) if keys else Page((), is_last=True)
         work.progress.rows_read += len(page.rows) + len(page.rejected)
         await _write(work, page, hints=hints, wanted=wanted)
 

@@ -37,6 +37,8 @@ class FakeStream:
     parent_stream: str | None = None
     is_stamped: bool = True
     key_type: ColumnType = ColumnType.INTEGER
+    settled: tuple[str, frozenset[str]] | None = None
+    referred_by: str | None = None
     records: dict[Key, FakeRecord] = field(default_factory=dict)
     lookups: Sequence[Lookup] = ()
     lists: Mapping[str, Mapping[str, ColumnType]] = field(default_factory=dict)
@@ -88,6 +90,8 @@ class FakeStream:
             parent=self.parent,
             parent_stream=self.parent_stream,
             nested=tuple(self._list_shape(source, name) for name in self.lists),
+            settled=self.settled,
+            referred_by=self.referred_by,
         )
 
     def nested(self, shape: Shape, found: Sequence[FakeRecord]) -> list[Nested]:

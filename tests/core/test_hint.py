@@ -1,0 +1,60 @@
+"""Hints: whether what was told is known already, and how long a record is looked for that is not there."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from comporta.core.coverage import Coverage, Interval
+from comporta.core.hint import DELAYS, NEAR, TICK, Hint, is_answered, looked_in_vain
+from comporta.core.instant import instant_text
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+MORNING = Coverage((Interval(NOON - 12 * HOUR, NOON),))
+
+
+def told(at: datetime | None) -> Hint:
+    """Return a hint that was told at that instant."""
+    return Hint("7", told_at=at)
+
+
+@pytest.mark.parametrize(
+    ("told_at", "stamp", "has_stamp", "is_known"),
+    [
+        (NOON - HOUR, NOON - HOUR, True, True),
+        (NOON - HOUR, NOON - HOUR - NEAR, True, True),
+        (NOON - HOUR, NOON - HOUR - NEAR - TICK, True, False),
+        (NOON - HOUR, NOON + HOUR, True, True),
+        (NOON - HOUR, None, True, False),
+        (NOON - HOUR, None, False, True),
+        (NOON - TICK, NOON, True, True),
+        (NOON, NOON, True, False),
+        (NOON - 13 * HOUR, NOON, True, False),
+        (None, NOON, True, False),
+        (None, None, False, False),
+    ],
+)
+def test_it_is_known_if_its_instant_is_covered_by_a_version_of_then(
+    told_at: datetime | None, stamp: datetime | None, has_stamp: bool, is_known: bool
+) -> None:
+    """Coverage alone would miss what searches hide; a version alone would miss what followed it."""
+    known = is_answered(told(told_at), MORNING, stamp=instant_text(stamp) if stamp else None, has_stamp=has_stamp)
+
+    assert known is is_known
+
+
+def test_in_a_hole_nothing_is_known() -> None:
+    """Whatever is covered before and after it."""
+    holed = Coverage((Interval(NOON - 12 * HOUR, NOON - 2 * HOUR), Interval(NOON - HOUR, NOON)))
+
+    known = is_answered(told(NOON - HOUR - TICK), holed, stamp=instant_text(NOON), has_stamp=True)
+
+    assert not known
+
+
+def test_a_record_is_looked_for_less_and_less_often_and_at_last_given_up() -> None:
+    """The tries so far say when the next one is."""
+    times = [looked_in_vain(Hint("7", tries=tries), NOON) for tries in range(len(DELAYS) + 2)]
+
+    assert times == [*(NOON + delay for delay in DELAYS), None, None]
+    assert list(DELAYS) == sorted(DELAYS)
