@@ -28,9 +28,11 @@ MISSED_MAX = 100_000
 """Notifications of a topic that are read at once: twenty days of the busiest seller we know of."""
 TEXT_MAX = 1_000
 """Letters of a topic or a resource: the longest resource we know of has sixty."""
-_ORDER = (re.compile(r"/orders/(\d{1,20})"), "orders")
-_ITEM = (re.compile(r"/items/([A-Z]{3}\d{1,20})(?:/prices\b.*)?"), "items")
-_SHIPMENT = (re.compile(r"/shipments/(\d{1,20})"), "shipments")
+NUMBER = "[1-9][0-9]{0,17}"
+"""A key within 64 bits, and in the one form that a row's key has as text."""
+_ORDER = (re.compile(rf"/orders/({NUMBER})"), "orders")
+_ITEM = (re.compile(rf"/items/([A-Z]{{3}}{NUMBER})(?:/prices\b.*)?"), "items")
+_SHIPMENT = (re.compile(rf"/shipments/({NUMBER})"), "shipments")
 _PLACES = {
     "orders_v2": _ORDER,
     "orders": _ORDER,
@@ -141,13 +143,16 @@ def _notification(told: _Told) -> Notification:
             message = f"{name} has {len(text)} letters; expected 1 to {TEXT_MAX}"
             raise ValueError(message)
     known = None if told.application_id is None else str(told.application_id)
-    sent = told.sent or told.received or told.recieved
-    return Notification(SOURCE, user_id, told.topic, told.resource, known, _instant(sent) if sent else None)
+    return Notification(SOURCE, user_id, told.topic, told.resource, known, _first_sent(told))
 
 
-def _instant(text: str) -> datetime | None:
-    """Return when it was sent; without a time that can be read, what it tells is looked at in any case."""
+def _first_sent(told: _Told) -> datetime | None:
+    """Return when it was to be sent first: ``sent`` is of the last attempt, an hour later perhaps.
+
+    Without a time that can be read, what it tells is looked at in any case.
+    """
+    texts = [each for each in (told.sent, told.received, told.recieved) if each]
     try:
-        return parse_instant(text)
+        return min(parse_instant(each) for each in texts) if texts else None
     except (ValueError, OverflowError):
         return None
