@@ -82,14 +82,17 @@ def test_people_are_heard_of(market: MercadoLivreSandbox, taking: Receiver) -> N
     assert {said["topic"] for said in taking.came} >= {"orders_v2", "items", "shipments"}
 
 
-def test_what_is_not_taken_comes_again(open_market: OpenMarket, clock: StandingClock, taking: Receiver) -> None:
+@pytest.mark.parametrize("pauses", [(0.8, 0.0), (0.35, 0.35)], ids=["late", "dribbling"])
+def test_what_is_not_taken_comes_again(
+    open_market: OpenMarket, clock: StandingClock, taking: Receiver, pauses: tuple[float, float]
+) -> None:
     """By the source's clock; taken too late is not taken."""
     market = open_market()
-    taking.is_slow = True
+    taking.pauses = pauses
     act(market, "subscribe", url=taking.url, retry_s=60)
     act(market, "notify", n=1)
     late = settled(market, lambda counts: counts["waiting"] == 1 and counts["attempts"] == 1)
-    taking.is_slow = False
+    taking.pauses = (0.0, 0.0)
     clock.advance(seconds=61)
     counts = settled(market, delivered(1))
 

@@ -124,6 +124,17 @@ def test_a_person_consents(market: MercadoLivreSandbox) -> None:
     assert refresh(market, pair.json["refresh_token"]).status == 200
 
 
+def test_a_code_is_good_for_its_own_page_and_ten_minutes(market: MercadoLivreSandbox, clock: StandingClock) -> None:
+    """Another address to go back to, or too much time, and it is worth nothing."""
+    elsewhere = consent(market)["code"]
+    wrong = token_call(market, grant_type="authorization_code", code=elsewhere, redirect_uri=f"{BACK}?x=1")
+    late = consent(market)["code"]
+    clock.advance(minutes=10, seconds=1)
+
+    assert wrong.json == GRANT
+    assert token_call(market, grant_type="authorization_code", code=late, redirect_uri=BACK).json == GRANT
+
+
 @pytest.mark.parametrize("method", ["S256", "plain"])
 def test_a_code_is_bound_to_its_challenge(market: MercadoLivreSandbox, method: str) -> None:
     """Without the verifier, or with another one, there is no pair."""
@@ -139,10 +150,13 @@ def test_a_code_is_bound_to_its_challenge(market: MercadoLivreSandbox, method: s
 
 
 def test_a_person_may_refuse(open_market: OpenMarket) -> None:
-    """The redirect then says so."""
-    market = open_market(faults=["denied"])
+    """The redirect then says so; or PKCE may be demanded of who did not offer it."""
+    market = open_market(faults=["denied=1:1", "pkce_required"])
 
     assert consent(market, state="abc") == {"error": "access_denied", "state": "abc"}
+    code = consent(market)["code"]
+    refused = token_call(market, grant_type="authorization_code", code=code, redirect_uri=BACK)
+    assert (refused.status, refused.json["error"]) == (400, "invalid_request")
 
 
 def sent(market: MercadoLivreSandbox, token: str) -> socket.socket:

@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -37,9 +38,9 @@ def test_an_order_alone_shows_less(market: MercadoLivreSandbox) -> None:
         assert "date_last_updated" not in row
         assert list(row["buyer"]) == ["id"]
 
-    assert fetch(f"{market.url}/_stats").json["fetched_orders"] == {
-        str(row["id"]): 1 for row in truth_of(market, "orders")
-    }
+    seen = fetch(f"{market.url}/_stats").json
+    assert seen["fetched_orders"] == {str(row["id"]): 1 for row in truth_of(market, "orders")}
+    assert seen["routes"]["/orders/{id}"]["requests"] == 60
 
 
 def test_what_is_not_there_is_not_found(market: MercadoLivreSandbox) -> None:
@@ -244,7 +245,32 @@ def test_packs_and_shipments_have_forms_of_their_own(market: MercadoLivreSandbox
 
 
 def test_the_seed_invents_the_same(open_market: OpenMarket) -> None:
-    """Another one, something else."""
-    first, again, other = (truth_of(open_market(seed=seed), "orders") for seed in (3, 3, 4))
+    """And lets people do the same; another one, something else."""
+    markets = [open_market(seed=seed) for seed in (3, 3, 4)]
+    first, again, other = (truth_of(market, "orders") for market in markets)
+    for market in markets:
+        act(market, "step", times=60)
+    later = [truth_of(market, "orders") for market in markets]
 
     assert first == again != other
+    assert first != later[0] == later[1]
+
+
+@pytest.mark.full
+@pytest.mark.timeout(180)
+def test_forty_thousand_orders_are_read_in_reasonable_time(open_market: OpenMarket) -> None:
+    """Invented in ten seconds of the processor's, and read to the end by a scroll while people are at work."""
+    began = time.process_time()
+    market = open_market(records=40_000, sellers=1)
+    invented = time.process_time() - began
+    shop = Shopkeeper(market)
+    expected = {order.id for order in market.world.orders_of(1001) if order.status != "cancelled"}
+    first = shop.search(search_type="scan", limit=50).json
+    act(market, "start_activity", rate=20)
+    rest = shop.scan("orders/search", seller=1001, limit=50, scroll_id=first["paging"]["scroll_id"])
+    found = [row["id"] for row in [*first["results"], *rest]]
+    act(market, "stop_activity")
+
+    assert invented < 10
+    assert len(found) == len(set(found))
+    assert set(found) == expected

@@ -23,7 +23,7 @@ class Receiver:
     def __init__(self) -> None:
         self.came: list[dict[str, Any]] = []
         self.status = 200
-        self.is_slow = False
+        self.pauses: tuple[float, float] = (0.0, 0.0)
         self.closing = Event()
         receiver = self
 
@@ -31,11 +31,13 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.came.append(json.loads(body))
-                if receiver.is_slow:
-                    receiver.closing.wait(0.8)
+                before, between = receiver.pauses
+                receiver.closing.wait(before)
                 self.send_response(receiver.status)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", "1")
                 self.end_headers()
+                receiver.closing.wait(between)
+                self.wfile.write(b"!")
 
             def log_message(self, *_said: object) -> None:
                 """Say nothing."""

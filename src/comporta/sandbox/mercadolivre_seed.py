@@ -66,7 +66,7 @@ class Seeder:
     def _aged(self, order: Order, mass_update: int) -> int:
         """Return when a cart was last changed: three in five some days after it was bought, up to a month."""
         chance = self.rng.random()
-        if chance < 0.01 and order.created < mass_update:
+        if chance < 0.01 and order.updated < mass_update:
             return mass_update
         if chance < 0.4:
             return order.updated
