@@ -49,7 +49,7 @@ async def open_workspace(
     database = open_database(settings, clock or SystemClock())
     clock = DatabaseClock(database, clock or SystemClock())
     store = open_store(database, settings)
-    outside = _outside(settings, database, clock)
+    outside = outside_of(settings, database, clock)
     plans: dict[str, AccountPlan] = {}
     try:
         await store.reap()
@@ -88,7 +88,7 @@ async def connect(
     clock = clock or SystemClock()
     told = read_account(name, table, settings=settings, origin="what was typed in")
     with closing(open_database(settings, clock)) as database:  # first: what cannot be kept is not tried
-        outside = _outside(settings, database, clock)
+        outside = outside_of(settings, database, clock)
         source = make_source(told, settings, reveal=lambda _: api_key, outside=outside)
         try:
             findings = await source.check([StreamRequest(stream) for stream in kind_of(told).streams])
@@ -122,7 +122,7 @@ def _seldom_collecting() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _outside(settings: Settings, database: Database, clock: Clock) -> Outside:
+def outside_of(settings: Settings, database: Database, clock: Clock) -> Outside:
     """Return the ways out that the sources of this process share."""
     return Outside(
         clock,
@@ -156,7 +156,9 @@ def _account_plan(told: AccountSettings, database: Database, settings: Settings,
     terms = kind.terms(told)
 
     def made() -> Source:
-        return make_source(told, settings, reveal=lambda name: _secret(told, name, database, settings), outside=outside)
+        return make_source(
+            told, settings, reveal=lambda name: secret_of(told, name, database, settings), outside=outside
+        )
 
     source = _SourceWhenNeeded(made)
     hook = HOOKS.get(told.source)
@@ -236,7 +238,7 @@ class _SourceWhenNeeded:
         return self._source
 
 
-def _secret(told: AccountSettings, name: str, database: Database, settings: Settings) -> str:
+def secret_of(told: AccountSettings, name: str, database: Database, settings: Settings) -> str:
     """Return one of an account's secrets, from where its reference says."""
     reference = told.secrets[name]
     if reference.kind != "stored":

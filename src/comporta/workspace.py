@@ -19,7 +19,7 @@ from comporta.coordination.sync import Syncer, Wish
 from comporta.coordination.trials import Comparison, Trial, watched
 from comporta.core.coverage import Coverage
 from comporta.core.instant import BEGINNING, parse_instant
-from comporta.core.login import LoginState
+from comporta.core.login import LOGIN_SCOPE, LoginState
 from comporta.core.run import Run, Trigger
 from comporta.core.window import Kind, Request
 from comporta.errors import UnknownAccount
@@ -196,6 +196,14 @@ class Workspace:
         """Return where a stream begins."""
         account, stream = self._one(name)
         return _origin(self._plans[account].streams[stream])
+
+    def expect_scope(self, name: str) -> None:
+        """Raise unless there is such a stream, or such an account, of a scope that is its login's."""
+        account, slash, part = name.partition("/")
+        if slash and f"/{part}" == LOGIN_SCOPE:
+            self._account(account)
+        else:
+            self._one(name)
 
     def stop(self) -> None:
         """Hand over what runs, after its current batch. Safe from signal handlers and threads."""

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from comporta import __version__
-from comporta.cli import accounts, compare, demo, history, move, sandbox, serve, settle, streams, sync, upkeep
+from comporta.cli import accounts, compare, demo, grant, history, move, sandbox, serve, settle, streams, sync, upkeep
 
 SCREEN = """\
 Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
@@ -85,6 +85,7 @@ for command in (
     move.migrate_database,
 ):
     app.command()(command)
+accounts.connect_app.command()(grant.mercadolivre)
 app.add_typer(accounts.connect_app, name="connect", help="Ask for an account, test it and keep it.")
 app.add_typer(history.run_app, name="run", help="Show or cancel one run.")
 app.add_typer(settle.quarantine_app, name="quarantine", help="Records that could not be written, and why.")

@@ -14,10 +14,11 @@ from comporta.cli.session import with_workspace
 from comporta.cli.sync import summary, watcher_for
 from comporta.cli.words import columns, local_text, value_text
 from comporta.core.instant import short_text
+from comporta.core.login import LOGIN_SCOPE
 from comporta.core.outcome import ExitCode, exit_code
 from comporta.core.run import Run
 from comporta.errors import WrongUse
-from comporta.ports.store import Quarantined
+from comporta.ports.store import LeaseRow, Quarantined
 
 if TYPE_CHECKING:
     from comporta.workspace import Workspace
@@ -72,11 +73,11 @@ def unlock(
     console = Console(is_json=as_json, is_verbose=verbose)
 
     async def work(workspace: "Workspace") -> bool:
-        workspace.origin(stream)
+        workspace.expect_scope(stream)
         now = workspace.clock.now()
         held = next((row for row in await workspace.store.leases() if row.scope == stream and row.holder), None)
         if held is not None and held.expires_at is not None and held.expires_at > now and not yes:
-            console.tell(f"Run {held.holder} is alive on {held.instance}; it will be lost, and its work goes on later.")
+            console.tell(_alive_text(held))
             if console.ask(f"Type {stream} to go on: ", option="--yes") != stream:
                 raise WrongUse(
                     f"unlock: {stream} was not typed, so nothing was done", next_step="Use --yes in scripts."
@@ -87,6 +88,13 @@ def unlock(
     console.document({"ok": True, "unlocked": freed, "scope": stream})
     console.say(f"{stream}: free" if freed else f"{stream}: nobody held it")
     return ExitCode.DONE
+
+
+def _alive_text(held: LeaseRow) -> str:
+    """Say what freeing a scope does to who holds it."""
+    if held.scope.endswith(LOGIN_SCOPE):
+        return f"{held.holder} renews the login and is alive; what it gets is stored all the same."
+    return f"Run {held.holder} is alive on {held.instance}; it will be lost, and its work goes on later."
 
 
 @quarantine_app.callback()

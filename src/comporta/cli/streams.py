@@ -16,6 +16,7 @@ from comporta.cli.session import with_workspace
 from comporta.cli.words import age_text, columns, local_text
 from comporta.core.coverage import Interval
 from comporta.core.instant import short_text
+from comporta.core.login import Standing
 from comporta.core.outcome import ExitCode
 from comporta.core.run import RunState
 from comporta.errors import WrongUse
@@ -25,6 +26,7 @@ from comporta.settings_values import Place, read_span
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from comporta.core.login import LoginState
     from comporta.ports.budget import BudgetState
     from comporta.workspace import StreamStatus, Workspace
 
@@ -44,7 +46,11 @@ def status(
     async def work(workspace: "Workspace") -> int:
         found = await workspace.status()
         paused = {f"{each.account}/{each.stream}" for each in found if is_paused(workspace, each)}
-        lines = [status_json(each, f"{each.account}/{each.stream}" in paused) for each in found]
+        logins = {name: login_json(name, state) for name, state in (await workspace.logins()).items()}
+        lines = [
+            with_login(status_json(each, f"{each.account}/{each.stream}" in paused), logins.get(each.account))
+            for each in found
+        ]
         stale = [each for each in found if f"{each.account}/{each.stream}" not in paused and is_stale(each, oldest)]
         limits = await workspace.limits()
         told = [{"account": account, **state.as_json()} for account, state in limits]
@@ -63,6 +69,8 @@ def status(
             columns(("stream", "last run", "fresh", "holes", "next"), rows) or "No account yet: `comporta init`."
         )
         if text := limits_text(limits):
+            console.say(text)
+        if text := logins_text(logins):
             console.say(text)
         for each in stale:
             console.tell(f"{each.account}/{each.stream}: {stale_text(each, max_age or '')}")
@@ -86,6 +94,34 @@ def limits_text(limits: "Sequence[tuple[str, BudgetState]]") -> str:
         if state.limit or state.allowed or state.paused_s
     ]
     return "\n" + columns(("account", "limit", "now", "used", "waiting", ""), rows) if rows else ""
+
+
+def login_json(account: str, state: "LoginState") -> dict[str, object]:
+    """Return how a login stands as JSON, with what a person has to do."""
+    is_needed = state.standing is Standing.NEEDS_LOGIN
+    return {
+        "state": state.standing.value,
+        "user_id": state.user_id,
+        "expires_at": short_text(state.expires_at),
+        "reason": state.reason,
+        "next_step": f"comporta connect mercadolivre {account}" if is_needed else "",
+    }
+
+
+def with_login(line: dict[str, object], login: dict[str, object] | None) -> dict[str, object]:
+    """Return a stream's status with its account's login, which comes before whatever else a person could do."""
+    if login is None:
+        return line
+    return {**line, "next_step": login["next_step"] or line["next_step"], "login": login}
+
+
+def logins_text(logins: dict[str, dict[str, object]]) -> str:
+    """Return which accounts wait for a person to grant access again."""
+    return "".join(
+        f"\n{account}: needs login: {login['reason']}\n  Next: {login['next_step']}"
+        for account, login in logins.items()
+        if login["next_step"]
+    )
 
 
 def coverage(stream: Stream, config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:

@@ -56,6 +56,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+LOGIN_SCOPE = "/@login"
+"""What follows the account's name in the scope whose lease is the right to renew."""
 FIRST_PAUSE = timedelta(seconds=2)
 """How long the next try waits after one that failed without a refusal; doubled each time."""
 PAUSE_MAX = timedelta(minutes=5)

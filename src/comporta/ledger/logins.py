@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from comporta.core.lease import Lease
-from comporta.core.login import LoginState, Standing, token_fingerprint
+from comporta.core.login import LOGIN_SCOPE, LoginState, Standing, token_fingerprint
 from comporta.errors import CommitOutcomeUnknown, LeaseLost, MasterKeyWrong, SecretMissing
 from comporta.ledger import leases
 from comporta.ledger.rows import instant_from, text_of
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 def scope_of(account: str) -> str:
     """Return the scope whose lease is the right to renew a login."""
-    return f"{account}/@login"
+    return f"{account}{LOGIN_SCOPE}"
 
 
 def secret_of(account: str) -> str:

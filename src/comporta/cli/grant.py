@@ -1,0 +1,129 @@
+"""`comporta connect mercadolivre`: a seller agrees in the browser, and the pair of tokens is kept.
+
+Connecting again after "needs login" is the same command: the application is known by then, and only a new pair is
+stored. An account of comporta.toml keeps its settings.
+"""
+
+import asyncio
+import getpass
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from comporta.cli.console import Console
+from comporta.cli.options import Config, Json, Verbose
+from comporta.core.instant import short_text
+from comporta.core.outcome import ExitCode
+from comporta.errors import ComportaError, SecretMissing, SourceRefused, WrongUse
+from comporta.settings import read_settings, reveal
+from comporta.settings_values import SecretReference
+
+if TYPE_CHECKING:
+    from comporta.grants import Granting
+    from comporta.ports.login import Tokens
+    from comporta.settings_tree import Settings
+
+REDIRECT = "http://127.0.0.1:8765/callback"
+Reference = "env:NAME|file:PATH"
+
+
+def mercadolivre(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What you call the account: letters, digits, - and _.")],
+    *,
+    client_id: Annotated[str | None, typer.Option(metavar=Reference, help="Your application's id.")] = None,
+    client_secret: Annotated[str | None, typer.Option(metavar=Reference, help="Your application's secret.")] = None,
+    site: Annotated[str | None, typer.Option(metavar="MLB", help="The seller's country; MLB is Brazil.")] = None,
+    redirect_uri: Annotated[str, typer.Option(metavar="URI", help="Exactly as at the application's page.")] = REDIRECT,
+    refresh_token: Annotated[
+        str | None, typer.Option(metavar=Reference, help="A token you have already, instead of the browser.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="Another address of the API: a simulator's.")] = None,
+    auth_url: Annotated[str | None, typer.Option(metavar="URL", help="Another address at which to agree.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Let a seller grant access in the browser, and keep the account, its tokens encrypted in the database."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+    settings = read_settings(config)
+    given = {"site": site, "url": url, "auth_url": auth_url}
+    table = {key: value for key, value in given.items() if value is not None}
+    if name in settings.accounts and table:
+        console.tell(f"Note: what {settings.path or 'the environment'} says of {name} wins over what is typed here.")
+    typed = {"client_id": client_id, "client_secret": client_secret}
+    parts = {part: _revealed(reference, part) for part, reference in typed.items() if reference is not None}
+    first = _revealed(refresh_token, "refresh_token") if refresh_token is not None else None
+    try:
+        said = asyncio.run(_connect(console, settings, name, table, parts, first, redirect_uri))
+    except SecretMissing:
+        if not console.can_ask or parts:
+            raise
+        said = asyncio.run(_connect(console, settings, name, table, _asked(console), first, redirect_uri))
+    console.document({"ok": True, "account": name, **said})
+    console.say(f"Kept: {name} reads seller {said['seller']}.\n  Next: comporta sync {name}")
+    return ExitCode.DONE
+
+
+async def _connect(  # noqa: PLR0917  the command's own options
+    console: Console,
+    settings: "Settings",
+    name: str,
+    table: dict[str, str],
+    parts: dict[str, str],
+    first: str | None,
+    redirect_uri: str,
+) -> dict[str, object]:
+    from comporta.grants import open_granting
+
+    async with open_granting(settings, name, table, parts) as granting:
+        tokens = await (granting.renew(first) if first else _agreed(granting, console, redirect_uri))
+        seller: dict[str, object] = {"user_id": tokens.user_id}
+        with suppress(ComportaError):  # who it is by name is good to know; the pair is kept already
+            user = await granting.user(tokens)
+            seller |= {"nickname": user.nickname, "site": user.site}
+        shown = " ".join(str(part) for part in (seller.get("nickname"), f"({tokens.user_id})") if part)
+        return {"seller": shown, **seller, "expires_at": short_text(tokens.expires_at)}
+
+
+async def _agreed(granting: "Granting", console: Console, redirect_uri: str) -> "Tokens":
+    """Send the person to the source's page and return what their consent buys."""
+    from comporta.cli.callback import brought_back, is_loopback
+    from comporta.sources.mercadolivre_oauth import refusal_of
+
+    state, verifier = token_urlsafe(24), token_urlsafe(48)
+    address = granting.address(redirect_uri=redirect_uri, state=state, verifier=verifier)
+    console.tell(f"Open this address in a browser, logged in as the seller's main user, and agree:\n\n  {address}\n")
+    may_paste = console.can_ask or not is_loopback(redirect_uri)
+    if may_paste:
+        console.tell("If the browser ends at a page that does not open, paste its address here:")
+    said = await brought_back(redirect_uri, state, may_paste=may_paste)
+    if "error" in said:
+        raise refusal_of(said["error"], said.get("error_description", ""))
+    if "code" not in said:
+        raise WrongUse("what was pasted has no code", next_step="Paste the whole address that the browser ended at.")
+    if said.get("state") != state:
+        message = "what came back belongs to another attempt: its state is not the one that was sent out"
+        raise WrongUse(message, next_step="Start again, and open the new address.")
+    try:
+        return await granting.exchange(said["code"], verifier=verifier, redirect_uri=redirect_uri)
+    except SourceRefused as error:
+        error.next_step += f" The redirect URI used is {redirect_uri}."
+        raise
+
+
+def _revealed(reference: str, what: str) -> str:
+    option = f"--{what.replace('_', '-')}"
+    kind, _, place = reference.partition(":")
+    if kind not in {"env", "file"} or not place:
+        raise WrongUse(f"{option}: expected env:NAME or file:PATH; a secret on the command line is seen by everyone")
+    return reveal(SecretReference(kind, place if kind == "env" else str(Path(place).expanduser())), what=option)
+
+
+def _asked(console: Console) -> dict[str, str]:
+    return {
+        "client_id": console.ask("client_id of your application: ", option="--client-id"),
+        "client_secret": getpass.getpass("client_secret (not shown): ").strip(),
+    }

@@ -1,0 +1,132 @@
+"""Granting access: what `comporta connect` does for a source whose tokens are renewed, once a person has agreed.
+
+The pair that the source gives exists nowhere else, so it is stored before anything is asked with it. A pair of another
+seller than the account has read so far is refused: two sellers' rows would mix.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+
+from comporta.bootstrap import ledger_key, outside_of, secret_of
+from comporta.core.login import token_fingerprint
+from comporta.databases import open_database
+from comporta.errors import SecretMissing, WrongUse
+from comporta.ledger.accounts import accounts as stored_accounts
+from comporta.ledger.accounts import put_account
+from comporta.ledger.logins import connect_login, login_states
+from comporta.ledger.secrets import put_secret
+from comporta.ledger.session import Database, Session
+from comporta.ports.clock import Clock
+from comporta.ports.login import Tokens
+from comporta.ports.progress import Progress
+from comporta.ports.system_clock import SystemClock
+from comporta.settings import read_account
+from comporta.settings_tree import AccountSettings, Settings
+from comporta.source_kinds import mercadolivre_config, mercadolivre_oauth
+from comporta.sources.mercadolivre_config import AUTH_URLS
+from comporta.sources.mercadolivre_oauth import MercadoLivreOAuth, User, authorize_url
+
+SOURCE = "mercadolivre"
+CLIENT = ("client_id", "client_secret")
+
+
+@dataclass(frozen=True, slots=True)
+class Granting:
+    """One account to which access is being granted. ``table`` is what will be kept of it, ``None`` for the file's."""
+
+    settings: Settings
+    told: AccountSettings
+    table: Mapping[str, object] | None
+    client: Mapping[str, str]
+    oauth: MercadoLivreOAuth
+    database: Database
+    clock: Clock
+
+    def address(self, *, redirect_uri: str, state: str, verifier: str) -> str:
+        """Return the address of the page at which the seller agrees."""
+        auth_url = self.told.options["auth_url"] or AUTH_URLS[str(self.told.options["site"])]
+        return authorize_url(
+            str(auth_url), client_id=self.client["client_id"], redirect_uri=redirect_uri, state=state, verifier=verifier
+        )
+
+    async def exchange(self, code: str, *, verifier: str, redirect_uri: str) -> Tokens:
+        """Return the pair that a code buys, once it is stored."""
+        progress = Progress(self.clock)
+        tokens = await self.oauth.exchange(code, verifier=verifier, redirect_uri=redirect_uri, progress=progress)
+        return await self._kept(tokens)
+
+    async def renew(self, refresh: str) -> Tokens:
+        """Return the pair that a refresh token buys that somebody brought along, once it is stored."""
+
+        async def at_once() -> None:
+            """Nobody else has this token."""
+
+        tokens = await self.oauth.renew(refresh, Progress(self.clock), at_once)
+        return await self._kept(tokens, first=token_fingerprint(refresh))
+
+    async def user(self, tokens: Tokens) -> User:
+        """Return who granted access."""
+        return await self.oauth.user(tokens, Progress(self.clock))
+
+    async def _kept(self, tokens: Tokens, *, first: str | None = None) -> Tokens:
+        """Keep account, application and pair in one transaction, flushed to the disk."""
+        key = ledger_key(self.settings, create=True)
+        name = self.told.name
+
+        def work(session: Session) -> None:
+            known = login_states(session).get(name)
+            if known is not None and known.user_id not in {None, tokens.user_id}:
+                raise _other_seller(name, str(known.user_id), tokens.user_id)
+            if self.table is not None:
+                put_account(session, name, self.table)
+            for part in CLIENT:
+                if self.told.secrets[part].kind == "stored":
+                    put_secret(session, key, secret_id=self.told.secrets[part].name, secret=self.client[part])
+            connect_login(session, key, name, tokens, firsts=[first] if first else [])
+
+        await asyncio.wrap_future(self.database.write(work, is_durable=True))
+        return tokens
+
+
+@asynccontextmanager
+async def open_granting(
+    settings: Settings, name: str, table: Mapping[str, object], typed: Mapping[str, str], *, clock: Clock | None = None
+) -> AsyncIterator[Granting]:
+    """Open the database and the way to the source for an account of the file, of the database, or a new one.
+
+    ``typed`` are parts of the application that a person gave; the others are looked for where the account names them.
+    """
+    clock = clock or SystemClock()
+    with closing(open_database(settings, clock)) as database:
+        known = database.read(stored_accounts).get(name, {})
+        kept = {**known, **table, "source": SOURCE} if known.get("source") in {None, SOURCE} else known
+        told = settings.accounts.get(name) or read_account(name, kept, settings=settings, origin="what was typed in")
+        if told.source != SOURCE:
+            raise WrongUse(f"account {name} is one of {told.source}", next_step="Choose another name.")
+        client = {part: typed.get(part) or _client(told, part, database, settings) for part in CLIENT}
+        outside = outside_of(settings, database, clock)
+        config = mercadolivre_config(told, client_id=client["client_id"], client_secret=client["client_secret"])
+        try:
+            oauth = mercadolivre_oauth(told, config, outside)
+            is_file_s = name in settings.accounts
+            yield Granting(settings, told, None if is_file_s else kept, client, oauth, database, clock)
+        finally:
+            await outside.aclose()
+
+
+def _client(told: AccountSettings, part: str, database: Database, settings: Settings) -> str:
+    option = f"--{part.replace('_', '-')}"
+    try:
+        return secret_of(told, part, database, settings)
+    except SecretMissing as error:
+        message = f"account {told.name}: {part} of your application at Mercado Livre is missing"
+        raise SecretMissing(message, next_step=f"Give {option} env:NAME or {option} file:PATH.") from error
+
+
+def _other_seller(name: str, known: str, granted: str) -> WrongUse:
+    return WrongUse(
+        f"account {name} reads seller {known}, and access was granted by seller {granted}; nothing was kept",
+        next_step=f"Log out of Mercado Livre in the browser and agree as seller {known}, or choose another name.",
+    )

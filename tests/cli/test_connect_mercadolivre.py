@@ -1,0 +1,234 @@
+"""`comporta connect mercadolivre`: what is kept, what is refused, and how a consent comes back."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
+
+import pytest
+from tests.cli.conftest import Command
+from tests.sandbox.mercadolivre_clients import logins
+from tests.sandbox.odoo_clients import act
+
+from comporta.cli.callback import brought_back, is_loopback, query_of
+from comporta.errors import WrongUse
+from comporta.sandbox.mercadolivre import MercadoLivreSandbox
+
+APP = ("--client-id", "env:APP", "--client-secret", "env:APP")
+
+
+@pytest.fixture
+def market() -> Iterator[MercadoLivreSandbox]:
+    """Serve a small market of two sellers."""
+    with MercadoLivreSandbox(sellers=2) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def shop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a folder without accounts, the application in the environment, first tokens in files."""
+    (folder / "comporta.toml").write_text('database = "sqlite:///shop.db"\nstate_dir = "state"\n', encoding="utf-8")
+    monkeypatch.setenv("APP", "demo")
+    for seller in ("1001", "1002"):
+        (folder / seller).write_text(f"demo-{seller}", encoding="utf-8")
+    return folder
+
+
+def rows(folder: Path, query: str) -> list[tuple[object, ...]]:
+    """Return what stands in the database."""
+    connection = sqlite3.connect(folder / "shop.db")
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def test_a_token_brought_along_is_exchanged_and_everything_kept(
+    shop: Path, market: MercadoLivreSandbox, comporta: Command
+) -> None:
+    """Account, application and pair; nothing of it can be read in the file."""
+    said = comporta(
+        "connect", "mercadolivre", "loja1", *APP, "--refresh-token", "file:1001", "--url", market.url, "--json"
+    )
+    newest = logins(market)[1001]["current"]
+
+    assert (said.code, said.json["account"], said.json["nickname"]) == (0, "loja1", "LOJA_1001")
+    assert rows(shop, "SELECT account, state, user_id FROM cmp_login") == [("loja1", "good", "1001")]
+    assert [name for (name,) in rows(shop, "SELECT id FROM cmp_secret ORDER BY id")] == [
+        "loja1/client_id",
+        "loja1/client_secret",
+        "loja1/tokens",
+    ]
+    assert newest.encode() not in b"".join(path.read_bytes() for path in shop.glob("shop.db*"))
+    assert newest not in said.out + said.err
+
+
+def test_another_seller_s_consent_is_not_kept(shop: Path, market: MercadoLivreSandbox, comporta: Command) -> None:
+    """Two sellers' orders would mix in one account."""
+    base = ("connect", "mercadolivre", "loja1", *APP, "--url", market.url)
+    comporta(*base, "--refresh-token", "file:1001")
+    before = rows(shop, "SELECT token FROM cmp_login")
+
+    said = comporta(*base, "--refresh-token", "file:1002")
+
+    assert said.code == 2
+    assert "reads seller 1001, and access was granted by seller 1002" in said.err
+    assert rows(shop, "SELECT token FROM cmp_login") == before
+
+
+def test_connecting_again_stores_a_new_pair_and_needs_no_application(
+    shop: Path, market: MercadoLivreSandbox, comporta: Command
+) -> None:
+    """After "needs login" the command is the one that the message tells."""
+    comporta("connect", "mercadolivre", "loja1", *APP, "--refresh-token", "file:1001", "--url", market.url)
+    connection = sqlite3.connect(shop / "shop.db")
+    with connection:
+        connection.execute("UPDATE cmp_login SET state = 'needs_login', reason = 'it was revoked'")
+    connection.close()
+    told = comporta("status", "--json").json["streams"]
+    shown = comporta("status").out
+    (shop / "again").write_text(act(market, "rotate", seller=1001), encoding="utf-8")
+
+    said = comporta("connect", "mercadolivre", "loja1", "--refresh-token", "file:again")
+
+    assert {each["login"]["state"] for each in told} == {"needs_login"}
+    assert {each["next_step"] for each in told} == {"comporta connect mercadolivre loja1"}
+    assert "loja1: needs login: it was revoked" in shown
+    assert said.code == 0
+    assert rows(shop, "SELECT state, reason FROM cmp_login") == [("good", None)]
+
+
+def test_a_used_token_is_refused_and_nothing_kept(shop: Path, market: MercadoLivreSandbox, comporta: Command) -> None:
+    """Nor is an account without a login left behind."""
+    base = ("connect", "mercadolivre", "--url", market.url, *APP, "--refresh-token", "file:1001")
+    comporta(*base, "loja1")
+
+    said = comporta(*base, "loja2")
+
+    assert said.code == 1
+    assert "CMP-AUTH-005" in said.err
+    assert rows(shop, "SELECT name FROM cmp_account") == [("loja1",)]
+
+
+@pytest.mark.usefixtures("shop")
+def test_without_an_application_the_options_are_named(market: MercadoLivreSandbox, comporta: Command) -> None:
+    """Nobody can be asked here."""
+    said = comporta("connect", "mercadolivre", "loja1", "--refresh-token", "file:1001", "--url", market.url)
+
+    assert said.code == 2
+    assert "client_id of your application" in said.err
+    assert "--client-id env:NAME" in said.err
+
+
+def test_an_account_of_the_file_keeps_its_settings(shop: Path, market: MercadoLivreSandbox, comporta: Command) -> None:
+    """Only the pair is stored."""
+    with (shop / "comporta.toml").open("a", encoding="utf-8") as file:
+        file.write(
+            f'[accounts.loja1]\nsource = "mercadolivre"\nurl = "{market.url}"\n'
+            'client_id = "env:APP"\nclient_secret = "env:APP"\n'
+        )
+
+    said = comporta("connect", "mercadolivre", "loja1", "--refresh-token", "file:1001")
+
+    assert said.code == 0
+    assert rows(shop, "SELECT name FROM cmp_account") == []
+    assert rows(shop, "SELECT id FROM cmp_secret") == [("loja1/tokens",)]
+
+
+@pytest.mark.full
+def test_a_seller_agrees_in_a_browser(shop: Path, market: MercadoLivreSandbox) -> None:
+    """Without a terminal: the address is printed, the browser comes back, the page speaks Portuguese first."""
+    back = "http://127.0.0.1:18765/back"
+    line = [sys.executable, "-m", "comporta", "connect", "mercadolivre", "loja1", *APP, "--json"]
+    line += ["--url", market.url, "--auth-url", market.url, "--redirect-uri", back]
+    with subprocess.Popen(
+        line, cwd=shop, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        assert process.stderr is not None
+        address = next(text.strip() for text in process.stderr if text.strip().startswith("http"))
+        with urlopen(address, timeout=10) as answer:
+            page = answer.read().decode("utf-8")
+        out, _ = process.communicate(timeout=10)
+
+    assert parse_qs(urlsplit(address).query)["code_challenge_method"] == ["S256"]
+    assert "Autorização recebida" in page
+    assert '"nickname": "LOJA_1001"' in out
+    assert rows(shop, "SELECT state FROM cmp_login") == [("good",)]
+
+
+async def test_only_who_knows_the_state_is_taken_for_the_answer(free_port: int) -> None:
+    """Another page that calls the address on this machine brings nothing in."""
+    back = f"http://127.0.0.1:{free_port}/back"
+    waiting = asyncio.ensure_future(brought_back(back, "right", may_paste=False))
+    await asyncio.sleep(0)
+    pages = [await _get(free_port, path) for path in ("/back?code=x&state=wrong", "/?code=x&state=right")]
+    pages.append(await _get(free_port, "/back?error=access_denied&state=right"))
+
+    assert [page.split()[1] for page in pages] == ["404", "404", "200"]
+    assert "não concedeu" in pages[-1]
+    assert await waiting == {"error": "access_denied", "state": "right"}
+
+
+async def test_nobody_is_waited_for_for_ever(free_port: int) -> None:
+    """A code is good for ten minutes; so long is a person waited for."""
+    back = f"http://127.0.0.1:{free_port}/back"
+    with pytest.raises(WrongUse, match="nobody came back"):
+        await brought_back(back, "s", may_paste=False, wait=timedelta(seconds=0.05))
+
+
+@pytest.mark.parametrize(
+    ("pasted", "code"),
+    [
+        ("TG-1-1001\n", "TG-1-1001"),
+        ("https://example.com/back?code=TG-1&state=s", "TG-1"),
+        ("code=TG-1&state=s", "TG-1"),
+    ],
+)
+def test_a_code_or_the_whole_address_may_be_pasted(pasted: str, code: str) -> None:
+    """Whatever a person finds in the browser."""
+    assert query_of(pasted, "s") == {"code": code, "state": "s"}
+
+
+@pytest.mark.parametrize(
+    ("redirect", "expected"),
+    [
+        ("http://127.0.0.1:8765/callback", True),
+        ("http://localhost:8765/", True),
+        ("http://[::1]:1/", True),
+        ("https://127.0.0.1/callback", False),
+        ("http://example.com/", False),
+    ],
+)
+def test_which_redirects_end_on_this_machine(redirect: str, expected: bool) -> None:
+    """A browser speaks no https with us."""
+    assert is_loopback(redirect) is expected
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _get(port: int, path: str) -> str:
+    """Ask once the server listens."""
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            break
+        except ConnectionRefusedError:
+            await asyncio.sleep(0)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    page = (await reader.read()).decode("utf-8")
+    writer.close()
+    return page
