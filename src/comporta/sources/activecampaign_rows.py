@@ -18,17 +18,9 @@ import msgspec
 from comporta.core.record import Rejected, Row, Value
 from comporta.errors import RecordRejected, SourceChangedShape
 from comporta.sources.activecampaign_shape import ALIASES, DROPPED, KEY, UTC_SUFFIX, Field, Kind
-from comporta.sources.activecampaign_values import (
-    INTEGER_MAX,
-    INTEGER_MIN,
-    NOTHING,
-    UnfitError,
-    as_text,
-    compact,
-    read_value,
-    refuse_halves,
-)
+from comporta.sources.activecampaign_values import NOTHING, read_value
 from comporta.sources.answers import quote
+from comporta.sources.values import INTEGER_MAX, INTEGER_MIN, UnfitError, as_text, compact, refuse_halves
 
 Record = dict[str, Any]
 LIMITED = "isDisabled"

@@ -22,12 +22,12 @@ from comporta.sources.activecampaign_config import IN_FLIGHT_MAX, ActiveCampaign
 from comporta.sources.activecampaign_errors import NOT_FOUND, REFUSALS_TRIED, refuse
 from comporta.sources.activecampaign_rows import DIGITS_MAX, Batch, Plan
 from comporta.sources.activecampaign_streams import Endpoint
-from comporta.sources.activecampaign_values import INTEGER_MAX
 from comporta.sources.answers import Answer, Ask, describe
 from comporta.sources.connections import Connections
 from comporta.sources.http import Transport
 from comporta.sources.latency import TimedBudget, useful_requests
 from comporta.sources.retries import Retry
+from comporta.sources.values import INTEGER_MAX
 
 CLOCK_FRESH_S = 5.0
 """Seconds for which the clock of the last answer will do: an older clock only claims less."""

@@ -4,19 +4,15 @@ What is not of its field's kind is refused with a reason that a person can act o
 that came without an offset, and whoever asks is told that it was one.
 """
 
-import json
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, tzinfo
 
 from comporta.core.instant import instant_text
 from comporta.core.record import Value
 from comporta.sources.activecampaign_shape import Field, Kind
 from comporta.sources.answers import quote
-
-INTEGER_MAX = 2**63 - 1
-INTEGER_MIN = -(2**63)
+from comporta.sources.values import INTEGER_MAX, INTEGER_MIN, UnfitError, as_text, compact
 
 NOTHING = frozenset({None, "", "0000-00-00", "0000-00-00 00:00:00"})
 """How the API writes that there is no time or number."""
@@ -25,10 +21,6 @@ _WHOLE = re.compile(r"-?\d{1,19}(\.0+)?", re.ASCII)
 _DAY_TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _DAY = re.compile(r"(\d{4}-\d\d-\d\d)([ T]00:00:00)?", re.ASCII)
 _FLAGS: Mapping[object, bool] = {0: False, 1: True, "0": False, "1": True, "false": False, "true": True}
-
-
-class UnfitError(Exception):
-    """The value is not of its field's kind; never leaves ``comporta.sources``."""
 
 
 def read_value(field: Field, value: object, zone: tzinfo) -> tuple[Value, bool]:
@@ -50,32 +42,6 @@ def read_value(field: Field, value: object, zone: tzinfo) -> tuple[Value, bool]:
     except UnfitError as error:
         message = f"{field.name} is {quote(repr(value))}; expected {error}"
         raise UnfitError(message) from error
-
-
-def as_text(value: object) -> str:
-    """Return what a person reads: texts as they are, numbers by their digits, the rest as JSON text.
-
-    >>> as_text("Site"), as_text(9990), as_text(["Plano A", "Plano C"])
-    ('Site', '9990', '["Plano A","Plano C"]')
-    """
-    return value if isinstance(value, str) else compact(value)
-
-
-def compact(value: object, *, ascii_only: bool = False) -> str:
-    """Return a value as JSON text without idle spaces, also where JSON has no number for it."""
-    return json.dumps(_finite(value), ensure_ascii=ascii_only, separators=(",", ":"), allow_nan=False, default=str)
-
-
-def refuse_halves(values: Sequence[Value]) -> None:
-    """Raise ``UnfitError`` where a text holds half a surrogate pair, which no database can store."""
-    for value in values:
-        if isinstance(value, str) and not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError as error:
-                half = f"\\u{ord(value[error.start]):04x}"
-                message = f"a text holds half a surrogate pair ({half}), which no database can store"
-                raise UnfitError(message) from error
 
 
 def _integer(value: object) -> Value:
@@ -159,17 +125,6 @@ def _document(value: object) -> Value:
 
 def _is_nothing(value: object) -> bool:
     return value is None or (isinstance(value, str) and value in NOTHING)
-
-
-def _finite(value: object) -> object:
-    """Return the value with what JSON has no number for (NaN, infinities) as text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, dict):
-        return {str(name): _finite(item) for name, item in value.items()}
-    return value
 
 
 _VALUE: Mapping[Kind, Callable[[object], Value]] = {

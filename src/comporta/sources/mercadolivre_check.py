@@ -1,0 +1,67 @@
+"""What ``comporta check`` says of a Mercado Livre account: login, clock, and every stream.
+
+It finds and tells; it raises for nothing that a person could mend.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from comporta.errors import ComportaError
+from comporta.ports.clock import Clock
+from comporta.ports.progress import Progress
+from comporta.ports.source import Finding, Reader, StreamRequest
+from comporta.sources.mercadolivre_session import MercadoLivreSession
+
+OFFSET_MAX_S = 60
+"""Seconds between the clocks before it is worth a word; coverage goes by the server's alone."""
+
+
+class Account(Protocol):
+    """An account as it is checked."""
+
+    session: MercadoLivreSession
+
+    async def read(self, request: StreamRequest, progress: Progress) -> Reader:
+        """Return a stream's reader."""
+
+
+async def check_account(account: Account, requests: Sequence[StreamRequest], clock: Clock) -> list[Finding]:
+    """Return one finding for each thing tried; without a login nothing further is."""
+    progress = Progress(clock)
+    session = account.session
+    try:
+        there = await session.look(progress)
+        seller = await session.user_id(progress)
+    except ComportaError as error:
+        return [_failed("login", error)]
+    offset_s = (there - clock.now()).total_seconds()
+    wrong = "Nothing is lost by it; but one of the two clocks is wrong: check this machine's for NTP."
+    findings = [
+        Finding("login", ok=True, message=f"{session.config.shown_url} accepts us as seller {seller}"),
+        Finding(
+            "clock",
+            ok=True,
+            message=f"the server's clock is {offset_s:+.0f} s from ours",
+            next_step="" if abs(offset_s) <= OFFSET_MAX_S else wrong,
+            details={"offset_s": offset_s},
+        ),
+    ]
+    return [*findings, *[await _stream(account, request, progress) for request in requests]]
+
+
+def _failed(subject: str, error: ComportaError) -> Finding:
+    return Finding(subject, ok=False, message=error.message, next_step=error.next_step, details={"code": error.code})
+
+
+async def _stream(account: Account, request: StreamRequest, progress: Progress) -> Finding:
+    """Count what there is: it takes the right to read it. What orders refer to cannot be counted."""
+    try:
+        reader = await account.read(request, progress)
+        count = await reader.count(since=None, until=None)
+    except ComportaError as error:
+        return _failed(request.stream, error)
+    parents = reader.shape.parent_stream
+    counted = f"{count} records" if count is not None else f"read as {parents} refer to it" if parents else "readable"
+    details = {"records": count, "columns": len(reader.shape.columns), "stamp": reader.shape.stamp}
+    message = f"{counted}, {len(reader.shape.columns)} columns"
+    return Finding(request.stream, ok=True, message=message, details=details)

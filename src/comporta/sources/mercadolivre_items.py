@@ -1,0 +1,206 @@
+"""The items (products) of one seller: all ids first, by a scan, then their records, twenty at a time.
+
+There is no filter by date, so the list is read whole; what changed in between comes by notifications. A scan's scroll
+is good for five minutes and answers serially, so the ids are had before anything else is asked. Each record of a
+multiget has a code of its own: a 404 is an item that went meanwhile.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import cast
+
+from comporta.core.record import Bucket, Key, Lookup, Page
+from comporta.errors import FilterIgnored, SourceBadGateway, SourceChangedShape
+from comporta.ports.progress import Progress
+from comporta.ports.source import Identity, StreamRequest
+from comporta.sources.answers import quote
+from comporta.sources.mercadolivre_errors import FORBIDDEN, NOT_FOUND
+from comporta.sources.mercadolivre_rows import Plan, Record, prepared
+from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted
+from comporta.sources.mercadolivre_shape import table_for
+from comporta.sources.mercadolivre_single import record
+from comporta.sources.mercadolivre_streams import ITEMS
+from comporta.sources.parallel import side_by_side
+from comporta.sources.values import compact
+
+SCAN_SIZE = 100
+MULTIGET = 20
+"""Items that one request may name."""
+WAVE = 10
+"""Multigets that make one page of ours: 200 items, with what they are asked for in between in memory."""
+LISTED = 10_000
+CONTEXT = {"context": "channel_marketplace"}
+
+
+class ItemsReader:
+    """The items of one seller, ready to be read."""
+
+    is_resumable = False
+    oldest = None
+
+    def __init__(self, session: MercadoLivreSession, request: StreamRequest, progress: Progress, seller: str) -> None:
+        self._plan = Plan(table_for(request), keeps_unknown=request.fields is None)
+        self.shape = self._plan.shape
+        self.identity = Identity(session.config.shown_url, "", seller, "1")
+        self.is_unbroken = False
+        self._session = session
+        self._progress = progress
+        self._seller = seller
+        self._concurrency = request.concurrency
+        self._columns = {each.column.name for each in self._plan.fields}
+        self._projection = self._projected(request)
+
+    @property
+    def query(self) -> Mapping[str, object]:
+        """What decides which rows and columns are asked for."""
+        return {"fields": [each.column.name for each in self._plan.fields], "seller": self._seller}
+
+    async def clock(self) -> datetime:
+        """Return the source's clock."""
+        return await self._session.time(self._progress)
+
+    async def count(self, *, since: datetime | None, until: datetime | None) -> int | None:
+        """Return the total that the list of ids gives."""
+        told = await self._ids({"limit": 1}, "how many there are")
+        paging = told.get("paging")
+        total = paging.get("total") if isinstance(paging, Mapping) else None
+        return total if type(total) is int and total >= 0 else None
+
+    async def pages(
+        self,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        after: str | None,
+        limit: int | None = None,
+    ) -> AsyncGenerator[Page, None]:
+        """Yield all items, each once."""
+        ids = await self._all_ids(at_most=limit)
+        size = MULTIGET * WAVE
+        for start in range(0, max(1, len(ids)), size):
+            page = await self.fetch(ids[start : start + size])
+            is_last = start + size >= len(ids)
+            yield Page(page.rows, page.rejected, page.extras, is_last=is_last, nested=page.nested)
+
+    async def listing(
+        self,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> AsyncIterator[Sequence[tuple[Key, str | None]]]:
+        """Yield the key of every item, by key."""
+        ids = sorted(await self._all_ids())
+        for start in range(0, len(ids), LISTED):
+            yield [(each, None) for each in ids[start : start + LISTED]]
+
+    async def fetch(self, keys: Sequence[Key]) -> Page:
+        """Return those of the items that exist and are the seller's."""
+        found = await self._records([str(key) for key in keys])
+        priced = await self._priced(found)
+        return self._plan.page([prepared(ITEMS, each, seller=self._seller) for each in priced])
+
+    async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
+        """Return which of the keys live: each is looked at."""
+        return frozenset(str(each.get("id")) for each in await self._records([str(key) for key in keys]))
+
+    async def fetch_children(self, parents: Sequence[Key]) -> Page:
+        """Return nothing: variations come with their item."""
+        return Page([], is_last=True)
+
+    async def buckets(self, *, until: datetime) -> Sequence[Bucket]:
+        """Return nothing: the list has no stamps."""
+        return []
+
+    async def lookups(self) -> Sequence[Lookup]:
+        """Return nothing."""
+        return []
+
+    async def _all_ids(self, *, at_most: int | None = None) -> list[str]:
+        """Return every id, each once, by one scan."""
+        ids: dict[str, None] = {}
+        scroll: str | None = None
+        while at_most is None or len(ids) < at_most:
+            more = {"scroll_id": scroll} if scroll else {}
+            told = await self._ids({"search_type": "scan", "limit": SCAN_SIZE, **more}, "its ids")
+            found = cast("list[str]", told["results"])
+            before = len(ids)
+            ids |= dict.fromkeys(found)
+            following = told.get("scroll_id")
+            if not found or len(ids) == before or not isinstance(following, str) or not following:
+                break
+            scroll = following
+        return list(ids)[:at_most]
+
+    async def _ids(self, query: Mapping[str, object], what: str) -> Mapping[str, object]:
+        path = f"users/{self._seller}/items/search"
+        told = await self._session.get(path, query, what=what, operation="items: ids", progress=self._progress)
+        results = told.get("results") if isinstance(told, Mapping) else None
+        if not isinstance(results, list) or not all(isinstance(each, str) and each for each in results):
+            message = f'{self._subject(what)} answered no list of ids as "results"; expected one'
+            raise SourceChangedShape(message)
+        return cast("Mapping[str, object]", told)
+
+    async def _records(self, keys: Sequence[str]) -> list[Record]:
+        asked = list(dict.fromkeys(keys))
+        chunks = [asked[start : start + MULTIGET] for start in range(0, len(asked), MULTIGET)]
+        width = self._session.in_flight(self._concurrency)
+        found = await side_by_side(self._multiget, chunks, width=width)
+        return [each for part in found for each in part]
+
+    async def _multiget(self, keys: Sequence[str]) -> list[Record]:
+        """Return the items of one request that there are and that are the seller's."""
+        query = {"ids": ",".join(keys), **({"attributes": self._projection} if self._projection else {})}
+        what = f"{len(keys)} items from {keys[0]}"
+        told = await self._session.get("items", query, what=what, operation="items: multiget", progress=self._progress)
+        if not isinstance(told, list) or not all(isinstance(each, Mapping) for each in told):
+            raise SourceChangedShape(f"{self._subject(what)} answered no list; expected an answer for each item")
+        return [each for part in told if (each := self._item(part, what)) is not None]
+
+    def _item(self, part: Record, what: str) -> Record | None:
+        """Return one item of a multiget, ``None`` if there is none that is the seller's."""
+        code, body = part.get("code"), part.get("body")
+        if code in {NOT_FOUND, FORBIDDEN}:
+            return None
+        if code == 200 and isinstance(body, Mapping) and body.get("id"):
+            owner = body.get("seller_id")
+            return body if owner is None or str(owner) == self._seller else None
+        seen = quote(compact(part, ascii_only=True))
+        if isinstance(code, int) and (code >= 500 or code == 429):
+            raise SourceBadGateway(f"{self._subject(what)}: one of them answered {code}: {seen}; expected the item")
+        raise FilterIgnored(f"{self._subject(what)}: one of them answered {code}: {seen}; expected the item")
+
+    async def _priced(self, found: Sequence[Record]) -> Sequence[Record]:
+        """Return the items with their price, asked for where the item does not tell it any more."""
+        if "price" not in self._columns:
+            return found
+        bare = [each for each in found if each.get("price") is None]
+        width = self._session.in_flight(self._concurrency)
+        told = await side_by_side(self._sale_price, [str(each["id"]) for each in bare], width=width)
+        prices = {str(each["id"]): price for each, price in zip(bare, told, strict=True) if price is not None}
+        return [_with_price(each, prices.get(str(each["id"]))) for each in found]
+
+    async def _sale_price(self, key: str) -> Record | None:
+        wanted = Wanted(f"items/{key}/sale_price", f"price of {key}", "items: price", CONTEXT)
+        return await record(self._session, wanted, self._progress)
+
+    def _projected(self, request: StreamRequest) -> str:
+        """Return what a multiget is to send of each item: all of it, or what feeds the columns that were named."""
+        if request.fields is None:
+            return ""
+        named = {each.path[0] for each in self._plan.fields if each.path}
+        return ",".join(sorted({*named, "id", "seller_id", "attributes", "variations"} - {"seller_sku"}))
+
+    def _subject(self, what: str) -> str:
+        return self._session.subject("items", what)
+
+
+def _with_price(item: Record, price: Record | None) -> Record:
+    if price is None:
+        return item
+    regular = price.get("regular_amount")
+    return {
+        **item,
+        "price": price.get("amount"),
+        "original_price": regular if item.get("original_price") is None else item["original_price"],
+        "currency_id": item.get("currency_id") or price.get("currency_id"),
+    }

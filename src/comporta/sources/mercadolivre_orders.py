@@ -1,0 +1,284 @@
+"""The orders of one seller: searched by the hours in which they changed, in parts that a search can show.
+
+Parts are read from the oldest to the newest. An order that changes while we read leaves its part for the newest, which
+is read last; so whatever was there all the time is met. Within a part, pages by offset overlap and are stitched
+(``offset_pages``); an hour with more than a search shows is scanned. The position of a pass is the beginning of its
+part: to go on there is sound for the same reason.
+
+Cancelled orders may be hidden from searches. They are found by key: by a notification, and by comparing (``settled``).
+"""
+
+from array import array
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from comporta.core.instant import instant_text, parse_instant
+from comporta.core.record import Bucket, Key, Lookup, Page
+from comporta.errors import FilterIgnored, SourceChangedShape, SourceIncomplete
+from comporta.ports.progress import Progress
+from comporta.ports.source import Identity, StreamRequest
+from comporta.sources.id_set import IdSet
+from comporta.sources.mercadolivre_hours import Hours, around, floor
+from comporta.sources.mercadolivre_rows import Plan, Record
+from comporta.sources.mercadolivre_session import MercadoLivreSession
+from comporta.sources.mercadolivre_shape import table_for
+from comporta.sources.mercadolivre_single import records_by_key
+from comporta.sources.mercadolivre_values import instant_of
+from comporta.sources.offset_pages import EndlessError, OffsetPages
+
+KEPT = timedelta(days=365)
+"""How long the source keeps orders."""
+EDGE = timedelta(days=1)
+"""What is about to be kept no longer is not looked for."""
+CAP = 10_000
+"""Records that a search shows; a request beyond is refused."""
+SPLIT_AT = 9_000
+"""From so many on a window is split: more may come while it is read."""
+AHEAD_FRESH_S = 30.0
+"""Seconds for which a page that was fetched to be counted may begin a traversal."""
+LISTED = 10_000
+"""Keys in one part of a listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One answer of a search."""
+
+    records: Sequence[Record]
+    keys: Sequence[int]
+    total: int | None
+    scroll: str | None = None
+
+    @property
+    def order(self) -> Sequence[Any]:
+        """Return when each order was made: what pages are in order of. Orders of one cart have one instant."""
+        made = [instant_of(each.get("date_created")) for each in self.records]
+        return [None if at and made[at - 1] == time else time for at, time in enumerate(made)]
+
+
+class OrdersReader:
+    """The orders of one seller, ready to be read."""
+
+    is_resumable = True
+
+    def __init__(self, session: MercadoLivreSession, request: StreamRequest, progress: Progress, seller: str) -> None:
+        self._plan = Plan(table_for(request), keeps_unknown=request.fields is None)
+        self.shape = self._plan.shape
+        self.identity = Identity(session.config.shown_url, "", seller, "1")
+        self.is_unbroken = False
+        self.oldest: datetime | None = None
+        self._session = session
+        self._progress = progress
+        self._seller = seller
+        self._concurrency = request.concurrency
+        self._ahead: tuple[Hours, Sheet, float] | None = None
+
+    @property
+    def query(self) -> Mapping[str, object]:
+        """What decides which rows and columns are asked for."""
+        return {"fields": [each.column.name for each in self._plan.fields], "seller": self._seller}
+
+    async def clock(self) -> datetime:
+        """Return the source's clock."""
+        now = await self._session.time(self._progress)
+        self.oldest = now - KEPT + EDGE
+        return now
+
+    async def count(self, *, since: datetime | None, until: datetime | None) -> int | None:
+        """Return the total that a search gives; its first page is kept for the traversal that follows."""
+        hours = around(since, until)
+        sheet = await self._search(hours, {"offset": 0}, self._session.config.page_size, "the first page")
+        self._ahead = (hours, sheet, self._session.clock.monotonic())
+        return sheet.total
+
+    async def pages(
+        self, *, since: datetime | None, until: datetime | None, after: str | None, limit: int | None = None
+    ) -> AsyncGenerator[Page, None]:
+        """Yield the orders of the hours that hold the window, each once."""
+        size = min(limit or self._session.config.page_size, self._session.config.page_size)
+        begin = parse_instant(after) if after else since
+        self.is_unbroken = after is None
+        async with aclosing(self._walk(around(begin, until), size)) as parts:
+            async for hours, records, is_last in parts:
+                page = self._plan.page(records)
+                position = instant_text(hours.since) if hours.since is not None else after
+                yield Page(
+                    page.rows, page.rejected, page.extras, position=position, is_last=is_last,
+                    nested=page.nested, lookups=page.lookups,
+                )  # fmt: skip
+
+    async def listing(
+        self, *, since: datetime | None, until: datetime | None
+    ) -> AsyncIterator[Sequence[tuple[Key, str | None]]]:
+        """Yield (key, stamp) of every order that changed in ``[since, until)``, by key."""
+        keys, stamps = array("q"), list[str | None]()
+        async with aclosing(self._walk(around(since, until), self._session.config.page_size)) as parts:
+            async for _, records, _ in parts:
+                for record in records:
+                    stamp = instant_of(record.get("last_updated"))
+                    if _is_within(stamp, since, until):
+                        keys.append(_key(record, self._subject("its ids")))
+                        stamps.append(None if stamp is None else instant_text(stamp))
+        places = sorted(range(len(keys)), key=keys.__getitem__)
+        for start in range(0, len(places), LISTED):
+            yield [(keys[place], stamps[place]) for place in places[start : start + LISTED]]
+
+    async def fetch(self, keys: Sequence[Key]) -> Page:
+        """Return those of the orders that exist and are the seller's, each asked for by itself."""
+        return self._plan.page(list((await self._records(keys)).values()))
+
+    async def fetch_children(self, parents: Sequence[Key]) -> Page:  # noqa: ARG002  no order has a parent
+        """Return nothing."""
+        return Page([], is_last=True)
+
+    async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
+        """Return which of the keys live: each is looked at by itself."""
+        found = await self._records(keys)
+        return frozenset(key for key in keys if str(key) in found)
+
+    async def buckets(self, *, until: datetime) -> Sequence[Bucket]:
+        """Return count and sum of keys for every hour before ``until``, summed up here."""
+        hours: dict[str, tuple[int, int]] = {}
+        async for part in self.listing(since=self.oldest, until=floor(until)):
+            for key, stamp in part:
+                rows, total = hours.get((stamp or "")[:13], (0, 0))
+                hours[(stamp or "")[:13]] = (rows + 1, total + int(key))
+        return [Bucket(hour, rows, total) for hour, (rows, total) in sorted(hours.items())]
+
+    async def lookups(self) -> Sequence[Lookup]:
+        """Return nothing: buyers come with their orders."""
+        return []
+
+    async def _records(self, keys: Sequence[Key]) -> Mapping[str, Record]:
+        width = self._session.in_flight(self._concurrency)
+        return await records_by_key(self._session, "orders", keys, progress=self._progress, width=width)
+
+    async def _walk(self, whole: Hours, size: int) -> AsyncGenerator[tuple[Hours, Sequence[Record], bool], None]:
+        """Yield the orders that did not come before, with the part they are of, and whether they are the last."""
+        seen = IdSet()
+        waiting = deque([whole])
+        while waiting:
+            hours = waiting.popleft()
+            first = self._kept(hours, size) or await self._search(hours, {"offset": 0}, size, "the first page")
+            total = first.total or 0
+            parts = await self._split(hours, total) if total > SPLIT_AT else ()
+            if parts:
+                waiting.extendleft(reversed(parts))
+                continue
+            walk = self._scan(hours, size) if total > SPLIT_AT else self._by_offset(hours, size, first)
+            async with aclosing(walk) as sheets:
+                async for records, keys, is_last in sheets:
+                    fresh = [records[place] for place in seen.new_places(keys)]
+                    if fresh or (is_last and not waiting):
+                        yield hours, fresh, is_last and not waiting
+
+    async def _split(self, hours: Hours, total: int) -> Sequence[Hours]:
+        now = await self._session.time(self._progress)
+        return hours.split(total, oldest=now - KEPT, now=now)
+
+    async def _by_offset(
+        self, hours: Hours, size: int, first: Sheet
+    ) -> AsyncGenerator[tuple[Sequence[Record], Sequence[int], bool], None]:
+        """Yield the orders of a part that a search can show whole."""
+
+        async def fetch(offset: int, count: int) -> Sheet:
+            count = max(1, min(count, CAP - offset))
+            return await self._search(hours, {"offset": offset}, count, f"{count} orders from {offset}")
+
+        pages = OffsetPages(
+            fetch,
+            size=size,
+            in_flight=lambda: self._session.in_flight(self._concurrency),
+            first=first,
+            grows_inside=hours.until is None,
+        )
+        async with aclosing(pages.parts()) as parts:
+            try:
+                async for part in parts:
+                    if part.is_last:
+                        self.is_unbroken = self.is_unbroken and pages.is_unbroken
+                    sheet = part.sheet
+                    records = [sheet.records[place] for place in part.fresh]
+                    yield records, [sheet.keys[place] for place in part.fresh], part.is_last
+            except EndlessError as error:
+                message = f"{self._subject('its pages')}: {error}; expected others, or the end"
+                raise FilterIgnored(message) from error
+
+    async def _scan(
+        self, hours: Hours, size: int
+    ) -> AsyncGenerator[tuple[Sequence[Record], Sequence[int], bool], None]:
+        """Yield the orders of a single hour that has more than a search shows; one answer leads to the next."""
+        self.is_unbroken = False
+        scroll: str | None = None
+        while True:
+            more = {"search_type": "scan", **({"scroll_id": scroll} if scroll else {})}
+            sheet = await self._search(hours, more, size, "a scan of one hour")
+            if not sheet.keys:
+                yield (), (), True
+                return
+            if sheet.scroll is None:
+                message = f"{self._subject('a scan of one hour')} answered no scroll_id; expected one, to go on with"
+                raise SourceIncomplete(message)
+            scroll = sheet.scroll
+            yield sheet.records, sheet.keys, False
+
+    def _kept(self, hours: Hours, size: int) -> Sheet | None:
+        """Return the page that was fetched to be counted, if it is the one that is wanted now."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead[0] != hours or size != self._session.config.page_size:
+            return None
+        return ahead[1] if self._session.clock.monotonic() - ahead[2] <= AHEAD_FRESH_S else None
+
+    async def _search(self, hours: Hours, more: Mapping[str, object], size: int, what: str) -> Sheet:
+        query = {"seller": self._seller, "sort": "date_asc", "limit": size, **hours.query(), **more}
+        told = await self._session.get(
+            "orders/search", query, what=what, operation="orders: search", progress=self._progress
+        )
+        sheet = _sheet(told, self._subject(what))
+        if len(sheet.keys) > size:
+            message = f"{self._subject(what)} answered {len(sheet.keys)} orders; expected at most the {size} asked"
+            raise FilterIgnored(message)
+        for record in sheet.records:
+            stamp = instant_of(record.get("date_last_updated")) or instant_of(record.get("last_updated"))
+            if stamp is not None and hours.excludes(stamp):
+                asked = dict(hours.query())
+                message = f"{self._subject(what)} answered an order changed at {instant_text(stamp)}; expected {asked}"
+                raise FilterIgnored(message)
+        return sheet
+
+    def _subject(self, what: str) -> str:
+        return self._session.subject("orders", what)
+
+
+def _sheet(told: object, subject: str) -> Sheet:
+    """Return a search's answer, or raise that it is none."""
+    results = told.get("results") if isinstance(told, Mapping) else None
+    paging = told.get("paging") if isinstance(told, Mapping) else None
+    if not isinstance(results, list) or not all(isinstance(each, Mapping) for each in results):
+        message = f'{subject} answered no list of "results"; expected orders'
+        raise SourceChangedShape(message)
+    paging = paging if isinstance(paging, Mapping) else {}
+    total, scroll = paging.get("total"), paging.get("scroll_id")
+    is_total = isinstance(total, int) and not isinstance(total, bool) and total >= 0
+    keys = [_key(each, subject) for each in results]
+    return Sheet(results, keys, total if is_total else None, scroll if isinstance(scroll, str) and scroll else None)
+
+
+def _key(record: Record, subject: str) -> int:
+    key = record.get("id")
+    if isinstance(key, str) and key.isascii() and key.isdecimal():
+        key = int(key)
+    if type(key) is int and 0 <= key < 2**63:
+        return key
+    message = f"{subject} answered an order with id {str(key)[:40]!r}; expected a whole number"
+    raise SourceChangedShape(message)
+
+
+def _is_within(stamp: datetime | None, since: datetime | None, until: datetime | None) -> bool:
+    if stamp is None:
+        return since is None and until is None
+    return (since is None or stamp >= since) and (until is None or stamp < until)

@@ -1,0 +1,136 @@
+"""Records that are asked for by key, one request each: single orders, and shipments and packs, which have no list.
+
+An answer of 404 is no record, and so is a 403: the order of another seller, which a forged notification may name.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from comporta.core.record import Bucket, Key, Lookup, Page
+from comporta.errors import AccessRefused, SourceChangedShape
+from comporta.ports.progress import Progress
+from comporta.ports.source import Identity, StreamRequest
+from comporta.sources.answers import Answer
+from comporta.sources.mercadolivre_errors import NO_CONTENT, NOT_FOUND, refuse
+from comporta.sources.mercadolivre_rows import Plan, Record, prepared
+from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, decoded
+from comporta.sources.mercadolivre_shape import table_for
+from comporta.sources.mercadolivre_streams import SHIPMENTS
+from comporta.sources.parallel import side_by_side
+
+NEW_FORM = {"x-format-new": "true"}
+
+
+async def records_by_key(
+    session: MercadoLivreSession, kind: str, keys: Sequence[Key], *, progress: Progress, width: int
+) -> Mapping[str, Record]:
+    """Return those of the records that there are, by key."""
+
+    async def look(key: str) -> Record | None:
+        return await record(session, Wanted(f"{kind}/{key}", f"id {key}", f"{kind}: one record"), progress)
+
+    asked = sorted({str(key) for key in keys})
+    found = await side_by_side(look, asked, width=width)
+    return {key: each for key, each in zip(asked, found, strict=True) if each is not None}
+
+
+async def record(session: MercadoLivreSession, wanted: Wanted, progress: Progress) -> Record | None:
+    """Return one record, ``None`` if there is none that we may see."""
+
+    def accept(answer: Answer, subject: str) -> Record | None:
+        if answer.status == NO_CONTENT or (answer.status == NOT_FOUND and not answer.is_page):
+            return None
+        refuse(answer, subject=subject, now=session.clock.now())
+        told = decoded(answer, subject)
+        if not isinstance(told, Mapping):
+            message = f"{subject} answered no JSON object; expected a record"
+            raise SourceChangedShape(message)
+        return told
+
+    try:
+        return await session.ask(replace(wanted, headers=NEW_FORM), accept, progress)
+    except AccessRefused:
+        return None
+
+
+class SingleReader:
+    """Shipments or packs of one seller: what orders refer to."""
+
+    is_resumable = True
+    is_unbroken = False
+    oldest = None
+
+    def __init__(self, session: MercadoLivreSession, request: StreamRequest, progress: Progress, seller: str) -> None:
+        self._plan = Plan(table_for(request), keeps_unknown=request.fields is None)
+        self.shape = self._plan.shape
+        self.identity = Identity(session.config.shown_url, "", seller, "1")
+        self._stream = request.stream
+        self._session = session
+        self._progress = progress
+        self._seller = seller
+        self._concurrency = request.concurrency
+
+    @property
+    def query(self) -> Mapping[str, object]:
+        """What decides which rows and columns are asked for."""
+        return {"fields": [each.column.name for each in self._plan.fields], "seller": self._seller}
+
+    async def clock(self) -> datetime:
+        """Return the source's clock."""
+        return await self._session.time(self._progress)
+
+    async def fetch(self, keys: Sequence[Key]) -> Page:
+        """Return those of the records that exist, each asked for by itself."""
+        width = self._session.in_flight(self._concurrency)
+        found = await records_by_key(self._session, self._stream, keys, progress=self._progress, width=width)
+        if self._stream == SHIPMENTS:
+            costs = await side_by_side(self._costs, list(found), width=width)
+            found = {key: {**found[key], "costs": told} for key, told in zip(found, costs, strict=True)}
+        return self._plan.page([prepared(self._stream, each, seller=self._seller) for each in found.values()])
+
+    async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
+        """Return all of them: what is not shown any more is not deleted."""
+        return frozenset(keys)
+
+    async def count(self, *, since: datetime | None, until: datetime | None) -> int | None:
+        """Return nothing: there is no list to count."""
+        return None
+
+    async def pages(
+        self,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        after: str | None,
+        limit: int | None = None,
+    ) -> AsyncGenerator[Page, None]:
+        """Yield a last page without records: there is no list."""
+        yield Page([], is_last=True)
+
+    async def listing(
+        self,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> AsyncIterator[Sequence[tuple[Key, str | None]]]:
+        """Yield nothing: there is no list."""
+        none: Sequence[tuple[Key, str | None]] = ()
+        if none:
+            yield none
+
+    async def fetch_children(self, parents: Sequence[Key]) -> Page:
+        """Return nothing: no record has a parent."""
+        return Page([], is_last=True)
+
+    async def buckets(self, *, until: datetime) -> Sequence[Bucket]:
+        """Return nothing: there is no list."""
+        return []
+
+    async def lookups(self) -> Sequence[Lookup]:
+        """Return nothing."""
+        return []
+
+    async def _costs(self, key: str) -> Record | None:
+        wanted = Wanted(f"shipments/{key}/costs", f"costs of {key}", "shipments: costs")
+        return await record(self._session, wanted, self._progress)
