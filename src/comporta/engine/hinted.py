@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from comporta.core.coverage import Coverage
 from comporta.core.hint import Hint, is_answered, looked_in_vain
+from comporta.core.instant import short_text
 from comporta.core.record import Key, Page, key_from_text
 from comporta.core.window import Kind
 from comporta.engine.plan import is_claiming, make_fit, plan_gathering, refuse_another_database
@@ -41,10 +42,23 @@ async def gather(work: Work) -> None:
         await _refer(work, is_whole=is_whole)
         await work.store.begin_pass(work.lease, plan, resumable=is_whole and is_claiming(work))
     await _drain(work)
-    ending = well(pass_id=plan.id)
+    is_compared = (is_whole or work.request.kind is Kind.RECONCILE) and is_claiming(work)
+    ending = well(pass_id=plan.id, reconciled=_compared(work) if is_compared else None)
     if covered.intervals and is_claiming(work) and work.request.kind is not Kind.NOTIFICATION:
         ending = replace(ending, covered=covered.intervals[-1], replaces=True, fingerprint=plan.fingerprint)
     await work.close(Batch(work.shape), ending)
+
+
+def _compared(work: Work) -> dict[str, object]:
+    """Return the result to keep: all that may have changed was read again."""
+    counts = work.counts
+    return {
+        "checked_at": short_text(work.clock.now()),
+        "mode": "by key",
+        "missing": counts.inserted,
+        "different": counts.updated,
+        "repaired": True,
+    }
 
 
 async def _refer(work: Work, *, is_whole: bool) -> None:
