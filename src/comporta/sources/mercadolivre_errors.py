@@ -18,6 +18,7 @@ from comporta.sources.answers import Answer, describe, quote, refusal
 
 NOT_FOUND, FORBIDDEN = 404, 403
 NO_CONTENT, PARTIAL = 204, 206
+TOO_FAR = "limit.maximum_exceeded"
 SAID_MAX = 2_000
 """Bytes of a refusal that are read for what it says."""
 
@@ -34,6 +35,12 @@ class TokenRefusedError(LoginRefused):
     """The access token is not accepted; another may be. Leaves ``comporta.sources`` only if no other is either."""
 
     next_step = _LOGIN
+
+
+class TooFarError(SourceRefused):
+    """A search was asked for records further on than it shows. Leaves ``comporta.sources`` only as a bug."""
+
+    next_step = _MISTAKE
 
 
 def refuse(answer: Answer, *, subject: str, now: datetime) -> None:
@@ -81,4 +88,6 @@ def _own(answer: Answer, subject: str) -> ComportaError | None:
     if answer.status == FORBIDDEN:
         is_policy = "PA_UNAUTHORIZED" in answer.beginning(SAID_MAX).decode(errors="replace")
         return AccessRefused(f"{seen}; expected access", next_step=_POLICY if is_policy else _RIGHT)
+    if (body_of(answer) or {}).get("error") == TOO_FAR:
+        return TooFarError(f"{seen}; expected a page")
     return SourceRefused(f"{seen}; expected the request to be understood", next_step=_MISTAKE)

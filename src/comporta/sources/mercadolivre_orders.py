@@ -22,7 +22,8 @@ from comporta.errors import FilterIgnored, SourceChangedShape, SourceIncomplete
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.id_set import IdSet
-from comporta.sources.mercadolivre_hours import Hours, around, floor
+from comporta.sources.mercadolivre_errors import TooFarError
+from comporta.sources.mercadolivre_hours import PART, Hours, around, floor
 from comporta.sources.mercadolivre_rows import Plan, Record
 from comporta.sources.mercadolivre_session import MercadoLivreSession
 from comporta.sources.mercadolivre_shape import table_for
@@ -170,11 +171,23 @@ class OrdersReader:
                 waiting.extendleft(reversed(parts))
                 continue
             walk = self._scan(hours, size) if total > SPLIT_AT else self._by_offset(hours, size, first)
-            async with aclosing(walk) as sheets:
-                async for records, keys, is_last in sheets:
-                    fresh = [records[place] for place in seen.new_places(keys)]
-                    if fresh or (is_last and not waiting):
-                        yield hours, fresh, is_last and not waiting
+            try:
+                async with aclosing(walk) as sheets:
+                    async for records, keys, is_last in sheets:
+                        fresh = [records[place] for place in seen.new_places(keys)]
+                        if fresh or (is_last and not waiting):
+                            yield hours, fresh, is_last and not waiting
+            except TooFarError:
+                self.is_unbroken = False
+                waiting.extendleft(reversed(await self._smaller(hours, total)))
+
+    async def _smaller(self, hours: Hours, total: int) -> Sequence[Hours]:
+        """Return the parts of a window of which less was shown than a search is known to show."""
+        parts = await self._split(hours, max(total, PART + 1))
+        if not parts:
+            message = f"{self._subject('an hour of its orders')}: {total} orders, more than a search shows here"
+            raise SourceIncomplete(message)
+        return parts
 
     async def _split(self, hours: Hours, total: int) -> Sequence[Hours]:
         now = await self._session.time(self._progress)
