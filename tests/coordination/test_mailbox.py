@@ -44,6 +44,8 @@ async def test_nobody_is_answered_before_his_is_kept() -> None:
     box = Mailbox(database.keep, on_kept=woken.set)
     answer = asyncio.ensure_future(box.post(told(1)))
     await database.begun.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
     was_answered, was_woken = answer.done(), woken.is_set()
     database.gate.set()
     await answer

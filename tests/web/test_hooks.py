@@ -39,9 +39,14 @@ class House:
     kept: list[Notification] = field(default_factory=list)
     problem: Exception | None = None
     looking: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: asyncio.Event | None = None
 
     async def post(self, told: Notification) -> None:
-        """Keep, or fail."""
+        """Keep, or fail, when it is let."""
+        self.begun.set()
+        if self.gate is not None:
+            await self.gate.wait()
         if self.problem is not None:
             raise self.problem
         self.kept.append(told)
@@ -99,6 +104,18 @@ async def test_a_notification_is_kept_and_answered(house: House) -> None:
     assert [(each.source, each.user_id, each.topic, each.resource) for each in house.kept] == [
         ("mercadolivre", "700100200", "orders_v2", "/orders/2000010000000123")
     ]
+
+
+async def test_nobody_is_answered_before_it_is_kept(house: House) -> None:
+    """A process that dies between the two would have lost what its sender takes for taken."""
+    house.gate = asyncio.Event()
+    answer = asyncio.ensure_future(house.send(BODY))
+    await house.begun.wait()
+    early, _ = await asyncio.wait({answer}, timeout=0.1)
+    house.gate.set()
+
+    assert early == set()
+    assert (await answer)[0] == 200
 
 
 @pytest.mark.parametrize(
