@@ -147,6 +147,7 @@ def mercadolivre_config(told: AccountSettings, *, client_id: str, client_secret:
         client_id,
         client_secret,
         url=told.url,
+        site=str(told.options["site"]),
         page_size=int(str(told.options["page_size"])),
         timeout=told.options["request_timeout"],  # type: ignore[arg-type]  # checked by settings
         rate=tuple(told.limit) if told.limit else None,  # type: ignore[arg-type]

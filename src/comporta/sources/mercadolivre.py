@@ -3,9 +3,10 @@
 The login is not its own: the pair of tokens is shared by all that read the seller, and renewed under a lease.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from random import Random
 
+from comporta.core.notification import Notification
 from comporta.ports.budget import Budgets
 from comporta.ports.clock import Clock
 from comporta.ports.login import Login
@@ -15,6 +16,7 @@ from comporta.sources.connections import Connections
 from comporta.sources.mercadolivre_check import check_account
 from comporta.sources.mercadolivre_config import MercadoLivreConfig, terms
 from comporta.sources.mercadolivre_items import ItemsReader
+from comporta.sources.mercadolivre_notifications import missed_notifications
 from comporta.sources.mercadolivre_orders import OrdersReader
 from comporta.sources.mercadolivre_session import MercadoLivreSession
 from comporta.sources.mercadolivre_shape import table_for
@@ -69,6 +71,10 @@ class MercadoLivreSource:
     async def check(self, requests: Sequence[StreamRequest]) -> Sequence[Finding]:
         """Try login, clock and each stream; never raise for what it finds."""
         return await check_account(self, requests, self._clock)
+
+    def missed(self, progress: Progress) -> AsyncIterator[Sequence[Notification]]:
+        """Yield the notifications that could not be delivered, by page."""
+        return missed_notifications(self.session, progress)
 
     async def aclose(self) -> None:
         """Close the connections."""

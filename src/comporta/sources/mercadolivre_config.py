@@ -43,6 +43,7 @@ class MercadoLivreConfig:
     client_id: str
     client_secret: str = field(repr=False)
     url: str = URL
+    site: str = SITE
     page_size: int = PAGE_SIZE
     timeout: timedelta = TIMEOUT
     rate: Rate | None = None

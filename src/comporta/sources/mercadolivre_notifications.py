@@ -17,7 +17,7 @@ from comporta.core.notification import Notification, Pointer
 from comporta.errors import SourceChangedShape, StopRun
 from comporta.errors_web import BadNotification
 from comporta.ports.progress import Progress
-from comporta.sources.mercadolivre_config import SITE, MercadoLivreConfig
+from comporta.sources.mercadolivre_config import MercadoLivreConfig
 
 SOURCE = "mercadolivre"
 TOPICS = ("orders_v2", "items", "items_prices", "shipments")
@@ -93,13 +93,11 @@ def point(topic: str, resource: str) -> Pointer | None:
     return Pointer(stream, found[1]) if found else None
 
 
-async def missed_notifications(
-    session: Session, progress: Progress, *, site: str = SITE
-) -> AsyncIterator[Sequence[Notification]]:
+async def missed_notifications(session: Session, progress: Progress) -> AsyncIterator[Sequence[Notification]]:
     """Yield what could not be delivered, by page. A topic that is refused keeps none of the others from being read."""
     refused: StopRun | None = None
     for topic in TOPICS:
-        pages = _missed(session, progress, topic, {"site_id": site} if topic == "items" else {})
+        pages = _missed(session, progress, topic, {"site_id": session.config.site} if topic == "items" else {})
         try:
             async for page in pages:
                 yield page
