@@ -12,14 +12,13 @@ from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.logins import SharedLogin
 from comporta.coordination.plans import Child
 from comporta.core.notification import Notification, Pointer
-from comporta.errors import SettingsError
 from comporta.ports.budget import BudgetTerms
 from comporta.ports.clock import Clock
 from comporta.ports.login_store import LoginStore
 from comporta.ports.notifications import Point
 from comporta.ports.source import Source
 from comporta.settings_tree import AccountSettings, Settings
-from comporta.sources import activecampaign_streams, odoo_streams
+from comporta.sources import activecampaign_streams, mercadolivre_streams, odoo_streams
 from comporta.sources.activecampaign_config import RATE, ActiveCampaignConfig
 from comporta.sources.connections import Connections
 from comporta.sources.mercadolivre_config import MercadoLivreConfig, terms
@@ -192,12 +191,11 @@ def mercadolivre_login(
 
 
 def _mercadolivre(told: AccountSettings, _: Settings, reveal: Reveal, outside: Outside) -> Source:
+    from comporta.sources.mercadolivre import MercadoLivreSource
+
     config = mercadolivre_config(told, client_id=reveal("client_id"), client_secret=reveal("client_secret"))
-    mercadolivre_login(told, config, reveal, outside)
-    raise SettingsError(
-        f"account {told.name}: its login is kept, but reading Mercado Livre is not in this release yet",
-        next_step="Leave the account out of `comporta sync` for now, or set paused = true.",
-    )
+    login = mercadolivre_login(told, config, reveal, outside)
+    return MercadoLivreSource(config, account=told.name, login=login, **_ways_out(outside))
 
 
 def _ways_out(outside: Outside) -> dict[str, Any]:
@@ -218,8 +216,12 @@ KINDS: Mapping[str, SourceKind] = {
         lanes={each: each for each in activecampaign_streams.DEFAULT_STREAMS},
     ),
     "mercadolivre": SourceKind(
-        ("orders", "shipments", "packs", "items"),
+        mercadolivre_streams.DEFAULT_STREAMS,
         terms=mercadolivre_terms,
         make=_mercadolivre,
+        children={
+            parent: tuple(Child(*each) for each in told) for parent, told in mercadolivre_streams.REFERENCES.items()
+        },
+        lanes=mercadolivre_streams.LANES,
     ),
 }

@@ -67,10 +67,9 @@ def digest(definition: str) -> str:
 
 def _to_do(connection: Connection, schema: str) -> Iterator[tuple[str, str, bool]]:
     """Yield each view that is missing or differs, its definition, and whether it is there; refuse what is not ours."""
-    wanted = dict(selects(_tables(connection, schema), Speech(lambda table: table_name(schema, table), _column)))
+    wanted = dict(selects(_tables(connection, schema), Speech(lambda table: table_name(schema, table), _column, _cast)))
     found = dict(execute(connection, _PRESENT, fitting(schema), list(wanted)).fetchall())
-    for view, select in wanted.items():
-        definition = _cast(view, select)
+    for view, definition in wanted.items():
         comment = found.get(view) or ""
         if not comment.startswith(MARK):
             refuse_taken(connection, schema, view, "Comporta's view of that name")

@@ -32,17 +32,21 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
         "created_at", "updated_at",
     ),
 }  # fmt: skip
-SOURCES = ("odoo", "activecampaign")
+SOURCES = ("odoo", "activecampaign", "mercadolivre")
 Tables = Mapping[str, Mapping[str, Column]]
 """The mirrored tables that exist, each with its columns by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """How a database writes a table, and a column by alias, name, type expected and column there is, if any."""
+    """How a database writes a table, and a column by alias, name, type expected and column there is, if any.
+
+    ``part`` is how it writes what one source contributes to a view: ids are numbers at one and text at another.
+    """
 
     table: Callable[[str], str]
     column: Callable[[str, str, ColumnType, Column | None], str]
+    part: Callable[[str, str], str] = lambda _, select: select
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ def selects(present: Tables, speech: Speech) -> Iterator[tuple[str, str]]:
     """Yield each view that can be made, and the SELECT that it stands for."""
     for view in VIEWS:
         templates = [_templates(source)[view] for source in SOURCES if view in _templates(source)]
-        parts = [_part(each, present, speech) for each in templates if all(map(present.get, each.needed))]
+        made = [_part(each, present, speech) for each in templates if all(map(present.get, each.needed))]
+        parts = [speech.part(view, each) for each in made]
         if parts:
             yield view, "\nUNION ALL\n".join(parts)
 
