@@ -54,7 +54,12 @@ class Company:
 
     def truth(self, stream: str) -> dict[int, dict[str, Json]]:
         """Return every committed record of a stream, by id."""
-        return {record["id"]: record for record in _ask(f"{self.url}/_truth/{stream}")["records"]}
+        return {record["id"]: record for record in self.truths(stream)}
+
+    def truths(self, stream: str) -> list[dict[str, Json]]:
+        """Return every committed record of a stream."""
+        records: list[dict[str, Json]] = _ask(f"{self.url}/_truth/{stream}")["records"]
+        return records
 
     def limit(self) -> dict[str, Json]:
         """Return what the limit saw, of a simulator that has one."""

@@ -78,7 +78,11 @@ def test_wrong_use_is_told_in_json_too(arguments: list[str], said: str, capsys: 
 
 @pytest.mark.parametrize(
     ("group", "commands"),
-    [("connect", "odoo, activecampaign"), ("run", "show, cancel"), ("sandbox", "odoo, activecampaign, mercadolivre")],
+    [
+        ("connect", "odoo, activecampaign, mercadolivre"),
+        ("run", "show, cancel"),
+        ("sandbox", "odoo, activecampaign, mercadolivre"),
+    ],
 )
 def test_a_group_alone_asks_for_a_command(group: str, commands: str, comporta: Command) -> None:
     """In JSON too, and not in the words of the framework."""
