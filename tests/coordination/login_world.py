@@ -4,6 +4,7 @@ The server keeps the truth: which token is the newest, which uses it answered, a
 process dies where a test says: at a named checkpoint, or while its request is at the server.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -42,11 +43,15 @@ class TokenServer:
     used_again: list[str] = field(default_factory=list)
     lost_answers: int = 0
     is_revoked: bool = False
+    asleep: asyncio.Event = field(default_factory=asyncio.Event)
+    awake: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: Callable[[], object] = lambda: None
 
     async def renew(self, refresh: str, progress: Progress, before: BeforeSending) -> Tokens:
         """Implement ``ports.login.Renew``."""
         fault = self.script.pop(0) if self.script else ""
+        if fault == "sleeps before":
+            await self._sleep()
         await before()
         progress.count_request()
         if fault == "killed before":
@@ -59,9 +64,9 @@ class TokenServer:
         self.arrived()
         if fault == "500":
             raise SourceBadGateway("the server says 500")
-        return self._answer(refresh, fault)
+        return await self._answer(refresh, fault)
 
-    def _answer(self, refresh: str, fault: str) -> Tokens:
+    async def _answer(self, refresh: str, fault: str) -> Tokens:
         if self.is_revoked or refresh != self.newest:
             if fault == "killed":
                 raise Killed
@@ -72,7 +77,14 @@ class TokenServer:
             self.lost_answers += 1
             raise AnswerLost("the line was cut") if fault == "cut" else Killed
         self.answered.add(refresh)
+        if fault == "sleeps after":
+            await self._sleep()
         return pair
+
+    async def _sleep(self) -> None:
+        """Be stopped until the test lets the process go on."""
+        self.asleep.set()
+        await self.awake.wait()
 
     def rotate(self) -> Tokens:
         """Return the next pair; what was the newest token buys nothing any more."""
@@ -89,6 +101,7 @@ class LoginWorld:
     path: Path
     clock: FakeClock = field(default_factory=FakeClock)
     kind: type[SharedLogin] = SharedLogin
+    store_kind: type[LedgerLogins] = LedgerLogins
     databases: list[SqliteDatabase] = field(default_factory=list)
     reached: list[str] = field(default_factory=list)
     first: str | None = FIRST
@@ -100,7 +113,7 @@ class LoginWorld:
     def open_store(self) -> LedgerLogins:
         """Open the database once more."""
         self.databases.append(SqliteDatabase(self.path, Pragmas(), self.clock))
-        return LedgerLogins(self.databases[-1], lambda _: KEY)
+        return self.store_kind(self.databases[-1], lambda _: KEY)
 
     def process(self, *, dies_at: str = "", store: LoginStore | None = None, name: str = "host:1") -> SharedLogin:
         """Start a process that dies at a checkpoint, if one is named."""
