@@ -25,7 +25,7 @@ APP = ("--client-id", "env:APP", "--client-secret", "env:APP")
 @pytest.fixture
 def market() -> Iterator[MercadoLivreSandbox]:
     """Serve a small market of two sellers."""
-    with MercadoLivreSandbox(sellers=2) as sandbox:
+    with MercadoLivreSandbox(records=20, sellers=2, items=5) as sandbox:
         yield sandbox
 
 
@@ -138,6 +138,25 @@ def test_an_account_of_the_file_keeps_its_settings(shop: Path, market: MercadoLi
     assert said.code == 0
     assert rows(shop, "SELECT name FROM cmp_account") == []
     assert rows(shop, "SELECT id FROM cmp_secret") == [("loja1/tokens",)]
+
+
+@pytest.mark.full
+def test_a_revoked_login_delays_no_other_account(shop: Path, market: MercadoLivreSandbox, comporta: Command) -> None:
+    """One request finds out; the streams of the other seller are all there, and stay so."""
+    for name, seller in (("loja1", "1001"), ("loja2", "1002")):
+        comporta("connect", "mercadolivre", name, *APP, "--refresh-token", f"file:{seller}", "--url", market.url)
+    act(market, "revoke", seller=1001)
+
+    runs = [run for _ in range(2) for run in comporta("sync", "--json").json["runs"]]
+
+    assert {run["state"] for run in runs if run["account"] == "loja2"} == {"succeeded"}
+    assert {run["error"]["code"] for run in runs if run["state"] == "failed"} == {"CMP-AUTH-005"}
+    assert {run["account"] for run in runs if run["state"] == "failed"} == {"loja1"}
+    assert logins(market)[1001]["invalid_grants"] == 1
+    assert rows(shop, "SELECT account, state FROM cmp_login ORDER BY 1") == [
+        ("loja1", "needs_login"),
+        ("loja2", "good"),
+    ]
 
 
 @pytest.mark.full

@@ -53,6 +53,13 @@ timezone = "UTC"                          # how people read times, such as "Amer
 # url = "https://acme.api-us1.com"
 # api_key = "env:AC_API_KEY"
 # timezone = "America/Sao_Paulo"          # the account's own: some of its times come without a zone
+
+# A seller at Mercado Livre; `comporta connect mercadolivre loja1` lets the seller agree in the browser.
+
+# [accounts.loja1]
+# source = "mercadolivre"
+# client_id = "env:ML_CLIENT_ID"          # your application's
+# client_secret = "env:ML_CLIENT_SECRET"
 """
 connect_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
