@@ -21,6 +21,10 @@ class Market(Company):
         """Return every record of a seller's stream, by key as text."""
         return {str(each["id"]): each for each in self.truths(f"{stream}?seller={seller}")}
 
+    def stats(self) -> dict[str, Json]:
+        """Return what the simulator has counted."""
+        return self._stats()
+
 
 def account(url: str, seller: int, folder: Path) -> dict[str, Any]:
     """Return the account of a seller, its first refresh token in a file of its own."""
