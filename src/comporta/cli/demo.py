@@ -6,8 +6,10 @@ as simulators listen at the addresses in the file: `comporta sandbox …` starts
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,8 +29,11 @@ from comporta.settings_tree import Settings
 
 if TYPE_CHECKING:
     from comporta.sandbox.activecampaign import ActiveCampaignSandbox
+    from comporta.sandbox.mercadolivre import MercadoLivreSandbox
     from comporta.sandbox.odoo import OdooSandbox
     from comporta.workspace import Workspace
+
+    Simulators = tuple[OdooSandbox, ActiveCampaignSandbox, MercadoLivreSandbox]
 
 ACCOUNT = "demo"
 KEY_FILE = "demo.key"
@@ -41,9 +46,12 @@ ACTIVITY = 2.0
 DEALS = 60
 """So many that the account's five requests a second are felt, and so few that nobody waits for long."""
 LIMIT = 5
+SELLERS = (1001, 1002)
+SALES, ITEMS = 60, 40
+"""Of each of two sellers."""
 ROWS_SHOWN = 5
 VIEWS = {
-    "orders": ("number", "customer", "status", "currency", "total_minor", "ordered_at"),
+    "orders": ("source", "account", "number", "customer", "status", "currency", "total_minor", "ordered_at"),
     "order_products": ("order_number", "product_code", "quantity", "total_minor", "lines"),
     "deals": ("id", "title", "stage", "status", "currency", "value_minor", "created_at"),
     "deals_crm": ("id", "stage", "origem", "mensalidade", "inicio_previsto", "forma_de_pagamento"),
@@ -51,8 +59,10 @@ VIEWS = {
 MARK = "# Made by `comporta demo`."
 TOML = """\
 {mark} The data are invented. The servers are
-# `comporta sandbox odoo --port {port}` and
-# `comporta sandbox activecampaign --port {crm_port} --records {deals}`.
+# `comporta sandbox odoo --port {port}`,
+# `comporta sandbox activecampaign --port {crm_port} --records {deals}` and
+# `comporta sandbox mercadolivre --port {market_port} --records {sales}`; the last grants access anew with
+# `comporta connect mercadolivre loja1`.
 
 database = "{database}"
 state_dir = "."
@@ -70,6 +80,14 @@ source = "activecampaign"
 url = "{crm_url}"
 api_key = "file:demo.key"
 limit = "{limit}/1s"
+{sellers}"""
+SELLER = """
+[accounts.loja{number}]
+source = "mercadolivre"
+url = "{url}"
+client_id = "file:demo.key"
+client_secret = "file:demo.key"
+refresh_token = "file:loja{number}.token"
 """
 Records = Annotated[int, typer.Option(min=1, max=1_000_000, metavar="N", help="How many sale orders.")]
 
@@ -87,30 +105,64 @@ def demo(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> int:
-    """See it work, offline: a simulated Odoo and ActiveCampaign, an SQLite file, a sync."""
+    """See it work, offline: simulated Odoo, ActiveCampaign and Mercado Livre, an SQLite file, a sync."""
     from comporta.sandbox.activecampaign import ActiveCampaignSandbox
+    from comporta.sandbox.mercadolivre import MercadoLivreSandbox
     from comporta.sandbox.odoo import OdooSandbox
 
     console = Console(is_json=as_json, is_verbose=verbose)
-    console.say(f"Inventing a company with {records:,} orders and {DEALS} deals …")
+    console.say(f"Inventing a company with {records:,} orders, {DEALS} deals and two shops of {SALES} sales each …")
     pace = 0.0 if once else activity
+    token = token_hex(4)  # a database of an earlier demo knows other ones
     with (
         OdooSandbox(records=records, seed=seed, activity=pace) as erp,
         ActiveCampaignSandbox(records=DEALS, seed=seed, activity=pace, limit=LIMIT) as crm,
+        MercadoLivreSandbox(records=SALES, items=ITEMS, seed=seed, activity=pace, first_token=token) as market,
     ):
-        config = prepare(folder, erp.url, crm.url, database)
+        config = prepare(folder, Servers(erp.url, crm.url, market.url, token), database)
         settings = read_settings(config, environ={})
         console.say(
             f"A simulated Odoo {erp.world.version} answers at {erp.url}, a simulated ActiveCampaign that allows "
-            f"{LIMIT} requests a second at {crm.url}. Syncing …"
+            f"{LIMIT} requests a second at {crm.url}, a simulated Mercado Livre at {market.url}. Syncing …"
         )
         runs, _ = perform(settings, what_to_ask(database), console)
         present(console, settings, config, runs)
         code = exit_code(runs)
-        return code if once or code is not ExitCode.DONE else go_on(console, settings, erp, crm)
+        return code if once or code is not ExitCode.DONE else go_on(console, settings, (erp, crm, market))
 
 
-def prepare(folder: Path, url: str, crm_url: str, database: str) -> Path:
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where the simulators answer; ``token`` is what the sellers' first refresh tokens begin with."""
+
+    erp: str
+    crm: str
+    market: str
+    token: str
+
+    def toml(self, database: str) -> str:
+        """Return the settings that name them."""
+        sellers = (SELLER.format(number=number, url=self.market) for number, _ in enumerate(SELLERS, start=1))
+        return TOML.format(
+            mark=MARK,
+            database=database,
+            url=self.erp,
+            port=_port(self.erp),
+            crm_url=self.crm,
+            crm_port=_port(self.crm),
+            market_port=_port(self.market),
+            deals=DEALS,
+            sales=SALES,
+            limit=LIMIT,
+            sellers="".join(sellers),
+        )
+
+
+def _port(url: str) -> str:
+    return url.rpartition(":")[2]
+
+
+def prepare(folder: Path, servers: Servers, database: str) -> Path:
     """Write the demo's settings, which the person may use again; return their path.
 
     An earlier demo's database goes: its invented company is gone too. Nobody else's file is touched.
@@ -124,17 +176,9 @@ def prepare(folder: Path, url: str, crm_url: str, database: str) -> Path:
         for end in ("", "-wal", "-shm"):
             (folder / f"{DATABASE_FILE}{end}").unlink(missing_ok=True)
         (folder / KEY_FILE).write_text("demo\n", encoding="utf-8")
-        text = TOML.format(
-            mark=MARK,
-            database=database,
-            url=url,
-            port=url.rpartition(":")[2],
-            crm_url=crm_url,
-            crm_port=crm_url.rpartition(":")[2],
-            deals=DEALS,
-            limit=LIMIT,
-        )
-        config.write_text(text, encoding="utf-8")
+        for number, seller in enumerate(SELLERS, start=1):
+            (folder / f"loja{number}.token").write_text(f"{servers.token}-{seller}\n", encoding="utf-8")
+        config.write_text(servers.toml(database), encoding="utf-8")
     except OSError as error:
         raise WrongUse(
             f"demo: {folder} cannot be written: {error}", next_step="Name another folder with --dir."
@@ -171,7 +215,8 @@ def present(console: Console, settings: Settings, config: Path, runs: Sequence[R
     from comporta.databases import first_rows
 
     for view, names in VIEWS.items():
-        found = first_rows(settings, view, names, order=f"{names[0]} DESC", limit=ROWS_SHOWN)
+        order = f"{'ordered_at' if 'ordered_at' in names else names[0]} DESC"
+        found = first_rows(settings, view, names, order=order, limit=ROWS_SHOWN)
         console.say(f"\nSELECT … FROM {view}:\n" + columns(names, found))
     console.say(
         f"\nIt is all in {settings.database_shown}: open it with any tool for such a database."
@@ -185,14 +230,14 @@ def took(run: Run) -> str:
     return f"{run.duration_s or 0:.1f} s"
 
 
-def go_on(console: Console, settings: Settings, erp: "OdooSandbox", crm: "ActiveCampaignSandbox") -> int:
-    """Sync again and again while people change things in both simulators, until told to stop."""
+def go_on(console: Console, settings: Settings, servers: "Simulators") -> int:
+    """Sync again and again while people change things in all simulators, until told to stop."""
     console.say(f"\nPeople change things now; every {AGAIN_EVERY.seconds} s a sync brings them over. Ctrl-C ends it.")
     told = threading.Event()
 
     async def work(workspace: "Workspace") -> None:
         while not told.is_set():
-            changes = erp.people.changes + crm.people.changes
+            changes = sum(each.people.changes for each in servers)
             runs = await workspace.sync()
             busy = [
                 f"{run.account}/{run.stream} {counts_text(run.counts)}"

@@ -44,6 +44,7 @@ class MercadoLivreSandbox(Simulator):
         reality: Reality | None = None,
         token_lifetime_s: int = TOKEN_LIFETIME_S,
         limit: int | None = None,
+        first_token: str = "demo",  # noqa: S107  invented
     ) -> None:
         reality = reality or Reality()
         super().__init__(
@@ -53,7 +54,7 @@ class MercadoLivreSandbox(Simulator):
             clock=clock,
             reality=reality,
         )
-        self.logins = Logins(sellers, self.clock, Random(seed), token_lifetime_s)
+        self.logins = Logins(sellers, self.clock, Random(seed), token_lifetime_s, first=first_token)
         self._oauth = OAuth(self.logins, self.faults, reality.wait)
         self.world = World(self.clock, self.logins.sellers, Random(seed))
         Seeder(self.world, Random(seed)).seed(orders=records, items=items)

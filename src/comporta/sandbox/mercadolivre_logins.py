@@ -60,13 +60,13 @@ class Use:
 class Logins:
     """All consents to one application. Every method may be called from any thread."""
 
-    def __init__(self, sellers: int, clock: SourceClock, rng: Random, lifetime_s: int) -> None:
+    def __init__(self, sellers: int, clock: SourceClock, rng: Random, lifetime_s: int, *, first: str) -> None:
         self.lifetime_s = lifetime_s
         self._clock = clock
         self._rng = rng
         self._lock = RLock()
         ids = range(FIRST_SELLER, FIRST_SELLER + sellers)
-        self._logins = {seller: Login(seller, f"demo-{seller}") for seller in ids}
+        self._logins = {seller: Login(seller, f"{first}-{seller}") for seller in ids}
         self._owners = {login.current: login for login in self._logins.values()}
         self._uses: dict[str, Use] = {}
         self._codes: dict[str, Grant] = {}
