@@ -279,14 +279,16 @@ def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_demo_leaves_a_folder_to_work_on_with(comporta: Command) -> None:
     """Runs of both accounts, rows of theirs, and where everything is."""
     said = comporta("demo", "--once", "--records", "5")
-    runs = comporta("runs", "--config", "comporta-demo/comporta.toml", "--json").json["runs"]
+    runs = comporta("runs", "--limit", "200", "--config", "comporta-demo/comporta.toml", "--json").json["runs"]
 
     assert said.code == ExitCode.DONE
     assert "comporta-demo.db" in said.out
+    assert "mercadolivre" in said.out
     assert "S00005" in said.out
     assert "Proposta" in said.out
     assert {run["stream"] for run in runs if run["account"] == "demo"} == set(STREAMS)
     assert {run["stream"] for run in runs if run["account"] == "crm"} == set(DEAL_STREAMS)
+    assert {run["stream"] for run in runs if run["account"] == "loja1"} == {"orders", "shipments", "packs", "items"}
 
 
 @pytest.mark.usefixtures("empty_place")
@@ -294,7 +296,7 @@ def test_a_second_demo_begins_anew(comporta: Command) -> None:
     """Another company is not mixed into the first one's tables."""
     codes = [comporta("demo", "--once", "--records", number, "--seed", number).code for number in ("6", "4")]
     with closing(sqlite3.connect("comporta-demo/comporta-demo.db")) as connection:
-        (orders,) = connection.execute("SELECT count(*) FROM orders").fetchone()
+        (orders,) = connection.execute("SELECT count(*) FROM orders WHERE source = 'odoo'").fetchone()
 
     assert codes == [ExitCode.DONE, ExitCode.DONE]
     assert orders == 4

@@ -232,3 +232,16 @@ async def test_whoever_is_cancelled_does_not_take_the_renewal_along(world: Login
     assert world.row() == ("good",)
     assert (await login.tokens(world.progress)).access == "APP_USR-1"
     assert world.server.uses == ["TG-0"]
+
+
+async def test_another_first_token_is_used_at_once_when_the_present_one_is_refused(world: LoginWorld) -> None:
+    """Nobody has to try twice after having granted access again and written the new token into the settings."""
+    login = world.process()
+    await login.tokens(world.progress)
+    world.passes(1.5)
+    world.first, world.server.newest = "TG-anew", "TG-anew"
+
+    again = await login.tokens(world.progress)
+
+    assert again.refresh == world.server.newest
+    assert world.server.used_again == []

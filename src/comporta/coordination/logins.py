@@ -258,10 +258,10 @@ class SharedLogin:
             return None
         except LoginNeeded as error:
             self._checkpoint("login_refused")
-            reason = _refusal(error, before)
-            if not await self._store.refuse(lease, account, used, reason):
-                return None  # the row names another token by now: it is somebody else's, and good
-            raise self._needed(reason) from error
+            # Whatever the row says after this: a person is needed, the settings name a token that was never used, or
+            # somebody else put one that is good.
+            await self._store.refuse(lease, account, used, _refusal(error, before))
+            return None
         except ComportaError as error:
             standing = Standing.RENEWING if isinstance(error, AnswerLost) else after_failure(before)
             return error if await self._store.fail(lease, account, used, standing, error.message) else None

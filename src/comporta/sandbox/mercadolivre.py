@@ -54,7 +54,8 @@ class MercadoLivreSandbox(Simulator):
             clock=clock,
             reality=reality,
         )
-        self.logins = Logins(sellers, self.clock, Random(seed), token_lifetime_s, first=first_token)
+        chance = Random(f"{seed}/{first_token}")
+        self.logins = Logins(sellers, self.clock, chance, token_lifetime_s, first=first_token)
         self._oauth = OAuth(self.logins, self.faults, reality.wait)
         self.world = World(self.clock, self.logins.sellers, Random(seed))
         Seeder(self.world, Random(seed)).seed(orders=records, items=items)
