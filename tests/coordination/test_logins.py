@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.coordination.login_world import Killed, LoginWorld
 
-from comporta.coordination.logins import TTL
+from comporta.coordination.logins import KEEP_PAUSE, LOOK_EVERY, TTL
 from comporta.core.login import token_fingerprint
-from comporta.errors import LoginNeeded, SourceUnavailable
+from comporta.errors import DestinationBusy, LoginNeeded, SourceBadGateway, SourceUnavailable
+from comporta.ledger.logins import LedgerLogins
+from comporta.ports.login_store import LoginStore
 
 POINTS = ("login_leased", "login_written", "login_checked", "login_answered", "login_kept")
 
@@ -184,6 +188,17 @@ async def test_trouble_without_a_valid_pair_is_tried_three_times_and_is_no_refus
     assert (await login.tokens(world.progress)).access == "APP_USR-2"
 
 
+async def test_trouble_is_shared_by_all_who_waited(world: LoginWorld) -> None:
+    """Ten streams that wait fail together, after the three tries of one."""
+    login = world.process()
+    world.server.script = ["500"] * 30
+
+    found = await asyncio.gather(*(login.tokens(world.progress) for _ in range(10)), return_exceptions=True)
+
+    assert {type(each) for each in found} == {SourceBadGateway}
+    assert len(world.server.uses) == 3
+
+
 async def test_a_revoked_login_makes_no_further_request(world: LoginWorld) -> None:
     """Every later call says so at once, with the next step."""
     login = world.process()
@@ -220,13 +235,70 @@ async def test_another_first_token_in_the_settings_begins_anew_and_each_only_onc
     assert world.server.uses == ["TG-0", "TG-1", "TG-another", "TG-2"]
 
 
+@dataclass
+class Busy:
+    """A store of which one method fails a few times."""
+
+    store: LedgerLogins
+    method: str
+    times: int
+
+    def __getattr__(self, name: str) -> object:
+        if name != self.method or not self.times:
+            return getattr(self.store, name)
+        self.times -= 1
+        return self._fail
+
+    async def _fail(self, *_: object, **__: object) -> None:
+        raise DestinationBusy("locked")
+
+
+async def test_a_database_that_cannot_write_ahead_leaves_no_lease_behind(world: LoginWorld) -> None:
+    """Nothing was sent, so whoever comes next need not wait."""
+    login = world.process(store=cast("LoginStore", Busy(world.store, "begin", 1)))
+    with pytest.raises(DestinationBusy):
+        await login.tokens(world.progress)
+    pair = await login.tokens(world.progress)
+
+    assert pair.access == "APP_USR-1"
+    assert LOOK_EVERY not in world.clock.slept
+
+
+async def test_a_new_pair_waits_for_a_database_in_trouble(world: LoginWorld) -> None:
+    """It exists nowhere else: it is tried again until it is stored, and not used before."""
+    login = world.process(store=cast("LoginStore", Busy(world.store, "keep", 5)))
+
+    pair = await login.tokens(world.progress)
+
+    assert pair.access == "APP_USR-1"
+    assert world.clock.slept.count(KEEP_PAUSE) == 5
+    assert world.server.uses == ["TG-0"]
+
+
+async def test_a_pair_that_could_not_be_stored_is_stored_later(world: LoginWorld) -> None:
+    """The run ends after a while, the pair waits on in memory, and comes before anything else is done."""
+    login = world.process(store=cast("LoginStore", Busy(world.store, "keep", 300)))
+    with pytest.raises(DestinationBusy):
+        await login.tokens(world.progress)
+    assert world.row() == ("renewing",)
+    login._store = world.store
+
+    pair = await login.tokens(world.progress)
+
+    assert pair.access == "APP_USR-1"
+    assert world.server.uses == ["TG-0"]
+
+
 async def test_whoever_is_cancelled_does_not_take_the_renewal_along(world: LoginWorld) -> None:
     """The answer exists once: the renewal goes on, and is stored."""
     login = world.process()
+    world.server.script = ["sleeps after"]
     task = asyncio.ensure_future(login.tokens(world.progress))
-    world.server.arrived = task.cancel
+    await world.server.asleep.wait()
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    world.server.awake.set()
     await login.aclose()
 
     assert world.row() == ("good",)

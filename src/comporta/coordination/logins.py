@@ -241,8 +241,12 @@ class SharedLogin:
         used = refresh or (answer.login.refresh if answer.login else "")
         try:
             await self._store.begin(answer.lease, self._account, used, is_first=refresh is not None, ttl=TTL)
-        except LeaseLost:
-            return None
+        except ComportaError as error:  # nothing was sent: nobody has to wait for this lease to run out
+            with suppress(ComportaError):
+                await self._store.release(answer.lease)
+            if isinstance(error, LeaseLost):
+                return None
+            raise
         self._checkpoint("login_written")
         return await self._send(answer, used, progress, refused)
 
