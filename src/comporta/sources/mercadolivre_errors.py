@@ -16,9 +16,11 @@ from comporta.errors import (
 )
 from comporta.sources.answers import Answer, describe, quote, refusal
 
-NOT_FOUND, FORBIDDEN = 404, 403
+NOT_FOUND, FORBIDDEN, TOO_MANY = 404, 403, 429
 NO_CONTENT, PARTIAL = 204, 206
 TOO_FAR = "limit.maximum_exceeded"
+POLICIES = (b"PA_UNAUTHORIZED", b"nvalid scopes")
+"""What a 403 says that is about the application, and not about the record that was asked for."""
 SAID_MAX = 2_000
 """Bytes of a refusal that are read for what it says."""
 
@@ -35,6 +37,12 @@ class TokenRefusedError(LoginRefused):
     """The access token is not accepted; another may be. Leaves ``comporta.sources`` only if no other is either."""
 
     next_step = _LOGIN
+
+
+class PolicyRefusedError(AccessRefused):
+    """The application may not read records of this kind at all."""
+
+    next_step = _POLICY
 
 
 class TooFarError(SourceRefused):
@@ -86,8 +94,9 @@ def _own(answer: Answer, subject: str) -> ComportaError | None:
     if answer.status == 401:
         return TokenRefusedError(f"{seen}; expected the access token to be accepted")
     if answer.status == FORBIDDEN:
-        is_policy = "PA_UNAUTHORIZED" in answer.beginning(SAID_MAX).decode(errors="replace")
-        return AccessRefused(f"{seen}; expected access", next_step=_POLICY if is_policy else _RIGHT)
+        is_policy = any(word in answer.beginning(SAID_MAX) for word in POLICIES)
+        kind = PolicyRefusedError if is_policy else AccessRefused
+        return kind(f"{seen}; expected access", next_step=_POLICY if is_policy else _RIGHT)
     if (body_of(answer) or {}).get("error") == TOO_FAR:
         return TooFarError(f"{seen}; expected a page")
     return SourceRefused(f"{seen}; expected the request to be understood", next_step=_MISTAKE)

@@ -59,12 +59,18 @@ class Hours:
             return ()
         parts = min(max(2, ceil(total / PART)), hours, PARTS_MAX)
         edges = [since + hours * place // parts * HOUR for place in range(parts + 1)]
-        return [Hours(begin, end if end < until or self.until is not None else None) for begin, end in pairwise(edges)]
+        found = [Hours(begin, end if end < until or self.until is not None else None) for begin, end in pairwise(edges)]
+        return found if self.since is not None else [Hours(None, found[0].until), *found[1:]]
 
 
 def around(since: datetime | None, until: datetime | None) -> Hours:
-    """Return the whole hours that hold a window."""
-    end = None if until is None else floor(until) if floor(until) == until else floor(until) + HOUR
+    """Return the whole hours that hold a window, also by the later stamp that the search goes by.
+
+    >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    >>> around(noon, noon + HOUR) == Hours(noon, noon + 2 * HOUR)
+    True
+    """
+    end = None if until is None else floor(until + LATER_MAX) + HOUR
     return Hours(None if since is None else floor(since), end)
 
 

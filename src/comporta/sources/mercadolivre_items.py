@@ -6,17 +6,20 @@ multiget has a code of its own: a 404 is an item that went meanwhile.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
-from comporta.core.record import Bucket, Key, Lookup, Page
-from comporta.errors import FilterIgnored, SourceBadGateway, SourceChangedShape
+from comporta.core.record import Bucket, Key, Lookup, Page, Rejected
+from comporta.errors import RateLimited, RecordRejected, SourceBadGateway, SourceChangedShape, SourceTruncated
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
-from comporta.sources.answers import quote
-from comporta.sources.mercadolivre_errors import FORBIDDEN, NOT_FOUND
+from comporta.sources.answers import Answer, quote
+from comporta.sources.mercadolivre_errors import FORBIDDEN, NOT_FOUND, TOO_MANY, refuse
 from comporta.sources.mercadolivre_rows import Plan, Record, prepared
-from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted
+from comporta.sources.mercadolivre_scroll import scanned
+from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, decoded
 from comporta.sources.mercadolivre_shape import table_for
 from comporta.sources.mercadolivre_single import record
 from comporta.sources.mercadolivre_streams import ITEMS
@@ -29,7 +32,24 @@ MULTIGET = 20
 WAVE = 10
 """Multigets that make one page of ours: 200 items, with what they are asked for in between in memory."""
 LISTED = 10_000
+PRICES = frozenset({"price", "original_price", "currency_id"})
+"""Fields that an item may not tell any more, and its sale price does."""
+ALWAYS = ("id", "seller_id", "attributes", "seller_custom_field", "variations")
+"""Fields that decide whose an item is, what the seller calls it, and what its variations are."""
 CONTEXT = {"context": "channel_marketplace"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One answer of the scan of ids."""
+
+    keys: Sequence[str]
+    total: int | None
+    scroll: str | None
+
+
+class FailedItemError(SourceBadGateway):
+    """A multiget could not tell of all its items. Leaves ``comporta.sources`` only if it is the whole source."""
 
 
 class ItemsReader:
@@ -62,9 +82,7 @@ class ItemsReader:
     async def count(self, *, since: datetime | None, until: datetime | None) -> int | None:
         """Return the total that the list of ids gives."""
         told = await self._ids({"limit": 1}, "how many there are")
-        paging = told.get("paging")
-        total = paging.get("total") if isinstance(paging, Mapping) else None
-        return total if type(total) is int and total >= 0 else None
+        return _total(told)
 
     async def pages(
         self,
@@ -94,14 +112,17 @@ class ItemsReader:
             yield [(each, None) for each in ids[start : start + LISTED]]
 
     async def fetch(self, keys: Sequence[Key]) -> Page:
-        """Return those of the items that exist and are the seller's."""
-        found = await self._records([str(key) for key in keys])
-        priced = await self._priced(found)
-        return self._plan.page([prepared(ITEMS, each, seller=self._seller) for each in priced])
+        """Return those of the items that exist and are the seller's; what fails alone, again and again, is rejected."""
+        found = await self._looked_at([str(key) for key in keys])
+        priced = await self._priced([each for each in found if not isinstance(each, Rejected)])
+        page = self._plan.page([prepared(ITEMS, each, seller=self._seller) for each in priced])
+        failed = [each for each in found if isinstance(each, Rejected)]
+        return replace(page, rejected=[*page.rejected, *failed])
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
-        """Return which of the keys live: each is looked at."""
-        return frozenset(str(each.get("id")) for each in await self._records([str(key) for key in keys]))
+        """Return which of the keys live: each is looked at; of what cannot be told is not said that it is gone."""
+        found = await self._looked_at([str(key) for key in keys])
+        return frozenset(each.key if isinstance(each, Rejected) else str(each["id"]) for each in found)
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:
         """Return nothing: variations come with their item."""
@@ -116,19 +137,21 @@ class ItemsReader:
         return []
 
     async def _all_ids(self, *, at_most: int | None = None) -> list[str]:
-        """Return every id, each once, by one scan."""
-        ids: dict[str, None] = {}
-        scroll: str | None = None
-        while at_most is None or len(ids) < at_most:
+        """Return every id, each once, by a scan that was whole."""
+
+        async def ask(scroll: str | None) -> _Step:
             more = {"scroll_id": scroll} if scroll else {}
             told = await self._ids({"search_type": "scan", "limit": SCAN_SIZE, **more}, "its ids")
-            found = cast("list[str]", told["results"])
-            before = len(ids)
-            ids |= dict.fromkeys(found)
             following = told.get("scroll_id")
-            if not found or len(ids) == before or not isinstance(following, str) or not following:
-                break
-            scroll = following
+            is_more = isinstance(following, str) and following
+            return _Step(cast("list[str]", told["results"]), _total(told), following if is_more else None)  # type: ignore[arg-type]
+
+        ids: dict[str, None] = {}
+        async with aclosing(scanned(ask, self._subject("its ids"))) as steps:
+            async for step in steps:
+                ids |= dict.fromkeys(step.keys)
+                if at_most is not None and len(ids) >= at_most:
+                    break
         return list(ids)[:at_most]
 
     async def _ids(self, query: Mapping[str, object], what: str) -> Mapping[str, object]:
@@ -140,38 +163,62 @@ class ItemsReader:
             raise SourceChangedShape(message)
         return cast("Mapping[str, object]", told)
 
-    async def _records(self, keys: Sequence[str]) -> list[Record]:
+    async def _looked_at(self, keys: Sequence[str]) -> list[Record | Rejected]:
         asked = list(dict.fromkeys(keys))
         chunks = [asked[start : start + MULTIGET] for start in range(0, len(asked), MULTIGET)]
         width = self._session.in_flight(self._concurrency)
-        found = await side_by_side(self._multiget, chunks, width=width)
+        found = await side_by_side(self._chunk, chunks, width=width)
         return [each for part in found for each in part]
+
+    async def _chunk(self, keys: Sequence[str]) -> Sequence[Record | Rejected]:
+        """Return the items of one request; where one of them fails, each is asked for by itself."""
+        try:
+            return await self._multiget(keys)
+        except FailedItemError as error:
+            if len(keys) == 1:
+                return [Rejected(keys[0], RecordRejected.code, error.message, "{}")]
+        alone = [await self._chunk([key]) for key in keys]
+        if not any(isinstance(each, Mapping) for part in alone for each in part):
+            message = f"{self._subject(f'{len(keys)} items from {keys[0]}')}: not one of them could be read"
+            raise SourceBadGateway(message)
+        return [each for part in alone for each in part]
 
     async def _multiget(self, keys: Sequence[str]) -> list[Record]:
         """Return the items of one request that there are and that are the seller's."""
         query = {"ids": ",".join(keys), **({"attributes": self._projection} if self._projection else {})}
-        what = f"{len(keys)} items from {keys[0]}"
-        told = await self._session.get("items", query, what=what, operation="items: multiget", progress=self._progress)
-        if not isinstance(told, list) or not all(isinstance(each, Mapping) for each in told):
-            raise SourceChangedShape(f"{self._subject(what)} answered no list; expected an answer for each item")
-        return [each for part in told if (each := self._item(part, what)) is not None]
 
-    def _item(self, part: Record, what: str) -> Record | None:
+        def accept(answer: Answer, subject: str) -> list[Record]:
+            refuse(answer, subject=subject, now=self._session.clock.now())
+            told = decoded(answer, subject)
+            if not isinstance(told, list) or not all(isinstance(each, Mapping) for each in told):
+                message = f"{subject} answered no list; expected an answer for each item"
+                raise SourceChangedShape(message)
+            if len(told) != len(keys):
+                message = f"{subject} answered {len(told)} parts; expected one for each item"
+                raise SourceTruncated(message)
+            return [each for part in told if (each := self._item(part, keys, subject)) is not None]
+
+        what = f"{len(keys)} items from {keys[0]}"
+        return await self._session.ask(Wanted("items", what, "items: multiget", query), accept, self._progress)
+
+    def _item(self, part: Record, keys: Sequence[str], subject: str) -> Record | None:
         """Return one item of a multiget, ``None`` if there is none that is the seller's."""
         code, body = part.get("code"), part.get("body")
         if code in {NOT_FOUND, FORBIDDEN}:
             return None
-        if code == 200 and isinstance(body, Mapping) and body.get("id"):
+        if code == 200 and isinstance(body, Mapping) and body.get("id") in keys:
             owner = body.get("seller_id")
             return body if owner is None or str(owner) == self._seller else None
-        seen = quote(compact(part, ascii_only=True))
-        if isinstance(code, int) and (code >= 500 or code == 429):
-            raise SourceBadGateway(f"{self._subject(what)}: one of them answered {code}: {seen}; expected the item")
-        raise FilterIgnored(f"{self._subject(what)}: one of them answered {code}: {seen}; expected the item")
+        seen = f"{subject}: one of them answered {code}: {quote(compact(part, ascii_only=True))}; expected the item"
+        if code == TOO_MANY:
+            raise RateLimited(seen)
+        if isinstance(code, int) and code >= 500:
+            raise FailedItemError(seen)
+        raise SourceChangedShape(seen)
 
     async def _priced(self, found: Sequence[Record]) -> Sequence[Record]:
         """Return the items with their price, asked for where the item does not tell it any more."""
-        if "price" not in self._columns:
+        if not self._columns & PRICES:
             return found
         bare = [each for each in found if each.get("price") is None]
         width = self._session.in_flight(self._concurrency)
@@ -187,11 +234,18 @@ class ItemsReader:
         """Return what a multiget is to send of each item: all of it, or what feeds the columns that were named."""
         if request.fields is None:
             return ""
-        named = {each.path[0] for each in self._plan.fields if each.path}
-        return ",".join(sorted({*named, "id", "seller_id", "attributes", "variations"} - {"seller_sku"}))
+        named = {each.path[0] for each in self._plan.fields if each.path} - {"seller_sku"}
+        priced = PRICES if self._columns & PRICES else frozenset()
+        return ",".join(sorted({*named, *priced, *ALWAYS}))
 
     def _subject(self, what: str) -> str:
         return self._session.subject("items", what)
+
+
+def _total(told: Mapping[str, object]) -> int | None:
+    paging = told.get("paging")
+    total = paging.get("total") if isinstance(paging, Mapping) else None
+    return total if type(total) is int and total >= 0 else None
 
 
 def _with_price(item: Record, price: Record | None) -> Record:

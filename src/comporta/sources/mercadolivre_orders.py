@@ -18,13 +18,14 @@ from typing import Any
 
 from comporta.core.instant import instant_text, parse_instant
 from comporta.core.record import Bucket, Key, Lookup, Page
-from comporta.errors import FilterIgnored, SourceChangedShape, SourceIncomplete
+from comporta.errors import FilterIgnored, SourceChangedShape
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.id_set import IdSet
 from comporta.sources.mercadolivre_errors import TooFarError
-from comporta.sources.mercadolivre_hours import PART, Hours, around, floor
+from comporta.sources.mercadolivre_hours import Hours, around, floor
 from comporta.sources.mercadolivre_rows import Plan, Record
+from comporta.sources.mercadolivre_scroll import scanned
 from comporta.sources.mercadolivre_session import MercadoLivreSession
 from comporta.sources.mercadolivre_shape import table_for
 from comporta.sources.mercadolivre_single import records_by_key
@@ -162,15 +163,16 @@ class OrdersReader:
         """Yield the orders that did not come before, with the part they are of, and whether they are the last."""
         seen = IdSet()
         waiting = deque([whole])
+        crowded = set[Hours]()  # of which a search shows less than there is, whatever its total says
         while waiting:
             hours = waiting.popleft()
             first = self._kept(hours, size) or await self._search(hours, {"offset": 0}, size, "the first page")
-            total = first.total or 0
-            parts = await self._split(hours, total) if total > SPLIT_AT else ()
-            if parts:
+            total = max(first.total or 0, SPLIT_AT + 1 if hours in crowded else 0)
+            is_crowded = total > SPLIT_AT
+            if is_crowded and (parts := await self._split(hours, total)):
                 waiting.extendleft(reversed(parts))
                 continue
-            walk = self._scan(hours, size) if total > SPLIT_AT else self._by_offset(hours, size, first)
+            walk = self._scan(hours, size) if is_crowded else self._by_offset(hours, size, first)
             try:
                 async with aclosing(walk) as sheets:
                     async for records, keys, is_last in sheets:
@@ -178,16 +180,11 @@ class OrdersReader:
                         if fresh or (is_last and not waiting):
                             yield hours, fresh, is_last and not waiting
             except TooFarError:
+                if is_crowded:
+                    raise
                 self.is_unbroken = False
-                waiting.extendleft(reversed(await self._smaller(hours, total)))
-
-    async def _smaller(self, hours: Hours, total: int) -> Sequence[Hours]:
-        """Return the parts of a window of which less was shown than a search is known to show."""
-        parts = await self._split(hours, max(total, PART + 1))
-        if not parts:
-            message = f"{self._subject('an hour of its orders')}: {total} orders, more than a search shows here"
-            raise SourceIncomplete(message)
-        return parts
+                crowded.add(hours)
+                waiting.appendleft(hours)
 
     async def _split(self, hours: Hours, total: int) -> Sequence[Hours]:
         now = await self._session.time(self._progress)
@@ -199,7 +196,9 @@ class OrdersReader:
         """Yield the orders of a part that a search can show whole."""
 
         async def fetch(offset: int, count: int) -> Sheet:
-            count = max(1, min(count, CAP - offset))
+            if offset + count > CAP:
+                message = f"{self._subject('its pages')}: {count} orders from {offset}; expected at most {CAP} in all"
+                raise TooFarError(message)
             return await self._search(hours, {"offset": offset}, count, f"{count} orders from {offset}")
 
         pages = OffsetPages(
@@ -226,18 +225,15 @@ class OrdersReader:
     ) -> AsyncGenerator[tuple[Sequence[Record], Sequence[int], bool], None]:
         """Yield the orders of a single hour that has more than a search shows; one answer leads to the next."""
         self.is_unbroken = False
-        scroll: str | None = None
-        while True:
+
+        async def ask(scroll: str | None) -> Sheet:
             more = {"search_type": "scan", **({"scroll_id": scroll} if scroll else {})}
-            sheet = await self._search(hours, more, size, "a scan of one hour")
-            if not sheet.keys:
-                yield (), (), True
-                return
-            if sheet.scroll is None:
-                message = f"{self._subject('a scan of one hour')} answered no scroll_id; expected one, to go on with"
-                raise SourceIncomplete(message)
-            scroll = sheet.scroll
-            yield sheet.records, sheet.keys, False
+            return await self._search(hours, more, size, "a scan of one hour")
+
+        async with aclosing(scanned(ask, self._subject("a scan of one hour"))) as sheets:
+            async for sheet in sheets:
+                yield sheet.records, sheet.keys, False
+        yield (), (), True
 
     def _kept(self, hours: Hours, size: int) -> Sheet | None:
         """Return the page that was fetched to be counted, if it is the one that is wanted now."""

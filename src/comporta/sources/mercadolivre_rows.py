@@ -59,6 +59,8 @@ class Plan:
         self._stream = stream
         tops = {each.path[0] for each in table(stream).fields if each.path} - ADDED.get(stream, frozenset())
         self._known = tops | DROPPED[stream] if keeps_unknown else None
+        whole = {each.path[0] for each in table(stream).fields if len(each.path) == 1}
+        self._inside = {each.path[0] for each in table(stream).fields if len(each.path) > 1} - whole
         self._lists = LISTS.get(stream, {})
 
     def page(self, records: Sequence[Record]) -> Page:
@@ -98,28 +100,35 @@ class Plan:
         if self._known is None:
             return ""
         beside = {name: record[name] for name in sorted(record.keys() - self._known)}
-        return compact(beside) if beside else ""
+        # A record in place of which something else stands (an id, a text) feeds no column: it is kept as it came.
+        odd = {name: record[name] for name in sorted(self._inside) if not _is_record(record.get(name))}
+        return compact(beside | odd) if beside or odd else ""
 
     def _inner(self, name: str, record: Record, row: Row) -> Sequence[Row]:
         """Return the rows of one list inside a record."""
-        found = record.get(self._lists[name]) or []
+        found = record.get(self._lists[name])
+        if found is None and name == "order_items":
+            message = "order_items is missing; expected what was bought"
+            raise UnfitError(message)
+        found = found or []
         if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
             message = f"{self._lists[name]} is {quote(compact(found, ascii_only=True))}; expected a list of records"
             raise UnfitError(message)
         if name == "item_variations":
+            if any(each.get(KEY) is None for each in found):
+                message = f"variations is {quote(compact(found, ascii_only=True))}; expected an id in each"
+                raise UnfitError(message)
             return [
                 row_of({**each, "item_id": row[0], "seller_sku": sku_of(each)}, table(name).fields) for each in found
             ]
+        fields = table(name).fields
         stamp = {"order_id": row[0], ORDER_STAMP: record.get("last_updated")}
         if name == "order_items":
             numbered = enumerate(found, start=1)
-            return [
-                row_of({**each, **stamp, KEY: f"{row[0]}-{at}", "position": at}, table(name).fields)
-                for at, each in numbered
-            ]
+            return [row_of({**each, **stamp, KEY: f"{row[0]}-{at}", "position": at}, fields) for at, each in numbered]
         return [
-            row_of({**each, **stamp, KEY: f"{row[0]}-{each.get(KEY)}", "payment_id": each.get(KEY)}, table(name).fields)
-            for each in found
+            row_of({**each, **stamp, KEY: f"{row[0]}-{_paid(each, at)}", "payment_id": each.get(KEY)}, fields)
+            for at, each in enumerate(found, start=1)
         ]
 
 
@@ -161,11 +170,22 @@ def _value(record: Record, each: Field, fields: Sequence[Field]) -> Value:
     return read_value(name, each.column.type, _at(record, each.path))
 
 
+def _is_record(value: object) -> bool:
+    return value is None or isinstance(value, Mapping)
+
+
+def _paid(payment: Record, at: int) -> object:
+    """Return a payment's id, or its place where it has none."""
+    return at if payment.get(KEY) is None else payment[KEY]
+
+
 def _unknown(record: Record, paths: Sequence[tuple[str, ...]]) -> dict[str, object]:
     """Return what no path leads to, whatever its depth.
 
     >>> _unknown({"item": {"id": 1, "new": 2}, "also": 3}, [("item", "id")])
     {'also': 3, 'item': {'new': 2}}
+    >>> _unknown({"item": "MLB1"}, [("item", "id")])
+    {'item': 'MLB1'}
     """
     found: dict[str, object] = {}
     for name in sorted(record):
@@ -176,6 +196,8 @@ def _unknown(record: Record, paths: Sequence[tuple[str, ...]]) -> dict[str, obje
         elif isinstance(value, Mapping) and all(inner):
             more = _unknown(value, inner)
             found |= {name: more} if more else {}
+        elif value is not None and all(inner):
+            found[name] = value
     return found
 
 

@@ -1,6 +1,7 @@
 """Records that are asked for by key, one request each: single orders, and shipments and packs, which have no list.
 
 An answer of 404 is no record, and so is a 403: the order of another seller, which a forged notification may name.
+But a 403 that is about the application, or that comes for all of many, is a right that is missing, and ends the run.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from comporta.errors import AccessRefused, SourceChangedShape
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.answers import Answer
-from comporta.sources.mercadolivre_errors import NO_CONTENT, NOT_FOUND, refuse
+from comporta.sources.mercadolivre_errors import NO_CONTENT, NOT_FOUND, PolicyRefusedError, refuse
 from comporta.sources.mercadolivre_rows import Plan, Record, prepared
 from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, decoded
 from comporta.sources.mercadolivre_shape import table_for
@@ -20,22 +21,30 @@ from comporta.sources.mercadolivre_streams import SHIPMENTS
 from comporta.sources.parallel import side_by_side
 
 NEW_FORM = {"x-format-new": "true"}
+REFUSED_LEAST = 5
+"""Records asked for at once that are all refused: no notification forges so many."""
 
 
 async def records_by_key(
     session: MercadoLivreSession, kind: str, keys: Sequence[Key], *, progress: Progress, width: int
 ) -> Mapping[str, Record]:
-    """Return those of the records that there are, by key."""
+    """Return those of the records that there are, by key; raise where all of many are refused, for it is us then."""
+    refusals: list[AccessRefused] = []
 
     async def look(key: str) -> Record | None:
-        return await record(session, Wanted(f"{kind}/{key}", f"id {key}", f"{kind}: one record"), progress)
+        wanted = Wanted(f"{kind}/{key}", f"id {key}", f"{kind}: one record")
+        return await record(session, wanted, progress, refusals=refusals)
 
     asked = sorted({str(key) for key in keys})
     found = await side_by_side(look, asked, width=width)
+    if len(refusals) == len(asked) >= REFUSED_LEAST:
+        raise refusals[0]
     return {key: each for key, each in zip(asked, found, strict=True) if each is not None}
 
 
-async def record(session: MercadoLivreSession, wanted: Wanted, progress: Progress) -> Record | None:
+async def record(
+    session: MercadoLivreSession, wanted: Wanted, progress: Progress, *, refusals: list[AccessRefused] | None = None
+) -> Record | None:
     """Return one record, ``None`` if there is none that we may see."""
 
     def accept(answer: Answer, subject: str) -> Record | None:
@@ -50,7 +59,11 @@ async def record(session: MercadoLivreSession, wanted: Wanted, progress: Progres
 
     try:
         return await session.ask(replace(wanted, headers=NEW_FORM), accept, progress)
-    except AccessRefused:
+    except PolicyRefusedError:
+        raise
+    except AccessRefused as error:
+        if refusals is not None:
+            refusals.append(error)
         return None
 
 

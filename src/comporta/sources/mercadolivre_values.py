@@ -62,6 +62,8 @@ def _integer(value: object) -> Value:
 
 
 def _numeric(value: object) -> Value:
+    if value == "":
+        return None
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
