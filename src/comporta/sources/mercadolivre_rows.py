@@ -74,7 +74,7 @@ class Plan:
 
     def _add(self, done: _Written, record: Record) -> None:
         key = record.get(KEY)
-        if not isinstance(key, int | str) or key == "":
+        if not isinstance(key, int | str) or isinstance(key, bool) or key == "":
             seen = quote(compact(record, ascii_only=True))
             message = f"mercadolivre {self._stream}: a record without an id ({seen}); expected one"
             raise SourceChangedShape(message)
@@ -110,7 +110,7 @@ class Plan:
         if found is None and name == "order_items":
             message = "order_items is missing; expected what was bought"
             raise UnfitError(message)
-        found = found or []
+        found = [] if found is None else found
         if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
             message = f"{self._lists[name]} is {quote(compact(found, ascii_only=True))}; expected a list of records"
             raise UnfitError(message)

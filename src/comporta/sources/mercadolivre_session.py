@@ -4,6 +4,7 @@ The tokens are not this session's: they are asked for before each request, becau
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,8 @@ from comporta.sources.mercadolivre_errors import NO_CONTENT, TokenRefusedError, 
 
 CLOCK_FRESH_S = 5.0
 """Seconds for which the clock of the last answer will do: an older clock only claims less."""
+SECRETS_MAX = 6
+"""Tokens that an answer may still echo: those of the present pair, and of two before it."""
 Query = Mapping[str, object]
 T = TypeVar("T")
 
@@ -65,6 +68,7 @@ class MercadoLivreSession:
         self._are_ours = connections is None
         self._connections = connections or Connections()
         self._transport: tuple[str, Transport] | None = None
+        self._secrets: deque[str] = deque(maxlen=SECRETS_MAX)
         self._door = asyncio.Lock()
         self._date: tuple[datetime, float] | None = None
 
@@ -129,14 +133,15 @@ class MercadoLivreSession:
         return await self._way(tokens).send(ask, progress, looked_at)
 
     def _way(self, tokens: Tokens) -> Transport:
-        """Return the transport that keeps the present token out of messages."""
+        """Return the transport that keeps the present tokens, and those before them, out of messages."""
         if self._transport is None or self._transport[0] != tokens.access:
+            self._secrets.extend((tokens.access, tokens.refresh))
             transport = Transport(
                 self.clock,
                 dice=self._dice,
                 budget=self._budget,
                 timeout=self.config.timeout,
-                secrets=(tokens.access, self.config.client_secret),
+                secrets=(*self._secrets, self.config.client_secret),
                 connections=self._connections,
             )
             self._transport = (tokens.access, transport)

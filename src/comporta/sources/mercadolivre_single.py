@@ -33,7 +33,12 @@ async def records_by_key(
 
     async def look(key: str) -> Record | None:
         wanted = Wanted(f"{kind}/{key}", f"id {key}", f"{kind}: one record")
-        return await record(session, wanted, progress, refusals=refusals)
+        found = await record(session, wanted, progress, refusals=refusals)
+        if found is not None and str(found.get("id")) != key:
+            subject = session.subject(wanted.path, wanted.what)
+            message = f"{subject} answered the record {str(found.get('id'))[:40]}; expected the one asked for"
+            raise SourceChangedShape(message)
+        return found
 
     asked = sorted({str(key) for key in keys})
     found = await side_by_side(look, asked, width=width)

@@ -1,0 +1,80 @@
+"""Searches for orders that no decent server would answer so: no page, no total, the same page for ever."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from tests.sources.mercadolivre_desk import SELLER, Desk, Spoken, StandIn, keys_of, pages_of
+from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http
+
+from comporta.errors import FilterIgnored, SourceChangedShape
+
+
+def search(count: int, offset: int, **paging: object) -> Mapping[str, Any]:
+    """Return a page of a search."""
+    stamp = "2026-11-22T10:00:00.000-00:00"
+    rows = [
+        {"id": 1_000 + each, "date_created": stamp, "last_updated": stamp, "order_items": []}
+        for each in range(offset, offset + count)
+    ]
+    return {"results": rows, "paging": paging}
+
+
+async def told_by(server: ScriptedServer, clock: SteppingClock, answers: list[object]) -> Desk:
+    """Return an account at a server that gives these answers to searches, the last for ever."""
+
+    def say(path: str, query: Mapping[str, str]) -> Reply:
+        if path.endswith("/search"):
+            return http(answers.pop(0) if len(answers) > 1 else answers[0])
+        return http({"id": SELLER})
+
+    server.overrides = Spoken(say)
+    return Desk(server.url, clock, StandIn(lambda: "APP_USR-token", clock), page_size=10)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, [], None, {"results": None}, {"results": {}}, {"results": [1]}, {"results": [{"status": "paid"}]},
+     {"results": [{"id": "x"}]}, {"results": [{"id": True}]}, {"results": [{"id": 2**63}]}],
+)  # fmt: skip
+async def test_an_answer_that_is_no_page_stops_the_run(
+    server: ScriptedServer, clock: SteppingClock, answer: object
+) -> None:
+    """It is never taken for an empty one."""
+    desk = await told_by(server, clock, [answer])
+
+    with pytest.raises(SourceChangedShape):
+        await pages_of(await desk.read())
+    await desk.source.aclose()
+
+
+@pytest.mark.parametrize("paging", [{}, {"total": None}, {"total": "25"}, {"total": -1}, {"total": True}])
+async def test_a_total_that_is_none_is_not_needed(
+    server: ScriptedServer, clock: SteppingClock, paging: dict[str, Any]
+) -> None:
+    """The end is asked for once more instead; the page that overlaps proves the rest."""
+    answers: list[object] = [search(10, 0, **paging), search(10, 9, **paging), search(7, 18, **paging)]
+    desk = await told_by(server, clock, [*answers, search(0, 25, **paging)])
+    reader = await desk.read(concurrency=1)
+
+    assert len(keys_of(*await pages_of(reader))) == 25
+    assert reader.is_unbroken
+    await desk.source.aclose()
+
+
+async def test_more_than_was_asked_for_is_no_page(server: ScriptedServer, clock: SteppingClock) -> None:
+    """Whoever ignores the limit may ignore anything."""
+    desk = await told_by(server, clock, [search(11, 0, total=11)])
+
+    with pytest.raises(FilterIgnored, match="11 orders; expected at most the 10"):
+        await pages_of(await desk.read())
+    await desk.source.aclose()
+
+
+async def test_the_same_page_for_ever_ends_the_run(server: ScriptedServer, clock: SteppingClock) -> None:
+    """A proxy that drops the offset."""
+    desk = await told_by(server, clock, [search(10, 0, total=500)])
+
+    with pytest.raises(FilterIgnored, match="none but the 10 records"):
+        await pages_of(await desk.read(concurrency=1))
+    await desk.source.aclose()
