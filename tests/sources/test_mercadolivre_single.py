@@ -146,7 +146,7 @@ async def test_where_all_of_many_are_refused_it_is_us(server: ScriptedServer, cl
 
     assert keys_of(await reader.fetch([1, 2, 3, 4, 5, 6])) == [6]
     assert keys_of(await reader.fetch([1, 2, 3, 4])) == []
-    with pytest.raises(AccessRefused, match="packs: id 1"):
+    with pytest.raises(AccessRefused, match="packs: id "):
         await reader.fetch([1, 2, 3, 4, 5])
     await desk.source.aclose()
 
