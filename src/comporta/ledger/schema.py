@@ -5,7 +5,7 @@ The same revisions on every database; how each is looked at and brought up to da
 
 from comporta.errors import NewerSchema
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision this version knows, oldest first; a test compares it with the migrations folder."""
 
 

@@ -189,3 +189,40 @@ CREATE TABLE comporta.cmp_notification (
 CREATE INDEX cmp_notification_waiting ON comporta.cmp_notification (source, user_id, received_at) WHERE state = 'waiting';
 
 CREATE INDEX cmp_notification_received ON comporta.cmp_notification (received_at);
+
+CREATE TABLE comporta.cmp_instance (
+  instance TEXT NOT NULL,
+  roles TEXT NOT NULL,
+  version TEXT NOT NULL,
+  started_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  seen_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  ended_at TIMESTAMP WITH TIME ZONE,
+  PRIMARY KEY (instance)
+);
+
+CREATE TABLE comporta.cmp_pause (
+  account TEXT NOT NULL,
+  paused_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  PRIMARY KEY (account)
+);
+
+CREATE TABLE comporta.cmp_alert (
+  "key" TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  account TEXT,
+  stream TEXT,
+  level TEXT NOT NULL,
+  message TEXT NOT NULL,
+  next_step TEXT NOT NULL,
+  fields TEXT NOT NULL,
+  opened_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  closed_at TIMESTAMP WITH TIME ZONE,
+  muted_until TIMESTAMP WITH TIME ZONE,
+  told_at TIMESTAMP WITH TIME ZONE,
+  told_closed_at TIMESTAMP WITH TIME ZONE,
+  times BIGINT DEFAULT '1' NOT NULL,
+  PRIMARY KEY ("key")
+);
+
+CREATE INDEX cmp_alert_open ON comporta.cmp_alert (closed_at, opened_at);

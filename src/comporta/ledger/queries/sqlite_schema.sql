@@ -182,3 +182,40 @@ CREATE TABLE cmp_notification (
 CREATE INDEX cmp_notification_waiting ON cmp_notification (source, user_id, received_at) WHERE state = 'waiting';
 
 CREATE INDEX cmp_notification_received ON cmp_notification (received_at);
+
+CREATE TABLE cmp_instance (
+  instance TEXT NOT NULL,
+  roles TEXT NOT NULL,
+  version TEXT NOT NULL,
+  started_at TEXT NOT NULL,
+  seen_at TEXT NOT NULL,
+  ended_at TEXT,
+  PRIMARY KEY (instance)
+);
+
+CREATE TABLE cmp_pause (
+  account TEXT NOT NULL,
+  paused_at TEXT NOT NULL,
+  PRIMARY KEY (account)
+);
+
+CREATE TABLE cmp_alert (
+  "key" TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  account TEXT,
+  stream TEXT,
+  level TEXT NOT NULL,
+  message TEXT NOT NULL,
+  next_step TEXT NOT NULL,
+  fields TEXT NOT NULL,
+  opened_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  closed_at TEXT,
+  muted_until TEXT,
+  told_at TEXT,
+  told_closed_at TEXT,
+  times BIGINT DEFAULT '1' NOT NULL,
+  PRIMARY KEY ("key")
+);
+
+CREATE INDEX cmp_alert_open ON cmp_alert (closed_at, opened_at);
