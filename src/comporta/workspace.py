@@ -6,7 +6,7 @@ and sources.
 
 import asyncio
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -21,6 +21,7 @@ from comporta.core.coverage import Coverage
 from comporta.core.instant import BEGINNING, parse_instant
 from comporta.core.login import LOGIN_SCOPE, LoginState
 from comporta.core.run import Run, Trigger
+from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request
 from comporta.errors import UnknownAccount
 from comporta.observability.log import Log
@@ -85,6 +86,7 @@ class Workspace:
             store=store, clock=clock, observer=observer, conduct=conduct, executor=self._executor, accounts=plans
         )
         self._loop = asyncio.get_running_loop()
+        self._wakeable: list[Callable[[], None]] = []
 
     def targets(self, names: Sequence[str]) -> list[tuple[str, str]]:
         """Return what the names mean, as (account, stream), each once; no name means all that is not paused."""
@@ -105,6 +107,33 @@ class Workspace:
             request or Request(), dry_run=dry_run, wait=wait, deletions_confirmed=confirmed, concurrency=concurrency
         )
         return await self._syncer.sync(self.targets(names), wish)
+
+    async def ask(
+        self,
+        targets: Sequence[tuple[str, str]],
+        request: Request | None = None,
+        *,
+        dry_run: bool = False,
+        trigger: Trigger = Trigger.MANUAL,
+    ) -> list[Run]:
+        """Queue a run for every target (account, stream) and return at once; an equal one that waits is joined.
+
+        Whoever does what is queued is woken, also when a part of it could not be queued.
+        """
+        tickets = [Ticket(*target, request or Request(), trigger, dry_run=dry_run) for target in targets]
+        try:
+            return await asyncio.gather(*(self.store.enqueue(ticket) for ticket in tickets))
+        finally:
+            self.wake()
+
+    def wake(self) -> None:
+        """Tell whoever does what is queued to look now; without one it waits for who comes."""
+        for look in self._wakeable:
+            look()
+
+    def on_wake(self, look: Callable[[], None]) -> None:
+        """Call ``look`` whenever something was queued here; it returns at once."""
+        self._wakeable.append(look)
 
     async def reconcile(
         self, name: str, *, repair: bool, exact: bool = False, confirmed: bool = False, wait: bool = False
