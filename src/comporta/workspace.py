@@ -23,7 +23,7 @@ from comporta.core.login import LOGIN_SCOPE, LoginState
 from comporta.core.run import Run, Trigger
 from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request
-from comporta.errors import UnknownAccount
+from comporta.errors import UnknownAccount, WrongUse
 from comporta.observability.log import Log
 from comporta.ports.budget import BudgetState
 from comporta.ports.clock import Clock
@@ -88,9 +88,27 @@ class Workspace:
         self._loop = asyncio.get_running_loop()
         self._wakeable: list[Callable[[], None]] = []
 
-    def targets(self, names: Sequence[str]) -> list[tuple[str, str]]:
+    async def targets(self, names: Sequence[str]) -> list[tuple[str, str]]:
         """Return what the names mean, as (account, stream), each once; no name means all that is not paused."""
-        return list(dict.fromkeys(target for name in names or self._active() for target in self._target(name)))
+        paused = {} if names else await self.paused()
+        meant = names or [name for name in self._plans if name not in paused]
+        return list(dict.fromkeys(target for name in meant for target in self._target(name)))
+
+    async def pause(self, account: str) -> bool:
+        """Let no run of an account be started that nobody asks for by name; say whether it was not paused before."""
+        return await self.store.pause(self._account(account))
+
+    async def resume(self, account: str) -> bool:
+        """End the pause of an account; say whether there was one."""
+        if self.settings.accounts[self._account(account)].paused:
+            step = f"Take `paused` out of the account in {self.settings.path or 'comporta.toml'}."
+            raise WrongUse(f"account {account} is paused by the settings, not by a command", next_step=step)
+        return await self.store.resume(account)
+
+    async def paused(self) -> dict[str, datetime | None]:
+        """Return since when each paused account is paused; ``None`` for one that the settings pause."""
+        told = {name: None for name in self._plans if self.settings.accounts[name].paused}
+        return {name: at for name, at in (await self.store.pauses()).items() if name in self._plans} | told
 
     async def sync(
         self,
@@ -106,7 +124,7 @@ class Workspace:
         wish = Wish(
             request or Request(), dry_run=dry_run, wait=wait, deletions_confirmed=confirmed, concurrency=concurrency
         )
-        return await self._syncer.sync(self.targets(names), wish)
+        return await self._syncer.sync(await self.targets(names), wish)
 
     async def ask(
         self,

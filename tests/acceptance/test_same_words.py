@@ -33,9 +33,11 @@ STORY = (
     "unlock loja/sale.order; !hold; leases; leases --json; status; sync loja/sale.order; sync loja/sale.order --json",
     "unlock loja/sale.order; unlock loja/sale.order --yes; run cancel {run}; run cancel zzz",
     "!queue; runs --state queued --json; run cancel waiting; run cancel waiting --json; status --max-age 1ms",
+    "accounts; accounts --json; account pause loja; account pause loja --json; accounts; sync; status",
+    "account resume loja; account resume loja --json; account pause nobody; accounts",
     "migrate; migrate --check --json",
 )
-ELSEWHERE = {"compare", "connect", "demo", "doctor", "init", "migrate-database", "sandbox"}
+ELSEWHERE = {"compare", "connect", "demo", "doctor", "init", "migrate-database", "sandbox", "serve"}
 """Commands that have tests of their own on every database, or that need none."""
 FORBID = {
     "sqlite": """CREATE TRIGGER mine BEFORE UPDATE ON odoo_sale_order WHEN NEW.id = 9 BEGIN

@@ -10,7 +10,21 @@ import typer
 from typer.core import TyperGroup
 
 from comporta import __version__
-from comporta.cli import accounts, compare, demo, grant, history, move, sandbox, serve, settle, streams, sync, upkeep
+from comporta.cli import (
+    account,
+    accounts,
+    compare,
+    demo,
+    grant,
+    history,
+    move,
+    sandbox,
+    serve,
+    settle,
+    streams,
+    sync,
+    upkeep,
+)
 
 SCREEN = """\
 Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
@@ -19,6 +33,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   init        write a commented comporta.toml
   connect     ask for an account, test it and keep it, its key encrypted
   check       test addresses, keys, permissions and clocks; say what to fix
+  accounts    which accounts there are   account     pause or resume one
   sync        bring everything up to date now, or the accounts and streams named
   serve       listen for notifications of sources, and fetch what they tell of
 
@@ -69,6 +84,7 @@ for command in (
     demo.demo,
     accounts.init,
     accounts.check,
+    account.accounts,
     sync.sync,
     serve.serve,
     streams.status,
@@ -87,6 +103,7 @@ for command in (
     app.command()(command)
 accounts.connect_app.command()(grant.mercadolivre)
 app.add_typer(accounts.connect_app, name="connect", help="Ask for an account, test it and keep it.")
+app.add_typer(account.account_app, name="account", help="Pause, resume, rename or remove one account.")
 app.add_typer(history.run_app, name="run", help="Show or cancel one run.")
 app.add_typer(settle.quarantine_app, name="quarantine", help="Records that could not be written, and why.")
 app.add_typer(sandbox.sandbox_app, name="sandbox", help="A simulated server, in the foreground.")

@@ -24,7 +24,7 @@ from comporta.ports.store import LeaseRow
 from comporta.settings_values import Place, read_span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from comporta.core.login import LoginState
     from comporta.ports.budget import BudgetState
@@ -45,7 +45,8 @@ def status(
 
     async def work(workspace: "Workspace") -> int:
         found = await workspace.status()
-        paused = {f"{each.account}/{each.stream}" for each in found if is_paused(workspace, each)}
+        resting = await workspace.paused()
+        paused = {f"{each.account}/{each.stream}" for each in found if is_paused(workspace, each, resting)}
         logins = {name: login_json(name, state) for name, state in (await workspace.logins()).items()}
         lines = [
             with_login(status_json(each, f"{each.account}/{each.stream}" in paused), logins.get(each.account))
@@ -185,10 +186,9 @@ def leases(config: Config = None, as_json: Json = False, verbose: Verbose = Fals
     return ExitCode.DONE
 
 
-def is_paused(workspace: "Workspace", each: "StreamStatus") -> bool:
-    """Say whether the settings leave a stream alone."""
-    told = workspace.settings.accounts[each.account]
-    return told.paused or told.stream(each.stream).paused
+def is_paused(workspace: "Workspace", each: "StreamStatus", accounts: "Collection[str]") -> bool:
+    """Say whether a stream, or its account, is left alone."""
+    return each.account in accounts or workspace.settings.accounts[each.account].stream(each.stream).paused
 
 
 def is_stale(each: "StreamStatus", oldest: timedelta | None) -> bool:

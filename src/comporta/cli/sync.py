@@ -86,7 +86,7 @@ def perform(settings: Settings, asked: Asked, console: Console) -> tuple[list[Ru
     """Run it, watched; return the runs and what dry ones would change."""
 
     async def work(workspace: "Workspace") -> list[Run]:
-        if not workspace.targets(asked.names):
+        if not await workspace.targets(asked.names):
             raise SettingsError(
                 f"{settings.path or settings.folder}: no account that is not paused, so there is nothing to sync",
                 next_step="Write one into comporta.toml (`comporta init`), or add one with `comporta connect`.",

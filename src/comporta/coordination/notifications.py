@@ -84,7 +84,7 @@ class Deliveries:
         await self._guarded(f"{plan.name}: read missed notifications", lambda: self._read_missed(plan))
         await self._guarded("hand over notifications", self._hand_over)
         targets = [(plan.name, name) for name, stream in plan.streams.items() if not stream.is_paused]
-        if targets and not self._stopping.is_set():
+        if targets and not self._stopping.is_set() and not await self._is_paused(plan):
             await self._syncer.sync(targets, Wish(Request(), trigger=Trigger.CATCH_UP))
         self._ready.add(plan.name)
         self.wake()
@@ -92,7 +92,11 @@ class Deliveries:
             await self._guarded(f"{plan.name}: read missed notifications", lambda: self._read_missed(plan))
 
     async def _read_missed(self, plan: AccountPlan) -> None:
-        if plan.feed is None or all(stream.is_paused for stream in plan.streams.values()):
+        if (
+            plan.feed is None
+            or all(stream.is_paused for stream in plan.streams.values())
+            or await self._is_paused(plan)
+        ):
             return
         progress = Progress(self._clock, scope=f"{plan.name}/@missed", priority=Priority.SCHEDULE, rate=plan.limit)
         found = 0
@@ -103,6 +107,10 @@ class Deliveries:
             if self._stopping.is_set():
                 break
         self._log.write("info", "missed_notifications_read", {"account": plan.name, "found": found})
+
+    async def _is_paused(self, plan: AccountPlan) -> bool:
+        """Say whether a person paused the account; unknown counts as not."""
+        return plan.name in (await self._guarded("look for paused accounts", self._inbox.paused) or ())
 
     async def _hand_over(self) -> None:
         """Make hints of all that waits, a portion at a time."""

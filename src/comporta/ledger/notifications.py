@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from comporta.core.notification import Notification, later, merged
 from comporta.errors import CommitOutcomeUnknown
+from comporta.ledger.pauses import pauses
 from comporta.ledger.rows import instant_from, text_of
 from comporta.ledger.session import Database, Row, Session
 from comporta.ports.notifications import Point
@@ -41,6 +42,9 @@ class LedgerInbox:
 
     async def due(self) -> Sequence[str]:
         return await asyncio.to_thread(self._database.read, due_scopes)
+
+    async def paused(self) -> Collection[str]:
+        return await asyncio.to_thread(self._database.read, pauses)
 
     async def _write(self, work: Callable[[Session], T]) -> T:
         """Write; done twice, because the answer to COMMIT was lost, it is as good as once."""

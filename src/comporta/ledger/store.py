@@ -22,7 +22,7 @@ from comporta.core.run import Run, RunState, run_name
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
 from comporta.errors import CommitOutcomeUnknown
-from comporta.ledger import batches, leases, people, retention
+from comporta.ledger import batches, leases, pauses, people, retention
 from comporta.ledger.batches import NOTHING_LEARNT, Batches
 from comporta.ledger.rows import (
     facts_from,
@@ -256,6 +256,15 @@ class LedgerStore:
 
     async def leases(self) -> Sequence[LeaseRow]:
         return await self._read(lambda s: [lease_row_from(row) for row in s.all("leases", {})])
+
+    async def pause(self, account: str) -> bool:
+        return await self._write(lambda s: pauses.pause(s, account))
+
+    async def resume(self, account: str) -> bool:
+        return await self._write(lambda s: pauses.resume(s, account))
+
+    async def pauses(self) -> Mapping[str, datetime]:
+        return await self._read(pauses.pauses)
 
     async def aclose(self) -> None:
         await asyncio.to_thread(self._database.close)

@@ -40,4 +40,7 @@ class Inbox(Protocol):
         """
 
     async def due(self) -> Sequence[str]:
-        """Return the scopes that have hints to be looked at now, were loaded before, and are held by nobody."""
+        """Return the scopes that have hints to be looked at now, were loaded before, are not held and not paused."""
+
+    async def paused(self) -> Collection[str]:
+        """Return the accounts that a person paused."""

@@ -332,6 +332,15 @@ class Store(Protocol):
     async def leases(self) -> Sequence[LeaseRow]:
         """Return every scope that was ever held."""
 
+    async def pause(self, account: str) -> bool:
+        """Let no run of an account be started that nobody asked for by name; say whether it was not paused before."""
+
+    async def resume(self, account: str) -> bool:
+        """End the pause of an account; say whether there was one."""
+
+    async def pauses(self) -> Mapping[str, datetime]:
+        """Return since when each paused account is paused."""
+
     async def aclose(self) -> None:
         """Wait for what is being written and close."""
 

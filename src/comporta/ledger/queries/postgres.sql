@@ -210,7 +210,8 @@ DELETE FROM comporta.cmp_notification WHERE (source, user_id, topic, resource) I
 -- name: due_scopes
 SELECT DISTINCT h.scope FROM comporta.cmp_hint h
 WHERE (h.not_before IS NULL OR h.not_before <= :now) AND EXISTS(SELECT 1 FROM comporta.cmp_coverage c WHERE c.scope = h.scope)
-  AND NOT EXISTS(SELECT 1 FROM comporta.cmp_scope s WHERE s.scope = h.scope AND s.holder IS NOT NULL AND s.expires_at > :now) ORDER BY h.scope;
+  AND NOT EXISTS(SELECT 1 FROM comporta.cmp_scope s WHERE s.scope = h.scope AND s.holder IS NOT NULL AND s.expires_at > :now)
+  AND NOT EXISTS(SELECT 1 FROM comporta.cmp_pause p WHERE p.account = split_part(h.scope, '/', 1)) ORDER BY h.scope;
 
 -- name: put_in_quarantine
 INSERT INTO comporta.cmp_quarantine AS q(scope, key, code, reason, payload, run, first_seen, last_seen)
@@ -265,6 +266,15 @@ ON CONFLICT(name) DO UPDATE SET source = excluded.source, settings = excluded.se
 
 -- name: accounts
 SELECT name, source, settings FROM comporta.cmp_account ORDER BY name;
+
+-- name: put_pause
+INSERT INTO comporta.cmp_pause(account, paused_at) VALUES (:account, :now) ON CONFLICT(account) DO NOTHING;
+
+-- name: end_pause
+DELETE FROM comporta.cmp_pause WHERE account = :account;
+
+-- name: pauses
+SELECT account, paused_at FROM comporta.cmp_pause ORDER BY account;
 
 -- name: put_secret
 INSERT INTO comporta.cmp_secret(id, key_id, nonce, ciphertext, updated_at) VALUES (:id, :key_id, :nonce, :ciphertext, :now)

@@ -195,7 +195,8 @@ DELETE FROM cmp_notification WHERE (source, user_id, topic, resource) IN (
 -- name: due_scopes
 SELECT DISTINCT h.scope FROM cmp_hint h
 WHERE (h.not_before IS NULL OR h.not_before <= :now) AND EXISTS(SELECT 1 FROM cmp_coverage c WHERE c.scope = h.scope)
-  AND NOT EXISTS(SELECT 1 FROM cmp_scope s WHERE s.scope = h.scope AND s.holder IS NOT NULL AND s.expires_at > :now) ORDER BY h.scope;
+  AND NOT EXISTS(SELECT 1 FROM cmp_scope s WHERE s.scope = h.scope AND s.holder IS NOT NULL AND s.expires_at > :now)
+  AND NOT EXISTS(SELECT 1 FROM cmp_pause p WHERE p.account = substr(h.scope, 1, instr(h.scope, '/') - 1)) ORDER BY h.scope;
 
 -- name: put_in_quarantine
 INSERT INTO cmp_quarantine(scope, key, code, reason, payload, run, first_seen, last_seen)
@@ -245,6 +246,15 @@ ON CONFLICT(name) DO UPDATE SET source = excluded.source, settings = excluded.se
 
 -- name: accounts
 SELECT name, source, settings FROM cmp_account ORDER BY name;
+
+-- name: put_pause
+INSERT INTO cmp_pause(account, paused_at) VALUES (:account, :now) ON CONFLICT(account) DO NOTHING;
+
+-- name: end_pause
+DELETE FROM cmp_pause WHERE account = :account;
+
+-- name: pauses
+SELECT account, paused_at FROM cmp_pause ORDER BY account;
 
 -- name: put_secret
 INSERT INTO cmp_secret(id, key_id, nonce, ciphertext, updated_at) VALUES (:id, :key_id, :nonce, :ciphertext, :now)
