@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import accounts, cases, crm, pace, parts, profile, report
+from bench import accounts, cases, crm, hooks, pace, parts, profile, report
 from bench.cases import CASES, Field, Result, scratch
 from bench.databases import KINDS, Database, NoServerError, Postgres, WrongResultError, opened
 from bench.environments import version
 from bench.measure import Server
 from bench.registry import CONTESTANTS
 
-EXTRAS = ("pace", "crm", "accounts", "memory", "untouched", "shares", "pragmas", "startup", "server")
+EXTRAS = ("pace", "crm", "accounts", "hooks", "memory", "untouched", "shares", "pragmas", "startup", "server")
 LARGE, HUGE = 100_000, 1_000_000
 Targets = dict[tuple[str, str, str], dict[str, str]]
 
@@ -98,6 +98,8 @@ class Bench:
             self.sized(database)
         if self.wants("accounts"):
             self.crowded(database)
+        if self.wants("hooks"):
+            self.heard(database)
         if self.wants("untouched") and isinstance(database, Postgres):
             with Server(told.rows) as server:
                 about, whole = parts.untouched(database, server)
@@ -122,6 +124,17 @@ class Bench:
         cost = f"{accounts.per_account_kb(one, many):.0f} kB; {many.said['delay_ms']['p99']:.0f} ms"
         self.reached.setdefault(target, {})[database.kind] = cost
         self.say(accounts.accounts_table(one, many))
+
+    def heard(self, database: Database) -> None:
+        """Send notifications while a sync writes."""
+        found = hooks.hooks(database)
+        target = (
+            f"notification of {hooks.RATE}/s answered while a sync writes: p99; lost over kill -9",
+            "500 ms; 0",
+            "",
+        )
+        self.reached.setdefault(target, {})[database.kind] = f"{found.quantile_ms(99):.0f} ms; {found.lost}"
+        self.say(hooks.hooks_table(found))
 
     def sized(self, database: Database) -> None:
         """Load much and ten times as much: neither memory nor the CPU of a row may grow."""
