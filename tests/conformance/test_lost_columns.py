@@ -81,3 +81,21 @@ async def test_a_column_that_was_written_before_takes_the_coverage_with_it(store
 async def test_a_column_that_was_never_written_takes_nothing(store: LedgerStore) -> None:
     """Another account asks for more; what the rows of this one hold is right."""
     assert await covered(store) == (["table shop_thing: new columns price"], 1, 0)
+
+
+async def test_a_table_that_another_account_made_first_takes_no_coverage(
+    store: LedgerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two accounts begin at once: one looks, the other makes the table, loads it and claims, the one has its turn."""
+    granted = await start(store)
+    await store.prepare(granted.lease, THINGS)
+    plan = await begin(store, granted)
+    ending = Ending(RunState.SUCCEEDED, covered=MARCH, fingerprint=plan.fingerprint, pass_id=plan.id)
+    await store.commit(granted.lease, Batch(THINGS, ROWS), ending)
+    late = await start(store)
+    monkeypatch.setattr(store._destination, "missing", lambda *_: None)  # as it was when the late one looked
+
+    told = await store.prepare(late.lease, THINGS)
+
+    assert list(told) == []
+    assert (await store.coverage(SCOPE)).intervals == (MARCH,)

@@ -142,7 +142,9 @@ class LedgerStore:
                 self._destination.doubt(session.connection, shape)
                 lost = f"a column ({', '.join(missing)}) of the table"
                 return [*done, *batches.doubt_stream(session, shape.stream, lost)]
-            return [*done, *(batches.doubt_stream(session, shape.stream, "the table") if missing is None else ())]
+            # Nothing done: another account's first run made the table between our look and our turn to make it.
+            is_made = missing is None and bool(done)
+            return [*done, *(batches.doubt_stream(session, shape.stream, "the table") if is_made else ())]
 
         return await self._held(lease, work)
 
