@@ -51,6 +51,7 @@ class Post:
     workshop: Workshop
     missed: dict[str, list[Notification]] = field(default_factory=dict)
     problem: Exception | None = None
+    is_silent: bool = False
     asked: list[str] = field(default_factory=list)
     said: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     deliveries: Deliveries | None = None
@@ -69,6 +70,8 @@ class Post:
             self.asked.append(progress.scope)
             if self.problem is not None:
                 raise self.problem
+            if self.is_silent:
+                await asyncio.Event().wait()
             yield self.missed.get(name, [])
 
         self.workshop.account(
@@ -333,6 +336,21 @@ async def test_told_to_stop_it_hands_over_what_runs(post: Post, workshop: Worksh
 
     assert post.told()[0] == (*LOOKED[:2], "interrupted")
     assert post.hints() == [f"matriz/{ORDERS} 3"]
+
+
+async def test_a_source_that_does_not_answer_keeps_nobody_from_stopping(post: Post, workshop: Workshop) -> None:
+    """It was asked for what was missed, and hangs; other accounts are at work meanwhile."""
+    post.is_silent = True
+    workshop.account(workshop.plan(children=()), name="loja", feed=Feed("market", point, nothing_missed))
+    async with post.serving():
+        await post.until(lambda: CAUGHT_UP in post.runs("loja") and post.asked)
+
+    assert post.runs() == []
+
+
+async def nothing_missed(_: Progress) -> AsyncIterator[Sequence[Notification]]:
+    """Yield an empty page."""
+    yield []
 
 
 async def test_told_to_stop_at_once_it_begins_nothing(post: Post, workshop: Workshop) -> None:

@@ -8,6 +8,7 @@ or whose runs fail, is left alone for a while; no account waits for another.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -81,7 +82,7 @@ class Deliveries:
 
     async def _hear(self, plan: AccountPlan) -> None:
         """Bring an account up to date, then ask again and again for what was not delivered."""
-        await self._guarded(f"{plan.name}: read missed notifications", lambda: self._read_missed(plan))
+        await self._ask_for_missed(plan)
         await self._guarded("hand over notifications", self._hand_over)
         targets = [(plan.name, name) for name, stream in plan.streams.items() if not stream.is_paused]
         if targets and not self._stopping.is_set() and not await self._is_paused(plan):
@@ -89,7 +90,20 @@ class Deliveries:
         self._ready.add(plan.name)
         self.wake()
         while await self._slept(MISSED_EVERY):
-            await self._guarded(f"{plan.name}: read missed notifications", lambda: self._read_missed(plan))
+            await self._ask_for_missed(plan)
+
+    async def _ask_for_missed(self, plan: AccountPlan) -> None:
+        """Read what was missed; a source that does not answer keeps nobody from ending."""
+        attempt = f"{plan.name}: read missed notifications"
+        reading = asyncio.ensure_future(self._guarded(attempt, lambda: self._read_missed(plan)))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            reading.cancel()
+            stopping.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
 
     async def _read_missed(self, plan: AccountPlan) -> None:
         if (
@@ -104,8 +118,6 @@ class Deliveries:
             await self._inbox.keep(page)
             found += len(page)
             self.wake()
-            if self._stopping.is_set():
-                break
         self._log.write("info", "missed_notifications_read", {"account": plan.name, "found": found})
 
     async def _is_paused(self, plan: AccountPlan) -> bool:
