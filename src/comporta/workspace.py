@@ -201,14 +201,19 @@ class Workspace:
     async def status(self) -> list[StreamStatus]:
         """Return where every stream stands."""
         waiting = [each.scope for each in await self.store.quarantine()]
-        living = {
-            each.holder for each in await self.store.leases() if each.expires_at and each.expires_at > self.clock.now()
-        }
+        living = await self._living()
         return [
             await self._status(plan, stream, waiting.count(f"{plan.name}/{stream.name}"), living)
             for plan in self._plans.values()
             for stream in plan.streams.values()
         ]
+
+    async def status_of(self, name: str) -> StreamStatus:
+        """Return where one stream stands."""
+        account, stream = self._one(name)
+        plan = self._plans[account]
+        waiting = await self.store.quarantine(name)
+        return await self._status(plan, plan.streams[stream], len(waiting), await self._living())
 
     def deliveries(self, log: Log) -> Deliveries:
         """Return what looks at what the sources of these accounts notify of, until ``stop``."""
@@ -255,6 +260,10 @@ class Workspace:
     def stop(self) -> None:
         """Hand over what runs, after its current batch. Safe from signal handlers and threads."""
         self._loop.call_soon_threadsafe(self._executor.stop)
+
+    async def _living(self) -> set[str | None]:
+        leases = await self.store.leases()
+        return {each.holder for each in leases if each.expires_at and each.expires_at > self.clock.now()}
 
     async def _status(
         self, plan: AccountPlan, stream: StreamPlan, waiting: int, living: set[str | None]

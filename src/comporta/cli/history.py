@@ -4,7 +4,7 @@ A run whose lease ran out is shown as not responding, whatever its row still say
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,11 +13,10 @@ from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose, expect_command
 from comporta.cli.session import with_workspace
 from comporta.cli.words import age_text, columns, counts_text, ended_text, local_text, usage_text, value_text
-from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
 from comporta.core.run import TERMINAL, Run, RunState
 from comporta.errors import WrongUse
-from comporta.ports.store import LogLine
+from comporta.reports import line_json
 
 if TYPE_CHECKING:
     from comporta.workspace import Workspace
@@ -172,15 +171,3 @@ async def found_run(workspace: "Workspace", run_id: str) -> Run:
         return near[0]
     seen = f"{len(near)} of the last 1000 runs begin so" if near else "there is none"
     raise WrongUse(f"run {run_id}: {seen}", next_step="`comporta runs` lists the last ones.")
-
-
-def line_json(number: int, at: datetime, line: LogLine) -> dict[str, object]:
-    """Return one line of a run's log as JSON."""
-    return {
-        "seq": number,
-        "at": short_text(at),
-        "level": line.level,
-        "step": line.step,
-        "message": line.message,
-        "fields": dict(line.fields),
-    }

@@ -4,7 +4,7 @@ Freshness is counted from the first instant that is not covered, never from the 
 found nothing new leaves a stream as fresh as one that found much.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,19 +14,14 @@ from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Stream, Verbose
 from comporta.cli.session import with_workspace
 from comporta.cli.words import age_text, columns, local_text
-from comporta.core.coverage import Interval
-from comporta.core.instant import short_text
-from comporta.core.login import Standing
 from comporta.core.outcome import ExitCode
-from comporta.core.run import RunState
 from comporta.errors import WrongUse
-from comporta.ports.store import LeaseRow
+from comporta.reports import coverage_json, holes, is_alive, is_paused, lease_json, login_json, status_json, with_login
 from comporta.settings_values import Place, read_span
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
-    from comporta.core.login import LoginState
     from comporta.ports.budget import BudgetState
     from comporta.workspace import StreamStatus, Workspace
 
@@ -49,7 +44,7 @@ def status(
         paused = {f"{each.account}/{each.stream}" for each in found if is_paused(workspace, each, resting)}
         logins = {name: login_json(name, state) for name, state in (await workspace.logins()).items()}
         lines = [
-            with_login(status_json(each, f"{each.account}/{each.stream}" in paused), logins.get(each.account))
+            with_login(status_json(each, paused=f"{each.account}/{each.stream}" in paused), logins.get(each.account))
             for each in found
         ]
         stale = [each for each in found if f"{each.account}/{each.stream}" not in paused and is_stale(each, oldest)]
@@ -97,25 +92,6 @@ def limits_text(limits: "Sequence[tuple[str, BudgetState]]") -> str:
     return "\n" + columns(("account", "limit", "now", "used", "waiting", ""), rows) if rows else ""
 
 
-def login_json(account: str, state: "LoginState") -> dict[str, object]:
-    """Return how a login stands as JSON, with what a person has to do."""
-    is_needed = state.standing is Standing.NEEDS_LOGIN
-    return {
-        "state": state.standing.value,
-        "user_id": state.user_id,
-        "expires_at": short_text(state.expires_at),
-        "reason": state.reason,
-        "next_step": f"comporta connect mercadolivre {account}" if is_needed else "",
-    }
-
-
-def with_login(line: dict[str, object], login: dict[str, object] | None) -> dict[str, object]:
-    """Return a stream's status with its account's login, which comes before whatever else a person could do."""
-    if login is None:
-        return line
-    return {**line, "next_step": login["next_step"] or line["next_step"], "login": login}
-
-
 def logins_text(logins: dict[str, dict[str, object]]) -> str:
     """Return which accounts wait for a person to grant access again."""
     return "".join(
@@ -130,24 +106,11 @@ def coverage(stream: Stream, config: Config = None, as_json: Json = False, verbo
     console = Console(is_json=as_json, is_verbose=verbose)
 
     async def work(workspace: "Workspace") -> None:
-        origin = workspace.origin(stream)
-        each = next(found for found in await workspace.status() if f"{found.account}/{found.stream}" == stream)
+        each = await workspace.status_of(stream)
         known = each.coverage
-        holes = known.holes(origin)
-        console.document(
-            {
-                "ok": True,
-                "coverage": {
-                    "intervals": [interval_json(part) for part in known.intervals],
-                    "holes": [interval_json(part) for part in holes],
-                    "origin": short_text(origin),
-                    "end": short_text(known.end),
-                    "freshness_s": seconds(each.freshness),
-                },
-            }
-        )
+        console.document({"ok": True, "coverage": coverage_json(each)})
         zone = workspace.settings.zone
-        parts = sorted([*((part, "covered") for part in known.intervals), *((part, "HOLE") for part in holes)])
+        parts = sorted([*((part, "covered") for part in known.intervals), *((part, "HOLE") for part in holes(each))])
         rows = [(word, local_text(part.since, zone), local_text(part.until, zone)) for part, word in parts]
         console.say(columns(("", "since", "until"), rows) or f"Nothing is covered yet: `comporta sync {stream}`.")
         if each.freshness is not None:
@@ -186,11 +149,6 @@ def leases(config: Config = None, as_json: Json = False, verbose: Verbose = Fals
     return ExitCode.DONE
 
 
-def is_paused(workspace: "Workspace", each: "StreamStatus", accounts: "Collection[str]") -> bool:
-    """Say whether a stream, or its account, is left alone."""
-    return each.account in accounts or workspace.settings.accounts[each.account].stream(each.stream).paused
-
-
 def is_stale(each: "StreamStatus", oldest: timedelta | None) -> bool:
     """Say whether a stream is older than allowed; one that is not covered from its beginning is."""
     return oldest is not None and (each.freshness is None or each.freshness > oldest)
@@ -203,74 +161,6 @@ def stale_text(each: "StreamStatus", max_age: str) -> str:
     return "it is not covered from its beginning" if each.coverage.intervals else "nothing is covered yet"
 
 
-def status_json(each: "StreamStatus", paused: bool) -> dict[str, object]:
-    """Return one stream's status as JSON."""
-    return {
-        "account": each.account,
-        "stream": each.stream,
-        "state": state_word(each, paused),
-        "freshness_s": seconds(each.freshness),
-        "clock_offset_s": each.facts.clock_offset_s,
-        "holes": [interval_json(part) for part in holes(each)],
-        "quarantined": each.quarantined,
-        "last_run": each.last.as_json() if each.last else None,
-        "next_step": next_step(each, paused),
-    }
-
-
-def state_word(each: "StreamStatus", paused: bool) -> str:
-    """Return the state people see."""
-    if paused:
-        return "paused"
-    if each.last is None:
-        return "never"
-    if each.last.state is RunState.RUNNING and not each.is_responding:
-        return "not responding"
-    return each.last.state.value
-
-
-def next_step(each: "StreamStatus", paused: bool) -> str:
-    """Say what a person may do about it; nothing when all is well."""
-    word = state_word(each, paused)
-    if word == "never":
-        return f"comporta sync {each.account}/{each.stream}"
-    if word == "not responding":
-        return "nothing: the next sync goes on where it stopped"
-    if each.last is not None and each.last.error and not paused:
-        return each.last.error.get("next_step", "")
-    if each.quarantined:
-        return f"{each.quarantined} in quarantine: comporta quarantine"
-    return "the next sync fills the holes" if holes(each) else ""
-
-
-def interval_json(part: Interval) -> dict[str, str | None]:
-    """Return an interval as JSON; ``null`` is the beginning."""
-    return {"since": short_text(part.since), "until": short_text(part.until)}
-
-
-def lease_json(row: LeaseRow, now: datetime) -> dict[str, object]:
-    """Return one line of the leases as JSON."""
-    return {
-        "scope": row.scope,
-        "holder": row.holder,
-        "epoch": row.epoch,
-        "since": short_text(row.since),
-        "expires_at": short_text(row.expires_at),
-        "instance": row.instance,
-        "alive": is_alive(row, now),
-    }
-
-
-def is_alive(row: LeaseRow, now: datetime) -> bool:
-    """Say whether somebody holds it whose lease has not run out."""
-    return row.holder is not None and row.expires_at is not None and row.expires_at > now
-
-
-def seconds(age: timedelta | None) -> float | None:
-    """Return an age for JSON."""
-    return round(age.total_seconds(), 3) if age is not None else None
-
-
 def _age(name: str, text: str | None) -> timedelta | None:
     if text is None:
         return None
@@ -278,8 +168,3 @@ def _age(name: str, text: str | None) -> timedelta | None:
         return read_span(text, Place(Path()))
     except ValueError as error:
         raise WrongUse(f"{name} is {text!r}; expected {error}") from error
-
-
-def holes(each: "StreamStatus") -> tuple[Interval, ...]:
-    """Return what is missing between the beginning and the end of a stream's coverage."""
-    return each.coverage.holes(each.origin)

@@ -1,0 +1,138 @@
+"""Where everything stands, as the JSON that the command line and the API of runs both show.
+
+One function for each object, so that a script may read either; docs/reference/http.md has their shapes.
+"""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from comporta.core.coverage import Interval
+from comporta.core.instant import short_text
+from comporta.core.login import LoginState, Standing
+from comporta.core.run import RunState
+from comporta.ports.store import LeaseRow, LogLine
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from comporta.workspace import StreamStatus, Workspace
+
+
+def is_paused(workspace: "Workspace", each: "StreamStatus", accounts: "Collection[str]") -> bool:
+    """Say whether a stream, or its account, is left alone."""
+    return each.account in accounts or workspace.settings.accounts[each.account].stream(each.stream).paused
+
+
+def status_json(each: "StreamStatus", *, paused: bool) -> dict[str, object]:
+    """Return one stream's status as JSON."""
+    return {
+        "account": each.account,
+        "stream": each.stream,
+        "state": state_word(each, paused=paused),
+        "freshness_s": seconds(each.freshness),
+        "clock_offset_s": each.facts.clock_offset_s,
+        "holes": [interval_json(part) for part in holes(each)],
+        "quarantined": each.quarantined,
+        "last_run": each.last.as_json() if each.last else None,
+        "next_step": next_step(each, paused=paused),
+    }
+
+
+def state_word(each: "StreamStatus", *, paused: bool) -> str:
+    """Return the state people see."""
+    if paused:
+        return "paused"
+    if each.last is None:
+        return "never"
+    if each.last.state is RunState.RUNNING and not each.is_responding:
+        return "not responding"
+    return each.last.state.value
+
+
+def next_step(each: "StreamStatus", *, paused: bool) -> str:
+    """Say what a person may do about it; nothing when all is well."""
+    word = state_word(each, paused=paused)
+    if word == "never":
+        return f"comporta sync {each.account}/{each.stream}"
+    if word == "not responding":
+        return "nothing: the next sync goes on where it stopped"
+    if each.last is not None and each.last.error and not paused:
+        return each.last.error.get("next_step", "")
+    if each.quarantined:
+        return f"{each.quarantined} in quarantine: comporta quarantine"
+    return "the next sync fills the holes" if holes(each) else ""
+
+
+def login_json(account: str, state: LoginState) -> dict[str, object]:
+    """Return how a login stands as JSON, with what a person has to do."""
+    is_needed = state.standing is Standing.NEEDS_LOGIN
+    return {
+        "state": state.standing.value,
+        "user_id": state.user_id,
+        "expires_at": short_text(state.expires_at),
+        "reason": state.reason,
+        "next_step": f"comporta connect mercadolivre {account}" if is_needed else "",
+    }
+
+
+def with_login(line: dict[str, object], login: dict[str, object] | None) -> dict[str, object]:
+    """Return a stream's status with its account's login, which comes before whatever else a person could do."""
+    if login is None:
+        return line
+    return {**line, "next_step": login["next_step"] or line["next_step"], "login": login}
+
+
+def holes(each: "StreamStatus") -> tuple[Interval, ...]:
+    """Return what is missing between the beginning and the end of a stream's coverage."""
+    return each.coverage.holes(each.origin)
+
+
+def coverage_json(each: "StreamStatus") -> dict[str, object]:
+    """Return what is covered of a stream, and what is missing in it."""
+    return {
+        "intervals": [interval_json(part) for part in each.coverage.intervals],
+        "holes": [interval_json(part) for part in holes(each)],
+        "origin": short_text(each.origin),
+        "end": short_text(each.coverage.end),
+        "freshness_s": seconds(each.freshness),
+    }
+
+
+def interval_json(part: Interval) -> dict[str, str | None]:
+    """Return an interval as JSON; ``null`` is the beginning."""
+    return {"since": short_text(part.since), "until": short_text(part.until)}
+
+
+def lease_json(row: LeaseRow, now: datetime) -> dict[str, object]:
+    """Return one line of the leases as JSON."""
+    return {
+        "scope": row.scope,
+        "holder": row.holder,
+        "epoch": row.epoch,
+        "since": short_text(row.since),
+        "expires_at": short_text(row.expires_at),
+        "instance": row.instance,
+        "alive": is_alive(row, now),
+    }
+
+
+def is_alive(row: LeaseRow, now: datetime) -> bool:
+    """Say whether somebody holds it whose lease has not run out."""
+    return row.holder is not None and row.expires_at is not None and row.expires_at > now
+
+
+def line_json(number: int, at: datetime, line: LogLine) -> dict[str, object]:
+    """Return one line of a run's log as JSON."""
+    return {
+        "seq": number,
+        "at": short_text(at),
+        "level": line.level,
+        "step": line.step,
+        "message": line.message,
+        "fields": dict(line.fields),
+    }
+
+
+def seconds(age: timedelta | None) -> float | None:
+    """Return an age for JSON."""
+    return round(age.total_seconds(), 3) if age is not None else None
