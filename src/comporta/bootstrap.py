@@ -25,6 +25,7 @@ from comporta.ledger.accounts import put_account
 from comporta.ledger.logins import LedgerLogins
 from comporta.ledger.secrets import get_secret, master_key, parse_key, put_secret
 from comporta.ledger.session import Database, Session
+from comporta.observability.meter import UNMEASURED, Meter
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer, Unwatched
 from comporta.ports.notifications import Notifying
@@ -43,10 +44,14 @@ COLLECTING = (50_000, 20, 20)
 
 @asynccontextmanager
 async def open_workspace(
-    settings: Settings, *, observer: Observer | None = None, clock: Clock | None = None
+    settings: Settings,
+    *,
+    observer: Observer | None = None,
+    clock: Clock | None = None,
+    meter: Meter = UNMEASURED,
 ) -> AsyncIterator[Workspace]:
     """Open the database, migrate it if it is behind, and make every account ready to be read."""
-    database = open_database(settings, clock or SystemClock())
+    database = open_database(settings, clock or SystemClock(), meter=meter)
     clock = DatabaseClock(database, clock or SystemClock())
     store = open_store(database, settings)
     outside = outside_of(settings, database, clock)

@@ -20,6 +20,7 @@ from comporta.ledger.session import Database
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ledger.sqlite_refusals import refuse_unusable
 from comporta.ledger.store import LedgerStore
+from comporta.observability.meter import UNMEASURED, Meter
 from comporta.ports.budget_log import BudgetLog
 from comporta.ports.clock import Clock
 from comporta.ports.destination import Destination
@@ -27,9 +28,10 @@ from comporta.ports.system_clock import SystemClock
 from comporta.settings_tree import Settings
 
 
-def open_database(settings: Settings, clock: Clock) -> Database:
+def open_database(settings: Settings, clock: Clock, *, meter: Meter = UNMEASURED) -> Database:
     """Open the database, refusing what is unsafe or sealed, and bring its ledger up to date."""
-    return _open_postgres(settings, clock) if settings.is_postgres else _open_sqlite(settings, clock)
+    opened = _open_postgres if settings.is_postgres else _open_sqlite
+    return opened(settings, clock, meter=meter)
 
 
 def open_for_move(settings: Settings, clock: Clock) -> Database:
@@ -111,13 +113,13 @@ def _destination(settings: Settings) -> Destination:
     return PostgresDestination(settings.schema)
 
 
-def _open_sqlite(settings: Settings, clock: Clock, *, is_for_move: bool = False) -> Database:
+def _open_sqlite(settings: Settings, clock: Clock, *, is_for_move: bool = False, meter: Meter = UNMEASURED) -> Database:
     from comporta.ledger.sqlite_schema import migrate, revision_of
     from comporta.ledger.sqlite_seal import seal_of
 
     path = settings.sqlite_path
     refuse_unusable(path)
-    database = SqliteDatabase(path, pragmas(settings), clock)
+    database = SqliteDatabase(path, pragmas(settings), clock, meter=meter)
     try:
         revision, seal = database.read(lambda session: (revision_of(session.connection), seal_of(session.connection)))
         if _is_behind(revision, seal, database.where, is_for_move=is_for_move):
@@ -128,7 +130,9 @@ def _open_sqlite(settings: Settings, clock: Clock, *, is_for_move: bool = False)
     return database
 
 
-def _open_postgres(settings: Settings, clock: Clock, *, is_for_move: bool = False) -> Database:
+def _open_postgres(
+    settings: Settings, clock: Clock, *, is_for_move: bool = False, meter: Meter = UNMEASURED
+) -> Database:
     from comporta.ledger.postgres import PoolLimits, PostgresDatabase
     from comporta.ledger.postgres_address import Address
     from comporta.ledger.postgres_schema import connect, migrate
@@ -141,7 +145,7 @@ def _open_postgres(settings: Settings, clock: Clock, *, is_for_move: bool = Fals
             migrate(connection, address)
     limits = PoolLimits(told.pool_size, told.pool_wait, told.pool_recycle)
     local = {"synchronous_commit": "on"} if is_for_move else {}
-    return PostgresDatabase(address, limits, clock, local=lambda: local)
+    return PostgresDatabase(address, limits, clock, local=lambda: local, meter=meter)
 
 
 def _is_behind(revision: str | None, seal: Seal | None, where: str, *, is_for_move: bool) -> bool:

@@ -16,6 +16,7 @@ from comporta.core.outcome import ExitCode
 from comporta.settings import read_log_level, read_settings
 
 if TYPE_CHECKING:
+    from comporta.cli.scrape import Scrape
     from comporta.coordination.mailbox import Mailbox
     from comporta.web.server import Server
     from comporta.workspace import Workspace
@@ -34,7 +35,10 @@ def serve(
     verbose: Verbose = False,
 ) -> int:
     """Listen for notifications of sources, and fetch what they tell of. Ctrl-C ends it."""
+    from comporta.cli.scrape import Scrape, watch_loop
+    from comporta.coordination.measured import Measured
     from comporta.observability.log import open_log
+    from comporta.observability.metrics import Metrics
 
     console = Console(is_json=as_json, is_verbose=verbose)
     settings = read_settings(config)
@@ -42,23 +46,28 @@ def serve(
     log = open_log(level)
     chosen = (host or settings.host, settings.port if port is None else port)
 
+    metrics = Metrics()
+    measured = Measured(metrics)
+
     async def work(workspace: "Workspace") -> None:
         deliveries = workspace.deliveries(log)
         mailbox = workspace.mailbox(deliveries)
-        server = None if no_web else opened(workspace, mailbox, *chosen)
+        scrape = Scrape(workspace, metrics, measured)
+        server = None if no_web else opened(workspace, mailbox, scrape, *chosen)
         url = server.url if server else None
         log.write("info", "server_started", {"url": url})
         console.document({"ok": True, "server": {"url": url}})
         console.say(f"Listening at {url}. Ctrl-C ends it." if url else "At work, listening nowhere. Ctrl-C ends it.")
         async with asyncio.TaskGroup() as group:
             group.create_task(deliveries.run())
+            group.create_task(watch_loop(metrics, workspace))
             if server is not None:
                 group.create_task(server.run())
                 group.create_task(stopped(workspace, server))
         await mailbox.aclose()
         log.write("info", "server_stopped", {"url": url})
 
-    with_workspace(settings, work, console=console, hand_over=True, log_level=level)
+    with_workspace(settings, work, console=console, observer=measured, hand_over=True, log_level=level, meter=metrics)
     return ExitCode.DONE
 
 
@@ -68,11 +77,12 @@ async def stopped(workspace: "Workspace", server: "Server") -> None:
     server.stop()
 
 
-def opened(workspace: "Workspace", mailbox: "Mailbox", host: str, port: int) -> "Server":
+def opened(workspace: "Workspace", mailbox: "Mailbox", scrape: "Scrape", host: str, port: int) -> "Server":
     """Return the server, listening."""
     from comporta.source_kinds import HOOKS
     from comporta.web.app import Doors, make_app
     from comporta.web.server import Server
 
     hooks = {source: hook.read for source, hook in HOOKS.items()}
-    return Server(make_app(Doors(hooks, mailbox.post, workspace.look)), host=host, port=port)
+    doors = Doors(hooks, mailbox.post, workspace.look, scrape.text, scrape.metrics)
+    return Server(make_app(doors), host=host, port=port)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from comporta.cli.console import Console
 from comporta.core.outcome import ExitCode
+from comporta.observability.meter import UNMEASURED, Meter
 from comporta.settings import read_log_level, read_settings
 from comporta.settings_tree import Settings
 
@@ -34,6 +35,7 @@ def with_workspace(
     hand_over: bool = False,
     on_stop: Callable[[], None] = lambda: None,
     log_level: str | None = None,
+    meter: Meter = UNMEASURED,
 ) -> T:
     """Open the workspace, do the work in it and return its result.
 
@@ -47,7 +49,7 @@ def with_workspace(
     watcher = journalled(observer, log_level or read_log_level(is_verbose=console.is_verbose))
 
     async def go() -> T:
-        async with open_workspace(known, observer=watcher) as workspace:
+        async with open_workspace(known, observer=watcher, meter=meter) as workspace:
             if not hand_over:
                 return await work(workspace)
             with _handing_over((workspace.stop, on_stop), console):

@@ -33,6 +33,7 @@ from comporta.ledger.postgres_errors import explained, is_connection_lost, is_re
 from comporta.ledger.postgres_schema import connect, settings_text
 from comporta.ledger.session import Row, Session, Values
 from comporta.ledger.statements import statements
+from comporta.observability.meter import UNMEASURED, Meter
 from comporta.ports.clock import Clock
 
 TRIES = 6
@@ -108,7 +109,9 @@ class PostgresDatabase:
         *,
         local: Callable[[], Mapping[str, str]] = dict,
         longest: timedelta = TRANSACTION_MAX,
+        meter: Meter = UNMEASURED,
     ) -> None:
+        self._meter = meter
         self.address = address
         self._longest = longest
         self._clock = clock
@@ -148,7 +151,7 @@ class PostgresDatabase:
     def write(self, work: Callable[[Session], T], *, is_durable: bool = False) -> "Future[T]":
         """Run ``work`` in a write transaction; the future is done after COMMIT, or holds the error."""
         try:
-            return self._threads.submit(self._queued, work, DURABLE if is_durable else WRITING)
+            return self._threads.submit(self._queued, work, DURABLE if is_durable else WRITING, self._clock.monotonic())
         except RuntimeError:  # what an executor says that was shut down
             future: Future[T] = Future()
             future.set_exception(DestinationRefused(f"{self.where}: the database was closed"))
@@ -171,21 +174,22 @@ class PostgresDatabase:
         self._threads.shutdown()
         self._pool.close()
 
-    def _queued(self, work: Callable[[Session], T], begin: str) -> T:
+    def _queued(self, work: Callable[[Session], T], begin: str, since: float | None = None) -> T:
         """Run a transaction in its turn: all but one of the connections are for these."""
         if not self._places.acquire(timeout=self._wait_s):
+            self._meter.count("comporta_database_pool_timeouts_total")
             raise explained(PoolTimeout(f"waited for {self._wait_s:g} s"), self.address)
         try:
-            return self._transact(work, begin)
+            return self._transact(work, begin, since)
         finally:
             self._places.release()
 
-    def _transact(self, work: Callable[[Session], T], begin: str) -> T:
+    def _transact(self, work: Callable[[Session], T], begin: str, since: float | None = None) -> T:
         """Run a transaction, again if it was stopped before COMMIT by something that passes."""
         pause_s, until = PAUSE_S, self._clock.monotonic() + self._wait_s
         for left in reversed(range(TRIES)):
             try:
-                return self._once(work, begin)
+                return self._once(work, begin, since)
             except psycopg.Error as error:
                 is_last = not left or self._clock.monotonic() > until
                 if is_last or not is_repeatable(error):
@@ -193,11 +197,14 @@ class PostgresDatabase:
                 if is_connection_lost(error):
                     self._pool.check()  # the others in the pool died with it
             threading.Event().wait(self._chance.uniform(0, pause_s))
-            pause_s *= 2
+            self._meter.count("comporta_database_retries_total")
+            pause_s, since = pause_s * 2, None
         raise AssertionError("the last try returns or raises")  # pragma: no cover
 
-    def _once(self, work: Callable[[Session], T], begin: str) -> T:
+    def _once(self, work: Callable[[Session], T], begin: str, since: float | None) -> T:
         connection = self._connection()
+        if since is not None:
+            self._meter.observe("comporta_database_write_wait_seconds", self._clock.monotonic() - since)
         try:
             with cut_after(connection, self._longest):
                 return self._done(connection, work, begin)
@@ -222,9 +229,13 @@ class PostgresDatabase:
         return result
 
     def _connection(self) -> Connection:
+        since = self._clock.monotonic()
         try:
-            return self._pool.getconn()
+            connection = self._pool.getconn()
+            self._meter.observe("comporta_database_pool_wait_seconds", self._clock.monotonic() - since)
+            return connection
         except PoolTimeout as error:
+            self._meter.count("comporta_database_pool_timeouts_total")
             # The pool only knows that it waited; whoever cannot connect is told why by trying.
             connect(self.address).close()
             raise explained(error, self.address) from error

@@ -23,6 +23,7 @@ from comporta.errors import ComportaError, DestinationBusy, DestinationRefused, 
 from comporta.ledger.seal import refusal_from
 from comporta.ledger.session import Row, Session, Values
 from comporta.ledger.statements import statements
+from comporta.observability.meter import UNMEASURED, Meter
 from comporta.ports.clock import Clock
 
 GROUP_MAX = 32
@@ -32,8 +33,8 @@ READERS_MAX = 8
 
 SQL = statements("sqlite")
 T = TypeVar("T")
-Job = tuple[Callable[[Session], Any], "Future[Any]", bool]
-"""What to do, whom to tell, and whether it must be on the disk before they are told."""
+Job = tuple[Callable[[Session], Any], "Future[Any]", bool, float]
+"""What to do, whom to tell, whether it must be on the disk before they are told, and since when it waits."""
 DURABLE = frozenset({"full", "extra"})
 """Values of ``synchronous`` with which every COMMIT waits for the disk."""
 
@@ -86,8 +87,9 @@ class SqliteSession:
 class SqliteDatabase:
     """An open SQLite file; see ``ledger.session.Database``."""
 
-    def __init__(self, path: Path, pragmas: Pragmas, clock: Clock) -> None:
+    def __init__(self, path: Path, pragmas: Pragmas, clock: Clock, *, meter: Meter = UNMEASURED) -> None:
         self.path = path
+        self._meter = meter
         self._pragmas = pragmas
         self._clock = clock
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -115,7 +117,7 @@ class SqliteDatabase:
             if self._closed:
                 future.set_exception(DestinationRefused(f"{self.path}: the database was closed"))
             else:
-                self._jobs.put((work, future, is_durable))
+                self._jobs.put((work, future, is_durable, self._clock.monotonic()))
         return future
 
     def write_now(self, work: Callable[[Session], T]) -> T:
@@ -195,21 +197,29 @@ class SqliteDatabase:
         try:
             if _identity(self.path) != self._file:
                 raise sqlite3.OperationalError("the file was deleted or replaced while it was open")
-            with self._waiting_for_the_disk(is_needed=any(is_durable for _, _, is_durable in group)):
+            with self._waiting_for_the_disk(is_needed=any(is_durable for _, _, is_durable, _ in group)):
                 self._writer.execute("BEGIN IMMEDIATE")
-                for work, future, _ in group:
+                self._measure(group)
+                for work, future, _, _ in group:
                     self._write_one(work, future, done)
                 self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             reason = explained(error, self.path)
-            for _, future, _ in group:
+            if isinstance(reason, DestinationBusy):
+                self._meter.count("comporta_database_busy_total")
+            for _, future, _, _ in group:
                 with suppress(InvalidStateError):
                     future.set_exception(reason)
             return
         for future, result in done:
             future.set_result(result)
+
+    def _measure(self, group: list[Job]) -> None:
+        now = self._clock.monotonic()
+        for *_, since in group:
+            self._meter.observe("comporta_database_write_wait_seconds", now - since)
 
     @contextmanager
     def _waiting_for_the_disk(self, *, is_needed: bool) -> Iterator[None]:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -18,6 +19,9 @@ from starlette.routing import Route
 from comporta.core.notification import Notification
 from comporta.errors import ComportaError, DestinationBusy, DestinationRefused, Retryable, Unforeseen
 from comporta.errors_web import BadRequest, RequestRefused
+from comporta.observability.meter import UNMEASURED, Meter
+from comporta.observability.metrics import CONTENT_TYPE
+from comporta.web.timed import Timed
 
 BODY_MAX = 64 * 1024
 """Bytes. A notification has some four hundred."""
@@ -29,16 +33,22 @@ AGAIN_S = "1"
 """When to come again, for those who look."""
 
 
+async def _nothing_measured() -> bytes:
+    return b""
+
+
 @dataclass(frozen=True, slots=True)
 class Doors:
     """What the routes lead to. ``hooks`` read a body, by source; ``post`` returns when a notification is committed.
 
-    ``look`` returns when the database has answered.
+    ``look`` returns when the database has answered; ``measure`` returns all metrics as text.
     """
 
     hooks: Mapping[str, Callable[[bytes], Notification]]
     post: Callable[[Notification], Awaitable[None]]
     look: Callable[[], Awaitable[None]]
+    measure: Callable[[], Awaitable[bytes]] = _nothing_measured
+    meter: Meter = UNMEASURED
 
 
 def make_app(doors: Doors) -> Starlette:
@@ -61,12 +71,17 @@ def make_app(doors: Doors) -> Starlette:
             raise DestinationBusy(f"the database did not answer within {LOOK_WAIT_S:g} s") from error
         return _well()
 
+    async def metrics(_: Request) -> Response:
+        return Response(await doors.measure(), headers={"Content-Type": CONTENT_TYPE})
+
     return Starlette(
         routes=[
             Route("/hooks/{source}", hook, methods=["POST"]),
             Route("/health/live", live, methods=["GET"]),
             Route("/health/ready", ready, methods=["GET"]),
+            Route("/metrics", metrics, methods=["GET"]),
         ],
+        middleware=[Middleware(Timed, meter=doors.meter)],
         exception_handlers={
             ComportaError: _refused,
             HTTPException: _unserved,
