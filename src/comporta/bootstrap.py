@@ -11,19 +11,18 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.plans import AccountPlan, Conduct, Feed, StreamPlan
 from comporta.coordination.rescuer import rescue_forever
 from comporta.core.instant import instant_text
 from comporta.core.notification import Notification
-from comporta.databases import open_budgets, open_database, open_inbox, open_store
+from comporta.databases import ledger_key, open_budgets, open_database, open_inbox, open_store
 from comporta.errors import SettingsError
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
 from comporta.ledger.logins import LedgerLogins
-from comporta.ledger.secrets import get_secret, master_key, parse_key, put_secret
+from comporta.ledger.secrets import get_secret, put_secret
 from comporta.ledger.session import Database, Session
 from comporta.observability.meter import UNMEASURED, Meter
 from comporta.ports.clock import Clock
@@ -250,14 +249,6 @@ def secret_of(told: AccountSettings, name: str, database: Database, settings: Se
         return reveal(reference, what=f"account {told.name}: {name}")
     key = ledger_key(settings, create=False)
     return database.read(lambda session: get_secret(session, key, secret_id=reference.name))
-
-
-def ledger_key(settings: Settings, *, create: bool) -> bytes:
-    """Return the key that the database's secrets are closed with."""
-    reference = settings.master_key
-    if reference.kind == "file":
-        return master_key(Path(reference.name), create=create)
-    return parse_key(reveal(reference, what="master_key"), where="master_key")
 
 
 def _stored(database: Database, settings: Settings) -> dict[str, AccountSettings]:

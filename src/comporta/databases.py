@@ -7,6 +7,7 @@ small sync on SQLite takes to run.
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 from comporta.destinations.sqlite import SqliteDestination
 from comporta.errors import DatabaseSealed
@@ -16,6 +17,7 @@ from comporta.ledger.checkup import Checkup
 from comporta.ledger.notifications import LedgerInbox
 from comporta.ledger.schema import is_current
 from comporta.ledger.seal import Seal, refusal
+from comporta.ledger.secrets import master_key, parse_key
 from comporta.ledger.session import Database
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ledger.sqlite_refusals import refuse_unusable
@@ -25,6 +27,7 @@ from comporta.ports.budget_log import BudgetLog
 from comporta.ports.clock import Clock
 from comporta.ports.destination import Destination
 from comporta.ports.system_clock import SystemClock
+from comporta.settings import reveal
 from comporta.settings_tree import Settings
 
 
@@ -80,6 +83,14 @@ def examine(settings: Settings, *, is_thorough: bool) -> Checkup:
 
     refuse_unusable(settings.sqlite_path)
     return sqlite_checkup.examine(settings.sqlite_path, pragmas(settings), is_thorough=is_thorough)
+
+
+def ledger_key(settings: Settings, *, create: bool) -> bytes:
+    """Return the key that the database's secrets are closed with."""
+    reference = settings.master_key
+    if reference.kind == "file":
+        return master_key(Path(reference.name), create=create)
+    return parse_key(reveal(reference, what="master_key"), where="master_key")
 
 
 def first_rows(

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 
-from comporta.bootstrap import ledger_key, outside_of, secret_of
+from comporta.bootstrap import outside_of, secret_of
 from comporta.core.login import token_fingerprint
-from comporta.databases import open_database
+from comporta.databases import ledger_key, open_database
 from comporta.errors import SecretMissing, WrongUse
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account

@@ -37,7 +37,18 @@ STORY = (
     "account resume loja; account resume loja --json; account pause nobody; accounts",
     "migrate; migrate --check --json",
 )
-ELSEWHERE = {"compare", "connect", "demo", "doctor", "init", "migrate-database", "sandbox", "serve"}
+ELSEWHERE = {
+    "backup",
+    "compare",
+    "connect",
+    "demo",
+    "doctor",
+    "init",
+    "migrate-database",
+    "restore",
+    "sandbox",
+    "serve",
+}
 """Commands that have tests of their own on every database, or that need none."""
 FORBID = {
     "sqlite": """CREATE TRIGGER mine BEFORE UPDATE ON odoo_sale_order WHEN NEW.id = 9 BEGIN

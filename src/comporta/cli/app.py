@@ -13,6 +13,7 @@ from comporta import __version__
 from comporta.cli import (
     account,
     accounts,
+    backup,
     compare,
     demo,
     grant,
@@ -48,6 +49,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
 
   settings    what is set                doctor      database, disk and machine
   migrate     the schema, up to date     sandbox     run a simulated server
+  backup      all of it in one file      restore     and back from it
   migrate-database   move everything to another database, such as PostgreSQL
 
 Everywhere: --json, --config FILE, --verbose. Once: --install-completion
@@ -99,6 +101,8 @@ for command in (
     upkeep.doctor,
     upkeep.migrate,
     move.migrate_database,
+    backup.backup,
+    backup.restore,
 ):
     app.command()(command)
 accounts.connect_app.command()(grant.mercadolivre)

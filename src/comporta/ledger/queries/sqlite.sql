@@ -240,6 +240,22 @@ DELETE FROM cmp_run WHERE id = :run;
 -- name: forget_dry_scope
 DELETE FROM cmp_scope WHERE scope = :scope AND scope LIKE 'dry/%' AND holder IS NULL;
 
+-- name: end_restored_runs
+UPDATE cmp_run SET state = CASE WHEN state = 'running' THEN 'lost' ELSE 'cancelled' END, finished_at = :now, error = :error
+WHERE state IN ('queued', 'running');
+
+-- name: free_restored_scopes
+UPDATE cmp_scope SET epoch = epoch + 1, holder = NULL, expires_at = NULL WHERE holder IS NOT NULL;
+
+-- name: forget_all_passes
+DELETE FROM cmp_pass;
+
+-- name: end_restored_instances
+UPDATE cmp_instance SET ended_at = :now WHERE ended_at IS NULL;
+
+-- name: doubt_all_streams
+UPDATE cmp_stream SET reconciled_at = NULL;
+
 -- name: put_account
 INSERT INTO cmp_account(name, source, settings, updated_at) VALUES (:name, :source, :settings, :now)
 ON CONFLICT(name) DO UPDATE SET source = excluded.source, settings = excluded.settings, updated_at = excluded.updated_at;

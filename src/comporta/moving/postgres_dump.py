@@ -1,0 +1,138 @@
+"""A PostgreSQL database into a file and back, by PostgreSQL's own `pg_dump` and `pg_restore`.
+
+They must be at least as new as the server; `--pg-bin` names their folder where there are several. The password goes
+by a file that only we can read, never by the command line. What is there is not dropped before a restore: its two
+schemas get other names, so that a restore that fails, or was a mistake, costs nothing.
+"""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from comporta.errors import DestinationRefused, WrongUse
+from comporta.ledger.postgres_address import Address
+from comporta.ledger.postgres_errors import explained
+from comporta.ledger.postgres_schema import connect, looking
+from comporta.moving.looks import Ask
+from comporta.settings_tree import Settings
+
+LEDGER = "comporta"
+_TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'comporta'"
+_VERSION = re.compile(r"^(\d{4})$", re.MULTILINE)
+
+
+def address_of(settings: Settings) -> Address:
+    """Return the address of the settings' database; refuse one through which the tools cannot work."""
+    address = Address.parse(settings.database, settings.postgres.pooler)
+    if address.is_transaction_pooled:
+        message = f"{address.shown}: a pooler in transaction mode; pg_dump and pg_restore need a direct connection"
+        raise WrongUse(message, next_step="Give the direct address in COMPORTA_DATABASE for this one command.")
+    return address
+
+
+def dump(settings: Settings, draft: Path, binaries: Path | None) -> None:
+    """Write ledger and mirrored tables into a file, as they are at one moment."""
+    address = address_of(settings)
+    schemas = [f"--schema={name}" for name in (LEDGER, settings.schema)]
+    draft.touch(mode=0o600, exist_ok=False)
+    with _connecting(address) as target:
+        arguments = ["--format=custom", "--no-unlogged-table-data", "--no-password", *schemas]
+        _run("pg_dump", [*arguments, f"--file={draft}", f"--dbname={target}"], binaries, by_hand(settings, draft))
+
+
+def by_hand(settings: Settings, path: Path) -> str:
+    """Return the command that makes the same backup on a machine with PostgreSQL's tools."""
+    address = Address.parse(settings.database, settings.postgres.pooler)
+    schemas = " ".join(f"--schema={name}" for name in (LEDGER, settings.schema))
+    return f"pg_dump --format=custom --no-unlogged-table-data {schemas} --file={path} '{address.shown}'"
+
+
+def revision_in(path: Path, binaries: Path | None) -> str | None:
+    """Return the schema's revision in a dump, ``None`` if it is no dump of a ledger."""
+    arguments = ["--data-only", f"--schema={LEDGER}", "--table=cmp_schema_version", "--file=-", str(path)]
+    found = _VERSION.search(_run("pg_restore", arguments, binaries, f"pg_restore --list {path}"))
+    return found[1] if found else None
+
+
+def restore(settings: Settings, path: Path, binaries: Path | None, suffix: str) -> list[str]:
+    """Put a dump into the database, in the place of what is there; return what that is called now."""
+    address = address_of(settings)
+    named = _renamed(address, [LEDGER, settings.schema], suffix)
+    arguments = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", "--no-password"]
+    try:
+        with _connecting(address) as target:
+            by_hand = f"pg_restore {' '.join(arguments[:4])} --dbname='{address.shown}' {path}"
+            _run("pg_restore", [*arguments, f"--dbname={target}", str(path)], binaries, by_hand)
+    except BaseException:
+        _renamed(address, [f"{name}{suffix}" for name in named], suffix, is_back=True)
+        raise
+    return [f"{name}{suffix}" for name in named]
+
+
+def asked(address: Address, work: Any) -> Any:  # noqa: ANN401  a question, and what it returns
+    """Do work that only asks, on one state of the database; it is given ``Ask`` and the ledger's tables."""
+    try:
+        with closing(connect(address)) as connection, looking(connection):
+
+            def ask(query: str) -> Sequence[Any]:
+                return connection.execute(query.encode()).fetchall()
+
+            question: Ask = ask
+            return work(question, frozenset(name for (name,) in ask(_TABLES)))
+    except psycopg.Error as error:
+        raise explained(error, address) from error
+
+
+def _renamed(address: Address, schemas: Sequence[str], suffix: str, *, is_back: bool = False) -> list[str]:
+    """Give schemas that are there another name, in one transaction; return those that were."""
+    done = []
+    try:
+        with closing(connect(address)) as connection, connection.transaction():
+            for name in schemas:
+                known = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone()
+                if known is None:
+                    continue
+                other = name.removesuffix(suffix) if is_back else name + suffix
+                rename = sql.SQL("ALTER SCHEMA {} RENAME TO {}")
+                connection.execute(rename.format(sql.Identifier(name), sql.Identifier(other)))
+                done.append(name)
+    except psycopg.Error as error:
+        raise explained(error, address) from error
+    return done
+
+
+@contextmanager
+def _connecting(address: Address) -> Iterator[str]:
+    """Return how libpq is told the address, with the password in a file of ours for as long as it is needed."""
+    told = {key: value for key, value in address.conninfo().items() if key != "password"}
+    if address.url.password is None:
+        yield psycopg.conninfo.make_conninfo(**told)
+        return
+    with tempfile.TemporaryDirectory(prefix="comporta-") as folder:
+        path = Path(folder) / "pgpass"
+        path.touch(mode=0o600)
+        escaped = address.url.password.replace("\\", "\\\\").replace(":", "\\:")
+        path.write_text(f"*:*:*:*:{escaped}\n", encoding="utf-8")
+        yield psycopg.conninfo.make_conninfo(**told, passfile=str(path))
+
+
+def _run(tool: str, arguments: Sequence[str], binaries: Path | None, by_hand: str) -> str:
+    found = shutil.which(tool, path=str(binaries) if binaries else None)
+    if found is None:
+        where = f"in {binaries}" if binaries else "on this machine's path"
+        step = f"Install PostgreSQL's client programs, name their folder by --pg-bin, or do it elsewhere: {by_hand}"
+        raise WrongUse(f"{tool} is not {where}; it is PostgreSQL's own, and does this best", next_step=step)
+    done = subprocess.run([found, *arguments], capture_output=True, text=True, errors="replace", check=False)  # noqa: S603  PostgreSQL's tool, with arguments of ours
+    if done.returncode:
+        said = " ".join(done.stderr.split()[-60:]) or f"exit code {done.returncode}"
+        step = "If it says that versions differ, name the folder of newer programs by --pg-bin."
+        raise DestinationRefused(f"{tool}: {said}", next_step=step)
+    return done.stdout
