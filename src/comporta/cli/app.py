@@ -31,8 +31,7 @@ SCREEN = """\
 Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
 
   demo        see it work, offline, on invented data
-  init        write a commented comporta.toml
-  connect     ask for an account, test it and keep it, its key encrypted
+  init        write a comporta.toml      connect     try an account and keep it
   check       test addresses, keys, permissions and clocks; say what to fix
   accounts    which accounts there are   account     pause or resume one
   sync        bring everything up to date now, or the accounts and streams named
@@ -40,16 +39,15 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
 
   status      where every stream stands: how fresh, which holes
   runs        the last runs              run         show or cancel one run
-  log         what a run did, step by step
-  coverage    which time is covered      leases      who holds what, since when
+  log         what a run did             leases      who holds what, since when
+  coverage    which time is covered      unlock      free what a dead process holds
   reconcile   compare a stream with its source, and repair it
   compare     read a stream one page at a time and several at once: time, data
   quarantine  records that could not be written, and why
-  unlock      free a stream that a dead process holds
 
   settings    what is set                doctor      database, disk and machine
-  migrate     the schema, up to date     sandbox     run a simulated server
   backup      all of it in one file      restore     and back from it
+  migrate     the schema, up to date     sandbox     run a simulated server
   migrate-database   move everything to another database, such as PostgreSQL
 
 Everywhere: --json, --config FILE, --verbose. Once: --install-completion
