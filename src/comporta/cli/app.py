@@ -40,7 +40,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   status      where every stream stands: how fresh, which holes
   runs        the last runs              run         show or cancel one run
   log         what a run did             leases      who holds what, since when
-  coverage    which time is covered      unlock      free what a dead process holds
+  coverage    which time is covered      unlock      free what a dead one holds
   reconcile   compare a stream with its source, and repair it
   compare     read a stream one page at a time and several at once: time, data
   quarantine  records that could not be written, and why
