@@ -13,8 +13,10 @@ from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import datetime, timedelta
 
 from comporta.coordination.budgets import SharedBudgets
+from comporta.coordination.legacy_locks import LegacyLocks
 from comporta.coordination.plans import AccountPlan, Conduct, Feed, StreamPlan
 from comporta.coordination.rescuer import rescue_forever
+from comporta.core.guard import LegacyKey, Without
 from comporta.core.instant import instant_text
 from comporta.core.notification import Notification
 from comporta.databases import ledger_key, open_budgets, open_database, open_inbox, open_store
@@ -27,12 +29,13 @@ from comporta.ledger.session import Database, Session
 from comporta.observability.meter import UNMEASURED, Meter
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer, Unwatched
+from comporta.ports.guard import LockKeys
 from comporta.ports.notifications import Notifying
 from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, Reader, Source, StreamRequest
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import read_account, reveal
-from comporta.settings_tree import AccountSettings, Settings
+from comporta.settings import read_account, redis_address, reveal
+from comporta.settings_tree import AccountSettings, Settings, StreamSettings
 from comporta.source_kinds import HOOKS, Outside, kind_of, make_source
 from comporta.sources.connections import Connections
 from comporta.workspace import Workspace
@@ -55,7 +58,9 @@ async def open_workspace(
     store = open_store(database, settings)
     outside = outside_of(settings, database, clock)
     plans: dict[str, AccountPlan] = {}
+    keys: LockKeys | None = None
     try:
+        keys = open_lock_keys(settings)
         await store.reap()
         await store.forget(clock.now() - settings.retention)
         settings = settings.with_accounts(_stored(database, settings))
@@ -69,6 +74,7 @@ async def open_workspace(
             conduct=_conduct(settings),
             plans=plans,
             logins=outside.store,
+            locks=_locks(keys, settings, clock),
         )
         rescuing = asyncio.ensure_future(rescue_forever(store, clock, settings.retention))
         try:
@@ -82,6 +88,8 @@ async def open_workspace(
         for plan in plans.values():
             await plan.source.aclose()
         await outside.aclose()
+        if keys is not None:
+            await keys.aclose()
         await store.aclose()
 
 
@@ -137,6 +145,27 @@ def outside_of(settings: Settings, database: Database, clock: Clock) -> Outside:
     )
 
 
+def open_lock_keys(settings: Settings) -> LockKeys | None:
+    """Return the keys of older programs, ``None`` where no account has one; nothing is connected yet."""
+    if not settings.has_legacy_locks:
+        return None
+    from comporta.guards.redis_keys import RedisKeys
+
+    return RedisKeys(redis_address(settings))
+
+
+def _locks(keys: LockKeys | None, settings: Settings, clock: Clock) -> LegacyLocks | None:
+    if keys is None:
+        return None
+    return LegacyLocks(keys, clock=clock, ttl=settings.lease, without=Without(settings.legacy_lock_without_redis))
+
+
+def _legacy_key(stream: StreamSettings) -> LegacyKey | None:
+    if stream.legacy_lock is None:
+        return None
+    return LegacyKey(stream.legacy_lock, stream.legacy_last_run or f"{stream.legacy_lock}:last_run")
+
+
 def _instance() -> str:
     """Return what other processes call this one."""
     return f"{socket.gethostname()}:{os.getpid()}"
@@ -187,6 +216,7 @@ def _stream_plan(told: AccountSettings, name: str) -> StreamPlan:
         origin_text=instant_text(stream.start) if stream.start else None,
         children=kind_of(told).children.get(name, ()),
         is_paused=stream.paused,
+        legacy_key=_legacy_key(stream),
     )
 
 

@@ -46,11 +46,13 @@ from comporta.settings_tree import (
     StreamSettings,
 )
 from comporta.settings_values import (
+    REDIS_FORM,
     Place,
     RateLimit,
     SecretReference,
     duration_text,
     read_database,
+    read_redis,
     read_secret,
     read_timezone,
 )
@@ -239,7 +241,7 @@ def _settings(given: Mapping[KeyPath, Given], file: Path | None, here: Path) -> 
     sqlite, postgres = _table("sqlite", values), _table("postgres", values)
     names = dict.fromkeys(path[1] for path in values if path[0] == "accounts" and path[1:])
     accounts = {each: _account(each, values) for each in names}
-    return Settings(
+    known = Settings(
         path=file,
         folder=folder,
         sqlite=SqliteSettings(**sqlite),
@@ -247,6 +249,20 @@ def _settings(given: Mapping[KeyPath, Given], file: Path | None, here: Path) -> 
         accounts=accounts,
         **top,
     )
+    if known.has_legacy_locks and known.redis is None:
+        raise BadValue(f"an account has legacy_lock, but redis is not set; expected {REDIS_FORM}")
+    return known
+
+
+def redis_address(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the address of Redis, which may hold a password; ask only where one is set."""
+    if not isinstance(settings.redis, SecretReference):
+        return str(settings.redis)
+    address = reveal(settings.redis, what="redis", environ=environ)
+    try:
+        return str(read_redis(address, Place(settings.folder)))
+    except ValueError as error:
+        raise BadValue(f"redis: what {settings.redis} leads to is not an address; expected {REDIS_FORM}") from error
 
 
 def _table(name: str, values: Mapping[KeyPath, object]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from comporta.settings_values import (
     read_limit,
     read_names,
     read_path,
+    read_redis,
     read_schema,
     read_secret,
     read_share,
@@ -63,7 +64,8 @@ SETTINGS: Mapping[str, Reader] = {
     "master_key": read_secret,
     "host": read_text,
     "port": whole(0, 65_535),
-    "redis": read_text,
+    "redis": read_redis,
+    "legacy_lock_without_redis": one_of("refuse", "database"),
     "schema": read_schema,
     "retention": at_least(RETENTION_LEAST),
     "lease": at_least(LEASE_LEAST),
@@ -96,6 +98,8 @@ ACCOUNT: Mapping[str, Reader] = {
     "paused": read_flag,
     "timeout": read_span,
     "stall_timeout": at_least(STALL_LEAST),
+    "legacy_lock": read_text,
+    "legacy_last_run": read_text,
 }
 OPTIONS: Mapping[str, Mapping[str, Reader]] = {
     "odoo": {
@@ -150,6 +154,8 @@ STREAM: Mapping[str, Reader] = {
     "domain": read_domain,
     "start": read_instant,
     "paused": read_flag,
+    "legacy_lock": read_text,
+    "legacy_last_run": read_text,
 }
 
 SECRETS = frozenset({"api_key", "master_key", "client_id", "client_secret", "refresh_token"})

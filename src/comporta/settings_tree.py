@@ -63,6 +63,8 @@ class StreamSettings:
     domain: tuple[object, ...] = ()
     start: datetime | None = None
     paused: bool = False
+    legacy_lock: str | None = None
+    legacy_last_run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +86,22 @@ class AccountSettings:
     paused: bool = False
     timeout: timedelta = 2 * HOUR
     stall_timeout: timedelta | None = None
+    legacy_lock: str | None = None
+    legacy_last_run: str | None = None
     streams: Mapping[str, StreamSettings] = field(default_factory=dict)
 
     def stream(self, name: str) -> StreamSettings:
         """Return how a stream is synced, whether or not it is named in the settings."""
         known = STREAM_DEFAULTS.get(self.source, {})
         own: dict[str, timedelta] = {**known.get("", {}), **known.get(name, {})}
-        usual = StreamSettings(name, timeout=self.timeout, start=self.start, paused=self.paused)
+        usual = StreamSettings(
+            name,
+            timeout=self.timeout,
+            start=self.start,
+            paused=self.paused,
+            legacy_lock=self.legacy_lock,
+            legacy_last_run=self.legacy_last_run,
+        )
         usual = replace(usual, **own)  # type: ignore[arg-type]  # fields of StreamSettings
         return self.streams.get(name, usual)
 
@@ -113,7 +124,8 @@ class Settings:
     master_key: SecretReference = field(default_factory=lambda: SecretReference("file", "master.key"))
     host: str = "127.0.0.1"
     port: int = 8000
-    redis: str | None = None
+    redis: str | SecretReference | None = field(default=None, repr=False)
+    legacy_lock_without_redis: str = "refuse"
     schema: str = "mirror"
     retention: timedelta = 90 * DAY
     lease: timedelta = timedelta(seconds=30)
@@ -145,6 +157,12 @@ class Settings:
                 next_step='Use it with a database = "sqlite:///FILE".',
             )
         return Path(self.database.removeprefix("sqlite:///"))
+
+    @property
+    def has_legacy_locks(self) -> bool:
+        """Say whether an older program's key is honoured anywhere."""
+        accounts = self.accounts.values()
+        return any(each.legacy_lock or any(stream.legacy_lock for stream in each.streams.values()) for each in accounts)
 
     @property
     def zone(self) -> ZoneInfo:

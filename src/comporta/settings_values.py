@@ -28,6 +28,9 @@ DURATION_MAX = timedelta(days=36_500)
 REFERENCE_FORM = 'a reference, "env:NAME" or "file:PATH"; a secret never stands here itself'
 SQLITE_FORM = '"sqlite:///FILE", with FILE relative to this file, or "sqlite:////FOLDER/FILE"'
 DATABASE_FORM = f'{SQLITE_FORM}; or {FORM}; or "env:NAME" or "file:PATH" of a text with one of these'
+REDIS_FORM = (
+    '"redis://HOST:6379/0", "rediss://…" with TLS, "unix:///PATH"; or "env:NAME" or "file:PATH" of a text with one'
+)
 SCHEMA_FORM = "a name of small letters, digits and _, at most 63 and not a digit first"
 SCHEMAS_TAKEN = {
     "public": "Supabase's Data API shows the tables in public to the whole internet",
@@ -229,6 +232,17 @@ def _with_whole_paths(url: str, place: Place) -> str:
         return found[1] + quote(path, safe="/:")
 
     return re.sub(rf"([?&](?:{'|'.join(FILES)})=)([^&]+)", whole_path, url)
+
+
+def read_redis(value: object, place: Place) -> str | SecretReference:
+    """Return the address of a Redis, or where it stands: it may hold a password."""
+    text = value.strip() if isinstance(value, str) else ""
+    if text.startswith(("env:", "file:")):
+        return read_secret(text, place)
+    parts = urlsplit(text)
+    if (parts.scheme in {"redis", "rediss"} and parts.hostname) or (parts.scheme == "unix" and parts.path):
+        return text
+    raise ValueError(REDIS_FORM)
 
 
 def read_schema(value: object, _: Place) -> str:

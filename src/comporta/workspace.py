@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 
 from comporta.coordination.execute import Executor
+from comporta.coordination.legacy_locks import LegacyLocks
 from comporta.coordination.mailbox import Mailbox
 from comporta.coordination.notifications import Deliveries
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
@@ -68,6 +69,7 @@ class Workspace:
         conduct: Conduct,
         plans: Mapping[str, AccountPlan],
         logins: LoginStore,
+        locks: LegacyLocks | None = None,
     ) -> None:
         self._logins = logins
         self.settings = settings
@@ -81,6 +83,7 @@ class Workspace:
             observer=observer,
             conduct=conduct,
             chance=random.Random(),  # noqa: S311  jitter
+            locks=locks,
         )
         self._syncer = Syncer(
             store=store, clock=clock, observer=observer, conduct=conduct, executor=self._executor, accounts=plans

@@ -10,6 +10,7 @@ from datetime import timedelta
 from tests.engine.workshop import ORDERS, Workshop
 
 from comporta.coordination.execute import Executor
+from comporta.coordination.legacy_locks import Denied
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request
@@ -24,21 +25,23 @@ async def queue(workshop: Workshop, kind: Kind = Kind.INCREMENTAL, *, stream: st
     return await workshop.store.enqueue(Ticket("matriz", stream, Request(kind), Trigger.MANUAL))
 
 
-def start(workshop: Workshop, run: Run, executor: Executor | None = None) -> "asyncio.Task[Run | Occupied]":
+def start(workshop: Workshop, run: Run, executor: Executor | None = None) -> "asyncio.Task[Run | Occupied | Denied]":
     """Begin to execute a queued run under a fast heartbeat."""
     account = workshop.plans.get("matriz") or workshop.account()
     executor = executor or workshop.executor(lease=FAST)
     return asyncio.ensure_future(executor.execute(run, account, account.streams[run.stream]))
 
 
-async def started(workshop: Workshop, turn: Turn, executor: Executor | None = None) -> "asyncio.Task[Run | Occupied]":
+async def started(
+    workshop: Workshop, turn: Turn, executor: Executor | None = None
+) -> "asyncio.Task[Run | Occupied | Denied]":
     """Begin a run and return when it has come to ``turn``, where it hangs."""
     task = start(workshop, await queue(workshop), executor)
     await turn.reached.wait()
     return task
 
 
-async def ended(task: "asyncio.Task[Run | Occupied]") -> Run:
+async def ended(task: "asyncio.Task[Run | Occupied | Denied]") -> Run:
     """Wait for a run to end and return it."""
     run = await task
     assert isinstance(run, Run)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from comporta.coordination.execute import Executor
+from comporta.coordination.legacy_locks import LegacyLocks
 from comporta.coordination.plans import AccountPlan, Child, Conduct, StreamPlan
 from comporta.coordination.sync import Syncer, Wish
 from comporta.core.coverage import Coverage
@@ -120,9 +121,12 @@ class Workshop:
         self.plans[name] = plan
         return plan
 
-    def executor(self, store: Store | None = None, **conduct: Anything) -> Executor:
+    def executor(
+        self, store: Store | None = None, *, locks: LegacyLocks | None = None, **conduct: Anything
+    ) -> Executor:
         """Return what executes runs, as a process of its own would have it."""
         return Executor(
+            locks=locks,
             store=store or self.store,
             clock=self.clock,
             observer=self.witness,

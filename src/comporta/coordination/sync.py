@@ -14,6 +14,7 @@ from datetime import timedelta
 from secrets import token_hex
 
 from comporta.coordination.execute import Executor
+from comporta.coordination.legacy_locks import Denied
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.coordination.workers import Workers
 from comporta.core.instant import BEGINNING, instant_text, parse_instant
@@ -24,7 +25,7 @@ from comporta.core.window import GIVEN, Kind, Request, hole_requests
 from comporta.errors import Busy, ComportaError, LeaseLost
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
-from comporta.ports.store import Occupied, Store
+from comporta.ports.store import LogLine, Occupied, Store
 
 POLL = timedelta(seconds=1)
 """How often a waiting run looks whether the scope is free."""
@@ -252,21 +253,31 @@ class Syncer:
             if isinstance(answer, Run):
                 return answer
             if not told:
-                self._observer.busy(run, answer, waiting=wish.wait)
+                self._tell_busy(run, answer, waiting=wish.wait)
                 told = True
             if not wish.wait or not await self._waited(POLL):
                 return await self._skip(run, answer, is_ours=is_ours)
 
-    async def _skip(self, run: Run, occupied: Occupied, *, is_ours: bool) -> Run:
+    def _tell_busy(self, run: Run, answer: Occupied | Denied, *, waiting: bool) -> None:
+        if isinstance(answer, Occupied):
+            self._observer.busy(run, answer, waiting=waiting)
+        elif waiting:  # else the end of the run says it
+            error = answer.error
+            self._observer.stepped(run, LogLine("warning", "legacy_lock_awaited", error.message, error.as_json()))
+
+    async def _skip(self, run: Run, answer: Occupied | Denied, *, is_ours: bool) -> Run:
         """Return the run as skipped; in the ledger too, unless somebody else waits for it or executes it."""
-        since = f" since {instant_text(occupied.since)}" if occupied.since else ""
-        message = (
-            f"{occupied.scope} is held by run {occupied.holder}{since} on {occupied.instance or 'an unknown instance'};"
-            f" its lease runs until {instant_text(occupied.expires_at)} unless it is renewed"
-        )
-        error = Busy(message).as_json()
+        error = (answer.error if isinstance(answer, Denied) else _busy(answer)).as_json()
         skipped = await self._store.skip(run, error) if is_ours else run
         if skipped.state in {RunState.QUEUED, RunState.RUNNING}:
             skipped = replace(skipped, state=RunState.SKIPPED, error=error)
         self._observer.ended(skipped)
         return skipped
+
+
+def _busy(occupied: Occupied) -> Busy:
+    since = f" since {instant_text(occupied.since)}" if occupied.since else ""
+    return Busy(
+        f"{occupied.scope} is held by run {occupied.holder}{since} on {occupied.instance or 'an unknown instance'};"
+        f" its lease runs until {instant_text(occupied.expires_at)} unless it is renewed"
+    )

@@ -19,6 +19,7 @@ from comporta.core.window import Request
 from comporta.errors import CommitOutcomeUnknown, LeaseLost
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
+from comporta.ports.guard import UNGUARDED, Guard
 from comporta.ports.progress import Progress
 from comporta.ports.source import Reader
 from comporta.ports.store import Batch, Committed, Ending, LogLine, Store
@@ -50,6 +51,7 @@ class Work:
     def __init__(
         self, *, run: Run, request: Request, lease: Lease, reader: Reader, store: Store,
         clock: Clock, progress: Progress, observer: Observer, rules: Rules,
+        guard: Guard = UNGUARDED,
     ) -> None:  # fmt: skip
         self.run = run
         self.request = request
@@ -60,6 +62,7 @@ class Work:
         self.progress = progress
         self.observer = observer
         self.rules = rules
+        self._guard = guard
         self.counts = Counts()
         self.beside: Mapping[str, object] = {}
         """What the last batch wrote beside what is counted, for its log line."""
@@ -98,6 +101,7 @@ class Work:
             counts, changes = await self.store.preview(self.account, batch)
             self.observer.changed(self.run, changes)
         else:
+            await self._ask_guard()
             committed = await self._commit(replace(batch, log=self._drain(), requests=self.progress.requests), None)
             counts = committed.counts
             self.beside = {"nested": dict(committed.nested)} if committed.nested else {}
@@ -110,6 +114,7 @@ class Work:
 
         A dry run claims nothing.
         """
+        await self._ask_guard()
         ending = replace(ending, log=self._drain(), requests=self.progress.requests)
         if self.run.dry_run:
             await self.write(batch)
@@ -126,6 +131,11 @@ class Work:
         return await self.store.finish(
             self.lease, replace(ending, log=log, requests=self.progress.requests, counts=counts)
         )
+
+    async def _ask_guard(self) -> None:
+        """Stop here if somebody else's lock, which this run honours, is no longer ours."""
+        if (line := await self._guard.check()) is not None:
+            self.tell(line.step, line.message, line.fields, level=line.level)
 
     def _drain(self) -> Sequence[LogLine]:
         while self.progress.notices:

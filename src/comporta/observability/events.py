@@ -19,6 +19,8 @@ EVENTS = MappingProxyType(
         "run_retrying": "A run ended without success and is tried again after a pause.",
         "lease_acquired": "A run may write its stream, under a new epoch.",
         "lease_lost": "Another run took over, or may have: this one writes nothing more.",
+        "legacy_lock_awaited": "A run waits until the key of an older program is free.",
+        "legacy_lock_unreachable": "Redis does not answer, and a run goes on with the lease in the database alone.",
         "window_planned": "Which slice of source time the run reads, and why.",
         "window_verified": "The source confirms that what was read is everything.",
         "window_closed": "Coverage gained the window, in the transaction of the last row.",

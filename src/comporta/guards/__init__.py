@@ -1,0 +1,1 @@
+"""Locks of other programs, where they keep them."""
