@@ -11,6 +11,7 @@ from tests.sources.scripted import Reply, SteppingClock
 from comporta.coordination.budgets import SharedBudgets
 from comporta.core.record import Key, Page, Row, Shape, Value
 from comporta.ledger.budget_log import MemoryLog
+from comporta.ports.clock import Clock
 from comporta.ports.login import Tokens
 from comporta.ports.progress import Progress
 from comporta.ports.source import Reader, StreamRequest
@@ -30,7 +31,7 @@ Say = Callable[[str, Mapping[str, str]], Reply]
 class StandIn:
     """A login that makes a new token whenever one was refused; implements ``ports.login.Login``."""
 
-    def __init__(self, new: Callable[[], str], clock: SteppingClock, seller: int = SELLER) -> None:
+    def __init__(self, new: Callable[[], str], clock: Clock, seller: int = SELLER) -> None:
         self.refusals: list[str] = []
         self._new = new
         self._clock = clock
