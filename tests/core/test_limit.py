@@ -255,6 +255,60 @@ def test_a_limit_that_nobody_knows_is_found() -> None:
     assert bound.limit == Limit(28, 1.0)
 
 
+def settled(
+    source: int, *, storm: tuple[float, float] = (0.0, 0.0), seconds: int = 240
+) -> tuple[list[float], list[float]]:
+    """Ask a source of an unknown limit all the time; return when it let pass and when it refused, as in a storm."""
+    state, now, passed, refusals = LimitState(), 0.0, list[float](), list[float]()
+    while now < seconds:
+        state, verdict = ask(state, Plea("p", None), now)
+        if verdict.is_granted:
+            sent = sum(at > now - 1.0 for at in [*passed[-400:], *refusals[-400:]]) + 1
+            if storm[0] < now < storm[1] or sum(at > now - 1.0 for at in passed[-400:]) >= source:
+                refusals.append(now)
+                state = refused(state, Refusal(None, None, "429", used=sent), now)
+            else:
+                passed.append(now)
+        now += max(verdict.wait_s, 0.004)
+    return passed, refusals
+
+
+@pytest.mark.parametrize("source", [3, 20, 100])
+def test_an_unknown_limit_is_found_within_a_minute_and_kept(source: int) -> None:
+    """From then on nearly all of it is used, with a refusal now and then."""
+    passed, refusals = settled(source)
+
+    assert sum(60 < at < 240 for at in passed) > 0.9 * source * 180
+    assert sum(at > 120 for at in refusals) <= 3
+
+
+def test_an_unknown_limit_is_found_again_after_a_storm() -> None:
+    """Fifteen seconds in which everything was refused leave one a second; a minute later it is all again."""
+    passed, _ = settled(20, storm=(60.0, 75.0))
+
+    assert sum(135 < at < 195 for at in passed) > 0.9 * 20 * 60
+
+
+def test_an_allowance_that_nobody_used_teaches_nothing() -> None:
+    """It rises while little is sent; a refusal then counts what was sent, and is not worked off step by step."""
+    state = refused(LimitState(), Refusal(None, None, "429", used=2), 0.0)
+    for now in range(2, 60, 3):
+        state, _ = ask(state, Plea("p", None), float(now))
+    state = refused(state, Refusal(None, None, "429", used=8), 60.0)
+
+    assert state.learnt is not None
+    assert state.learnt.requests == 5
+
+
+def test_a_climb_that_nobody_refuses_ends() -> None:
+    """After a while nothing is counted any more."""
+    state = refused(LimitState(), Refusal(None, None, "429", used=2), 0.0)
+    for now in range(2, 120, 3):
+        state, _ = ask(state, Plea("p", None), float(now))
+
+    assert state.learnt is None
+
+
 def test_other_terms_forget_what_was_learnt_under_these() -> None:
     """Three a second are not three a minute."""
     state = refused(LimitState(), Refusal(FIVE, 0.0, "429"), 100.0)

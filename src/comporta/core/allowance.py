@@ -14,6 +14,10 @@ PATIENCE_FIRST_S = 30.0
 PATIENCE_MAX_S = 900.0
 STEP_SHARE = 20
 """One more request is tried, or a twentieth more where there are many."""
+PATIENCE_UNKNOWN_S = 5.0
+"""Seconds between two steps of the climb to a limit that nobody knows: from one a second to twenty in half a minute."""
+FREE_AT = 1_000
+"""So many requests a second are no limit any more: nobody sends them."""
 UNKNOWN_SPAN_S = 1.0
 """The span over which is counted where no limit is known."""
 
@@ -49,7 +53,7 @@ def allowed(limit: Limit | None, learnt: Learnt | None) -> Limit | None:
 
 
 def lowered(learnt: Learnt | None, limit: Limit | None, *, used: int, now: float) -> Learnt:
-    """Return what is allowed after a refusal. ``used`` counts where no limit and nothing learnt does.
+    """Return what is allowed after a refusal. ``used``, what was sent in the last second, counts where no limit does.
 
     >>> lowered(None, Limit(5, 1.0), used=0, now=0.0).requests, lowered(None, None, used=20, now=0.0).requests
     (3, 14)
@@ -58,23 +62,41 @@ def lowered(learnt: Learnt | None, limit: Limit | None, *, used: int, now: float
     if present is None:
         present = Limit(max(1, used), UNKNOWN_SPAN_S)
     if learnt is not None and learnt.step and now - learnt.changed_at < learnt.patience_s:
-        patience_s = min(PATIENCE_MAX_S, learnt.patience_s * 2)
-        return Learnt(max(1, present.requests - learnt.step), present.span_s, now, patience_s)
+        before = max(1, present.requests - learnt.step)
+        if limit is None and learnt.step > 1 and used >= before:
+            return Learnt(before, present.span_s, now, PATIENCE_UNKNOWN_S)
+        if limit is not None or used >= before:
+            patience_s = min(PATIENCE_MAX_S, max(PATIENCE_FIRST_S, learnt.patience_s * 2))
+            return Learnt(before, present.span_s, now, patience_s)
+    if limit is None:
+        refused = min(present.requests, max(1, used))
+        return Learnt(max(1, int(refused * DECREASE)), present.span_s, now, PATIENCE_UNKNOWN_S)
     patience_s = learnt.patience_s if learnt is not None else PATIENCE_FIRST_S
     return Learnt(max(1, int(present.requests * DECREASE)), present.span_s, now, patience_s)
 
 
-def probed(learnt: Learnt | None, limit: Limit | None, now: float) -> Learnt | None:
+def probed(learnt: Learnt | None, limit: Limit | None, now: float, *, paused_until: float = 0.0) -> Learnt | None:
     """Return what is allowed when somebody wants to send: more, once it has been quiet for long enough.
+
+    On the way to an unknown limit a pause is no quiet: it is as long as the steps are apart.
 
     >>> three = Learnt(3, 1.0, changed_at=0.0)
     >>> probed(three, Limit(5, 1.0), 29.0).requests, probed(three, Limit(5, 1.0), 30.0).requests
     (3, 4)
     """
-    if learnt is None or now - learnt.changed_at < learnt.patience_s:
+    if learnt is None:
+        return None
+    since = learnt.changed_at if limit is not None else max(learnt.changed_at, min(paused_until, now))
+    if now - since < learnt.patience_s:
         return learnt
     if limit is not None and limit.span_s == learnt.span_s and learnt.requests >= limit.requests:
         return None  # the whole limit has been good for a while
+    if limit is None:
+        if learnt.requests >= FREE_AT:
+            return None
+        step = max(1, learnt.step * 2)
+        patience_s = PATIENCE_UNKNOWN_S if learnt.step else learnt.patience_s
+        return replace(learnt, requests=learnt.requests + step, changed_at=now, patience_s=patience_s, step=step)
     step = max(1, learnt.requests // STEP_SHARE)
     patience_s = PATIENCE_FIRST_S if learnt.step else learnt.patience_s
     return replace(learnt, requests=learnt.requests + step, changed_at=now, patience_s=patience_s, step=step)

@@ -126,7 +126,8 @@ def ask(state: LimitState, plea: Plea, now: float) -> tuple[LimitState, Verdict]
     (True, False, True)
     """
     state = rebased(state, now)
-    state = replace(state, learnt=probed(state.learnt, plea.limit, now), stamps=_without(state.stamps, plea.unused))
+    learnt = probed(state.learnt, plea.limit, now, paused_until=state.pause.until if state.pause else 0.0)
+    state = replace(state, learnt=learnt, stamps=_without(state.stamps, plea.unused))
     limit = allowed(plea.limit, state.learnt)
     mine, others = _parted(state.waiters, plea.who, now)
     turns = mine.turns if mine else min((each.turns for each in others), default=0)
@@ -181,7 +182,8 @@ def refused(state: LimitState, refusal: Refusal, now: float) -> LimitState:
     sent, before = now - refusal.age_s, state.pause
     is_news = state.learnt is None or sent >= state.learnt.changed_at
     if is_news or before is None:
-        strikes = before.strikes + 1 if before is not None and now - before.until < CALM_S else 1
+        is_try = state.learnt is not None and state.learnt.step > 0  # one request too many is no trouble
+        strikes = before.strikes + 1 if before is not None and now - before.until < CALM_S and not is_try else 1
         learnt: Learnt | None = lowered(state.learnt, refusal.limit, used=refusal.used, now=now)
     else:
         strikes, learnt = before.strikes, state.learnt
