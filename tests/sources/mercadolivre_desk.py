@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.sources.scripted import Reply, SteppingClock
+from tests.sources.scripted import Reply
 
 from comporta.coordination.budgets import SharedBudgets
 from comporta.core.record import Key, Page, Row, Shape, Value
@@ -57,7 +57,7 @@ class StandIn:
 class Desk:
     """One seller's account and its readers."""
 
-    def __init__(self, url: str, clock: SteppingClock, login: StandIn, **settings: Anything) -> None:
+    def __init__(self, url: str, clock: Clock, login: StandIn, **settings: Anything) -> None:
         self.progress = Progress(clock)
         self.login = login
         self.source = MercadoLivreSource(
@@ -90,7 +90,7 @@ class Spoken(dict[str, Reply]):
         return self._say(parts.path, dict(parse_qsl(parts.query)))
 
 
-def desk_of(sandbox: MercadoLivreSandbox, clock: SteppingClock, seller: int = SELLER, **settings: Anything) -> Desk:
+def desk_of(sandbox: MercadoLivreSandbox, clock: Clock, seller: int = SELLER, **settings: Anything) -> Desk:
     """Return a seller's account at a simulator."""
 
     def new() -> str:
