@@ -138,6 +138,16 @@ def read_log_level(*, is_verbose: bool, environ: Mapping[str, str] = os.environ)
     return level
 
 
+def read_supervision(
+    *, environ: Mapping[str, str] = os.environ, pid: int | None = None
+) -> tuple[str | None, timedelta | None]:
+    """Return the socket on which a service manager wants to hear of us, and how often: twice in its patience."""
+    microseconds = environ.get("WATCHDOG_USEC", "")
+    is_ours = environ.get("WATCHDOG_PID", str(pid or os.getpid())) == str(pid or os.getpid())
+    every = timedelta(microseconds=int(microseconds) // 2) if microseconds.isdecimal() and is_ours else None
+    return environ.get("NOTIFY_SOCKET") or None, every
+
+
 def _masked(value: object, environ: Mapping[str, str]) -> object:
     if isinstance(value, SecretReference):
         return _masked_secret(value, environ)

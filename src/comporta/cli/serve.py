@@ -12,6 +12,7 @@ import typer
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose
 from comporta.cli.session import with_workspace
+from comporta.cli.supervised import supervisor
 from comporta.core.outcome import ExitCode
 from comporta.settings import read_log_level, read_settings
 
@@ -59,8 +60,9 @@ def serve(
         console.document({"ok": True, "server": {"url": url}})
         console.say(f"Listening at {url}. Ctrl-C ends it." if url else "At work, listening nowhere. Ctrl-C ends it.")
         async with asyncio.TaskGroup() as group:
-            group.create_task(deliveries.run())
-            group.create_task(watch_loop(metrics, workspace))
+            alive = supervisor().watch(workspace.look, stopping=workspace.stopping, clock=workspace.clock)
+            for each in (deliveries.run(), watch_loop(metrics, workspace), alive):
+                group.create_task(each)
             if server is not None:
                 group.create_task(server.run())
                 group.create_task(stopped(workspace, server))

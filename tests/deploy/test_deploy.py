@@ -1,0 +1,129 @@
+"""What lies in deploy/ is well formed, names commands that there are, and its lines do what they say."""
+
+import configparser
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.deploy.yaml_part import read_yaml
+from typer.main import get_command
+
+from comporta.cli.app import app
+
+DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+FILES = ("comporta.service", "supervisor.conf", "Dockerfile", "compose.yaml", "nssm.cmd", "task-scheduler.cmd")
+
+
+def text(name: str) -> str:
+    """Return the text of a file."""
+    return (DEPLOY / name).read_text("utf-8")
+
+
+def unit() -> list[tuple[str, str]]:
+    """Return the lines of the unit as key and value; a key may come several times."""
+    lines = [line for line in text("comporta.service").splitlines() if "=" in line and not line.startswith("#")]
+    return [(line.partition("=")[0], line.partition("=")[2]) for line in lines]
+
+
+def compose() -> Any:  # noqa: ANN401  whatever stands there
+    """Return the compose file."""
+    return read_yaml(text("compose.yaml"))
+
+
+def called(name: str) -> list[str]:
+    """Return the commands of ours that a file calls, without the options."""
+    if name == "Dockerfile":
+        return [" ".join(json.loads(found)) for found in re.findall(r"^CMD (\[.*\])$", text(name), re.MULTILINE)]
+    if name == "compose.yaml":
+        return [" ".join(compose()["services"]["comporta"]["command"])]
+    code = "\n".join(line for line in text(name).splitlines() if not re.match(r"\s*(#|;|@rem)", line))
+    return re.findall(r"[/\\]comporta(?:\.exe)? ([a-z]+(?: --[a-z-]+)*)", code)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_command_is_one_of_ours(name: str) -> None:
+    """With options that it has."""
+    group = get_command(app)
+    found = called(name)
+
+    assert found
+    for line in found:
+        command, *options = line.split()
+        known = {option for parameter in group.commands[command].params for option in parameter.opts}  # type: ignore[attr-defined]
+        assert set(options) <= known
+
+
+def test_the_unit_waits_to_be_told_and_watches() -> None:
+    """Type=notify with a watchdog, a stop that is longer than ours takes, and nothing it may not do."""
+    told = dict(unit())
+
+    assert (told["Type"], told["KillSignal"], told["Restart"]) == ("notify", "SIGTERM", "always")
+    assert told["WatchdogSec"] == "3min"
+    assert int(told["TimeoutStopSec"]) >= 10
+    assert told["ProtectSystem"] == "strict"
+    assert "LoadCredential" in text("comporta.service")
+
+
+def test_systemd_finds_the_unit_well(tmp_path: Path) -> None:
+    """Its own check, where it is there; the program is this one."""
+    verify = shutil.which("systemd-analyze")
+    if verify is None:
+        pytest.skip("systemd-analyze is not there")
+    program = shutil.which("true")
+    (tmp_path / "comporta.service").write_text(
+        text("comporta.service").replace("/opt/comporta/bin/comporta", str(program)), encoding="utf-8"
+    )
+    done = subprocess.run(
+        [verify, "verify", "--man=no", str(tmp_path / "comporta.service")], capture_output=True, text=True, check=False
+    )
+
+    assert [line for line in done.stderr.splitlines() if "comporta.service" in line] == []
+
+
+def test_supervisor_ends_it_gently() -> None:
+    """With TERM, and time for the batch under way."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(text("supervisor.conf"))
+    program = parser["program:comporta"]
+
+    assert (program["stopsignal"], program["autorestart"]) == ("TERM", "true")
+    assert int(program["stopwaitsecs"]) >= 10
+    assert dict(unit())["ExecStart"] == program["command"]
+
+
+def test_the_image_runs_as_nobody_special_and_says_how_it_is() -> None:
+    """Slim, non-root, a health check, the signal that we know."""
+    lines = text("Dockerfile").splitlines()
+    last_user = [line for line in lines if line.startswith("USER ")][-1]
+
+    assert last_user == "USER comporta"
+    assert [line for line in lines if line.startswith("FROM ")][-1] == "FROM python:3.13-slim"
+    assert "STOPSIGNAL SIGTERM" in lines
+    assert "/health/live" in text("Dockerfile")
+    for source in re.findall(r"^COPY (?!--)(.*) \S+$", text("Dockerfile"), re.MULTILINE):
+        assert all((DEPLOY.parent / name).exists() for name in source.split())
+
+
+def test_compose_has_all_that_it_names() -> None:
+    """Secrets and volumes are declared; nothing of it stands in the file itself."""
+    told = compose()
+    services = told["services"]
+    used = [secret for service in services.values() for secret in service["secrets"]]
+    mounted = [volume.partition(":")[0] for service in services.values() for volume in service["volumes"]]
+
+    assert set(used) == set(told["secrets"])
+    assert {name for name in mounted if not name.startswith(".")} == set(told["volumes"])
+    assert services["comporta"]["environment"] == {"COMPORTA_DATABASE": "file:/run/secrets/database_url"}
+    assert services["comporta"]["depends_on"] == {"database": {"condition": "service_healthy"}}
+    assert services["comporta"]["build"]["dockerfile"] == "deploy/Dockerfile"
+
+
+def test_windows_stops_it_by_the_console() -> None:
+    """NSSM sends Ctrl-C first, which hands over; its patience is longer than ours takes."""
+    (patience,) = re.findall(r"AppStopMethodConsole (\d+)", text("nssm.cmd"))
+
+    assert int(patience) >= 10_000
