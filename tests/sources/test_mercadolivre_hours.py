@@ -10,10 +10,11 @@ from comporta.sources.mercadolivre_hours import HOUR, LATER_MAX, Hours, around, 
 
 BEGUN = datetime(2026, 3, 1, tzinfo=UTC)
 instants = st.integers(0, 3 * 86_400_000).map(lambda ms: BEGUN + timedelta(milliseconds=ms))
+edges = st.tuples(st.integers(0, 3), st.integers(-8, 8)).map(lambda at: BEGUN + at[0] * HOUR + timedelta(seconds=at[1]))
 SOON = timedelta(seconds=6)
 
 
-@given(instants, instants, instants, st.booleans())
+@given(instants | edges, instants | edges, instants | edges, st.booleans())
 def test_a_window_lies_within_its_hours(one: datetime, other: datetime, stamp: datetime, inclusive: bool) -> None:
     """A record in the window is found though the search goes by a later stamp, whatever ``to`` means of its hour."""
     since, until = min(one, other), max(one, other)
