@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from comporta.sources.mercadolivre_hours import HOUR, LATER_MAX, Hours, around, floor
@@ -15,6 +15,8 @@ SOON = timedelta(seconds=6)
 
 
 @given(instants | edges, instants | edges, instants | edges, st.booleans())
+@example(BEGUN, BEGUN + HOUR - timedelta(seconds=1), BEGUN + HOUR - timedelta(seconds=2), False)  # noqa: FBT003
+@example(BEGUN, BEGUN + HOUR, BEGUN + HOUR - timedelta(seconds=2), False)  # noqa: FBT003
 def test_a_window_lies_within_its_hours(one: datetime, other: datetime, stamp: datetime, inclusive: bool) -> None:
     """A record in the window is found though the search goes by a later stamp, whatever ``to`` means of its hour."""
     since, until = min(one, other), max(one, other)
