@@ -15,8 +15,8 @@ SOON = timedelta(seconds=6)
 
 
 @given(instants | edges, instants | edges, instants | edges, st.booleans())
-@example(BEGUN, BEGUN + HOUR - timedelta(seconds=1), BEGUN + HOUR - timedelta(seconds=2), False)  # noqa: FBT003
-@example(BEGUN, BEGUN + HOUR, BEGUN + HOUR - timedelta(seconds=2), False)  # noqa: FBT003
+@example(BEGUN, BEGUN + HOUR - timedelta(seconds=1), BEGUN + HOUR - timedelta(seconds=2), False)
+@example(BEGUN, BEGUN + HOUR, BEGUN + HOUR - timedelta(seconds=2), False)
 def test_a_window_lies_within_its_hours(one: datetime, other: datetime, stamp: datetime, inclusive: bool) -> None:
     """A record in the window is found though the search goes by a later stamp, whatever ``to`` means of its hour."""
     since, until = min(one, other), max(one, other)
