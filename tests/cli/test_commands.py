@@ -127,7 +127,7 @@ def test_a_page_has_its_line_for_who_asks(folder: Path, comporta: Command) -> No
     short, long = comporta("sync", "loja/sale.order"), comporta("sync", "loja/sale.order", "--full", "--verbose")
 
     assert "30 new, 0 changed" not in short.out
-    assert "loja/sale.order: 0 new, 0 changed, 30 unchanged, 0 rejected\n" in long.out
+    assert "loja/sale.order: written: 0 new, 0 changed, 30 unchanged, 0 rejected\n" in long.out
 
 
 def test_an_ended_run_cannot_be_cancelled(synced: Path, comporta: Command) -> None:

@@ -114,3 +114,22 @@ def test_leases_are_free_after_a_sync(synced: Path, comporta: Command) -> None:
 
     assert {each["scope"] for each in found} == {f"loja/{stream}" for stream in STREAMS}
     assert all(each["holder"] is None and each["epoch"] == 1 and not each["alive"] for each in found)
+
+
+def test_a_log_is_told_in_portuguese(synced: Path, comporta: Command) -> None:
+    """With its accents; the JSON stays as it is stored."""
+    run = comporta("runs", "--json").json["runs"][0]["id"]
+    told, stored = comporta("log", run, "--language", "pt-BR"), comporta("log", run, "--language", "pt-BR", "--json")
+
+    assert "página 1 de 1: 30 registros" in told.out
+    assert "concluída com sucesso" in told.out
+    assert stored.json["lines"] == comporta("log", run, "--json").json["lines"]
+
+
+def test_a_sync_is_told_in_portuguese(folder: Path, comporta: Command) -> None:
+    """From its start to its summary."""
+    said = comporta("sync", "loja/sale.order", "--language", "pt-BR").out.splitlines()
+
+    assert said[0] == "loja/sale.order: iniciada (incremental)"
+    assert "loja/sale.order: concluída com sucesso: 30 novos" in said
+    assert said[-1] == "sale.order: 30 novos"

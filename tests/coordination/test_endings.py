@@ -139,14 +139,16 @@ async def test_a_failed_dry_run_is_not_tried_again(workshop: Workshop) -> None:
 
 @pytest.mark.parametrize("call", ["login", "clock", "count", "page", "lookups"])
 async def test_the_log_tells_how_it_ended(workshop: Workshop, call: str) -> None:
-    """The last line of a failed run is its error, also when it failed before it began."""
+    """With its error, also when it failed before it began; then when it is tried again, and the lease is free."""
     await fail_with(workshop, errors.SourceUnavailable("the cable is cut"), call=call)
 
     run = await workshop.run()
 
-    *_, (_, _, last) = await workshop.store.log(run.id)
+    *_, last, again, free = [line for _, _, line in await workshop.store.log(run.id)]
     assert (last.step, last.level, last.message) == ("run_failed", "error", "the cable is cut")
-    assert last.step in workshop.witness.steps
+    assert (again.step, again.fields["attempt"], again.fields["attempts"]) == ("run_retrying", 2, 4)
+    assert (free.step, free.fields) == ("lease_released", {"epoch": 1})
+    assert {last.step, again.step, free.step} <= set(workshop.witness.steps)
 
 
 async def test_a_lost_lease_writes_nothing(workshop: Workshop) -> None:

@@ -10,9 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from comporta.cli.console import Console
-from comporta.cli.options import Config, Json, Verbose, expect_command
+from comporta.cli.options import Config, Json, Told, Verbose, expect_command
 from comporta.cli.session import with_workspace
-from comporta.cli.words import age_text, columns, counts_text, ended_text, local_text, usage_text, value_text
+from comporta.cli.words import (
+    age_text,
+    columns,
+    counts_text,
+    ended_text,
+    line_text,
+    local_text,
+    usage_text,
+    value_text,
+)
+from comporta.core.language import Language
 from comporta.core.outcome import ExitCode
 from comporta.core.run import TERMINAL, Run, RunState
 from comporta.errors import WrongUse
@@ -103,7 +113,9 @@ def cancel(run_id: RunId, config: Config = None, as_json: Json = False, verbose:
 
 def log(
     run_id: RunId,
+    *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
+    language: Told = Language.EN,
     config: Config = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -121,7 +133,7 @@ def log(
             for number, at, line in part:
                 after = number
                 lines += [line_json(number, at, line)] if console.is_json else []
-                console.say(f"{local_text(at, workspace.settings.zone)}  {line.level:7}  {line.message}")
+                console.say(f"{local_text(at, workspace.settings.zone)}  {line.level:7}  {line_text(line, language)}")
             if not part and (ended or not follow):
                 break
             if not part:

@@ -15,7 +15,8 @@ from rich.text import Text
 from comporta.cli.changes import Changes
 from comporta.cli.pace import Pace
 from comporta.cli.watch import QUIET_STEPS, again_text, busy_text
-from comporta.cli.words import age_text, ended_text, value_text
+from comporta.cli.words import age_text, ended_text, line_text, value_text
+from comporta.core.language import Language
 from comporta.core.retry import FOREGROUND_WAIT_MAX
 from comporta.core.run import Run, RunState
 from comporta.ports.clock import Clock
@@ -70,8 +71,9 @@ class Row:
 class LiveTable(Unwatched):
     """An observer that draws; use it as a context manager around the runs."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, language: Language = Language.EN) -> None:
         self._clock = clock
+        self._language = language
         self._rows: dict[str, Row] = {}
         self.changes = Changes()
         self._live = Live(
@@ -115,7 +117,7 @@ class LiveTable(Unwatched):
             row.pace = Pace(self._clock.monotonic(), begun_with=row.progress.rows_read)
         row.pace.pages += line.step == "batch_committed"
         if line.step not in QUIET_STEPS:
-            row.note = line.message
+            row.note = line_text(line, self._language)
 
     def changed(self, run: Run, changes: Sequence[Change]) -> None:
         """Keep the changes; the command prints them at its end."""
@@ -123,19 +125,19 @@ class LiveTable(Unwatched):
 
     def busy(self, run: Run, occupied: Occupied, *, waiting: bool) -> None:
         """Show who holds the stream."""
-        self._show(run, None).note = busy_text(occupied, waiting=waiting)
+        self._show(run, None).note = busy_text(occupied, waiting=waiting, language=self._language)
 
     def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
         """Show when it is tried again."""
-        said = again_text(delay, attempt)
-        self._show(run, None).note = f"{said}: {ended_text(run)}"
+        said = again_text(delay, attempt, self._language)
+        self._show(run, None).note = f"{said}: {ended_text(run, self._language)}"
         if delay > FOREGROUND_WAIT_MAX:
             # The drawing goes away at the end; this stays above it.
             self._live.console.print(f"{run.account}/{run.stream}: {said}", markup=False, highlight=False)
 
     def ended(self, run: Run) -> None:
         """Show how it ended, where it was running."""
-        self._show(run, None).note = ended_text(run)
+        self._show(run, None).note = ended_text(run, self._language)
 
     def _show(self, run: Run, progress: Progress | None) -> Row:
         """Show a run in the line it has, or in a new one."""

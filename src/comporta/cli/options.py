@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from comporta.core.language import Language
 from comporta.errors import WrongUse
 
 Config = Annotated[
@@ -17,6 +18,7 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the log, and where a fault of ours happened.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Answer yes to every question.")]
+Told = Annotated[Language, typer.Option("--language", help="In which language steps are told.")]
 Stream = Annotated[str, typer.Argument(metavar="ACCOUNT/STREAM", help="For example matriz/sale.order.")]
 """``as_json`` and ``verbose`` are read from the raw arguments (console.py); declared, they appear in --help."""
 

@@ -12,11 +12,12 @@ import typer
 
 from comporta.cli.changes import Changes
 from comporta.cli.console import Console
-from comporta.cli.options import Config, Json, Verbose, Yes
+from comporta.cli.options import Config, Json, Told, Verbose, Yes
 from comporta.cli.request import Flags, request_from
 from comporta.cli.session import with_workspace
 from comporta.cli.watch import Lines
 from comporta.cli.words import ended_text, totals_lines
+from comporta.core.language import Language
 from comporta.core.outcome import ExitCode, exit_code
 from comporta.core.run import Run
 from comporta.core.totals import Totals, totals
@@ -41,6 +42,7 @@ class Asked:
     is_waiting: bool = False
     is_confirmed: bool = False
     concurrency: int | None = None
+    language: Language = Language.EN
 
 
 def sync(
@@ -62,6 +64,7 @@ def sync(
         int | None, typer.Option(min=1, max=100, metavar="N", help="Pages in flight; 1 is one after another.")
     ] = None,
     yes: Yes = False,
+    language: Told = Language.EN,
     config: Config = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -72,13 +75,19 @@ def sync(
     flags = Flags(since, until, full, clear_first, max_records)
     request = request_from(flags, now=SystemClock().now(), zone=settings.zone)
     asked = Asked(
-        tuple(names or ()), request, is_dry=dry_run, is_waiting=wait, is_confirmed=yes, concurrency=concurrency
+        tuple(names or ()),
+        request,
+        is_dry=dry_run,
+        is_waiting=wait,
+        is_confirmed=yes,
+        concurrency=concurrency,
+        language=language,
     )
     if clear_first and not dry_run and not yes:
         confirm(console, asked.names)
     runs, changes = perform(settings, asked, console)
     in_flight = pages_in_flight(settings, runs, concurrency)
-    report(console, runs, changes if dry_run else None, totals(runs, concurrency=in_flight))
+    report(console, runs, changes if dry_run else None, totals(runs, concurrency=in_flight), language)
     return exit_code(runs)
 
 
@@ -100,31 +109,33 @@ def perform(settings: Settings, asked: Asked, console: Console) -> tuple[list[Ru
             concurrency=asked.concurrency,
         )
 
-    watcher = watcher_for(console)
+    watcher = watcher_for(console, asked.language)
     with watcher:
         runs = with_workspace(settings, work, console=console, observer=watcher, hand_over=True)
     return runs, watcher.changes
 
 
-def watcher_for(console: Console) -> "Lines | LiveTable":
+def watcher_for(console: Console, language: Language = Language.EN) -> "Lines | LiveTable":
     """Return who watches: a drawing on a terminal, lines elsewhere and beside a log, nobody with ``--json``."""
     if console.is_json:
         return Lines(changes=Changes(shown_max=None))
     if not console.is_terminal or console.is_verbose:
-        return Lines(console.say, is_verbose=console.is_verbose)
+        return Lines(console.say, is_verbose=console.is_verbose, language=language)
     from comporta.cli.live import LiveTable
 
-    return LiveTable(SystemClock())
+    return LiveTable(SystemClock(), language)
 
 
-def report(console: Console, runs: Sequence[Run], changes: Changes | None, total: Totals) -> None:
+def report(
+    console: Console, runs: Sequence[Run], changes: Changes | None, total: Totals, language: Language = Language.EN
+) -> None:
     """Print the result: JSON, or a line per run and what a dry run would change, how fast it went, and the changes."""
     document: dict[str, object] = {"ok": exit_code(runs) is ExitCode.DONE, "runs": [run.as_json() for run in runs]}
     document["totals"] = total.as_json()
     if changes is not None:
         document |= {"changes": changes.as_json(), "changes_truncated": changes.is_truncated}
     console.document(document)
-    for line in summary(runs):
+    for line in summary(runs, language):
         console.say(line)
     if changes is not None:
         for line in (*totals_lines(runs, total), *changes.lines(runs)):
@@ -137,16 +148,17 @@ def pages_in_flight(settings: Settings, runs: Sequence[Run], asked: int | None) 
     return asked or (told.pop() if len(told) == 1 else None)
 
 
-def summary(runs: Sequence[Run]) -> list[str]:
+def summary(runs: Sequence[Run], language: Language = Language.EN) -> list[str]:
     """Return a line for each run, and the next step under one that did not end well."""
     with_account = len({run.account for run in runs}) > 1
+    following = "Next" if language is Language.EN else "Próximo passo"
     lines = []
     for run in runs:
         kind = (run.window_kind or run.request.partition(" ")[0]).replace("_", "-")
         which = "" if kind in {"incremental", "full"} else f" ({kind})"
-        lines.append(f"{f'{run.account}/' if with_account else ''}{run.stream}{which}: {ended_text(run)}")
+        lines.append(f"{f'{run.account}/' if with_account else ''}{run.stream}{which}: {ended_text(run, language)}")
         if run.error and run.error.get("next_step"):
-            lines.append(f"  Next: {run.error['next_step']}")
+            lines.append(f"  {following}: {run.error['next_step']}")
     return lines
 
 

@@ -10,9 +10,11 @@ from datetime import timedelta
 from typing import Self
 
 from comporta.cli.changes import Changes
-from comporta.cli.words import age_text, ended_text
+from comporta.cli.words import STATES_PT, age_text, ended_text, line_text
+from comporta.core.language import Language
 from comporta.core.retry import FOREGROUND_WAIT_MAX
 from comporta.core.run import Run
+from comporta.observability.words import TERMS_PT
 from comporta.ports.events import Unwatched
 from comporta.ports.progress import Progress
 from comporta.ports.store import Change, LogLine, Occupied
@@ -20,7 +22,9 @@ from comporta.ports.store import Change, LogLine, Occupied
 QUIET_STEPS = frozenset(
     {
         "lease_acquired",
+        "lease_released",
         "page_read",
+        "run_retrying",
         "run_started",
         "run_succeeded",
         "run_failed",
@@ -43,8 +47,14 @@ class Lines(Unwatched):
     """An observer that prints a line per event; ``is_verbose`` prints one for each page too."""
 
     def __init__(
-        self, say: Callable[[str], None] = nothing_said, *, changes: Changes | None = None, is_verbose: bool = False
+        self,
+        say: Callable[[str], None] = nothing_said,
+        *,
+        changes: Changes | None = None,
+        is_verbose: bool = False,
+        language: Language = Language.EN,
     ) -> None:
+        self._language = language
         self._say = say
         self._quiet = QUIET_STEPS if is_verbose else QUIET_STEPS | PAGE_STEPS
         self.changes = changes or Changes()
@@ -57,14 +67,13 @@ class Lines(Unwatched):
 
     def started(self, run: Run, progress: Progress) -> None:  # noqa: ARG002  the port's signature
         """Say that a run began."""
-        attempt = f", attempt {run.attempt}" if run.attempt > 1 else ""
-        self._print(run, f"started ({request_text(run)}{attempt})")
+        self._print(run, started_text(run, self._language))
 
     def stepped(self, run: Run, line: LogLine) -> None:
         """Say what happened."""
         if line.step not in self._quiet:
             level = "" if line.level in {"debug", "info"} else f"{line.level}: "
-            self._print(run, f"{level}{line.message}")
+            self._print(run, f"{level}{line_text(line, self._language)}")
 
     def changed(self, run: Run, changes: Sequence[Change]) -> None:
         """Keep the changes; the command prints them at its end."""
@@ -72,22 +81,35 @@ class Lines(Unwatched):
 
     def busy(self, run: Run, occupied: Occupied, *, waiting: bool) -> None:
         """Say who holds the stream."""
-        self._print(run, busy_text(occupied, waiting=waiting))
+        self._print(run, busy_text(occupied, waiting=waiting, language=self._language))
 
     def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
         """Say when it is tried again."""
-        self._print(run, f"{ended_text(run)}; {again_text(delay, attempt)}")
+        self._print(run, f"{ended_text(run, self._language)}; {again_text(delay, attempt, self._language)}")
 
     def ended(self, run: Run) -> None:
         """Say how it ended."""
-        self._print(run, f"{run.state.value}: {ended_text(run)}")
+        self._print(run, f"{ended_word(run, self._language)}: {ended_text(run, self._language)}")
 
     def _print(self, run: Run, text: str) -> None:
         with suppress(OSError, ValueError):
             self._say(f"{run.account}/{run.stream}: {text}")
 
 
-def again_text(delay: timedelta, attempt: int) -> str:
+def ended_word(run: Run, language: Language) -> str:
+    """Say the state a run ended in, before the details."""
+    return run.state.value if language is Language.EN else STATES_PT[run.state]
+
+
+def started_text(run: Run, language: Language) -> str:
+    """Say that a run began, and which attempt it is if there were others."""
+    is_english = language is Language.EN
+    began, attempt = ("started", "attempt") if is_english else ("iniciada", "tentativa")
+    kind = request_text(run) if is_english else TERMS_PT.get(request_text(run).replace("-", "_"), request_text(run))
+    return f"{began} ({kind}{f', {attempt} {run.attempt}' if run.attempt > 1 else ''})"
+
+
+def again_text(delay: timedelta, attempt: int, language: Language = Language.EN) -> str:
     """Say when a run is tried again, and by whom.
 
     >>> again_text(timedelta(seconds=4), 2)
@@ -95,7 +117,11 @@ def again_text(delay: timedelta, attempt: int) -> str:
     >>> again_text(timedelta(days=1), 2)
     'attempt 2 is not waited for: it stays queued, and a `comporta sync` in 1d does it'
     """
-    if delay <= FOREGROUND_WAIT_MAX:
+    is_soon = delay <= FOREGROUND_WAIT_MAX
+    if language is Language.PT:
+        later = f"não se espera pela tentativa {attempt}: fica na fila, e um `comporta sync` em {age_text(delay)} a faz"
+        return f"tentativa {attempt} em {age_text(delay)}" if is_soon else later
+    if is_soon:
         return f"attempt {attempt} in {age_text(delay)}"
     return f"attempt {attempt} is not waited for: it stays queued, and a `comporta sync` in {age_text(delay)} does it"
 
@@ -105,7 +131,11 @@ def request_text(run: Run) -> str:
     return run.request.partition(" ")[0].replace("_", "-")
 
 
-def busy_text(occupied: Occupied, *, waiting: bool) -> str:
+def busy_text(occupied: Occupied, *, waiting: bool, language: Language = Language.EN) -> str:
     """Say who holds a stream, and what is done about it."""
+    if language is Language.PT:
+        where = f" em {occupied.instance}" if occupied.instance else ""
+        end = "espera por ela" if waiting else "ignorada"
+        return f"já está em execução ({occupied.holder}{where}) - {end}"
     by = f"held by run {occupied.holder}" + (f" on {occupied.instance}" if occupied.instance else "")
     return f"{by}; waiting for it" if waiting else f"{by}; left alone"

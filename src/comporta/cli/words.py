@@ -8,9 +8,12 @@ from datetime import datetime, timedelta, tzinfo
 
 from comporta.core.counts import Counts
 from comporta.core.instant import BEGINNING
+from comporta.core.language import Language
 from comporta.core.outcome import is_busy
 from comporta.core.run import Run, RunState
 from comporta.core.totals import Totals
+from comporta.observability.words import figure_text, said
+from comporta.ports.store import LogLine
 
 COUNT_WORDS = (
     ("inserted", "new"),
@@ -19,31 +22,63 @@ COUNT_WORDS = (
     ("rejected", "rejected"),
     ("deleted", "deleted"),
 )
+COUNT_WORDS_PT = (
+    ("inserted", "novos"),
+    ("updated", "alterados"),
+    ("unchanged", "iguais"),
+    ("rejected", "rejeitados"),
+    ("deleted", "excluídos"),
+)
+STATES_PT = {
+    RunState.QUEUED: "na fila",
+    RunState.RUNNING: "em execução",
+    RunState.SUCCEEDED: "concluída com sucesso",
+    RunState.FAILED: "falhou",
+    RunState.TIMED_OUT: "tempo esgotado",
+    RunState.CANCELLED: "cancelada",
+    RunState.INTERRUPTED: "interrompida",
+    RunState.LOST: "perdida",
+    RunState.SKIPPED: "ignorada",
+}
 WAIT_SHOWN_S = 0.1
 
 
-def counts_text(counts: Counts) -> str:
+def counts_text(counts: Counts, language: Language = Language.EN) -> str:
     """Say what happened to the records, nothing of what did not.
 
     >>> counts_text(Counts(read=1000, inserted=12, updated=3, unchanged=985))
     '12 new, 3 changed, 985 unchanged'
-    >>> counts_text(Counts())
-    'nothing new'
+    >>> counts_text(Counts()), counts_text(Counts(read=1000, inserted=1000), Language.PT)
+    ('nothing new', '1.000 novos')
     """
     figures = counts.as_json()
-    said = [f"{figures[name]:,} {word}" for name, word in COUNT_WORDS if figures[name]]
-    return ", ".join(said) or "nothing new"
+    is_english = language is Language.EN
+    words = COUNT_WORDS if is_english else COUNT_WORDS_PT
+    told = [f"{figure_text(figures[name], language)} {word}" for name, word in words if figures[name]]
+    return ", ".join(told) or ("nothing new" if is_english else "nada novo")
 
 
-def ended_text(run: Run) -> str:
+def line_text(line: LogLine, language: Language) -> str:
+    """Say one step of a run: as it was written where the language has no words for it."""
+    return said(line.step, line.fields, language) or line.message
+
+
+def state_word(run: Run, language: Language) -> str:
+    """Say the state of a run."""
+    if is_busy(run):
+        return "busy" if language is Language.EN else "ocupada"
+    return run.state.value.replace("_", " ") if language is Language.EN else STATES_PT[run.state]
+
+
+def ended_text(run: Run, language: Language = Language.EN) -> str:
     """Say how a run ended."""
-    said = counts_text(run.counts)
+    counted = counts_text(run.counts, language)
     if run.state is RunState.SUCCEEDED:
-        return said
+        return counted
     error = run.error or {}
     why = f" {error.get('code', '')} {error.get('message', '')}".rstrip()
-    word = "busy" if is_busy(run) else run.state.value.replace("_", " ")
-    done = f" ({said})" if run.counts.read else ""
+    word = state_word(run, language)
+    done = f" ({counted})" if run.counts.read else ""
     return f"{word}{done}:{why}" if why else f"{word}{done}"
 
 

@@ -20,14 +20,14 @@ from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.core.guard import LegacyKey
 from comporta.core.retry import RUN_RETRIES
 from comporta.core.run import Run, RunState, Trigger
-from comporta.core.ticket import successor
+from comporta.core.ticket import Ticket, successor
 from comporta.core.window import WHOLE, Kind, parse_request
 from comporta.engine.children import relist_children
 from comporta.engine.drive import drive
 from comporta.engine.hinted import fetch_hinted, gather
 from comporta.engine.quarantine import retry_quarantine
 from comporta.engine.reconcile import reconcile
-from comporta.engine.work import Rules, Work
+from comporta.engine.work import Rules, Work, released
 from comporta.errors import (
     ComportaError,
     DeadlinePassed,
@@ -191,10 +191,16 @@ class Executor:
             guard=guard,
         )
         self._active[granted.run.id].work = work
+        attempts = RUN_RETRIES.retries + 1
+        work.tell(
+            "run_started",
+            f"{granted.run.request}, attempt {granted.run.attempt}/{attempts}",
+            {"request": granted.run.request, "attempt": granted.run.attempt, "attempts": attempts},
+        )
         work.tell(
             "lease_acquired",
             f"epoch {granted.lease.epoch}, held by {self._conduct.instance}",
-            {"epoch": granted.lease.epoch},
+            {"epoch": granted.lease.epoch, "instance": self._conduct.instance},
         )
         await _job(work)(work)
 
@@ -231,18 +237,19 @@ class Executor:
             # The lease was lost, or the database cannot take even this now: then the lease runs out, and
             # whoever finds it marks the run lost and queues its successor.
             with suppress(LeaseLost, Retryable, DestinationRefused):
-                told = _told(problem, ending)
-                return await self._patiently(lambda: self._write_end(granted, active, ending, told, progress))
+                return await self._patiently(lambda: self._write_end(granted, active, ending, progress))
         ended = await self._store.run(granted.run.id)
         return ended if ended is not None else granted.run
 
-    async def _write_end(
-        self, granted: Granted, active: _Active, ending: Ending, line: LogLine, progress: Progress
-    ) -> Run:
-        self._observer.stepped(granted.run, line)
+    async def _write_end(self, granted: Granted, active: _Active, ending: Ending, progress: Progress) -> Run:
+        for line in ending.log:
+            self._observer.stepped(granted.run, line)
         if active.work is not None:
-            return await active.work.end_badly(replace(ending, log=(line,)))
-        return await self._store.finish(granted.lease, replace(ending, requests=progress.requests, log=(line,)))
+            return await active.work.end_badly(ending)
+        free = released(granted.lease)
+        self._observer.stepped(granted.run, free)
+        ending = replace(ending, requests=progress.requests, log=(*ending.log, free))
+        return await self._store.finish(granted.lease, ending)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the store again while another program keeps it busy, a bounded number of times."""
@@ -254,13 +261,15 @@ class Executor:
 
     def _ending(self, run: Run, problem: ComportaError) -> Ending:
         state = _STATES.get(type(problem), RunState.FAILED)
-        ticket = None
+        ticket: Ticket | None = None
+        again: tuple[LogLine, ...] = ()
         if isinstance(problem, RunInterrupted):
             ticket = successor(run, not_before=None)
         elif isinstance(problem, (Retryable, RunStalled, DeadlinePassed)):
             delay = self.retry_delay(run, problem)
             ticket = successor(run, not_before=self._clock.now() + delay) if delay is not None else None
-        return Ending(state, problem.as_json(), successor=ticket)
+            again = () if delay is None else (_again(run, delay),)
+        return Ending(state, problem.as_json(), successor=ticket, log=(_told(problem, state), *again))
 
     def retry_delay(self, run: Run, problem: ComportaError) -> timedelta | None:
         """Return how long to wait before the next attempt, ``None`` after the last."""
@@ -289,12 +298,19 @@ def priority_of(run: Run) -> Priority:
     return Priority.BULK if is_bulk else Priority.SCHEDULE
 
 
-def _told(problem: ComportaError, ending: Ending) -> LogLine:
+def _again(run: Run, delay: timedelta) -> LogLine:
+    """Return the log line that says when a run is tried again."""
+    attempt, attempts, delay_s = run.attempt + 1, RUN_RETRIES.retries + 1, round(delay.total_seconds(), 1)
+    fields = {"attempt": attempt, "attempts": attempts, "delay_s": delay_s}
+    return LogLine("warning", "run_retrying", f"attempt {attempt}/{attempts} in {delay_s:g} s", fields)
+
+
+def _told(problem: ComportaError, state: RunState) -> LogLine:
     """Return the log line that says how a run ended; a fault of ours says where, for the report."""
     fields: dict[str, object] = dict(problem.as_json())
     if problem.__cause__ is not None and isinstance(problem, Unforeseen):
         fields["traceback"] = "".join(traceback.format_exception(problem.__cause__))
-    return LogLine("error", _STEPS[ending.state], problem.message, fields)
+    return LogLine("error", _STEPS[state], problem.message, fields)
 
 
 async def _problem(active: _Active, run_id: str) -> ComportaError | None:

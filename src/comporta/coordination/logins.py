@@ -276,7 +276,8 @@ class SharedLogin:
         self._after_refusal = tokens.access if refused is not None else None
         await self._keep(*self._unkept, patience_s=KEEP_PATIENCE_S)
         self._checkpoint("login_kept")
-        progress.tell(Notice("login_renewed", f"{account}: renewed, valid until {tokens.expires_at:%H:%M:%S} UTC"))
+        until = f"{tokens.expires_at:%H:%M:%S} UTC"
+        progress.tell(Notice("login_renewed", f"{account}: renewed, valid until {until}", {"until": until}))
         return None
 
     async def _may_send(self, leased: Leased, used: str) -> None:
@@ -341,4 +342,4 @@ def _refusal(error: LoginNeeded, before: LoginState | None) -> str:
 
 def _notice(account: str, problem: ComportaError) -> Notice:
     message = f"{account}: the login was not renewed, the present one still holds: {problem.message}"
-    return Notice("login_not_renewed", message, {"code": problem.code}, level="warning")
+    return Notice("login_not_renewed", message, {"code": problem.code, "error": problem.message}, level="warning")

@@ -9,6 +9,7 @@ the workers, and those fairly (core.fairness).
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from secrets import token_hex
@@ -22,7 +23,7 @@ from comporta.core.retry import FOREGROUND_WAIT_MAX
 from comporta.core.run import Run, RunState, Trigger, run_name
 from comporta.core.ticket import Ticket
 from comporta.core.window import GIVEN, Kind, Request, hole_requests
-from comporta.errors import Busy, ComportaError, LeaseLost
+from comporta.errors import Busy, ComportaError, LeaseLost, Retryable
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
 from comporta.ports.store import LogLine, Occupied, Store
@@ -253,17 +254,22 @@ class Syncer:
             if isinstance(answer, Run):
                 return answer
             if not told:
-                self._tell_busy(run, answer, waiting=wish.wait)
+                await self._tell_busy(run, answer, waiting=wish.wait)
                 told = True
             if not wish.wait or not await self._waited(POLL):
                 return await self._skip(run, answer, is_ours=is_ours)
 
-    def _tell_busy(self, run: Run, answer: Occupied | Denied, *, waiting: bool) -> None:
+    async def _tell_busy(self, run: Run, answer: Occupied | Denied, *, waiting: bool) -> None:
         if isinstance(answer, Occupied):
             self._observer.busy(run, answer, waiting=waiting)
-        elif waiting:  # else the end of the run says it
-            error = answer.error
-            self._observer.stepped(run, LogLine("warning", "legacy_lock_awaited", error.message, error.as_json()))
+            line = LogLine("info", "run_queued", f"waits for run {answer.holder}", {"holder": answer.holder})
+        else:
+            line = LogLine("warning", "legacy_lock_awaited", answer.error.message, answer.error.as_json())
+            if waiting:
+                self._observer.stepped(run, line)
+        if waiting:  # else the end of the run says it
+            with suppress(Retryable):  # the run is what counts, and may yet be done
+                await self._store.note(run.id, [line])
 
     async def _skip(self, run: Run, answer: Occupied | Denied, *, is_ours: bool) -> Run:
         """Return the run as skipped; in the ledger too, unless somebody else waits for it or executes it."""

@@ -108,8 +108,9 @@ def _made(connection: Connection, schema: str, view: str, definition: str, *, is
             f"view {view} stays as it was, without the latest custom fields: {others};"
             " drop what depends on it, and the next run makes it again"
         )
-        return LogLine("warning", "schema_changed", message)
-    return LogLine("info", "schema_changed", f"view {view} {'made again' if is_there else 'created'}")
+        return LogLine("warning", "schema_changed", message, {"change": message})
+    change = f"view {view} {'made again' if is_there else 'created'}"
+    return LogLine("info", "schema_changed", change, {"change": change})
 
 
 def _replace(connection: Connection, name: str, definition: str) -> None:

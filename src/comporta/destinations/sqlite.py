@@ -97,7 +97,7 @@ class SqliteDestination:
         views: Sequence[str] = ()
         if account_views.is_due(batch, lambda: account in sqlite_account_views.owned(connection).values()):
             views = sqlite_account_views.refresh(connection, _mirrored, account)
-        told = [LogLine("info", "schema_changed", each) for each in views]
+        told = [LogLine("info", "schema_changed", each, {"change": each}) for each in views]
         counts = total(done.counts, batch, deleted=len(deleted))
         return Written(counts, done.rejected, (*done.changed, *deleted), told, done.nested)
 

@@ -50,6 +50,6 @@ async def _relist(work: Work, parents: Sequence[str]) -> list[Key]:
     work.tell(
         "children_relisted",
         f"of {len(parents)} changed parents: {counts.inserted} new, {counts.updated} changed, {len(gone)} gone",
-        {"parents": len(parents), **counts.as_json()},
+        {"parents": len(parents), "gone": len(gone), **counts.as_json()},
     )
     return gone

@@ -103,7 +103,9 @@ async def _write_page(work: Work, plan: Pass, page: Page) -> None:
         {"position": page.position, **counts.as_json(), **work.beside},
     )
     for each in page.rejected:
-        work.tell("records_rejected", f"{each.key}: {each.reason}", {"key": each.key}, level="warning")
+        work.tell(
+            "records_rejected", f"{each.key}: {each.reason}", {"key": each.key, "reason": each.reason}, level="warning"
+        )
 
 
 async def _close(work: Work, plan: Pass, *, is_agreed: bool) -> None:
@@ -112,7 +114,7 @@ async def _close(work: Work, plan: Pass, *, is_agreed: bool) -> None:
     last = Batch(work.shape)
     if window.kind in WHOLE:
         last = await gone_at_source(work, plan, is_agreed=is_agreed)
-    work.tell("window_closed", _closed(work, window), work.counts.as_json())
+    work.tell("window_closed", _closed(work, window), {"until": short_text(window.until), **work.counts.as_json()})
     await work.close(
         last,
         well(
@@ -177,19 +179,32 @@ def _warn_of_the_future(work: Work, page: Page, clock: datetime) -> None:
     limit = instant_text(clock + AHEAD)
     ahead = [row for row in page.rows if str(row[place] or "") > limit]
     if ahead:
-        message = (
-            f"{len(ahead)} rows are stamped ahead of the source's clock, up to {max(str(row[place]) for row in ahead)}"
-        )
-        work.tell("stale_rows_ahead", message, {"rows": len(ahead)}, level="warning")
+        latest = max(str(row[place]) for row in ahead)
+        message = f"{len(ahead)} rows are stamped ahead of the source's clock, up to {latest}"
+        work.tell("stale_rows_ahead", message, {"rows": len(ahead), "latest": latest}, level="warning")
 
 
 async def _counted(work: Work, pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
+    number = largest = 0
     async for page in pages:
+        number, largest = number + 1, max(largest, records(page))
         work.progress.touch()
         work.progress.rows_read += records(page)
+        last = _last_page(work, number, largest)
+        which = f"{number}/{last}" if last else str(number)
+        upto = f" to {page.position}" if page.position else ""
         work.tell(
             "page_read",
-            f"{len(page.rows)} records to {page.position}",
-            {"rows": len(page.rows), "position": page.position},
+            f"page {which}: {len(page.rows)} records{upto}",
+            {"page": number, "pages": last, "rows": len(page.rows), "position": page.position},
         )
         yield page
+
+
+def _last_page(work: Work, number: int, largest: int) -> int | None:
+    """Return the number of the last page, if those to come are as large as the largest; ``None`` without a total."""
+    expected = work.progress.rows_expected
+    if expected is None:
+        return None
+    left = max(0, expected - work.progress.rows_read)
+    return number + (-(-left // largest) if largest else 0)

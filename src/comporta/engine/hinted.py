@@ -67,10 +67,14 @@ async def _refer(work: Work, *, is_whole: bool) -> None:
     if is_whole and shape.parent_stream is not None and shape.referred_by is not None:
         parents = replace(shape, stream=shape.parent_stream, settled=None)
         found = await work.store.refer(work.lease, parents, shape.referred_by)
-        work.tell("pass_started", f"{found} records that {shape.parent_stream} refer to", {"expected": found})
+        work.tell(
+            "pass_started",
+            f"{found} records that {shape.parent_stream} refer to",
+            {"referred": found, "by": shape.parent_stream},
+        )
     elif work.request.kind is Kind.RECONCILE:
         found = await work.store.refer(work.lease, shape, shape.key, is_open=True)
-        work.tell("pass_started", f"{found} records that may still change", {"expected": found})
+        work.tell("pass_started", f"{found} records that may still change", {"changeable": found})
 
 
 async def _drain(work: Work) -> None:
@@ -136,7 +140,12 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
         {"hints": len(hints), "known": known, "later": len(later), "given_up": len(given_up), **counts.as_json()},
     )
     for rejected in page.rejected:
-        work.tell("records_rejected", f"{rejected.key}: {rejected.reason}", {"key": rejected.key}, level="warning")
+        work.tell(
+            "records_rejected",
+            f"{rejected.key}: {rejected.reason}",
+            {"key": rejected.key, "reason": rejected.reason},
+            level="warning",
+        )
 
 
 async def _gone(work: Work, missing: Sequence[Hint]) -> Sequence[Key]:

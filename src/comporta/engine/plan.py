@@ -15,6 +15,7 @@ from comporta.core.run import RunState
 from comporta.core.window import WHOLE, Kind, Request, Window, plan_window, went_back
 from comporta.engine.work import Work
 from comporta.errors import OtherDatabase, SourceChangedShape
+from comporta.observability.words import QUERY
 from comporta.ports.source import Identity
 from comporta.ports.store import Pass, StreamFacts
 
@@ -40,12 +41,12 @@ async def plan_pass(work: Work) -> Pass:
         await _remember(work, query, clock, is_other=is_other)
     unfinished = await _unfinished(work, query, clock)
     if unfinished is not None:
-        work.tell("pass_resumed", _resumed(unfinished), {"position": unfinished.position, "read": unfinished.read})
+        work.tell("pass_resumed", _resumed(unfinished), _resumed_fields(unfinished))
         plan = unfinished
     else:
         window = await _window(work, clock, is_other=is_other)
         plan = Pass(new_pass_id(work), work.request.text, window, query)
-        work.tell("window_planned", _planned(plan.window, work), {"kind": plan.window.kind.value})
+        work.tell("window_planned", _planned(plan.window, work), _planned_fields(plan.window, work))
     await work.store.begin_pass(work.lease, plan, resumable=is_resumable(work))
     return plan
 
@@ -81,7 +82,7 @@ async def make_fit(work: Work, plan: Pass | None = None) -> Sequence[str]:
     is_same = (await work.store.facts(work.scope)).fingerprint == _fingerprint(work)
     changes = await work.store.prepare(work.lease, work.shape, is_known=is_same and bool(has_rows))
     for change in changes:
-        work.tell("schema_changed", change)
+        work.tell("schema_changed", change, {"change": change})
     return changes
 
 
@@ -173,6 +174,7 @@ async def _doubt(work: Work, known: StreamFacts, clock: datetime) -> None:
     work.tell(
         "coverage_voided",
         f"the source's clock was ahead: it is {-offset} behind ours now; covered to {short_text(at) or 'nowhere'} only",
+        {"behind": str(-offset), "until": short_text(at) or "-"},
         level="warning",
     )
     await work.store.cut_coverage(work.lease, at)
@@ -184,7 +186,8 @@ async def _remember(work: Work, query: str, clock: datetime, *, is_other: bool) 
     if is_other and (covered.intervals or work.request.kind not in WHOLE):
         work.tell(
             "coverage_voided",
-            "source, fields, domain or companies changed: what was covered counts no more, everything is read again",
+            f"{QUERY} changed: what was covered counts no more, everything is read again",
+            {"changed": QUERY},
             level="warning",
         )
         await work.store.void_coverage(work.lease)
@@ -205,6 +208,15 @@ def _fingerprint(work: Work) -> str:
 def _planned(window: Window, work: Work) -> str:
     since = short_text(window.since) or "the beginning"
     return f"{window.kind.value}: {since} to {short_text(window.until)}, overlap {work.rules.overlap}"
+
+
+def _planned_fields(window: Window, work: Work) -> dict[str, object]:
+    since, until = short_text(window.since) or None, short_text(window.until)
+    return {"kind": window.kind.value, "since": since, "until": until, "overlap": str(work.rules.overlap)}
+
+
+def _resumed_fields(plan: Pass) -> dict[str, object]:
+    return {"position": plan.position, "until": short_text(plan.window.until), "read": plan.read}
 
 
 def _resumed(plan: Pass) -> str:

@@ -26,6 +26,6 @@ async def retry_quarantine(work: Work) -> None:
             "batch_committed",
             f"{counts.inserted + counts.updated + counts.unchanged} can be written now, {counts.rejected} still"
             f" cannot, {len(released)} are no longer at the source",
-            {**counts.as_json(), **work.beside},
+            {"released": len(released), **counts.as_json(), **work.beside},
         )
     await work.close(Batch(work.shape), well())

@@ -85,7 +85,9 @@ class Work:
 
     def tell(self, step: str, message: str, fields: Mapping[str, object] | None = None, *, level: str = "info") -> None:
         """Tell people one step; it is stored with the next transaction of the run."""
-        line = LogLine(level, step, message, fields or {})
+        self._tell_line(LogLine(level, step, message, fields or {}))
+
+    def _tell_line(self, line: LogLine) -> None:
         self.log.append(line)
         self.observer.stepped(self.run, line)
 
@@ -115,6 +117,10 @@ class Work:
         A dry run claims nothing.
         """
         await self._ask_guard()
+        counts = self.counts
+        said = f"{counts.read} read: {counts.inserted} new, {counts.updated} changed, {counts.unchanged} unchanged"
+        self.tell("run_succeeded", f"{said}, {counts.rejected} rejected", counts.as_json())
+        self._tell_line(released(self.lease))
         ending = replace(ending, log=self._drain(), requests=self.progress.requests)
         if self.run.dry_run:
             await self.write(batch)
@@ -127,7 +133,9 @@ class Work:
     async def end_badly(self, ending: Ending) -> Run:
         """End the run without success, keeping what was committed and claiming nothing."""
         counts = self.counts if self.run.dry_run else None
-        log = (*self._drain(), *ending.log)
+        free = released(self.lease)
+        self.observer.stepped(self.run, free)
+        log = (*self._drain(), *ending.log, free)
         return await self.store.finish(
             self.lease, replace(ending, log=log, requests=self.progress.requests, counts=counts)
         )
@@ -186,3 +194,8 @@ async def _to_the_end(commit: Awaitable[T]) -> T:
 def well(**claims: object) -> Ending:
     """Return the ending of a run that succeeded."""
     return Ending(RunState.SUCCEEDED, **claims)  # type: ignore[arg-type]  # Ending's own fields
+
+
+def released(lease: Lease) -> LogLine:
+    """Return the line that is written in the transaction that frees a lease."""
+    return LogLine("info", "lease_released", f"epoch {lease.epoch}", {"epoch": lease.epoch})

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from comporta.core.run import Run
 from comporta.errors import RunCancelled
+from comporta.ledger.batches import append_log
 from comporta.ledger.rows import instant_of, run_from, text_of
 from comporta.ledger.session import Row, Session
 from comporta.ports.store import LogLine
@@ -18,7 +19,10 @@ from comporta.ports.store import LogLine
 def skip(session: Session, run: Run, error: Mapping[str, str]) -> Run:
     """End a queued run as skipped; if another process took it meanwhile, return what it is now."""
     values = {"run": run.id, "now": text_of(session.now), "error": json.dumps(error)}
-    return run_from(session.one("skip_run", values) or session.one("run", {"run": run.id}))
+    skipped = session.one("skip_run", values)
+    if skipped is not None:
+        append_log(session, run.id, [LogLine("warning", "run_skipped", error.get("message", ""), error)])
+    return run_from(skipped or session.one("run", {"run": run.id}))
 
 
 def cancel(session: Session, run_id: str) -> Run | None:

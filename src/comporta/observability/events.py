@@ -18,6 +18,7 @@ EVENTS = MappingProxyType(
         "run_skipped": "A run had nothing to do, or found its stream held.",
         "run_retrying": "A run ended without success and is tried again after a pause.",
         "lease_acquired": "A run may write its stream, under a new epoch.",
+        "lease_released": "A run gave its stream back, in the transaction that ended it.",
         "lease_lost": "Another run took over, or may have: this one writes nothing more.",
         "legacy_lock_awaited": "A run waits until the key of an older program is free.",
         "legacy_lock_unreachable": "Redis does not answer, and a run goes on with the lease in the database alone.",

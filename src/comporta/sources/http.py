@@ -131,7 +131,7 @@ class Transport:
             if not self._retry.is_worth_its_turn(tried, asked=asked):
                 raise error
             times = f"attempt {tried.throttles + 1} of {self._retry.throttles_max} when its turn comes"
-            progress.tell(_notice(ask, error, times))
+            progress.tell(_notice(ask, error, times, of=(tried.throttles + 1, self._retry.throttles_max)))
             return tried
         tried = replace(tried, failures=tried.failures + 1, spent=tried.spent + age)
         pause = self._retry.pause(error, tried, dice=self._dice)
@@ -139,7 +139,8 @@ class Transport:
             raise error
         seconds = pause.total_seconds()
         times = f"attempt {tried.failures + 1} of {self._retry.tries(error)}"
-        progress.tell(_notice(ask, error, f"{times} in {seconds:.1f} s"))
+        of = (tried.failures + 1, self._retry.tries(error))
+        progress.tell(_notice(ask, error, f"{times} in {seconds:.1f} s", of=of))
         progress.wait(seconds, f"{times}: {error.message}")
         await self._clock.sleep(pause)
         return replace(tried, spent=tried.spent + pause)
@@ -198,9 +199,9 @@ class Transport:
             raise _failure(ask, error, self._timeout) from error
 
 
-def _notice(ask: Ask, error: ComportaError, times: str) -> Notice:
+def _notice(ask: Ask, error: ComportaError, times: str, *, of: tuple[int, int]) -> Notice:
     """Return the line in the run's log that says what went wrong and when it is tried again."""
-    fields = {"operation": ask.what, "code": error.code}
+    fields = {"operation": ask.what, "code": error.code, "error": error.message, "attempt": of[0], "attempts": of[1]}
     return Notice("request_retried", f"{times}: {error.message}", fields, level="warning")
 
 

@@ -1,0 +1,249 @@
+"""What people read of an event, in their language: made of its name and its fields when it is shown.
+
+What is stored is the English message, which is never parsed. Of an event's phrases the first counts whose fields are
+all there, the longest first; where there is none, as in lines of an older version, the stored message is shown.
+"""
+
+from collections.abc import Mapping
+from string import Formatter
+from types import MappingProxyType
+
+from comporta.core.language import Language
+
+EN, PT = Language.EN, Language.PT
+Phrases = tuple[str, ...]
+COUNTS_EN = "{inserted} new, {updated} changed, {unchanged} unchanged, {rejected} rejected"
+COUNTS_PT = "{inserted} novos, {updated} alterados, {unchanged} iguais, {rejected} rejeitados"
+
+
+def _words(en: str | Phrases, pt: str | Phrases) -> Mapping[Language, Phrases]:
+    return {EN: (en,) if isinstance(en, str) else en, PT: (pt,) if isinstance(pt, str) else pt}
+
+
+WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
+    {
+        "run_queued": _words(
+            ("already running as {holder} - waits for it", "queued"),
+            ("já está em execução ({holder}) - espera por ela", "na fila"),
+        ),
+        "run_started": _words(
+            ("started: {request}, attempt {attempt} of {attempts}", "started"),
+            ("iniciada: {request}, tentativa {attempt} de {attempts}", "iniciada"),
+        ),
+        "run_succeeded": _words(
+            (f"succeeded: {{read}} read: {COUNTS_EN}", "succeeded"),
+            (f"concluída com sucesso: {{read}} lidos: {COUNTS_PT}", "concluída com sucesso"),
+        ),
+        "run_failed": _words(("failed: {code} {message}", "failed"), ("falhou: {code} {message}", "falhou")),
+        "run_interrupted": _words(
+            ("interrupted, and handed over: {message}", "interrupted, and handed over"),
+            ("interrompida, e passada adiante: {message}", "interrompida, e passada adiante"),
+        ),
+        "run_cancelled": _words(("cancelled: {message}", "cancelled"), ("cancelada: {message}", "cancelada")),
+        "run_timed_out": _words(
+            ("timed out: {code} {message}", "timed out"),
+            ("tempo esgotado: {code} {message}", "tempo esgotado"),
+        ),
+        "run_skipped": _words(
+            ("already running - skipped: {message}", "already running - skipped"),
+            ("já está em execução - ignorada: {message}", "já está em execução - ignorada"),
+        ),
+        "run_retrying": _words(
+            "tried again in {delay_s} s: attempt {attempt} of {attempts}",
+            "nova tentativa em {delay_s} s: {attempt} de {attempts}",
+        ),
+        "lease_acquired": _words(
+            ("lease acquired: epoch {epoch}, held by {instance}", "lease acquired: epoch {epoch}"),
+            ("bloqueio obtido: época {epoch}, por {instance}", "bloqueio obtido: época {epoch}"),
+        ),
+        "lease_released": _words(
+            ("lease released: epoch {epoch}", "lease released"),
+            ("bloqueio liberado: época {epoch}", "bloqueio liberado"),
+        ),
+        "lease_lost": _words(
+            "the lease was lost: another run took over, or may have",
+            "o bloqueio foi perdido: outra execução assumiu, ou pode ter assumido",
+        ),
+        "legacy_lock_awaited": _words(
+            "an older program holds its key - waits for it: {message}",
+            "um programa antigo tem a chave - espera por ela: {message}",
+        ),
+        "legacy_lock_unreachable": _words(
+            "Redis does not answer; goes on with the lease in the database alone: {message}",
+            "o Redis não responde; continua só com o bloqueio no banco de dados: {message}",
+        ),
+        "window_planned": _words(
+            ("{kind}: {since} to {until}, overlap {overlap}", "{kind}: from the beginning to {until}"),
+            ("{kind}: de {since} até {until}, sobreposição {overlap}", "{kind}: desde o início até {until}"),
+        ),
+        "window_verified": _words(
+            (
+                "the source counts {before} before and {after} after, {read} read; {listed} listed again, all here",
+                "{read} read; {listed} listed again, all here",
+            ),
+            (
+                "a origem conta {before} antes e {after} depois, {read} lidos; {listed} listados de novo, todos aqui",
+                "{read} lidos; {listed} listados de novo, todos aqui",
+            ),
+        ),
+        "window_closed": _words(
+            (f"covered to {{until}}: {COUNTS_EN}", COUNTS_EN), (f"coberto até {{until}}: {COUNTS_PT}", COUNTS_PT)
+        ),
+        "pass_started": _words(
+            (
+                "{referred} records that {by} refer to",
+                "{changeable} records that may still change",
+                "{expected} records in the window, by the source's count",
+                "an unknown number of records in the window",
+            ),
+            (
+                "{referred} registros citados por {by}",
+                "{changeable} registros que ainda podem mudar",
+                "{expected} registros na janela, pela contagem da origem",
+                "número desconhecido de registros na janela",
+            ),
+        ),
+        "pass_resumed": _words(
+            ("goes on after {position}: to {until}, {read} read so far", "goes on: {read} read so far"),
+            ("continua depois de {position}: até {until}, {read} já lidos", "continua: {read} já lidos"),
+        ),
+        "request_retried": _words(
+            ("{operation}: went wrong ({code}), sent again, attempt {attempt} of {attempts}: {error}"),
+            ("{operation}: deu errado ({code}), enviada de novo, tentativa {attempt} de {attempts}: {error}"),
+        ),
+        "login_renewed": _words(
+            "the login was renewed, valid until {until}", "o acesso foi renovado, válido até {until}"
+        ),
+        "login_not_renewed": _words(
+            "the login was not renewed, the present one still holds: {code} {error}",
+            "o acesso não foi renovado, o atual ainda vale: {code} {error}",
+        ),
+        "page_read": _words(
+            ("page {page} of {pages}: {rows} records", "page {page}: {rows} records"),
+            ("página {page} de {pages}: {rows} registros", "página {page}: {rows} registros"),
+        ),
+        "batch_committed": _words(
+            (f"written: {COUNTS_EN}, {{released}} no longer at the source", f"written: {COUNTS_EN}"),
+            (f"gravado: {COUNTS_PT}, {{released}} não existem mais na origem", f"gravado: {COUNTS_PT}"),
+        ),
+        "records_rejected": _words(
+            "{key} cannot be written, and waits in quarantine: {reason}",
+            "{key} não pode ser gravado, e espera em quarentena: {reason}",
+        ),
+        "records_deleted": _words("{rows} rows are gone at the source", "{rows} linhas não existem mais na origem"),
+        "children_relisted": _words(
+            "of {parents} changed parents: {inserted} new, {updated} changed, {gone} gone",
+            "de {parents} registros pais alterados: {inserted} novos, {updated} alterados, {gone} removidos",
+        ),
+        "hints_handled": _words(
+            "{hints} told of: {known} known already, {inserted} new, {updated} changed, {unchanged} unchanged,"
+            " {later} not there yet, {given_up} not there at all",
+            "{hints} avisados: {known} já conhecidos, {inserted} novos, {updated} alterados, {unchanged} iguais,"
+            " {later} ainda não existem, {given_up} não existem",
+        ),
+        "schema_changed": _words("table or view fitted: {change}", "tabela ou visão ajustada: {change}"),
+        "coverage_voided": _words(
+            (
+                "the source's clock was ahead: it is {behind} behind ours now; covered to {until} only",
+                "{changed} changed: what was covered counts no more, everything is read again",
+            ),
+            (
+                "o relógio da origem estava adiantado: agora está {behind} atrás do nosso; coberto só até {until}",
+                "{changed} mudaram: o que estava coberto não vale mais, tudo é lido de novo",
+            ),
+        ),
+        "reconcile_compared": _words(
+            (
+                "{missing} are missing, {different} different, {extra} gone at the source; {identical_percent} % equal",
+                "{suspects} suspects in {hours} hours",
+            ),
+            (
+                "{missing} faltam, {different} diferentes, {extra} sumiram da origem; {identical_percent} % iguais",
+                "{suspects} suspeitos em {hours} horas",
+            ),
+        ),
+        "reconcile_repaired": _words(
+            "{missing} were missing, {different} different, {extra} gone at the source; repaired",
+            "{missing} faltavam, {different} diferentes, {extra} sumiram da origem; corrigido",
+        ),
+        "server_started": _words(
+            ("the server listens at {url}", "at work, listening nowhere"),
+            ("o servidor atende em {url}", "em funcionamento, sem atender em lugar nenhum"),
+        ),
+        "server_stopped": _words("the server ended", "o servidor terminou"),
+        "missed_notifications_read": _words(
+            "{found} notifications that could not be delivered were read",
+            "{found} avisos que não puderam ser entregues foram lidos",
+        ),
+        "notifications_failed": _words(
+            "something about notifications went wrong while trying to {attempt}; it is done again by itself",
+            "algo deu errado com os avisos ({attempt}); será refeito sozinho",
+        ),
+        "stale_rows_ahead": _words(
+            "{rows} rows are stamped ahead of the source's clock, up to {latest}",
+            "{rows} linhas têm data à frente do relógio da origem, até {latest}",
+        ),
+    }
+)
+"""Each event of ``events``, in each language."""
+
+QUERY = "source, fields, domain or companies"
+TERMS_PT = MappingProxyType(
+    {
+        QUERY: "origem, campos, domínio ou empresas",
+        "incremental": "incremental",
+        "full": "carga completa",
+        "clear_first": "carga completa com limpeza",
+        "manual": "janela pedida",
+        "hole": "lacuna",
+        "notification": "avisos",
+        "reconcile": "conferência",
+        "quarantine": "quarentena",
+    }
+)
+"""Words of ours that stand in fields."""
+TERM_FIELDS = frozenset({"changed", "kind", "request"})
+
+
+def said(step: str, fields: Mapping[str, object], language: Language) -> str | None:
+    """Return the event in words, ``None`` where its fields are not those of any phrase.
+
+    >>> said("page_read", {"page": 3, "pages": 12, "rows": 1000}, Language.PT)
+    'página 3 de 12: 1.000 registros'
+    >>> said("page_read", {"page": 3, "pages": None, "rows": 1000}, Language.EN)
+    'page 3: 1,000 records'
+    >>> said("page_read", {"rows": 1000, "position": "x"}, Language.EN)
+    """
+    known = {name: value for name, value in fields.items() if value is not None}
+    for phrase in WORDS.get(step, {}).get(language, ()):
+        if placeholders(phrase) <= known.keys():
+            return phrase.format_map({name: _shown(name, value, language) for name, value in known.items()})
+    return None
+
+
+def placeholders(phrase: str) -> frozenset[str]:
+    """Return the fields that a phrase needs.
+
+    >>> sorted(placeholders("{rows} of {all}"))
+    ['all', 'rows']
+    """
+    return frozenset(name for _, name, _, _ in Formatter().parse(phrase) if name)
+
+
+def _shown(name: str, value: object, language: Language) -> str:
+    if name in TERM_FIELDS and isinstance(value, str):
+        word = value if name == "changed" else value.partition(" ")[0]
+        return TERMS_PT.get(word, word) if language is PT else word.replace("_", "-")
+    if isinstance(value, int | float) and not isinstance(value, bool) and name not in {"epoch", "page", "pages"}:
+        return figure_text(value, language)
+    return str(value)
+
+
+def figure_text(value: float, language: Language) -> str:
+    """Write a number as people of the language do.
+
+    >>> figure_text(1234.5, Language.EN), figure_text(1234.5, Language.PT)
+    ('1,234.5', '1.234,5')
+    """
+    text = f"{value:,}"
+    return text.translate(str.maketrans(",.", ".,")) if language is PT else text
