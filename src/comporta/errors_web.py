@@ -21,4 +21,32 @@ class BadRequest(RequestRefused):
     """There is no such address, or it does not take such a request."""
 
     code = "CMP-WEB-002"
-    next_step = "See docs/reference/commands.md for the addresses that `comporta serve` answers."
+    next_step = "See docs/reference/http.md for the addresses that `comporta serve` answers."
+
+
+class BadFields(RequestRefused):
+    """The fields or values of a request are not those that the address takes."""
+
+    code = "CMP-WEB-003"
+    next_step = "See docs/reference/http.md, or /openapi.json of the server, for the fields and their values."
+
+
+class UnknownRun(RequestRefused):
+    """There is no such run."""
+
+    code = "CMP-WEB-004"
+    next_step = "GET /api/v1/runs lists the last ones; those older than `retention` are forgotten."
+
+
+class ForeignRequest(RequestRefused):
+    """The request came by another name than this machine's, or from somebody else's web page."""
+
+    code = "CMP-WEB-005"
+    next_step = "Use the address that `comporta serve` prints; until users exist it serves this machine only."
+
+
+class NotNow(RequestRefused):
+    """What was asked for does not go with how things stand."""
+
+    code = "CMP-WEB-006"
+    next_step = "Look again how it stands, and ask with `confirm` where the message says so."

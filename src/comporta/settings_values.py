@@ -6,6 +6,7 @@ with; ``ValueError`` says what is allowed instead. It knows no keys: ``settings`
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -180,6 +181,16 @@ def read_instant(value: object, place: Place) -> datetime:
     except (ValueError, OverflowError) as error:
         raise ValueError(form) from error
     raise ValueError(form)
+
+
+def read_moment(value: object, place: Place, *, now: datetime) -> datetime:
+    """Return an instant that is given as such, or as a duration back from now."""
+    with suppress(ValueError, OverflowError):
+        return now - read_span(value, place)
+    try:
+        return read_instant(value, place)
+    except ValueError as error:
+        raise ValueError(f"a duration such as 2h, or {error}") from error
 
 
 def read_limit(value: object, place: Place) -> RateLimit:

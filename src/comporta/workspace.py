@@ -201,13 +201,18 @@ class Workspace:
         found = await asyncio.gather(*(look(self._plans[name]) for name in names))
         return dict(zip(names, found, strict=True))
 
-    async def status(self) -> list[StreamStatus]:
-        """Return where every stream stands."""
+    def known(self) -> list[tuple[str, str]]:
+        """Return every stream there is, as (account, stream), paused or not."""
+        return [(plan.name, stream) for plan in self._plans.values() for stream in plan.streams]
+
+    async def status(self, account: str | None = None) -> list[StreamStatus]:
+        """Return where every stream stands, or those of an account."""
+        plans = self._plans.values() if account is None else [self._plans[self._account(account)]]
         waiting = [each.scope for each in await self.store.quarantine()]
         living = await self._living()
         return [
             await self._status(plan, stream, waiting.count(f"{plan.name}/{stream.name}"), living)
-            for plan in self._plans.values()
+            for plan in plans
             for stream in plan.streams.values()
         ]
 

@@ -15,7 +15,9 @@ import pytest
 from comporta.core.notification import Notification
 from comporta.errors import DestinationBusy, DestinationRefused, SettingsError
 from comporta.source_kinds import HOOKS
-from comporta.web.app import BODY_MAX, Doors, make_app
+from comporta.web.app import make_app
+from comporta.web.bodies import BODY_MAX
+from comporta.web.doors import Doors
 from comporta.web.server import Server
 
 HOOK = "/hooks/mercadolivre"
@@ -168,6 +170,7 @@ async def test_a_body_that_is_too_long_is_not_read(house: House) -> None:
         ("POST", "/hooks/mercadolivre/more", 404),
         ("POST", "/health/live", 405),
         ("GET", "/", 404),
+        ("GET", "/api/v1/runs", 404),
     ],
 )
 async def test_what_no_route_takes_is_refused_in_our_form(house: House, method: str, path: str, status: int) -> None:
@@ -217,7 +220,7 @@ async def test_it_is_ready_when_the_database_answers(house: House, monkeypatch: 
 
 async def test_a_sender_that_hangs_up_or_dawdles_is_left(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that never ends keeps nobody else from being served."""
-    monkeypatch.setattr("comporta.web.app.BODY_WAIT_S", 0.05)
+    monkeypatch.setattr("comporta.web.bodies.BODY_WAIT_S", 0.05)
     head = f"POST {HOOK} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode()
     parts = urlsplit(house.url)
 

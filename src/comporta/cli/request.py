@@ -10,7 +10,7 @@ from pathlib import Path
 from comporta.core.asked import Asked, request_for
 from comporta.core.window import Request
 from comporta.errors import WrongUse
-from comporta.settings_values import Place, read_instant, read_span
+from comporta.settings_values import Place, read_moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,7 @@ def _instant(name: str, text: str | None, now: datetime, zone: tzinfo) -> dateti
     """Read an instant, or a duration before now."""
     if text is None:
         return None
-    place = Place(Path(), zone)
     try:
-        return now - read_span(text, place)
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return read_instant(text, place)
+        return read_moment(text, Place(Path(), zone), now=now)
     except ValueError as error:
-        raise WrongUse(f"{name} is {text!r}; expected a duration such as 2h, or {error}") from error
+        raise WrongUse(f"{name} is {text!r}; expected {error}") from error

@@ -56,6 +56,8 @@ OUTCOME_TRIES = 5
 READERS = 8
 QUEUED_MAX = 100
 """Queued runs of one stream that are looked at together; equal ones join, so there are few."""
+AFOOT_MAX = 10_000
+"""More runs than a thousand accounts have streams; each takes a kilobyte."""
 T = TypeVar("T")
 
 
@@ -251,6 +253,14 @@ class LedgerStore:
         values = {"account": account, "stream": stream, "state": state.value if state else None, "limit": limit}
         name = "runs" if account is None or stream is None else "runs_of_stream"
         return await self._read(lambda s: [run_from(row) for row in s.all(name, values | {"dry_run": dry_run})])
+
+    async def afoot(self, since: datetime) -> Sequence[Run]:
+        values = {"since": text_of(since), "limit": AFOOT_MAX}
+        return await self._read(lambda s: [run_from(row) for row in s.all("runs_afoot", values)])
+
+    async def log_end(self, run_id: str) -> int:
+        row = await self._read(lambda s: s.one("log_end", {"run": run_id}))
+        return int(row["seq"]) if row else 0
 
     async def log(self, run_id: str, after: int = 0) -> Sequence[tuple[int, datetime, LogLine]]:
         rows = await self._read(lambda s: s.all("log", {"run": run_id, "after": after}))

@@ -326,6 +326,12 @@ class Store(Protocol):
     ) -> Sequence[Run]:
         """Return the newest runs first."""
 
+    async def afoot(self, since: datetime) -> Sequence[Run]:
+        """Return what waits or runs, and what was queued since and has ended, the oldest first."""
+
+    async def log_end(self, run_id: str) -> int:
+        """Return the number of a run's last log line, 0 without one."""
+
     async def log(self, run_id: str, after: int = 0) -> Sequence[tuple[int, datetime, LogLine]]:
         """Return the log lines of a run that follow number ``after``."""
 

@@ -105,6 +105,12 @@ SELECT * FROM comporta.cmp_run
 WHERE account = :account AND stream = :stream AND (CAST(:state AS text) IS NULL OR state = :state) AND (CAST(:dry_run AS boolean) IS NULL OR dry_run = :dry_run)
 ORDER BY queued_at DESC, id DESC LIMIT :limit;
 
+-- name: runs_afoot
+SELECT * FROM comporta.cmp_run WHERE state = 'queued'
+UNION ALL SELECT * FROM comporta.cmp_run WHERE state = 'running'
+UNION ALL SELECT * FROM comporta.cmp_run WHERE queued_at >= :since AND state NOT IN ('queued', 'running')
+ORDER BY queued_at, id LIMIT :limit;
+
 -- name: queued
 SELECT * FROM comporta.cmp_run WHERE scope = :scope AND state = 'queued' ORDER BY queued_at, id LIMIT :limit;
 
@@ -239,6 +245,9 @@ FROM unnest(CAST(:run AS text[]), CAST(:now AS timestamptz[]), CAST(:level AS te
 
 -- name: log
 SELECT seq, at, level, step, message, fields FROM comporta.cmp_log WHERE run = :run AND seq > :after ORDER BY seq LIMIT 1000;
+
+-- name: log_end
+SELECT coalesce(max(seq), 0) AS seq FROM comporta.cmp_log WHERE run = :run;
 
 -- name: has_expired_history
 SELECT EXISTS(SELECT 1 FROM comporta.cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running'))

@@ -101,6 +101,12 @@ SELECT * FROM cmp_run
 WHERE account = :account AND stream = :stream AND (:state IS NULL OR state = :state) AND (:dry_run IS NULL OR dry_run = :dry_run)
 ORDER BY queued_at DESC, id DESC LIMIT :limit;
 
+-- name: runs_afoot
+SELECT * FROM cmp_run WHERE state = 'queued'
+UNION ALL SELECT * FROM cmp_run WHERE state = 'running'
+UNION ALL SELECT * FROM cmp_run WHERE queued_at >= :since AND state NOT IN ('queued', 'running')
+ORDER BY queued_at, id LIMIT :limit;
+
 -- name: queued
 SELECT * FROM cmp_run WHERE scope = :scope AND state = 'queued' ORDER BY queued_at, id LIMIT :limit;
 
@@ -219,6 +225,9 @@ SELECT :run, coalesce(max(seq), 0) + 1, :now, :level, :step, :message, :fields F
 
 -- name: log
 SELECT seq, at, level, step, message, fields FROM cmp_log WHERE run = :run AND seq > :after ORDER BY seq LIMIT 1000;
+
+-- name: log_end
+SELECT coalesce(max(seq), 0) AS seq FROM cmp_log WHERE run = :run;
 
 -- name: has_expired_history
 SELECT EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running'))
