@@ -1,7 +1,8 @@
-"""Forgetting old history: runs, their logs and notifications beyond the retention, a bounded number at a time.
+"""Forgetting old history beyond the retention, a bounded number at a time: the one place that does.
 
-Coverage, leases and rows never expire. A scope keeps its epoch for ever, or an old holder could pass for
-a new one; only the scopes of dry runs go, because a run's id is never used again.
+Runs with their logs, notifications, alerts that were closed, and processes that have ended or were not seen since.
+What is open, queued or running stays, however old. Coverage, leases and rows never expire. A scope keeps its epoch for
+ever, or an old holder could pass for a new one; only the scopes of dry runs go, because a run's id is never used again.
 """
 
 import json
@@ -12,7 +13,7 @@ from comporta.ledger.rows import text_of
 from comporta.ledger.session import Session
 
 FORGOTTEN_MAX = 500
-"""Runs, and notifications, forgotten in one transaction: some ten thousand log lines, so that no writer waits long."""
+"""Runs, and rows of each other kind, in one transaction: some ten thousand log lines, so that no writer waits long."""
 
 DRY_RUN_STALE = timedelta(hours=1)
 """A dry run is worked on by the process that queued it, at once, and by no other: so old, its process is gone."""
@@ -38,5 +39,6 @@ def forget(session: Session, before: datetime) -> int:
     for name in ("forget_log", "forget_run"):
         session.each(name, [{"run": each["run"]} for each in expired])
     session.each("forget_dry_scope", [{"scope": each["scope"]} for each in expired])
-    session.run("forget_notifications", values)
+    for name in ("forget_notifications", "forget_alerts", "forget_instances"):
+        session.run(name, values)
     return len(expired)

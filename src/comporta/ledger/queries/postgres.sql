@@ -213,6 +213,13 @@ WHERE n.source = looked.source AND n.user_id = looked.user_id AND n.topic = look
 DELETE FROM comporta.cmp_notification WHERE (source, user_id, topic, resource) IN (
   SELECT source, user_id, topic, resource FROM comporta.cmp_notification WHERE received_at < :before ORDER BY received_at LIMIT :limit);
 
+-- name: forget_alerts
+DELETE FROM comporta.cmp_alert WHERE "key" IN (SELECT "key" FROM comporta.cmp_alert WHERE closed_at < :before ORDER BY closed_at LIMIT :limit);
+
+-- name: forget_instances
+DELETE FROM comporta.cmp_instance WHERE instance IN (
+  SELECT instance FROM comporta.cmp_instance WHERE coalesce(ended_at, seen_at) < :before ORDER BY instance LIMIT :limit);
+
 -- name: due_scopes
 SELECT DISTINCT h.scope FROM comporta.cmp_hint h
 WHERE (h.not_before IS NULL OR h.not_before <= :now) AND EXISTS(SELECT 1 FROM comporta.cmp_coverage c WHERE c.scope = h.scope)
@@ -252,7 +259,9 @@ SELECT coalesce(max(seq), 0) AS seq FROM comporta.cmp_log WHERE run = :run;
 -- name: has_expired_history
 SELECT EXISTS(SELECT 1 FROM comporta.cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running'))
   OR EXISTS(SELECT 1 FROM comporta.cmp_run WHERE queued_at < :stale AND state = 'queued' AND dry_run)
-  OR EXISTS(SELECT 1 FROM comporta.cmp_notification WHERE received_at < :before) AS found;
+  OR EXISTS(SELECT 1 FROM comporta.cmp_notification WHERE received_at < :before)
+  OR EXISTS(SELECT 1 FROM comporta.cmp_alert WHERE closed_at < :before)
+  OR EXISTS(SELECT 1 FROM comporta.cmp_instance WHERE coalesce(ended_at, seen_at) < :before) AS found;
 
 -- name: skip_stale_dry_runs
 UPDATE comporta.cmp_run SET state = 'skipped', finished_at = :now, error = :error WHERE queued_at < :stale AND state = 'queued' AND dry_run;

@@ -198,6 +198,13 @@ WHERE source = :source AND user_id = :user_id AND topic = :topic AND resource = 
 DELETE FROM cmp_notification WHERE (source, user_id, topic, resource) IN (
   SELECT source, user_id, topic, resource FROM cmp_notification WHERE received_at < :before ORDER BY received_at LIMIT :limit);
 
+-- name: forget_alerts
+DELETE FROM cmp_alert WHERE "key" IN (SELECT "key" FROM cmp_alert WHERE closed_at < :before ORDER BY closed_at LIMIT :limit);
+
+-- name: forget_instances
+DELETE FROM cmp_instance WHERE instance IN (
+  SELECT instance FROM cmp_instance WHERE coalesce(ended_at, seen_at) < :before ORDER BY instance LIMIT :limit);
+
 -- name: due_scopes
 SELECT DISTINCT h.scope FROM cmp_hint h
 WHERE (h.not_before IS NULL OR h.not_before <= :now) AND EXISTS(SELECT 1 FROM cmp_coverage c WHERE c.scope = h.scope)
@@ -232,7 +239,9 @@ SELECT coalesce(max(seq), 0) AS seq FROM cmp_log WHERE run = :run;
 -- name: has_expired_history
 SELECT EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running'))
   OR EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :stale AND state = 'queued' AND dry_run)
-  OR EXISTS(SELECT 1 FROM cmp_notification WHERE received_at < :before) AS found;
+  OR EXISTS(SELECT 1 FROM cmp_notification WHERE received_at < :before)
+  OR EXISTS(SELECT 1 FROM cmp_alert WHERE closed_at < :before)
+  OR EXISTS(SELECT 1 FROM cmp_instance WHERE coalesce(ended_at, seen_at) < :before) AS found;
 
 -- name: skip_stale_dry_runs
 UPDATE cmp_run SET state = 'skipped', finished_at = :now, error = :error WHERE queued_at < :stale AND state = 'queued' AND dry_run;
