@@ -15,6 +15,7 @@ from comporta.sandbox.odoo import OdooSandbox
 TOML = """
 database = "sqlite:///shop.db"
 state_dir = "state"
+port = 0
 margin = "0s"
 
 [accounts.loja]

@@ -16,6 +16,7 @@ from comporta.cli import (
     backup,
     compare,
     demo,
+    doctor,
     grant,
     history,
     move,
@@ -45,7 +46,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   compare     read a stream one page at a time and several at once: time, data
   quarantine  records that could not be written, and why
 
-  settings    what is set                doctor      database, disk and machine
+  settings    what is set                doctor      what to fix
   backup      all of it in one file      restore     and back from it
   migrate     the schema, up to date     sandbox     run a simulated server
   migrate-database   move everything to another database, such as PostgreSQL
@@ -96,7 +97,7 @@ for command in (
     compare.compare,
     settle.unlock,
     upkeep.settings,
-    upkeep.doctor,
+    doctor.doctor,
     upkeep.migrate,
     move.migrate_database,
     backup.backup,

@@ -5,6 +5,7 @@ Each database has its own way to look (``sqlite_checkup``, ``postgres_checkup``)
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from comporta.ledger.schema import REVISIONS
 
@@ -14,6 +15,7 @@ class Checkup:
     """What was seen. ``facts`` are for people, in the order they are asked for; ``problems`` is empty when all is well.
 
     ``accounts`` are those that ``comporta connect`` kept. A database that is not there is an answer, not an error.
+    ``secrets`` says which key closed each stored one. ``clock`` is the database's, ``None`` where it has ours.
     """
 
     where: str
@@ -22,6 +24,8 @@ class Checkup:
     facts: Mapping[str, object] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     accounts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    clock: datetime | None = None
 
     @property
     def is_current(self) -> bool:

@@ -5,6 +5,7 @@ Also at what a managed server shows to the internet: the ledger and the mirrored
 
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 import psycopg
@@ -19,12 +20,14 @@ from comporta.ledger.postgres_errors import explained
 from comporta.ledger.postgres_schema import connect, looking, revision_of
 from comporta.ledger.postgres_seal import seal_of
 from comporta.ledger.seal import seal_facts, seal_problems
+from comporta.ledger.secrets import closed_by
 
 OLDEST = 15
 """The oldest PostgreSQL that is tested."""
 # reserved_connections is there since version 16; a limit of -1 is none.
 _SERVER = """
-SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int / 10000 AS major,
+SELECT clock_timestamp() AS clock,
+  current_setting('server_version') AS version, current_setting('server_version_num')::int / 10000 AS major,
   pg_database_size(current_database()) AS size, current_setting('server_encoding') AS encoding,
   current_setting('default_transaction_read_only') = 'on' OR pg_is_in_recovery() AS is_read_only,
   current_database() AS database, current_user AS who,
@@ -101,6 +104,8 @@ def examine(address: Address, wanted: Wanted) -> Checkup:
                         *seal_problems(seal),
                     ),
                     accounts=accounts(PostgresSession(connection, BEGINNING)) if revision is not None else {},
+                    secrets=closed_by(PostgresSession(connection, BEGINNING)) if revision is not None else {},
+                    clock=server["clock"].astimezone(UTC),
                 )
     except psycopg.Error as error:
         raise explained(error, address) from error

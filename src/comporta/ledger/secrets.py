@@ -83,6 +83,11 @@ def get_secret(session: Session, key: bytes, *, secret_id: str) -> str:
         raise MasterKeyWrong(f"secret {secret_id}: the row was changed or moved since it was written") from error
 
 
+def closed_by(session: Session) -> dict[str, str]:
+    """Return which key closed each stored secret, by the secret's id."""
+    return {row["id"]: row["key_id"] for row in session.all("secret_keys", {})}
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text("ascii", "replace")

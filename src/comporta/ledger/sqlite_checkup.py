@@ -12,12 +12,15 @@ from comporta.core.instant import BEGINNING
 from comporta.ledger.accounts import accounts
 from comporta.ledger.checkup import Checkup
 from comporta.ledger.seal import seal_facts, seal_problems
+from comporta.ledger.secrets import closed_by
 from comporta.ledger.sqlite import Pragmas, SqliteSession, explained
 from comporta.ledger.sqlite_schema import revision_of
 from comporta.ledger.sqlite_seal import seal_of
 
 DISK_LEAST = 500 * 1024 * 1024
 """Free bytes below which doctor warns."""
+WAL_MOST_MB = 1_024
+"""The log is emptied all the time, unless somebody reads on and on what was."""
 PRAGMAS = (
     "journal_mode",
     "synchronous",
@@ -55,9 +58,11 @@ def examine(path: Path, pragmas: Pragmas, *, is_thorough: bool) -> Checkup:
                 problems=(
                     *(row[0] for row in unsound if row[0] != "ok"),
                     *_problems(path, found),
+                    *(_unwritable(connection, path) if is_thorough else ()),
                     *seal_problems(seal),
                 ),
                 accounts=accounts(SqliteSession(connection, BEGINNING)) if revision is not None else {},
+                secrets=closed_by(SqliteSession(connection, BEGINNING)) if revision is not None else {},
             )
     except sqlite3.Error as error:
         raise explained(error, path) from error
@@ -75,11 +80,27 @@ def _problems(path: Path, pragmas: dict[str, object]) -> list[str]:
     found = []
     if shutil.disk_usage(path.parent).free < DISK_LEAST:
         found.append(f"less than {DISK_LEAST // 2**20} MB are free on the disk of {path}")
+    if megabytes(Path(f"{path}-wal")) > WAL_MOST_MB:
+        found.append(
+            f"{path}-wal is over {WAL_MOST_MB} MB: a program keeps reading one old state of the database; close it,"
+            " or start it anew"
+        )
     if pragmas["journal_mode"] != "wal":
         found.append(
             f"journal_mode is {pragmas['journal_mode']}; expected wal: a program changed it, sync sets it again"
         )
     return found
+
+
+def _unwritable(connection: sqlite3.Connection, path: Path) -> list[str]:
+    """Return why nothing can be written now; to find out takes a lock for a moment and writes nothing."""
+    try:
+        connection.execute("PRAGMA query_only = 0")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        return [explained(error, path).message + ": close it, or wait until it is done"]
+    return []
 
 
 def megabytes(path: Path) -> float:

@@ -317,6 +317,9 @@ ON CONFLICT(id) DO UPDATE SET key_id = excluded.key_id, nonce = excluded.nonce, 
 -- name: secret
 SELECT key_id, nonce, ciphertext FROM comporta.cmp_secret WHERE id = :id;
 
+-- name: secret_keys
+SELECT id, key_id FROM comporta.cmp_secret ORDER BY id;
+
 -- name: login
 SELECT * FROM comporta.cmp_login WHERE account = :account;
 

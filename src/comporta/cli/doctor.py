@@ -1,0 +1,196 @@
+"""`comporta doctor`: the machine, the database, the keys, the port and the way to every source; what to fix.
+
+It changes nothing and sends no credentials. `comporta check` is the other half: it logs in and reads.
+"""
+
+import platform
+import stat
+import sys
+import zoneinfo
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from comporta import __version__
+from comporta.cli.console import Console
+from comporta.cli.options import Config, Json, Verbose
+from comporta.cli.reach import Reached, answers_as_ours, reach_all
+from comporta.cli.words import columns
+from comporta.core.instant import short_text
+from comporta.core.outcome import ExitCode
+from comporta.errors import ComportaError, NewerSchema
+from comporta.ports.system_clock import SystemClock
+from comporta.settings import is_there, read_account, read_settings
+from comporta.settings_keys import FIRST_SECRETS
+from comporta.settings_tree import AccountSettings, Settings
+
+if TYPE_CHECKING:
+    from comporta.ledger.checkup import Checkup
+
+OFFSET_MAX_S = 60
+"""Clocks that differ by more are worth a word; what is covered goes by the source's clock, whatever ours says."""
+Findings = tuple[dict[str, object], list[str]]
+"""What was seen, and what a person should see to."""
+
+
+def doctor(
+    quick: Annotated[bool, typer.Option("--quick", help="Do not read the whole database.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not look whether the sources answer.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Look at the machine, the database, the keys and the way to the sources; say what to fix."""
+    from comporta.databases import examine
+
+    console = Console(is_json=as_json, is_verbose=verbose)
+    known = read_settings(config)
+    seen = examine(known, is_thorough=not quick)
+    accounts = accounts_of(known, seen)
+    facts, problems = facts_of(known, seen), problems_of(known, seen)
+    for more, wrong in (
+        keys(known, seen),
+        clock(seen, SystemClock().now()),
+        zones(known),
+        port(known),
+        ({}, []) if offline else sources(accounts, SystemClock().now),
+    ):
+        facts |= more
+        problems += wrong
+    console.document({"ok": not problems, "doctor": facts, "problems": problems})
+    console.say(columns(("", ""), list(facts.items())).lstrip("\n"))
+    for problem in problems:
+        console.say(f"PROBLEM {problem}")
+    console.say("" if problems else "All is well.")
+    return ExitCode.FAILED if problems else ExitCode.DONE
+
+
+def facts_of(known: Settings, seen: "Checkup") -> dict[str, object]:
+    """Return what doctor saw, in the order a person asks for it."""
+    return {
+        "comporta": __version__,
+        "python": f"{platform.python_version()} {sys.executable}",
+        "system": platform.platform(),
+        "clock": short_text(SystemClock().now()),
+        "timezone": known.timezone,
+        "settings_file": str(known.path) if known.path else "none: defaults",
+        "database": seen.where if seen.exists else f"{seen.where} (not there yet)",
+        "schema": seen.revision or "none yet",
+        **seen.facts,
+        "master_key": str(known.master_key),
+        "state_dir": str(known.state_dir),
+    }
+
+
+def problems_of(known: Settings, seen: "Checkup") -> list[str]:
+    """Return what a person should see to in the database and the settings."""
+    from comporta.ledger.schema import is_current
+
+    found = []
+    try:
+        is_current(seen.revision, seen.where)
+    except NewerSchema as error:
+        found.append(error.message)
+    found += seen.problems
+    found += [
+        f"account {name}: its {key} {reference} is missing; set it, or use `comporta connect`"
+        for name, account in known.accounts.items()
+        for key, reference in account.secrets.items()
+        if reference.kind != "stored" and not is_there(reference) and key not in FIRST_SECRETS.get(account.source, ())
+    ]
+    return found
+
+
+def accounts_of(known: Settings, seen: "Checkup") -> Mapping[str, AccountSettings]:
+    """Return every account, those that the database keeps too; one that cannot be read is told elsewhere."""
+    kept = {}
+    for name, table in seen.accounts.items():
+        with suppress(ComportaError):
+            kept[name] = read_account(name, table, settings=known, origin=f"the database {seen.where}")
+    return known.with_accounts(kept).accounts
+
+
+def keys(known: Settings, seen: "Checkup") -> Findings:
+    """Look whether the master key opens what is stored, and who else may read it."""
+    from comporta.databases import ledger_key
+    from comporta.ledger.secrets import key_id
+
+    problems = []
+    path = Path(known.master_key.name) if known.master_key.kind == "file" else None
+    if path is not None and path.is_file() and sys.platform != "win32":
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            problems.append(f"master key {path}: others may read it (mode {mode:o}); chmod 600 {path}")
+    if not seen.secrets:
+        return {"stored_secrets": 0}, problems
+    try:
+        ours = key_id(ledger_key(known, create=False))
+    except ComportaError as error:
+        return {"stored_secrets": len(seen.secrets)}, [*problems, f"{error.message}; {error.next_step}"]
+    closed = [name for name, by in seen.secrets.items() if by != ours]
+    if closed:
+        step = "restore the key that belongs to this database, or connect these accounts again"
+        problems.append(f"the master key does not open {', '.join(closed)}: {step}")
+    return {"stored_secrets": f"{len(seen.secrets)}, {len(seen.secrets) - len(closed)} of them open"}, problems
+
+
+def clock(seen: "Checkup", now: datetime) -> Findings:
+    """Compare this machine's clock with the database's, where that has one of its own."""
+    if seen.clock is None:
+        return {}, []
+    offset_s = round((seen.clock - now).total_seconds())
+    problem = f"the database's clock is {offset_s:+} s from this machine's; set both by NTP (timedatectl set-ntp true)"
+    return {"database_clock_offset_s": offset_s}, [problem] if abs(offset_s) > OFFSET_MAX_S else []
+
+
+def zones(known: Settings) -> Findings:
+    """Look whether time zones are known, and from where."""
+    system = next((path for path in zoneinfo.TZPATH if Path(path).is_dir()), None)
+    fact: dict[str, object] = {"time_zones": system or "the Python package tzdata"}
+    try:
+        zoneinfo.ZoneInfo(known.timezone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+        return fact, [f"time zone {known.timezone}: {error}; install the system's tzdata, or `pip install tzdata`"]
+    return fact, []
+
+
+def port(known: Settings) -> Findings:
+    """Look whether `comporta serve` could listen, or does already."""
+    if not known.port:
+        return {"port": "any that is free"}, []
+    where = f"{known.host}:{known.port}"
+    ours = answers_as_ours(known.host, known.port)
+    if ours is None:
+        return {"port": f"{where} is free"}, []
+    if ours:
+        return {"port": f"{where}: a server of Comporta's answers"}, []
+    step = "set another `port` in comporta.toml, or end that program"
+    return {"port": f"{where} is taken"}, [
+        f"{where}: another program listens there, so `comporta serve` cannot; {step}"
+    ]
+
+
+def sources(accounts: Mapping[str, AccountSettings], now: Callable[[], datetime]) -> Findings:
+    """Look whether every account's address answers, and what its clock says."""
+    found = reach_all({name: account.url for name, account in accounts.items()}, now)
+    facts: dict[str, object] = {f"reach_{name}": reached_text(each) for name, each in found.items()}
+    return facts, [f"account {name}: {problem}" for name, each in found.items() for problem in reached_problems(each)]
+
+
+def reached_text(each: Reached) -> str:
+    """Say how far we came."""
+    return each.steps if each.offset_s is None else f"{each.steps}, its clock {each.offset_s:+} s"
+
+
+def reached_problems(each: Reached) -> list[str]:
+    """Say what is wrong with the way to a source."""
+    if each.problem:
+        return [each.problem]
+    if each.offset_s is not None and abs(each.offset_s) > OFFSET_MAX_S:
+        step = "if it is this machine's that is wrong, set it by NTP (timedatectl set-ntp true)"
+        return [f"its clock is {each.offset_s:+} s from this machine's; {step}. No data is lost by it"]
+    return []
