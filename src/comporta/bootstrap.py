@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import datetime, timedelta
 
 from comporta.coordination.budgets import SharedBudgets
-from comporta.coordination.legacy_locks import LegacyLocks
+from comporta.coordination.legacy_locks import SUBJECT, LegacyLocks
 from comporta.coordination.plans import AccountPlan, Conduct, Feed, StreamPlan
 from comporta.coordination.rescuer import rescue_forever
 from comporta.core.guard import LegacyKey, Without
@@ -152,6 +152,22 @@ def open_lock_keys(settings: Settings) -> LockKeys | None:
     from comporta.guards.redis_keys import RedisKeys
 
     return RedisKeys(redis_address(settings))
+
+
+async def look_at_locks(settings: Settings, clock: Clock) -> Sequence[Finding]:
+    """Return who holds the keys of older programs, without opening the database; nothing where there are none."""
+    try:
+        keys = open_lock_keys(settings)
+    except SettingsError as error:
+        return [Finding(SUBJECT, ok=False, message=error.message, next_step=error.next_step)]
+    locks = _locks(keys, settings, clock)
+    if keys is None or locks is None:
+        return ()
+    named = [stream for told in settings.accounts.values() for stream in (told.stream(""), *told.streams.values())]
+    try:
+        return await locks.findings(key for stream in named if (key := _legacy_key(stream)))
+    finally:
+        await keys.aclose()
 
 
 def _locks(keys: LockKeys | None, settings: Settings, clock: Clock) -> LegacyLocks | None:

@@ -72,6 +72,7 @@ class Workspace:
         locks: LegacyLocks | None = None,
     ) -> None:
         self._logins = logins
+        self._locks = locks
         self.settings = settings
         self.store = store
         self.clock = clock
@@ -196,7 +197,9 @@ class Workspace:
 
         async def look(plan: AccountPlan) -> Sequence[Finding]:
             async with places:
-                return await plan.source.check([each.request for each in plan.streams.values()])
+                found = await plan.source.check([each.request for each in plan.streams.values()])
+                keys = [stream.legacy_key for stream in plan.streams.values() if stream.legacy_key is not None]
+                return [*found, *(await self._locks.findings(keys) if self._locks else ())]
 
         found = await asyncio.gather(*(look(self._plans[name]) for name in names))
         return dict(zip(names, found, strict=True))

@@ -51,7 +51,6 @@ class World:
     without: Without = Without.REFUSE
     ttl: timedelta = TTL
     keys_kind: type[Noting] = Noting
-    locks_kind: type[LegacyLocks] = LegacyLocks
     keys: Noting = field(init=False)
     executor: Executor = field(init=False)
 
@@ -59,7 +58,7 @@ class World:
         self.workshop.source.stream().put_many(range(1, 36), stamp=at(9))  # four pages
         self.workshop.account(self.workshop.plan(legacy_key=KEY))
         self.keys = self.keys_kind(self.redis.url)
-        locks = self.locks_kind(self.keys, clock=self.workshop.clock, ttl=self.ttl, without=self.without)
+        locks = LegacyLocks(self.keys, clock=self.workshop.clock, ttl=self.ttl, without=self.without)
         self.executor = self.workshop.executor(locks=locks)
         return self
 
@@ -78,6 +77,15 @@ class World:
         await turn.reached.wait()
         await self.workshop.witness.saw("batch_committed", 2)
         return task, turn
+
+    async def tries(self, span: timedelta) -> int:
+        """Let the older program try to get in for some time, and return how often it did."""
+        now, got_in = asyncio.get_running_loop().time, 0
+        until = now() + span.total_seconds()
+        while now() < until:
+            got_in += self.redis.lock(KEY.name, SCRIPT)
+            await asyncio.sleep(LOOK_AGAIN_S)
+        return got_in
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Return when something is so."""

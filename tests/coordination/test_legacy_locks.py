@@ -154,11 +154,7 @@ async def test_a_key_is_renewed_for_as_long_as_the_run_works(workshop: Workshop,
     """A page takes longer than the key lives, and the older program is kept out all the time."""
     async with World(workshop, redis_server, ttl=SHORT) as world:
         task, turn = await world.halfway()
-        got_in = 0
-        until = asyncio.get_running_loop().time() + 4 * SHORT.total_seconds()
-        while asyncio.get_running_loop().time() < until:
-            got_in += redis_server.lock(KEY.name, SCRIPT)
-            await asyncio.sleep(0.01)
+        got_in = await world.tries(4 * SHORT)
         turn.release()
 
         assert ((await task).state, got_in) == (RunState.SUCCEEDED, 0)
@@ -284,7 +280,8 @@ async def test_streams_that_share_a_key_hold_it_together(world: World) -> None:
     plans = (workshop.plan(legacy_key=KEY, children=()), workshop.plan(LINES, legacy_key=KEY))
     workshop.account(*plans, lanes={LINES: "beside"})
     task, turn = await world.halfway()
-    await world.until(lambda: [run.stream for run in workshop.witness.ended_runs] == [LINES])
+    # Whichever asks for the third page hangs; the other one ends.
+    await world.until(lambda: len(workshop.witness.ended_runs) > 0)
     held = world.redis.get(KEY.name)
     turn.release()
 

@@ -6,10 +6,13 @@ from tests.core.runs import make_run
 from comporta.core.outcome import ExitCode, exit_code, last_attempts
 from comporta.core.run import Run, RunState
 from comporta.errors import Busy
+from comporta.errors_guard import LegacyLockHeld, LegacyLockUnreachable
 
 GOOD = make_run(id="good", stream="a", state=RunState.SUCCEEDED)
 BAD = make_run(id="bad", stream="b", state=RunState.FAILED)
 BUSY = make_run(id="busy", stream="c", state=RunState.SKIPPED, error=Busy("held").as_json())
+LOCKED = make_run(id="locked", stream="e", state=RunState.SKIPPED, error=LegacyLockHeld("held").as_json())
+ALONE = make_run(id="alone", stream="f", state=RunState.SKIPPED, error=LegacyLockUnreachable("silent").as_json())
 IDLE = make_run(id="idle", stream="d", state=RunState.SKIPPED)
 
 
@@ -25,6 +28,9 @@ IDLE = make_run(id="idle", stream="d", state=RunState.SKIPPED)
         ([BUSY], ExitCode.BUSY),
         ([GOOD, BUSY], ExitCode.PARTLY_FAILED),
         ([BAD, BUSY], ExitCode.FAILED),
+        ([BUSY, LOCKED], ExitCode.BUSY),
+        ([ALONE], ExitCode.FAILED),
+        ([GOOD, ALONE], ExitCode.PARTLY_FAILED),
     ],
 )
 def test_the_exit_code_tells_the_worst_that_a_script_must_know(runs: list[Run], expected: ExitCode) -> None:

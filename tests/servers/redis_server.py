@@ -6,7 +6,6 @@ It keeps nothing on disk unless asked to, as many a Redis that only holds locks 
 import os
 import shutil
 import signal
-import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +16,6 @@ from redis.exceptions import RedisError
 from tests.servers import home as homes
 from tests.servers.home import Home
 
-LOOK_AGAIN_S = 0.005
 PATIENCE_S = 10.0
 
 
@@ -95,10 +93,10 @@ class OwnRedis:
         with self.client as client:
             return bool(client.set(key, token, nx=True, px=ttl_ms))
 
-    def overwrite(self, key: str, token: str) -> None:
-        """Put another token into a key."""
+    def overwrite(self, key: str, token: str, *, ttl_ms: int | None = None) -> None:
+        """Put another token into a key, whoever holds it."""
         with self.client as client:
-            client.set(key, token)
+            client.set(key, token, px=ttl_ms)
 
     def delete(self, key: str) -> None:
         """Delete a key as an operator does, whoever holds it."""
@@ -109,13 +107,6 @@ class OwnRedis:
         """Forget everything."""
         with self.client as client:
             client.flushall()
-
-    def wait_gone(self, key: str) -> None:
-        """Return when a key is free."""
-        deadline = time.monotonic() + PATIENCE_S
-        while self.get(key) is not None:
-            assert time.monotonic() < deadline, f"{key} still holds {self.get(key)!r}"
-            time.sleep(LOOK_AGAIN_S)
 
     def remove(self) -> None:
         """End it, and remove what it left."""

@@ -3,6 +3,7 @@
 It changes nothing and sends no credentials. `comporta check` is the other half: it logs in and reads.
 """
 
+import asyncio
 import platform
 import stat
 import sys
@@ -57,6 +58,7 @@ def doctor(
         clock(seen, SystemClock().now()),
         zones(known),
         port(known),
+        locks(known),
         ({}, []) if offline else sources(accounts, SystemClock().now),
     ):
         facts |= more
@@ -172,6 +174,17 @@ def port(known: Settings) -> Findings:
     return {"port": f"{where} is taken"}, [
         f"{where}: another program listens there, so `comporta serve` cannot; {step}"
     ]
+
+
+def locks(known: Settings) -> Findings:
+    """Look whether Redis answers, and who holds the keys of older programs, where any are honoured."""
+    if not known.has_legacy_locks:
+        return {}, []
+    from comporta.bootstrap import look_at_locks
+
+    found = asyncio.run(look_at_locks(known, SystemClock()))
+    problems = [f"{each.message}; {each.next_step}" for each in found if not each.ok]
+    return {"legacy_locks": "; ".join(each.message for each in found)}, problems
 
 
 def sources(accounts: Mapping[str, AccountSettings], now: Callable[[], datetime]) -> Findings:

@@ -10,7 +10,7 @@ What an answer means, and what silence does, is decided in ``core.guard``.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,11 +22,14 @@ from comporta.errors import ComportaError, StandDown
 from comporta.errors_guard import LegacyLockHeld, LegacyLockLost, LegacyLockUnreachable
 from comporta.ports.clock import Clock
 from comporta.ports.guard import UNGUARDED, Guard, LockKeys
+from comporta.ports.source import Finding
 from comporta.ports.store import LogLine
 
 BEAT_MAX_S = 2.0
 """How long a run that commits nothing goes on, at most, after somebody deleted the key."""
 BEATS_PER_TTL = 3
+SUBJECT = "legacy lock"
+"""What findings are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,18 @@ class LegacyLocks:
             yield _Member(entered, key, run)
         finally:
             await self._leave(key, run, entered)
+
+    async def findings(self, keys: Iterable[LegacyKey]) -> list[Finding]:
+        """Return who holds each key now; a silent Redis is a fault only where nothing runs without it."""
+        return [await self._finding(name) for name in dict.fromkeys(key.name for key in keys)]
+
+    async def _finding(self, name: str) -> Finding:
+        try:
+            seen = await self._keys.look(name)
+        except LegacyLockUnreachable as error:
+            is_fine = self._without is Without.DATABASE
+            return Finding(SUBJECT, ok=is_fine, message=error.message, next_step="" if is_fine else error.next_step)
+        return Finding(SUBJECT, ok=True, message=f"Redis answers; the key {name!r} is {seen.text}")
 
     async def _enter(self, key: LegacyKey, run: Run) -> "_Holding | ComportaError":
         async with self._doors[key.name]:

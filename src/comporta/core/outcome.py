@@ -8,6 +8,9 @@ from enum import IntEnum
 
 from comporta.core.run import Run, RunState
 from comporta.errors import Busy
+from comporta.errors_guard import LegacyLockHeld
+
+HELD = frozenset({Busy.code, LegacyLockHeld.code})
 
 
 class ExitCode(IntEnum):
@@ -37,10 +40,10 @@ def exit_code(runs: Sequence[Run]) -> ExitCode:
 
 
 def is_busy(run: Run) -> bool:
-    """Say whether the run was skipped because another held the stream."""
-    return run.state is RunState.SKIPPED and run.error is not None and run.error.get("code") == Busy.code
+    """Say whether the run was skipped because another held the stream, or an older program its key."""
+    return run.state is RunState.SKIPPED and run.error is not None and run.error.get("code") in HELD
 
 
 def is_idle(run: Run) -> bool:
     """Say whether the run was skipped because there was nothing to do."""
-    return run.state is RunState.SKIPPED and not is_busy(run)
+    return run.state is RunState.SKIPPED and run.error is None
