@@ -1,19 +1,35 @@
-"""An office of its own for each story."""
+"""An office of its own for each story, on every database that we promise."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from tests.engine.conftest import migrated, path
-from tests.web.office import Office, open_office
+from tests.engine.workshop import CONDUCT
+from tests.web.office import Office, open_office, sqlite_store
 
-__all__ = ["migrated", "office", "path"]
+from comporta.ledger.store import LedgerStore
+from comporta.ports.system_clock import SystemClock
+
+__all__ = ["migrated", "office", "open_store", "path"]
+OpenStore = Callable[[], LedgerStore]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
+def open_store(request: pytest.FixtureRequest) -> OpenStore:
+    """Return a function that opens the story's database once more, as another process would."""
+    if request.param == "sqlite":
+        file = request.getfixturevalue("path")
+        return lambda: sqlite_store(file)
+    from tests.conformance.ledgers import ledger_template, open_postgres
+
+    url = request.getfixturevalue("postgres_clone")(ledger_template(request.getfixturevalue("postgres_server")))
+    return lambda: open_postgres(url, SystemClock(), ttl=CONDUCT.lease)
 
 
 @pytest.fixture
-async def office(path: Path) -> AsyncIterator[Office]:
+async def office(open_store: OpenStore) -> AsyncIterator[Office]:
     """Return a running server."""
-    async with open_office(path) as opened:
+    async with open_office(open_store()) as opened:
         yield opened
     for each in opened.listeners:
         await each.close()

@@ -24,7 +24,6 @@ from comporta.ledger.logins import LedgerLogins
 from comporta.ledger.notifications import LedgerInbox
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ledger.store import LedgerStore
-from comporta.ports.store import Store
 from comporta.ports.system_clock import SystemClock
 from comporta.reception import WorkspaceReception
 from comporta.settings_tree import AccountSettings, Settings, StreamSettings
@@ -200,21 +199,27 @@ def settings_of(plans: Mapping[str, object]) -> Settings:
     )
 
 
+def sqlite_store(path: Path) -> LedgerStore:
+    """Open a migrated file."""
+    return LedgerStore(
+        SqliteDatabase(path, Pragmas(synchronous="off"), SystemClock()), SqliteDestination(), ttl=CONDUCT.lease
+    )
+
+
 @asynccontextmanager
-async def open_office(path: Path, *, store: Store | None = None) -> AsyncIterator[Office]:
+async def open_office(store: LedgerStore) -> AsyncIterator[Office]:
     """Serve a workshop with the accounts matriz and filial; the stream archive is paused."""
     clock = SystemClock()
-    database = SqliteDatabase(path, Pragmas(synchronous="off"), clock)
-    known = LedgerStore(database, SqliteDestination(), ttl=CONDUCT.lease)
+    database = store._database
     source = FakeSource(clock, page_size=2)
-    workshop = Workshop(path, cast("FakeClock", clock), database, known, source)
+    workshop = Workshop(Path(), cast("FakeClock", clock), cast("SqliteDatabase", database), store, source)
     source.stream(ORDERS), source.lines(), source.stream("archive")
     for name in ("matriz", "filial"):
         workshop.account(*(workshop.plan(each) for each in (ORDERS, LINES, "archive")), name=name)
     watchers = Watchers(workshop.witness)
     workspace = Workspace(
         settings=settings_of(workshop.plans),
-        store=store or known,
+        store=store,
         inbox=LedgerInbox(database),
         clock=clock,
         observer=watchers,
@@ -238,7 +243,7 @@ async def open_office(path: Path, *, store: Store | None = None) -> AsyncIterato
         broadcast.close()
         office.server.stop()
         await asyncio.wait_for(asyncio.gather(*tasks, *office.drained), 2 * WAIT_S)
-        await known.aclose()
+        await store.aclose()
 
 
 async def happened(office: Office, run_id: str, *states: str) -> Anything:

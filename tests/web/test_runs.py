@@ -13,7 +13,7 @@ async def test_a_run_is_asked_for_seen_and_told_to_its_last_line(office: Office)
 
     assert (asked["ok"], asked["runs"][0]["state"]) == (True, "queued")
     assert (run["state"], run["counts"]["inserted"]) == ("succeeded", 1)
-    assert log["lines"][-1]["step"] == "window_closed"
+    assert log["lines"][-1]["step"] == "lease_released"
     rest = await office.get(f"/runs/{run['id']}/log?after={log['lines'][-2]['seq']}")
     assert rest["lines"] == log["lines"][-1:]
 
