@@ -15,14 +15,15 @@ from datetime import timedelta
 from secrets import token_hex
 
 from comporta.coordination.execute import Executor
+from comporta.coordination.following import Following
 from comporta.coordination.legacy_locks import Denied
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.coordination.workers import Workers
-from comporta.core.instant import BEGINNING, instant_text, parse_instant
+from comporta.core.instant import instant_text
 from comporta.core.retry import FOREGROUND_WAIT_MAX
 from comporta.core.run import Run, RunState, Trigger, run_name
 from comporta.core.ticket import Ticket
-from comporta.core.window import GIVEN, Kind, Request, hole_requests
+from comporta.core.window import GIVEN, Kind, Request
 from comporta.errors import Busy, ComportaError, LeaseLost, Retryable
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
@@ -30,8 +31,6 @@ from comporta.ports.store import LogLine, Occupied, Store
 
 POLL = timedelta(seconds=1)
 """How often a waiting run looks whether the scope is free."""
-BEHIND = timedelta(minutes=1)
-"""A window that ended this long before its run's start, beyond the margin, was a resumed one."""
 FOLLOWED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.LOST})
 """Ends after which a successor may be queued that this very sync goes on with. A process that was starved of time
 finds its run lost, and is the one that can take it up again."""
@@ -68,7 +67,8 @@ class Syncer:
         self._conduct = conduct
         self._executor = executor
         self._accounts = accounts
-        self._workers = Workers(conduct.workers, is_shared=len(accounts) > 1)
+        self._following = Following(store, clock, conduct)
+        self.workers = Workers(conduct.workers, is_shared=len(accounts) > 1)
 
     async def sync(self, targets: Sequence[tuple[str, str]], wish: Wish) -> list[Run]:
         """Bring every target (account, stream) up to date and return the runs, in order of account."""
@@ -88,11 +88,11 @@ class Syncer:
         """Run one request on one stream, with its retries, and nothing that follows; ``instead`` of the plan known."""
         plan = instead or self._accounts[account]
         ticket = Ticket(account, stream, wish.request, trigger, dry_run=wish.dry_run)
-        with self._workers.at_work(account):
+        with self.workers.at_work(account):
             return await self._attempts(plan, plan.streams[stream], ticket, wish)
 
     async def _account(self, account: AccountPlan, streams: Sequence[str], wish: Wish) -> list[Run]:
-        with self._workers.at_work(account.name):
+        with self.workers.at_work(account.name):
             lanes: dict[str, list[str]] = {}
             for name in streams:
                 lanes.setdefault(account.lanes.get(name, ""), []).append(name)
@@ -123,7 +123,7 @@ class Syncer:
         if wish.dry_run or wish.request.max_records is not None or runs[-1].state is not RunState.SUCCEEDED:
             return
         again = replace(wish, request=Request())
-        if wish.request.kind not in GIVEN and await self._is_behind(account, stream, runs[-1]):
+        if wish.request.kind not in GIVEN and await self._following.is_behind(account, stream, runs[-1]):
             ticket = Ticket(account.name, stream.name, Request(), Trigger.CATCH_UP)
             runs += await self._attempts(account, stream, ticket, again)
         filled = await self._holes(account, stream, again) if wish.request.kind is Kind.INCREMENTAL else []
@@ -131,7 +131,7 @@ class Syncer:
         runs += await self._queued(account, stream, again)
         runs += await self._hinted(account, stream, again)
         is_filled = any(run.state is RunState.SUCCEEDED for run in filled)
-        if await self._is_reconcile_due(account, stream, filled=is_filled):
+        if await self._following.is_reconcile_due(account, stream, filled=is_filled):
             ticket = Ticket(account.name, stream.name, Request(Kind.RECONCILE), Trigger.RECONCILE)
             runs += await self._attempts(account, stream, ticket, replace(again, deletions_confirmed=False))
 
@@ -156,24 +156,12 @@ class Syncer:
     def _new_id(self) -> str:
         return run_name(self._clock.now(), token_hex(4))
 
-    async def _is_behind(self, account: AccountPlan, stream: StreamPlan, ended: Run) -> bool:
-        """Say whether a run that went on with an old pass has closed a window that ended long ago."""
-        if ended.window_until is None or ended.started_at is None:
-            return False
-        facts = await self._store.facts(f"{account.name}/{stream.name}")
-        source_clock = ended.started_at + timedelta(seconds=facts.clock_offset_s or 0)
-        return ended.window_until < source_clock - self._conduct.margin - BEHIND
-
     async def _holes(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
         runs: list[Run] = []
-        for request in await self._hole_requests(account, stream):
+        for request in await self._following.holes(account, stream):
             ticket = Ticket(account.name, stream.name, request, Trigger.CATCH_UP)
             runs += await self._attempts(account, stream, ticket, wish)
         return runs
-
-    async def _hole_requests(self, account: AccountPlan, stream: StreamPlan) -> Sequence[Request]:
-        origin = parse_instant(stream.origin_text) if stream.origin_text else BEGINNING
-        return hole_requests(await self._store.coverage(f"{account.name}/{stream.name}"), origin)
 
     async def _queued(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
         """Adopt what earlier processes left in the queue of this stream."""
@@ -185,17 +173,10 @@ class Syncer:
 
     async def _hinted(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
         """Look at what hints tell of, children of changed parents among it; what tells of a paused stream waits."""
-        if stream.is_paused or not await self._store.hints(f"{account.name}/{stream.name}", 1):
+        if not await self._following.has_hints(account, stream):
             return []
         ticket = Ticket(account.name, stream.name, Request(Kind.NOTIFICATION), Trigger.NOTIFICATION)
         return await self._attempts(account, stream, ticket, wish)
-
-    async def _is_reconcile_due(self, account: AccountPlan, stream: StreamPlan, *, filled: bool) -> bool:
-        facts = await self._store.facts(f"{account.name}/{stream.name}")
-        if facts.reconciled_at is None:
-            # Loaded by windows, never by a full pass. While holes are left, all that is in them would differ.
-            return not await self._hole_requests(account, stream)
-        return filled or self._clock.now() - facts.reconciled_at >= self._conduct.reconcile_every
 
     async def _attempts(self, account: AccountPlan, stream: StreamPlan, ticket: Ticket, wish: Wish) -> list[Run]:
         run_id = self._new_id()
@@ -244,7 +225,7 @@ class Syncer:
         told = False
         while True:
             try:
-                async with self._workers.place(account.name):
+                async with self.workers.place(account.name):
                     answer = await self._executor.execute(
                         run, account, stream, deletions_confirmed=wish.deletions_confirmed
                     )

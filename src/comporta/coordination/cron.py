@@ -1,0 +1,48 @@
+"""Schedules written as cron expressions, in the time zone in which people read times.
+
+A wall clock is put forward and back: a tick in the hour that is left out comes when that hour is over, and of an hour
+that comes twice a fixed time is taken once; so does Debian's cron, whose rules the library has.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from comporta.errors import BadValue
+
+SECOND = timedelta(seconds=1)
+
+
+class Cron:
+    """Implements ``core.schedule.Schedule``."""
+
+    def __init__(self, expression: str, zone: ZoneInfo) -> None:
+        self._expression = expression
+        self._zone = zone
+        try:
+            first, second = self._after(datetime(2026, 1, 1, tzinfo=UTC), times=2)
+        except (CronSimError, ValueError) as error:
+            message = f'cron = "{expression}" never comes; expected five fields, such as "*/30 * * * *"'
+            raise BadValue(message) from error
+        self.usual = second - first
+
+    def last(self, now: datetime) -> datetime | None:
+        """Return the latest tick at or before an instant."""
+        # The library looks at whole minutes strictly before what it is given.
+        begin = (now + SECOND).astimezone(self._zone)
+        return _first(CronSim(self._expression, begin, reverse=True))
+
+    def following(self, now: datetime) -> datetime | None:
+        """Return the first tick after an instant."""
+        return _first(CronSim(self._expression, now.astimezone(self._zone)))
+
+    def _after(self, now: datetime, *, times: int) -> list[datetime]:
+        found = CronSim(self._expression, now.astimezone(self._zone))
+        return [next(found).astimezone(UTC) for _ in range(times)]
+
+
+def _first(found: Iterator[datetime]) -> datetime | None:
+    tick = next(found, None)
+    return None if tick is None else tick.astimezone(UTC)
