@@ -11,6 +11,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.legacy_locks import SUBJECT, LegacyLocks
@@ -19,6 +20,7 @@ from comporta.coordination.rescuer import rescue_forever
 from comporta.core.guard import LegacyKey, Without
 from comporta.core.instant import instant_text
 from comporta.core.notification import Notification
+from comporta.core.schedule import Every, Schedule
 from comporta.databases import ledger_key, open_budgets, open_database, open_inbox, open_store
 from comporta.errors import SettingsError
 from comporta.ledger.accounts import accounts as stored_accounts
@@ -214,7 +216,9 @@ def _account_plan(told: AccountSettings, database: Database, settings: Settings,
     return AccountPlan(
         name=told.name,
         source=source,
-        streams={name: _stream_plan(told, name) for name in dict.fromkeys([*kind.streams, *told.streams])},
+        streams={
+            name: _stream_plan(told, name, settings.zone) for name in dict.fromkeys([*kind.streams, *told.streams])
+        },
         limit=terms.rate,
         budget=outside.budgets.of(terms),
         lanes=kind.lanes,
@@ -223,13 +227,22 @@ def _account_plan(told: AccountSettings, database: Database, settings: Settings,
     )
 
 
-def _stream_plan(told: AccountSettings, name: str) -> StreamPlan:
+def _schedule(every: timedelta, cron: str | None, zone: ZoneInfo) -> Schedule:
+    if cron is None:
+        return Every(every)
+    from comporta.coordination.cron import Cron
+
+    return Cron(cron, zone)
+
+
+def _stream_plan(told: AccountSettings, name: str, zone: ZoneInfo) -> StreamPlan:
     stream = told.stream(name)
     return StreamPlan(
         request=StreamRequest(name, stream.fields, stream.domain, told.concurrency),
         overlap=stream.overlap,
         timeout=stream.timeout,
         origin_text=instant_text(stream.start) if stream.start else None,
+        schedule=_schedule(stream.every, stream.cron, zone),
         children=kind_of(told).children.get(name, ()),
         is_paused=stream.paused,
         legacy_key=_legacy_key(stream),

@@ -6,22 +6,27 @@ and sources.
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 
+from comporta.coordination.dispatcher import Dispatcher
 from comporta.coordination.execute import Executor
+from comporta.coordination.following import Following
 from comporta.coordination.legacy_locks import LegacyLocks
 from comporta.coordination.mailbox import Mailbox
 from comporta.coordination.notifications import Deliveries
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
+from comporta.coordination.pulse import SEEN_WITHIN, Pulse
+from comporta.coordination.scheduler import Scheduler
 from comporta.coordination.sync import Syncer, Wish
 from comporta.coordination.trials import Comparison, Trial, watched
 from comporta.core.coverage import Coverage
 from comporta.core.instant import BEGINNING, parse_instant
 from comporta.core.login import LOGIN_SCOPE, LoginState
 from comporta.core.run import Run, Trigger
+from comporta.core.schedule import spread, urgency
 from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request
 from comporta.errors import UnknownAccount, WrongUse
@@ -32,7 +37,7 @@ from comporta.ports.events import Observer
 from comporta.ports.login_store import LoginStore
 from comporta.ports.notifications import Inbox
 from comporta.ports.source import Finding
-from comporta.ports.store import Store, StreamFacts
+from comporta.ports.store import Instance, Store, StreamFacts
 from comporta.settings_tree import Settings
 
 
@@ -53,6 +58,7 @@ class StreamStatus:
     freshness: timedelta | None
     facts: StreamFacts
     quarantined: int
+    next_at: datetime | None = None
 
 
 class Workspace:
@@ -89,6 +95,8 @@ class Workspace:
         self._syncer = Syncer(
             store=store, clock=clock, observer=observer, conduct=conduct, executor=self._executor, accounts=plans
         )
+        self._conduct = conduct
+        self._observer = observer
         self._loop = asyncio.get_running_loop()
         self._wakeable: list[Callable[[], None]] = []
 
@@ -142,7 +150,9 @@ class Workspace:
 
         Whoever does what is queued is woken, also when a part of it could not be queued.
         """
-        tickets = [Ticket(*target, request or Request(), trigger, dry_run=dry_run) for target in targets]
+        asked = request or Request()
+        priority = urgency(trigger, asked.text)
+        tickets = [Ticket(*target, asked, trigger, dry_run=dry_run, priority=priority) for target in targets]
         try:
             return await asyncio.gather(*(self.store.enqueue(ticket) for ticket in tickets))
         finally:
@@ -226,6 +236,45 @@ class Workspace:
         waiting = await self.store.quarantine(name)
         return await self._status(plan, plan.streams[stream], len(waiting), await self._living())
 
+    def dispatcher(self, log: Log) -> Dispatcher:
+        """Return what executes queued runs, until ``stop``; it shares its workers with all that is synced here."""
+        dispatcher = Dispatcher(
+            store=self.store,
+            clock=self.clock,
+            observer=self._observer,
+            executor=self._executor,
+            workers=self._syncer.workers,
+            following=Following(self.store, self.clock, self._conduct),
+            accounts=self._plans,
+            paused=self.paused,
+            log=log,
+        )
+        self.on_wake(dispatcher.wake)
+        return dispatcher
+
+    def scheduler(self, log: Log) -> Scheduler:
+        """Return what puts runs into the queue when they are due, until ``stop``."""
+        return Scheduler(
+            store=self.store,
+            clock=self.clock,
+            accounts=self._plans,
+            paused=self.paused,
+            stopping=self._executor.stopping,
+            wake=self.wake,
+            log=log,
+        )
+
+    def pulse(self, roles: Collection[str], log: Log) -> Pulse:
+        """Return what says to others that this process is alive, until ``stop``."""
+        return Pulse(
+            store=self.store,
+            clock=self.clock,
+            instance=self._conduct.instance,
+            roles=" ".join(sorted(roles)),
+            stopping=self._executor.stopping,
+            log=log,
+        )
+
     def deliveries(self, log: Log) -> Deliveries:
         """Return what looks at what the sources of these accounts notify of, until ``stop``."""
         return Deliveries(
@@ -245,6 +294,15 @@ class Workspace:
     def stopping(self) -> asyncio.Event:
         """Return what is set by ``stop``."""
         return self._executor.stopping
+
+    async def schedulers(self) -> list[Instance]:
+        """Return the servers that schedule and are alive."""
+        now = self.clock.now()
+        return [
+            each
+            for each in await self.store.instances()
+            if "scheduler" in each.roles.split() and each.ended_at is None and now - each.seen_at < SEEN_WITHIN
+        ]
 
     async def look(self) -> None:
         """Return when the database has answered."""
@@ -297,6 +355,7 @@ class Workspace:
             freshness=source_now - uncovered if uncovered > origin else None,
             facts=facts,
             quarantined=waiting,
+            next_at=_next_at(scope, stream, self.clock.now()),
         )
 
     def _active(self) -> list[str]:
@@ -323,6 +382,12 @@ class Workspace:
             message = f"there is no account {name!r}{_nearest(name, self._plans)}"
             raise UnknownAccount(message)
         return name
+
+
+def _next_at(scope: str, stream: StreamPlan, now: datetime) -> datetime | None:
+    """Return when a scheduler begins a stream's next run; nobody does with a stream that is paused."""
+    tick = stream.schedule.following(now) if stream.schedule is not None and not stream.is_paused else None
+    return tick + spread(scope, stream.schedule.usual) if tick is not None and stream.schedule is not None else None
 
 
 def _origin(stream: StreamPlan) -> datetime:

@@ -36,7 +36,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   check       test addresses, keys, permissions and clocks; say what to fix
   accounts    which accounts there are   account     pause or resume one
   sync        bring everything up to date now, or the accounts and streams named
-  serve       listen for notifications of sources, and fetch what they tell of
+  serve       keep it all up to date     worker      only execute what is due
 
   status      where every stream stands: how fresh, which holes
   runs        the last runs              run         show or cancel one run
@@ -88,6 +88,7 @@ for command in (
     account.accounts,
     sync.sync,
     serve.serve,
+    serve.worker,
     streams.status,
     history.runs,
     history.log,

@@ -1,10 +1,11 @@
-"""`comporta serve`: listen for notifications, and look at what they tell of, until told to end.
+"""`comporta serve` and `comporta worker`: schedule, execute and listen, until told to end.
 
-Its first form: a scheduler, an API of runs and pages come with later releases. The first signal ends the server,
-hands over what runs and exits; the second ends the process at once.
+Several processes may share one database, each with all roles or with some. The first signal ends the server, hands
+over what runs and exits; the second ends the process at once.
 """
 
 import asyncio
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,10 +15,21 @@ from comporta.cli.options import Config, Json, Verbose
 from comporta.cli.session import with_workspace
 from comporta.cli.supervised import supervisor
 from comporta.core.outcome import ExitCode
+from comporta.errors import WrongUse
 from comporta.settings import read_log_level, read_settings
+from comporta.settings_tree import Settings
 
 if TYPE_CHECKING:
     from comporta.workspace import Workspace
+
+
+class Role(StrEnum):
+    """What one process does."""
+
+    WEB = "web"
+    SCHEDULER = "scheduler"
+    WORKERS = "workers"
+
 
 LOG_LEVEL = "info"
 """A server has nobody who watches: its log is what it says."""
@@ -27,37 +39,62 @@ def serve(
     *,
     host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Where to listen, on loopback.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="P", help="0 takes a free one.")] = None,
-    no_web: Annotated[bool, typer.Option("--no-web", help="Listen nowhere; look at what was kept.")] = False,
+    no_web: Annotated[bool, typer.Option("--no-web", help="Listen nowhere.")] = False,
+    no_scheduler: Annotated[bool, typer.Option("--no-scheduler", help="Schedule nothing; another one does.")] = False,
+    no_workers: Annotated[bool, typer.Option("--no-workers", help="Execute nothing; `comporta worker` does.")] = False,
+    run_now: Annotated[bool, typer.Option("--run-now", help="Begin with a run of every stream.")] = False,
     config: Config = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> int:
-    """Listen for notifications of sources, and fetch what they tell of. Ctrl-C ends it."""
+    """Keep everything up to date: schedule, execute, listen for notifications. Ctrl-C ends it."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+    settings = read_settings(config)
+    left_out = {Role.WEB: no_web, Role.SCHEDULER: no_scheduler, Role.WORKERS: no_workers}
+    roles = frozenset(role for role, is_left_out in left_out.items() if not is_left_out)
+    if not roles:
+        raise WrongUse("serve: --no-web, --no-scheduler and --no-workers leave nothing to do; expected at most two")
+    address = (host or settings.host, settings.port if port is None else port)
+    return be_always_on(console, settings, roles, address, at_once=run_now)
+
+
+def worker(config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
+    """Execute what is due, beside others on the same database. Ctrl-C ends it."""
+    console = Console(is_json=as_json, is_verbose=verbose)
+    return be_always_on(console, read_settings(config), frozenset({Role.WORKERS}), ("", 0))
+
+
+def be_always_on(
+    console: Console, settings: Settings, roles: frozenset[Role], address: tuple[str, int], *, at_once: bool = False
+) -> int:
+    """Do what the roles are until told to end."""
     from comporta.cli.front import Watch, open_front
     from comporta.cli.scrape import watch_loop
     from comporta.observability.log import open_log
 
-    console = Console(is_json=as_json, is_verbose=verbose)
-    settings = read_settings(config)
-    level = read_log_level(is_verbose=verbose) or LOG_LEVEL
+    level = read_log_level(is_verbose=console.is_verbose) or LOG_LEVEL
     log = open_log(level)
-    at = (host or settings.host, settings.port if port is None else port)
     watch = Watch()
 
     async def work(workspace: "Workspace") -> None:
         deliveries = workspace.deliveries(log)
         mailbox = workspace.mailbox(deliveries)
-        front = None if no_web else open_front(workspace, watch, mailbox, at)
+        front = open_front(workspace, watch, mailbox, address) if Role.WEB in roles else None
         url = front.url if front else None
-        log.write("info", "server_started", {"url": url})
-        console.document({"ok": True, "server": {"url": url}})
+        log.write("info", "server_started", {"url": url, "roles": sorted(roles)})
+        console.document({"ok": True, "server": {"url": url, "roles": sorted(roles)}})
         console.say(f"Listening at {url}. Ctrl-C ends it." if url else "At work, listening nowhere. Ctrl-C ends it.")
+        alive = supervisor().watch(workspace.look, stopping=workspace.stopping, clock=workspace.clock)
+        parts = [alive, workspace.pulse(roles, log).run(), watch_loop(watch.metrics, workspace)]
+        if Role.WORKERS in roles:
+            parts += [deliveries.run(), workspace.dispatcher(log).run()]
+        if Role.SCHEDULER in roles:
+            parts.append(workspace.scheduler(log).run(at_once=at_once))
+        if front is not None:
+            parts.append(front.run())
         async with asyncio.TaskGroup() as group:
-            alive = supervisor().watch(workspace.look, stopping=workspace.stopping, clock=workspace.clock)
-            for each in (deliveries.run(), watch_loop(watch.metrics, workspace), alive):
-                group.create_task(each)
-            if front is not None:
-                group.create_task(front.run())
+            for part in parts:
+                group.create_task(part)
         await mailbox.aclose()
         log.write("info", "server_stopped", {"url": url})
 

@@ -14,6 +14,7 @@ from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Stream, Verbose
 from comporta.cli.session import with_workspace
 from comporta.cli.words import age_text, columns, local_text
+from comporta.core.instant import parse_instant, short_text
 from comporta.core.outcome import ExitCode
 from comporta.errors import WrongUse
 from comporta.reports import coverage_json, holes, is_alive, is_paused, lease_json, login_json, status_json, with_login
@@ -49,21 +50,26 @@ def status(
         ]
         stale = [each for each in found if f"{each.account}/{each.stream}" not in paused and is_stale(each, oldest)]
         limits = await workspace.limits()
+        schedulers = await workspace.schedulers()
+        lines = [with_next(line, each, is_scheduled=bool(schedulers)) for line, each in zip(lines, found, strict=True)]
         told = [{"account": account, **state.as_json()} for account, state in limits]
-        console.document({"ok": not stale, "streams": lines, "limits": told})
+        alive = [{"instance": each.instance, "seen_at": short_text(each.seen_at)} for each in schedulers]
+        console.document({"ok": not stale, "streams": lines, "limits": told, "schedulers": alive})
         rows = [
             (
                 f"{line['account']}/{line['stream']}",
                 line["state"],
                 age_text(each.freshness),
                 len(holes(each)),
+                time_text(line["next_run_at"], workspace),
                 line["next_step"],
             )
             for each, line in zip(found, lines, strict=True)
         ]
-        console.say(
-            columns(("stream", "last run", "fresh", "holes", "next"), rows) or "No account yet: `comporta init`."
-        )
+        heads = ("stream", "last run", "fresh", "holes", "next run", "next")
+        console.say(columns(heads, rows) or "No account yet: `comporta init`.")
+        if found and not schedulers:
+            console.say("\nNobody schedules: `comporta serve` does, or let cron call `comporta sync`.")
         if text := limits_text(limits):
             console.say(text)
         if text := logins_text(logins):
@@ -90,6 +96,17 @@ def limits_text(limits: "Sequence[tuple[str, BudgetState]]") -> str:
         if state.limit or state.allowed or state.paused_s
     ]
     return "\n" + columns(("account", "limit", "now", "used", "waiting", ""), rows) if rows else ""
+
+
+def with_next(line: dict[str, object], each: "StreamStatus", *, is_scheduled: bool) -> dict[str, object]:
+    """Return a stream's status with when its next run begins, ``None`` where nobody would begin it."""
+    is_due = is_scheduled and line["state"] != "paused"
+    return {**line, "next_run_at": short_text(each.next_at) if is_due else None}
+
+
+def time_text(instant: object, workspace: "Workspace") -> str:
+    """Return the time of day at which something happens, where people read times."""
+    return f"{parse_instant(instant).astimezone(workspace.settings.zone):%H:%M:%S}" if isinstance(instant, str) else "-"
 
 
 def logins_text(logins: dict[str, dict[str, object]]) -> str:

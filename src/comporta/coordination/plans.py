@@ -10,6 +10,7 @@ from datetime import timedelta
 from comporta.core.batch import ROWS_MAX
 from comporta.core.guard import LegacyKey
 from comporta.core.rate import Rate
+from comporta.core.schedule import Schedule
 from comporta.ports.budget import Budget
 from comporta.ports.notifications import Missed, Point
 from comporta.ports.source import Source, StreamRequest
@@ -34,6 +35,7 @@ class StreamPlan:
     overlap: timedelta
     timeout: timedelta
     origin_text: str | None = None
+    schedule: Schedule | None = None
     children: tuple[Child, ...] = ()
     is_paused: bool = False
     legacy_key: LegacyKey | None = None

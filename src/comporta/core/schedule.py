@@ -79,12 +79,8 @@ def spread(scope: str, interval: timedelta) -> timedelta:
 def urgency(trigger: Trigger, request: str) -> int:
     """Return the priority of a queued run: a person's, then the schedule's, then what reads everything again.
 
-    >>> (
-    ...     urgency(Trigger.MANUAL, "incremental"),
-    ...     urgency(Trigger.SCHEDULE, "incremental"),
-    ...     urgency(Trigger.MANUAL, "full"),
-    ... )
-    (2, 1, 1)
+    >>> urgency(Trigger.MANUAL, "incremental"), urgency(Trigger.MANUAL, "full"), urgency(Trigger.SCHEDULE, "full")
+    (2, 1, 0)
     """
     kind = parse_request(request).kind
     is_bulk = kind in WHOLE | {Kind.RECONCILE} or trigger is Trigger.RECONCILE
@@ -93,6 +89,6 @@ def urgency(trigger: Trigger, request: str) -> int:
     return BULK if is_bulk else SCHEDULED
 
 
-def next_of(runs: Sequence[Run], account: str, active: frozenset[str]) -> Run | None:
-    """Return which of the queued runs, the most urgent first, an account should do now: no stream of it twice."""
-    return next((run for run in runs if run.account == account and run.scope not in active), None)
+def next_of(runs: Sequence[Run], account: str) -> Run | None:
+    """Return which of the queued runs, the most urgent first, an account should do now."""
+    return next((run for run in runs if run.account == account), None)

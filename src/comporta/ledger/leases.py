@@ -37,6 +37,26 @@ def queue_run(session: Session, ticket: Ticket, *, run_id: str) -> Run:
     return run_from(session.one("queue_run", values))
 
 
+def queue_tick(session: Session, ticket: Ticket, at: datetime, *, run_id: str) -> Run | None:
+    """Queue a run for a tick, or let the queued one serve it; ``None`` when nothing was queued."""
+    values = {
+        "id": run_id,
+        "scope": ticket.scope,
+        "account": ticket.account,
+        "stream": ticket.stream,
+        "trigger": ticket.trigger.value,
+        "request": ticket.request.text,
+        "tick": text_of(at),
+        "not_before": text_of(ticket.not_before),
+        "priority": ticket.priority,
+        "now": text_of(session.now),
+    }
+    queued = session.one("queue_tick", values)
+    if queued is None:
+        session.run("join_tick", {name: values[name] for name in ("scope", "request", "tick", "now")})
+    return run_from(queued) if queued is not None else None
+
+
 def queue_successor(session: Session, run: Run, ticket: Ticket) -> None:
     """Queue the next attempt of a run, named after the first, unless a person asked the run to end."""
     if run.cancel_requested:

@@ -12,7 +12,7 @@ from comporta.core.instant import BEGINNING, instant_text, parse_instant
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.window import Kind, Window, parse_request
 from comporta.ledger.session import Row
-from comporta.ports.store import LeaseRow, Pass, Quarantined, StreamFacts
+from comporta.ports.store import Instance, LeaseRow, Pass, Quarantined, StreamFacts
 
 COUNTS = ("read", "inserted", "updated", "unchanged", "rejected", "deleted")
 
@@ -97,6 +97,18 @@ def facts_from(row: Row | None) -> StreamFacts:
         clock_offset_s=row["clock_offset_s"],
         reconciled_at=instant_from(row["reconciled_at"]),
         reconcile_result=json.loads(row["reconcile_result"]) if row["reconcile_result"] else None,
+    )
+
+
+def instance_from(row: Row) -> Instance:
+    """Return the server of a row of cmp_instance."""
+    return Instance(
+        instance=row["instance"],
+        roles=row["roles"],
+        version=row["version"],
+        started_at=instant_of(row["started_at"]),
+        seen_at=instant_of(row["seen_at"]),
+        ended_at=instant_from(row["ended_at"]),
     )
 
 

@@ -27,6 +27,7 @@ from comporta.ledger.batches import NOTHING_LEARNT, Batches
 from comporta.ledger.rows import (
     facts_from,
     hint_from,
+    instance_from,
     lease_row_from,
     pass_from,
     quarantined_from,
@@ -43,6 +44,7 @@ from comporta.ports.store import (
     Committed,
     Ending,
     Granted,
+    Instance,
     LeaseRow,
     LogLine,
     Occupied,
@@ -90,6 +92,24 @@ class LedgerStore:
     async def queued(self, scope: str) -> Sequence[Run]:
         values = {"scope": scope, "limit": QUEUED_MAX}
         return await self._read(lambda s: [run_from(row) for row in s.all("queued", values)])
+
+    async def tick(self, ticket: Ticket, at: datetime, *, run_id: str) -> Run | None:
+        return await self._write(lambda s: leases.queue_tick(s, ticket, at, run_id=run_id))
+
+    async def due(self, limit: int) -> Sequence[Run]:
+        return await self._read(
+            lambda s: [run_from(row) for row in s.all("due", {"now": text_of(s.now), "limit": limit})]
+        )
+
+    async def beat(self, instance: str, *, roles: str, version: str) -> None:
+        values = {"instance": instance, "roles": roles, "version": version}
+        await self._write(lambda s: s.run("beat", values | {"now": text_of(s.now)}))
+
+    async def leave(self, instance: str) -> None:
+        await self._write(lambda s: s.run("leave", {"instance": instance, "now": text_of(s.now)}))
+
+    async def instances(self) -> Sequence[Instance]:
+        return await self._read(lambda s: [instance_from(row) for row in s.all("instances", {})])
 
     async def acquire(self, run: Run, *, ttl: timedelta, timeout: timedelta, instance: str) -> Granted | Occupied:
         tried: list[Granted] = []

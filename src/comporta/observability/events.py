@@ -9,6 +9,9 @@ from types import MappingProxyType
 EVENTS = MappingProxyType(
     {
         "run_queued": "A run waits for the one that holds its stream.",
+        "scheduling_failed": "The database could not take what is due; it is offered again.",
+        "dispatching_failed": "A queued run could not be taken, or what follows it not queued; it is tried again.",
+        "beat_failed": "A server could not say that it is alive; what it does goes on.",
         "run_started": "A run holds its lease and begins.",
         "run_succeeded": "A run ended; its window is covered.",
         "run_failed": "A run ended with an error that trying again unchanged cannot mend.",

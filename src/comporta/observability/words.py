@@ -26,6 +26,15 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             ("already running as {holder} - waits for it", "queued"),
             ("já está em execução ({holder}) - espera por ela", "na fila"),
         ),
+        "scheduling_failed": _words(
+            "what is due could not be queued: {message}", "o que vence não pôde entrar na fila: {message}"
+        ),
+        "dispatching_failed": _words(
+            "a queued run could not be taken: {message}", "uma execução da fila não pôde ser iniciada: {message}"
+        ),
+        "beat_failed": _words(
+            "no sign of life could be given: {message}", "não foi possível dar sinal de vida: {message}"
+        ),
         "run_started": _words(
             ("started: {request}, attempt {attempt} of {attempts}", "started"),
             ("iniciada: {request}, tentativa {attempt} de {attempts}", "iniciada"),

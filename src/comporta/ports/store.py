@@ -54,6 +54,18 @@ class LeaseRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Instance:
+    """A server on this database: what it does (``roles``, with spaces), and when it was seen last."""
+
+    instance: str
+    roles: str
+    version: str
+    started_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pass:
     """One traversal for a window; survives the runs that work on it."""
 
@@ -209,6 +221,24 @@ class Store(Protocol):
 
     async def queued(self, scope: str) -> Sequence[Run]:
         """Return what waits in the queue of a stream, the oldest first."""
+
+    async def tick(self, ticket: Ticket, at: datetime, *, run_id: str) -> Run | None:
+        """Queue a run for a tick of its schedule, or let one that waits anyway serve it.
+
+        Return what was queued; ``None`` when nothing was, because somebody took this tick, or a later one, before.
+        """
+
+    async def due(self, limit: int) -> Sequence[Run]:
+        """Return the queued runs that may begin now, the most urgent first, then the oldest."""
+
+    async def beat(self, instance: str, *, roles: str, version: str) -> None:
+        """Say that a server is alive."""
+
+    async def leave(self, instance: str) -> None:
+        """Say that a server ended as it should."""
+
+    async def instances(self) -> Sequence[Instance]:
+        """Return the servers that were ever seen, the oldest first."""
 
     async def acquire(self, run: Run, *, ttl: timedelta, timeout: timedelta, instance: str) -> Granted | Occupied:
         """Take the lease for a queued run and start it, or say who holds the scope."""

@@ -325,3 +325,29 @@ WHERE account = :account AND token = :used;
 -- name: end_login_attempt
 UPDATE cmp_login SET state = :state, attempt = CASE WHEN :state = 'good' THEN NULL ELSE attempt END, reason = :reason, updated_at = :now
 WHERE account = :account AND token = :used AND state = 'renewing';
+
+-- name: queue_tick
+INSERT INTO cmp_run(id, scope, account, stream, state, trigger, request, scheduled_for, not_before, priority, attempt, dry_run, partial, queued_at)
+SELECT :id, :scope, :account, :stream, 'queued', :trigger, :request, :tick, :not_before, :priority, 1, 0, 0, :now
+WHERE NOT EXISTS (SELECT 1 FROM cmp_run WHERE scope = :scope AND scheduled_for >= :tick AND scheduled_for <= :now)
+ON CONFLICT DO NOTHING
+RETURNING *;
+
+-- name: join_tick
+UPDATE cmp_run SET scheduled_for = :tick
+WHERE scope = :scope AND request = :request AND state = 'queued' AND (scheduled_for IS NULL OR scheduled_for < :tick)
+  AND NOT EXISTS (SELECT 1 FROM cmp_run WHERE scope = :scope AND scheduled_for >= :tick AND scheduled_for <= :now);
+
+-- name: due
+SELECT * FROM cmp_run WHERE state = 'queued' AND (not_before IS NULL OR not_before <= :now)
+ORDER BY priority DESC, queued_at, id LIMIT :limit;
+
+-- name: beat
+INSERT INTO cmp_instance(instance, roles, version, started_at, seen_at) VALUES (:instance, :roles, :version, :now, :now)
+ON CONFLICT(instance) DO UPDATE SET seen_at = excluded.seen_at, ended_at = NULL;
+
+-- name: leave
+UPDATE cmp_instance SET ended_at = :now, seen_at = :now WHERE instance = :instance;
+
+-- name: instances
+SELECT * FROM cmp_instance ORDER BY started_at, instance;

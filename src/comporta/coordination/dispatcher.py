@@ -1,0 +1,164 @@
+"""The dispatcher: takes runs out of the queue and has them executed, as many at once as there are workers.
+
+Any number of them may run on one database: whoever takes the lease first executes a run, and the others find it gone.
+A place is waited for by an account, not by a run: when it is given, the most urgent run of the account takes it, so
+that what a person asks for does not stand behind what was due before. What follows a run is put into the queue.
+
+When the process ends, what runs is handed over; what is queued waits for the next process.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import timedelta
+
+from comporta.coordination.execute import Executor
+from comporta.coordination.following import Following
+from comporta.coordination.legacy_locks import Denied
+from comporta.coordination.plans import AccountPlan
+from comporta.coordination.workers import Workers
+from comporta.core.run import Run, Trigger
+from comporta.core.schedule import next_of
+from comporta.core.window import Kind, parse_request
+from comporta.errors import ComportaError, LeaseLost, UnknownAccount
+from comporta.observability.log import Log
+from comporta.ports.clock import Clock
+from comporta.ports.events import Observer
+from comporta.ports.store import LogLine, Occupied, Store
+
+POLL = timedelta(seconds=1)
+"""How often it is looked whether another process queued a run, or one has waited for long enough."""
+HELD_S = 2.0
+"""How long a stream that another process holds is left alone."""
+DENIED_S = 15.0
+"""And one whose older program holds its key."""
+DUE_MAX = 1_000
+"""Queued runs that are looked at together."""
+
+
+class Dispatcher:
+    """Executes queued runs of the accounts it was given, until told to stop."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        observer: Observer,
+        executor: Executor,
+        workers: Workers,
+        following: Following,
+        accounts: Mapping[str, AccountPlan],
+        paused: Callable[[], Awaitable[Collection[str]]],
+        log: Log,
+        poll: timedelta = POLL,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._observer = observer
+        self._executor = executor
+        self._workers = workers
+        self._following = following
+        self._accounts = accounts
+        self._paused = paused
+        self._log = log
+        self._poll = poll
+        self._active: set[str] = set()
+        self._held: dict[str, float] = {}
+        self._waiting: Counter[str] = Counter()
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now: a run was queued."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Work until told to stop, then wait for what is being handed over."""
+        stopping = self._executor.stopping
+        async with asyncio.TaskGroup() as group:
+            while not stopping.is_set():
+                scopes = {run.scope: run.account for run in await self._due()}
+                for account, wanted in Counter(scopes.values()).items():
+                    for _ in range(wanted - self._waiting[account]):
+                        self._waiting[account] += 1
+                        group.create_task(self._serve(account))
+                await self._until_woken()
+
+    async def _due(self) -> list[Run]:
+        """Return the runs that this process could begin now."""
+        try:
+            runs = await self._store.due(DUE_MAX)
+            paused = await self._paused() if runs else ()
+        except ComportaError as error:
+            self._log.write("error", "dispatching_failed", {"code": error.code, "message": error.message})
+            return []
+        now = self._clock.monotonic()
+        self._held = {scope: until for scope, until in self._held.items() if until > now}
+        taken = self._active | self._held.keys()
+        return [
+            run
+            for run in runs
+            if run.account in self._accounts
+            and run.scope not in taken
+            and (run.trigger is Trigger.MANUAL or run.account not in paused)
+        ]
+
+    async def _serve(self, account: str) -> None:
+        """Wait for a place, and execute the most urgent run that the account has by then."""
+        is_counted = True
+        try:
+            with self._workers.at_work(account):
+                async with self._workers.place(account):
+                    self._waiting[account] -= 1
+                    is_counted = False
+                    run = next_of(await self._due(), account)
+                    if run is not None and not self._executor.stopping.is_set():
+                        await self._execute(run)
+        finally:
+            self._waiting[account] -= is_counted
+            self.wake()
+
+    async def _execute(self, run: Run) -> None:
+        """Execute a run and queue what follows; a run of a stream that there is no more is ended."""
+        account = self._accounts[run.account]
+        stream = account.streams.get(run.stream)
+        self._active.add(run.scope)
+        try:
+            if stream is None:
+                message = f"{run.account}/{run.stream}: there is no such stream any more"
+                await self._store.skip(run, UnknownAccount(message).as_json())
+                return
+            is_confirmed = parse_request(run.request).kind is Kind.CLEAR_FIRST
+            ended = await self._executor.execute(run, account, stream, deletions_confirmed=is_confirmed)
+            if isinstance(ended, Occupied):
+                self._observer.busy(run, ended, waiting=True)
+                self._held[run.scope] = self._clock.monotonic() + HELD_S
+                return
+            if isinstance(ended, Denied):
+                why = LogLine("warning", "legacy_lock_awaited", ended.error.message, ended.error.as_json())
+                self._observer.stepped(run, why)
+                self._held[run.scope] = self._clock.monotonic() + DENIED_S
+                return
+            for ticket in await self._following.tickets(account, stream, ended):
+                await self._store.enqueue(ticket)
+        except LeaseLost:
+            return  # another process took this very run out of the queue between our look and our claim
+        except ComportaError as error:
+            self._held[run.scope] = self._clock.monotonic() + HELD_S
+            fields = {"run": run.id, "account": run.account, "stream": run.stream}
+            self._log.write("error", "dispatching_failed", {**fields, "code": error.code, "message": error.message})
+        finally:
+            self._active.discard(run.scope)
+
+    async def _until_woken(self) -> None:
+        waits: Collection[asyncio.Future[object]] = {
+            asyncio.ensure_future(self._woken.wait()),
+            asyncio.ensure_future(self._clock.sleep(self._poll)),
+            asyncio.ensure_future(self._executor.stopping.wait()),
+        }
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        self._woken.clear()

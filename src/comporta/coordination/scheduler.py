@@ -1,0 +1,112 @@
+"""The scheduler: puts a run into the queue when a stream is due.
+
+Any number of them may run on one database: the ledger takes each tick of a stream once. It keeps nothing that it could
+lose; after a start it offers the latest tick of every stream, and those that were served are refused. Whoever sees
+that nobody schedules any more sees it by ``cmp_instance``, in which each server says that it is alive.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from secrets import token_hex
+
+from comporta.coordination.plans import AccountPlan, StreamPlan
+from comporta.core.run import Trigger, run_name
+from comporta.core.schedule import spread, urgency
+from comporta.core.ticket import Ticket
+from comporta.core.window import Request
+from comporta.errors import DestinationRefused, Retryable
+from comporta.observability.log import Log
+from comporta.ports.clock import Clock
+from comporta.ports.store import Store
+
+LOOK = timedelta(seconds=10)
+"""How often at least it looks whether anything is due: accounts may be paused and clocks may jump."""
+
+
+class Scheduler:
+    """Schedules the streams of the accounts it was given."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        accounts: Mapping[str, AccountPlan],
+        paused: Callable[[], Awaitable[Collection[str]]],
+        stopping: asyncio.Event,
+        wake: Callable[[], None],
+        log: Log,
+        look: timedelta = LOOK,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._accounts = accounts
+        self._paused = paused
+        self._stopping = stopping
+        self._wake = wake
+        self._log = log
+        self._look_every = look
+        self._offered: dict[str, datetime] = {}
+
+    async def run(self, *, at_once: bool = False) -> None:
+        """Schedule until told to stop; ``at_once``: begin with every stream, whether it is due or not."""
+        while not self._stopping.is_set():
+            try:
+                await self._look(at_once=at_once)
+                at_once = False
+            except (Retryable, DestinationRefused) as error:
+                self._log.write("error", "scheduling_failed", {"code": error.code, "message": error.message})
+            await self._slept(self._until_next())
+
+    async def _look(self, *, at_once: bool) -> None:
+        paused = await self._paused()
+        for account in self._accounts.values():
+            for stream in account.streams.values():
+                if account.name not in paused and not stream.is_paused:
+                    await self._offer(account, stream, at_once=at_once)
+
+    async def _offer(self, account: AccountPlan, stream: StreamPlan, *, at_once: bool) -> None:
+        """Queue a run for the latest tick, unless it was offered before."""
+        scope, now = f"{account.name}/{stream.name}", self._clock.now()
+        tick = stream.schedule.last(now) if stream.schedule is not None else None
+        if at_once:
+            await self._store.enqueue(_ticket(account, stream, None))
+            self._wake()
+        if stream.schedule is None or tick is None or self._offered.get(scope) == tick:
+            return
+        begins = tick + spread(scope, stream.schedule.usual)
+        ticket = _ticket(account, stream, begins if begins > now else None)
+        run = await self._store.tick(ticket, tick, run_id=run_name(now, token_hex(4)))
+        self._offered[scope] = tick
+        if run is not None:
+            fields = {"account": account.name, "stream": stream.name, "run": run.id, "tick": tick.isoformat()}
+            self._log.write("info", "run_queued", fields)
+            self._wake()
+
+    def _until_next(self) -> timedelta:
+        """Return how long nothing becomes due, and no longer than is worth waiting."""
+        now = self._clock.now()
+        ticks = [
+            tick
+            for account in self._accounts.values()
+            for stream in account.streams.values()
+            if stream.schedule is not None and (tick := stream.schedule.following(now)) is not None
+        ]
+        return min([self._look_every, *(tick - now for tick in ticks)])
+
+    async def _slept(self, duration: timedelta) -> None:
+        """Wait, and no longer than until told to stop."""
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        sleeping = asyncio.ensure_future(self._clock.sleep(duration))
+        try:
+            await asyncio.wait({stopping, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            sleeping.cancel()
+
+
+def _ticket(account: AccountPlan, stream: StreamPlan, not_before: datetime | None) -> Ticket:
+    request = Request()
+    priority = urgency(Trigger.SCHEDULE, request.text)
+    return Ticket(account.name, stream.name, request, Trigger.SCHEDULE, not_before=not_before, priority=priority)

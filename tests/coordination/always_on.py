@@ -1,0 +1,97 @@
+"""Servers as tests see them: a scheduler and a dispatcher on one database, which live for a while and then end.
+
+They share a clock that jumps when everybody waits, so a day of theirs takes a moment of ours.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from tests.engine.workshop import Workshop
+
+from comporta.coordination.dispatcher import Dispatcher
+from comporta.coordination.execute import Executor
+from comporta.coordination.following import Following
+from comporta.coordination.scheduler import Scheduler
+from comporta.coordination.workers import Workers
+from comporta.observability.log import Silence
+
+POLL, LOOK = timedelta(seconds=20), timedelta(minutes=5)
+"""Each look costs the jumping clock some milliseconds of ours."""
+STARTED: list["Server"] = []
+
+
+@dataclass
+class Server:
+    """One process that is always on, until it is told to end or is gone."""
+
+    workshop: Workshop
+    name: str = "here:1"
+    workers: int = 4
+    has_scheduler: bool = True
+    has_dispatcher: bool = True
+    paused: set[str] = field(default_factory=set)
+    tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.executor: Executor = self.workshop.executor(instance=self.name)
+        self.dispatcher = Dispatcher(
+            store=self.workshop.store,
+            clock=self.workshop.clock,
+            observer=self.workshop.witness,
+            executor=self.executor,
+            workers=Workers(self.workers, is_shared=len(self.workshop.plans) > 1),
+            following=Following(self.workshop.store, self.workshop.clock, self.workshop.conduct),
+            accounts=self.workshop.plans,
+            paused=self._paused,
+            log=Silence(),
+            poll=POLL,
+        )
+
+    async def _paused(self) -> Collection[str]:
+        return self.paused
+
+    def start(self, *, at_once: bool = False) -> "Server":
+        """Begin to schedule and to execute."""
+        STARTED.append(self)
+        if self.has_scheduler:
+            self.tasks.append(asyncio.ensure_future(self._scheduler().run(at_once=at_once)))
+        if self.has_dispatcher:
+            self.tasks.append(asyncio.ensure_future(self.dispatcher.run()))
+        return self
+
+    def _scheduler(self) -> Scheduler:
+        return Scheduler(
+            store=self.workshop.store,
+            clock=self.workshop.clock,
+            accounts=self.workshop.plans,
+            paused=self._paused,
+            stopping=self.executor.stopping,
+            wake=self.dispatcher.wake,
+            log=Silence(),
+            look=LOOK,
+        )
+
+    async def stop(self) -> None:
+        """Hand over what runs and end, as at a deploy."""
+        self.executor.stop()
+        await asyncio.gather(*self.tasks)
+
+    async def kill(self) -> None:
+        """End without a word: what runs keeps its lease until that runs out."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def lives(self, span: timedelta) -> None:
+        """Start, live for so long, and stop."""
+        self.start()
+        await self.workshop.clock.sleep(span)
+        await self.stop()
+
+
+async def until(workshop: Workshop, look: Callable[[], bool]) -> None:
+    """Let time pass until something is so."""
+    while not look():
+        await workshop.clock.sleep(timedelta(seconds=1))

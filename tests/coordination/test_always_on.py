@@ -1,0 +1,193 @@
+"""Servers that are always on: each tick one run, what was missed made up for once, the urgent first."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.coordination.always_on import POLL, STARTED, Server, until
+from tests.engine.workshop import ORDERS, Workshop, at
+
+from comporta.core.run import Run, RunState, Trigger
+from comporta.core.schedule import Every, urgency
+from comporta.core.ticket import Ticket
+from comporta.core.window import Kind, Request
+from comporta.ports.store import Granted
+from comporta.testing import FakeSource
+
+HALF_HOUR, HOUR, DAY = timedelta(minutes=30), timedelta(hours=1), timedelta(days=1)
+TICKS = "SELECT scheduled_for, count(*) FROM cmp_run WHERE scheduled_for IS NOT NULL GROUP BY 1 ORDER BY 1"
+
+
+@pytest.fixture(autouse=True)
+async def nobody_stays() -> AsyncIterator[None]:
+    """Whatever a test leaves running is gone at its end."""
+    yield
+    for server in STARTED:
+        await server.kill()
+    STARTED.clear()
+
+
+def open_shop(workshop: Workshop, *names: str, orders: int = 3) -> None:
+    """Give each account some orders, and half an hour between its ticks."""
+    for name in names or ("matriz",):
+        source = FakeSource(workshop.clock)
+        source.stream().put_many(range(1, orders + 1), stamp=at(9))
+        workshop.account(workshop.plan(ORDERS, children=(), schedule=Every(HALF_HOUR)), name=name, source=source)
+
+
+def ticket(account: str, kind: Kind, trigger: Trigger) -> Ticket:
+    """Return a wish for a run, as urgent as such a run is."""
+    return Ticket(account, ORDERS, Request(kind), trigger, priority=urgency(trigger, kind.value))
+
+
+async def ended(workshop: Workshop, state: RunState = RunState.SUCCEEDED) -> list[Run]:
+    """Return the runs that ended so, the oldest first."""
+    runs = await workshop.store.runs(state=state, limit=1_000)
+    return sorted(runs, key=lambda run: run.started_at or run.queued_at or at(0))
+
+
+async def test_each_tick_is_one_run_however_many_schedulers(workshop: Workshop) -> None:
+    """Three of them, one killed on the way; the ledger takes each tick once."""
+    open_shop(workshop)
+    servers = [Server(workshop, name=f"here:{number}").start() for number in range(3)]
+    await workshop.clock.sleep(2 * HOUR)
+    await servers[0].kill()
+    await workshop.clock.sleep(2 * HOUR)
+    for server in servers[1:]:
+        await server.stop()
+
+    ticks = workshop.query(TICKS)
+    assert len(ticks) in {8, 9}
+    assert {count for _, count in ticks} == {1}
+    assert {run.state for run in await workshop.store.runs(limit=99)} <= {RunState.SUCCEEDED, RunState.QUEUED}
+
+
+async def test_a_day_of_downtime_is_made_up_for_by_one_run(workshop: Workshop) -> None:
+    """The window begins at the end of coverage, so one run brings all that was missed."""
+    open_shop(workshop)
+    await Server(workshop).lives(HOUR)
+    before = len(workshop.query(TICKS))
+    workshop.passes(hours=24)
+    workshop.plans["matriz"].source.stream().put(9)  # type: ignore[attr-defined]  # a fake
+    await Server(workshop).lives(timedelta(minutes=5))
+
+    made_up = (await ended(workshop))[-1]
+    assert len(workshop.query(TICKS)) == before + 1
+    assert (made_up.trigger, made_up.counts.inserted) == (Trigger.SCHEDULE, 1)
+    assert len((await workshop.covered()).intervals) == 1
+
+
+async def test_what_a_person_asks_for_goes_first_and_what_reads_everything_last(workshop: Workshop) -> None:
+    """One worker, and everything waits for it."""
+    open_shop(workshop, "busy", "a")
+    turn = workshop.plans["busy"].source.script.on("page", waits=True)  # type: ignore[attr-defined]  # a fake
+    server = Server(workshop, workers=1, has_scheduler=False).start()
+    await workshop.store.enqueue(ticket("busy", Kind.INCREMENTAL, Trigger.MANUAL))
+    await turn.reached.wait()
+    await workshop.store.enqueue(ticket("a", Kind.FULL, Trigger.RETRY))
+    await workshop.store.enqueue(ticket("a", Kind.INCREMENTAL, Trigger.SCHEDULE))
+    await workshop.store.enqueue(replace(ticket("a", Kind.MANUAL, Trigger.MANUAL), request=Request(Kind.MANUAL, at(9))))
+    await workshop.clock.sleep(timedelta(seconds=5))
+    turn.release()
+    await until(workshop, lambda: len(workshop.witness.ended_runs) >= 4)
+    await server.stop()
+
+    done = [run.request.partition(" ")[0] for run in workshop.witness.ended_runs if run.account == "a"]
+    assert [each for each in done if each in {"manual", "incremental", "full"}][:3] == ["manual", "incremental", "full"]
+
+
+async def test_what_runs_at_a_deploy_is_gone_on_with_at_once(workshop: Workshop) -> None:
+    """The successor needs no lease to run out, and reads nothing twice."""
+    open_shop(workshop, orders=40)
+    script = workshop.plans["matriz"].source.script  # type: ignore[attr-defined]  # a fake
+    turn = script.on("page", skip=2, waits=True)
+    first = Server(workshop, name="old").start(at_once=True)
+    await turn.reached.wait()
+    second = Server(workshop, name="new").start()
+    handed_over = workshop.clock.now()
+    await first.stop()
+    await until(workshop, lambda: len(workshop.rows()) == 40)
+    await second.stop()
+
+    interrupted, successor = (await ended(workshop, RunState.INTERRUPTED))[0], (await ended(workshop))[0]
+    assert (interrupted.instance, successor.instance) == ("old", "new")
+    assert successor.started_at is not None
+    assert successor.started_at - handed_over <= POLL  # and not the thirty seconds of a lease
+    assert interrupted.counts.read + successor.counts.read == 40
+
+
+async def test_a_paused_account_is_left_alone_but_by_name(workshop: Workshop) -> None:
+    """Also by runs that were queued before."""
+    open_shop(workshop)
+    await workshop.store.enqueue(ticket("matriz", Kind.INCREMENTAL, Trigger.SCHEDULE))
+    server = Server(workshop, paused={"matriz"}).start()
+    await workshop.clock.sleep(HOUR)
+    scheduled = list(workshop.witness.ended_runs)
+    await workshop.store.enqueue(replace(ticket("matriz", Kind.MANUAL, Trigger.MANUAL), request=Request(Kind.FULL)))
+    server.dispatcher.wake()
+    await until(workshop, lambda: bool(workshop.witness.ended_runs))
+    await server.stop()
+
+    assert scheduled == []
+    assert [run.request for run in workshop.witness.ended_runs] == ["full"]
+
+
+async def test_a_stream_that_another_process_holds_is_done_when_it_is_free(workshop: Workshop) -> None:
+    """It waits in the queue, and nobody is told that it failed."""
+    open_shop(workshop)
+    other = await workshop.store.enqueue(ticket("matriz", Kind.FULL, Trigger.MANUAL))
+    granted = await workshop.store.acquire(other, ttl=timedelta(seconds=20), timeout=HOUR, instance="other")
+    assert isinstance(granted, Granted)
+    server = Server(workshop, has_scheduler=False).start()
+    await workshop.store.enqueue(ticket("matriz", Kind.INCREMENTAL, Trigger.MANUAL))
+    server.dispatcher.wake()
+    await workshop.clock.sleep(timedelta(seconds=10))
+    waiting = [run.state for run in await workshop.queued()]
+    await workshop.clock.sleep(timedelta(seconds=15))
+    await until(workshop, lambda: bool(workshop.witness.ended_runs))
+    await server.stop()
+
+    assert waiting == [RunState.QUEUED]
+    assert workshop.witness.ended_runs[0].state is RunState.SUCCEEDED
+    assert workshop.witness.occupied
+
+
+async def test_a_run_of_a_stream_that_is_gone_ends_with_a_reason(workshop: Workshop) -> None:
+    """Somebody took it out of the settings while its run waited."""
+    open_shop(workshop)
+    run = await workshop.store.enqueue(Ticket("matriz", "gone", Request(), Trigger.SCHEDULE))
+    server = Server(workshop, has_scheduler=False).start()
+    await workshop.clock.sleep(timedelta(seconds=5))
+    await server.stop()
+
+    found = await workshop.store.run(run.id)
+    assert found is not None
+    assert (found.state, found.error and found.error["code"]) == (RunState.SKIPPED, "CMP-SET-005")
+
+
+async def test_a_comparison_that_is_due_follows_as_a_run_of_its_own(workshop: Workshop) -> None:
+    """In the queue, so that whoever is free does it, behind what is fresh."""
+    open_shop(workshop)
+    await Server(workshop).lives(timedelta(minutes=5))
+    workshop.passes(hours=25)
+    await Server(workshop).lives(timedelta(minutes=5))
+
+    triggers = [run.trigger for run in workshop.witness.ended_runs]
+    assert triggers == [Trigger.SCHEDULE, Trigger.SCHEDULE, Trigger.RECONCILE]
+
+
+async def test_many_runs_of_many_accounts_are_done_by_two_processes_once_each(workshop: Workshop) -> None:
+    """Whoever takes the lease first does it, and the other finds it gone."""
+    names = [f"loja{number}" for number in range(12)]
+    open_shop(workshop, *names)
+    both = [Server(workshop, name=f"here:{number}", has_scheduler=False).start() for number in range(2)]
+    await asyncio.gather(*(workshop.store.enqueue(ticket(name, Kind.FULL, Trigger.MANUAL)) for name in names))
+    await until(workshop, lambda: len(workshop.witness.ended_runs) >= len(names))
+    for server in both:
+        await server.stop()
+
+    runs = await ended(workshop)
+    assert sorted(run.account for run in runs) == sorted(names)
+    assert {run.instance for run in runs} <= {"here:0", "here:1"}
