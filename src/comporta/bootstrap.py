@@ -13,10 +13,13 @@ from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from comporta import __version__
 from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.legacy_locks import SUBJECT, LegacyLocks
 from comporta.coordination.plans import AccountPlan, Conduct, Feed, StreamPlan
 from comporta.coordination.rescuer import rescue_forever
+from comporta.coordination.traced import Traced
+from comporta.coordination.watchers import Watchers
 from comporta.core.guard import LegacyKey, Without
 from comporta.core.instant import instant_text
 from comporta.core.notification import Notification
@@ -55,8 +58,27 @@ async def open_workspace(
     meter: Meter = UNMEASURED,
 ) -> AsyncIterator[Workspace]:
     """Open the database, migrate it if it is behind, and make every account ready to be read."""
-    database = open_database(settings, clock or SystemClock(), meter=meter)
-    clock = DatabaseClock(database, clock or SystemClock())
+    with _followed(settings, observer or Unwatched()) as watching:
+        async with _opened(settings, watching, clock or SystemClock(), meter) as workspace:
+            yield workspace
+
+
+@contextmanager
+def _followed(settings: Settings, observer: Observer) -> Iterator[Observer]:
+    """Give who watches, and a tracer beside it if that is set."""
+    if not settings.otel:
+        yield observer
+        return
+    from comporta.observability.otel import RunTrace, open_tracer
+
+    with open_tracer(__version__) as tracer:
+        yield Watchers(observer, Traced(lambda attributes: RunTrace(tracer, attributes)))
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, observer: Observer, clock: Clock, meter: Meter) -> AsyncIterator[Workspace]:
+    database = open_database(settings, clock, meter=meter)
+    clock = DatabaseClock(database, clock)
     store = open_store(database, settings)
     outside = outside_of(settings, database, clock)
     plans: dict[str, AccountPlan] = {}
@@ -72,7 +94,7 @@ async def open_workspace(
             store=store,
             inbox=open_inbox(database),
             clock=clock,
-            observer=observer or Unwatched(),
+            observer=observer,
             conduct=_conduct(settings),
             plans=plans,
             logins=outside.store,

@@ -64,6 +64,7 @@ SETTINGS: Mapping[str, Reader] = {
     "master_key": read_secret,
     "host": read_text,
     "port": whole(0, 65_535),
+    "otel": read_flag,
     "redis": read_redis,
     "legacy_lock_without_redis": one_of("refuse", "database"),
     "schema": read_schema,

@@ -124,6 +124,7 @@ class Settings:
     master_key: SecretReference = field(default_factory=lambda: SecretReference("file", "master.key"))
     host: str = "127.0.0.1"
     port: int = 8000
+    otel: bool = False
     redis: str | SecretReference | None = field(default=None, repr=False)
     legacy_lock_without_redis: str = "refuse"
     schema: str = "mirror"

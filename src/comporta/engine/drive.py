@@ -186,7 +186,11 @@ def _warn_of_the_future(work: Work, page: Page, clock: datetime) -> None:
 
 async def _counted(work: Work, pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
     number = largest = 0
-    async for page in pages:
+    while True:
+        with work.progress.trace.span("page", {"comporta.page": number + 1}):
+            page = await anext(pages, None)
+        if page is None:
+            return
         number, largest = number + 1, max(largest, records(page))
         work.progress.touch()
         work.progress.rows_read += records(page)

@@ -104,7 +104,9 @@ class Work:
             self.observer.changed(self.run, changes)
         else:
             await self._ask_guard()
-            committed = await self._commit(replace(batch, log=self._drain(), requests=self.progress.requests), None)
+            batch = replace(batch, log=self._drain(), requests=self.progress.requests)
+            with self.progress.trace.span("batch", {"comporta.rows": len(batch.rows)}):
+                committed = await self._commit(batch, None)
             counts = committed.counts
             self.beside = {"nested": dict(committed.nested)} if committed.nested else {}
         self.counts += counts

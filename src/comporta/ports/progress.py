@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from comporta.core.rate import Rate
+from comporta.observability.trace import UNTRACED, Trace
 from comporta.ports.clock import Clock
 
 NOTICES_MAX = 100
@@ -69,6 +70,7 @@ class Progress:
         self.rows_read = 0
         self.rows_expected: int | None = None
         self.notices: deque[Notice] = deque(maxlen=NOTICES_MAX)
+        self.trace: Trace = UNTRACED
 
     def touch(self) -> None:
         """Say that something was achieved: a page read, a batch committed."""

@@ -154,7 +154,7 @@ class Transport:
                 await before()
             exchange.sent_s = self._clock.monotonic()
             try:
-                with self._named(ask):
+                with progress.trace.span("request", _attributes(ask)), self._named(ask):
                     async with builder.build_streamed() as response:
                         exchange.status = response.status
                         exchange.answer = await self._read(ask, response)
@@ -203,6 +203,15 @@ def _notice(ask: Ask, error: ComportaError, times: str, *, of: tuple[int, int]) 
     """Return the line in the run's log that says what went wrong and when it is tried again."""
     fields = {"operation": ask.what, "code": error.code, "error": error.message, "attempt": of[0], "attempts": of[1]}
     return Notice("request_retried", f"{times}: {error.message}", fields, level="warning")
+
+
+def _attributes(ask: Ask) -> dict[str, str | int | float | bool]:
+    """Return what a trace says of a request: neither path nor query, which may hold ids or a key."""
+    return {
+        "comporta.operation": ask.what,
+        "http.request.method": ask.method,
+        "server.address": urlsplit(ask.url).hostname or "",
+    }
 
 
 def _written(secret: str) -> list[bytes]:
