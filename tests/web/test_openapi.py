@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -11,10 +12,13 @@ from tests.web.office import Office, happened
 
 from comporta.core.instant import parse_instant
 from comporta.web import answered
+from comporta.web.answers import STATUS
 from comporta.web.api import OPERATIONS, ROOT, Operation
 from comporta.web.app import make_app
+from comporta.web.asked import AskedRuns, RunsQuery
 from comporta.web.openapi import openapi
 
+PAGE = Path(__file__).parents[2] / "docs/reference/http.md"
 EVENTS = {"log": answered.LogEvent, "reset": answered.ResetEvent}
 BODIES = {"askForRuns": {"account": "matriz", "stream": ORDERS}, "releaseLease": {"confirm": True}}
 QUERIES = {"showCoverage": f"?account=matriz&stream={ORDERS}", "showLog": "?after=1", "listStreams": "?account=matriz"}
@@ -111,6 +115,18 @@ async def test_every_refusal_is_foretold(office: Office, method: str, address: s
 
     assert str(answer.status) in found[method.lower()]["responses"]
     assert not msgspec.convert(answer.body, answered.Refusal).ok
+
+
+def test_the_page_names_every_address_field_and_event() -> None:
+    """Who reads docs/reference/http.md needs no other document."""
+    page = PAGE.read_text(encoding="utf-8")
+    addresses = [ROOT + re.sub(r"{(\w)\w*}", lambda part: part[1].upper(), each.path) for each in OPERATIONS]
+    addresses = [each.replace("/runs/I", "/runs/ID") for each in addresses]
+    fields = [field.name for form in (AskedRuns, RunsQuery) for field in msgspec.structs.fields(form)]
+
+    assert [each for each in [*addresses, f"{ROOT}/events"] if each not in page] == []
+    assert [each for each in fields if f"`{each}`" not in page and f"{each}=" not in page] == []
+    assert [status for status in STATUS.values() if str(int(status)) not in page] == []
 
 
 def test_there_is_no_api_without_a_reception() -> None:
