@@ -8,12 +8,42 @@ from pathlib import Path
 
 import pytest
 
-from comporta.settings_keys import ACCOUNT, OPTION_DEFAULTS, OPTIONS, POSTGRES, SETTINGS, SQLITE, STREAM
-from comporta.settings_tree import PostgresSettings, Settings, SqliteSettings, StreamSettings
+from comporta.settings_keys import (
+    ACCOUNT,
+    ALERTS,
+    CHANNELS,
+    OPTION_DEFAULTS,
+    OPTIONS,
+    POSTGRES,
+    SETTINGS,
+    SQLITE,
+    STREAM,
+)
+from comporta.settings_tree import (
+    AlertSettings,
+    EmailSettings,
+    PostgresSettings,
+    Settings,
+    SqliteSettings,
+    StreamSettings,
+)
 from comporta.settings_values import Place, read_duration
 
 PAGE = Path(__file__).parent.parent / "docs/reference/settings.md"
-TABLES = ("top", "sqlite", "postgres", "account", "odoo", "activecampaign", "mercadolivre", "stream")
+TABLES = (
+    "top",
+    "sqlite",
+    "postgres",
+    "alerts",
+    "email",
+    "webhook",
+    "apprise",
+    "account",
+    "odoo",
+    "activecampaign",
+    "mercadolivre",
+    "stream",
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +61,10 @@ def page() -> dict[str, dict[str, str]]:
         ("top", SETTINGS),
         ("sqlite", SQLITE),
         ("postgres", POSTGRES),
+        ("alerts", ALERTS),
+        ("email", CHANNELS["email"]),
+        ("webhook", CHANNELS["webhook"]),
+        ("apprise", CHANNELS["apprise"]),
         ("account", ACCOUNT),
         ("odoo", OPTIONS["odoo"]),
         ("activecampaign", OPTIONS["activecampaign"]),
@@ -51,6 +85,8 @@ def test_the_page_lists_every_key_and_no_other(
         ("top", Settings()),
         ("sqlite", SqliteSettings()),
         ("postgres", PostgresSettings()),
+        ("alerts", AlertSettings()),
+        ("email", EmailSettings()),
         ("odoo", OPTION_DEFAULTS["odoo"]),
         ("activecampaign", OPTION_DEFAULTS["activecampaign"]),
         ("mercadolivre", OPTION_DEFAULTS["mercadolivre"]),

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from comporta import __version__
+from comporta.channel_kinds import make_reach
 from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.legacy_locks import SUBJECT, LegacyLocks
 from comporta.coordination.plans import AccountPlan, Conduct, Feed, StreamPlan
@@ -38,6 +39,7 @@ from comporta.ports.guard import LockKeys
 from comporta.ports.notifications import Notifying
 from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, Reader, Source, StreamRequest
+from comporta.ports.store import Store
 from comporta.ports.system_clock import SystemClock
 from comporta.settings import read_account, redis_address, reveal
 from comporta.settings_tree import AccountSettings, Settings, StreamSettings
@@ -85,8 +87,7 @@ async def _opened(settings: Settings, observer: Observer, clock: Clock, meter: M
     keys: LockKeys | None = None
     try:
         keys = open_lock_keys(settings)
-        await store.reap()
-        await store.forget(clock.now() - settings.retention)
+        await _tidy(store, clock.now() - settings.retention)
         settings = settings.with_accounts(_stored(database, settings))
         plans = {name: _account_plan(told, database, settings, outside) for name, told in settings.accounts.items()}
         workspace = Workspace(
@@ -100,6 +101,7 @@ async def _opened(settings: Settings, observer: Observer, clock: Clock, meter: M
             logins=outside.store,
             locks=_locks(keys, settings, clock),
         )
+        workspace.reach = make_reach(settings, database, clock)
         rescuing = asyncio.ensure_future(rescue_forever(store, clock, settings.retention))
         try:
             with _seldom_collecting():
@@ -115,6 +117,12 @@ async def _opened(settings: Settings, observer: Observer, clock: Clock, meter: M
         if keys is not None:
             await keys.aclose()
         await store.aclose()
+
+
+async def _tidy(store: Store, before: datetime) -> None:
+    """End what died while nobody looked, and forget what is old."""
+    await store.reap()
+    await store.forget(before)
 
 
 async def connect(

@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -40,10 +40,14 @@ from comporta.settings_tree import (
     DATABASE,
     TIMEZONE,
     AccountSettings,
+    AlertSettings,
+    AppriseSettings,
+    EmailSettings,
     PostgresSettings,
     Settings,
     SqliteSettings,
     StreamSettings,
+    WebhookSettings,
 )
 from comporta.settings_values import (
     REDIS_FORM,
@@ -63,12 +67,28 @@ WRITTEN: tuple[tuple[type, Callable[[Any], object]], ...] = (
     (RateLimit, lambda limit: limit.text),
     (timedelta, duration_text),
     (datetime, short_text),
+    (time, lambda hour: hour.strftime("%H:%M")),
     (Path, str),
     (str, without_password),
 )
 """How values that JSON does not know are shown."""
+TABLES = (
+    SqliteSettings,
+    PostgresSettings,
+    StreamSettings,
+    AlertSettings,
+    EmailSettings,
+    WebhookSettings,
+    AppriseSettings,
+)
 STREAM_NAME_AT = 3
 """The place of a stream's name in the path of its keys."""
+CHANNELS_MADE: Mapping[str, tuple[Callable[..., object], tuple[str, ...]]] = {
+    "email": (EmailSettings, ("host", "sender", "to")),
+    "webhook": (WebhookSettings, ("url", "secret")),
+    "apprise": (AppriseSettings, ("urls",)),
+}
+"""How alerts go out, and what each way cannot do without."""
 NOT_SETTINGS = frozenset({"COMPORTA_CONFIG", "COMPORTA_LOG"})
 """Read by the command line: which file, and whether the log is shown."""
 
@@ -155,7 +175,7 @@ def _masked(value: object, environ: Mapping[str, str]) -> object:
         shown = {each.name: _masked(getattr(value, each.name), environ) for each in fields(value)}
         secrets = cast("dict[str, object]", shown.pop("secrets"))
         return {**shown, **secrets}
-    if isinstance(value, SqliteSettings | PostgresSettings | StreamSettings):
+    if isinstance(value, TABLES):
         return {each.name: _masked(getattr(value, each.name), environ) for each in fields(value)}
     if isinstance(value, Mapping):
         return {key: _masked(each, environ) for key, each in value.items()}
@@ -249,6 +269,7 @@ def _settings(given: Mapping[KeyPath, Given], file: Path | None, here: Path) -> 
     top["state_dir"] = top.get("state_dir") or _state_dir()
     top.setdefault("master_key", SecretReference("file", str(top["state_dir"] / "master.key")))
     sqlite, postgres = _table("sqlite", values), _table("postgres", values)
+    alerts = _alerts(values)
     names = dict.fromkeys(path[1] for path in values if path[0] == "accounts" and path[1:])
     accounts = {each: _account(each, values) for each in names}
     known = Settings(
@@ -256,6 +277,7 @@ def _settings(given: Mapping[KeyPath, Given], file: Path | None, here: Path) -> 
         folder=folder,
         sqlite=SqliteSettings(**sqlite),
         postgres=PostgresSettings(**postgres),
+        alerts=alerts,
         accounts=accounts,
         **top,
     )
@@ -277,6 +299,19 @@ def redis_address(settings: Settings, *, environ: Mapping[str, str] = os.environ
 
 def _table(name: str, values: Mapping[KeyPath, object]) -> dict[str, Any]:
     return {path[1]: value for path, value in values.items() if path[0] == name and path[1:]}
+
+
+def _alerts(values: Mapping[KeyPath, object]) -> AlertSettings:
+    """Return how people are told; a channel that is named must be whole."""
+    own = {path[1]: value for path, value in values.items() if path[0] == "alerts" and path[1:] and not path[2:]}
+    made = {}
+    for channel, (kind, needed) in CHANNELS_MADE.items():
+        told = {path[2]: value for path, value in values.items() if path[:2] == ("alerts", channel) and path[2:]}
+        missing = [key for key in needed if key not in told]
+        if missing and (told or channel in own):
+            raise BadValue(f"alerts.{channel}.{missing[0]} is missing; alerts by {channel} need it")
+        made[channel] = kind(**told)
+    return AlertSettings(**{**own, **made})  # type: ignore[arg-type]  # fields of AlertSettings, as read
 
 
 def _state_dir() -> Path:

@@ -30,6 +30,7 @@ from comporta.settings_values import (
     read_limit,
     read_names,
     read_path,
+    read_quiet,
     read_redis,
     read_schema,
     read_secret,
@@ -41,6 +42,7 @@ from comporta.settings_values import (
     whole,
 )
 
+KeyPath = tuple[str, ...]
 SOURCES = ("odoo", "activecampaign", "mercadolivre")
 SITES = ("MLA", "MLB", "MLM", "MLC", "MCO", "MLU", "MPE", "MLV", "MEC", "MBO", "MPY", "MCR")
 """Where Mercado Livre has an address at which access is granted."""
@@ -51,6 +53,7 @@ STALL_LEAST = timedelta(seconds=1)
 BUSY_LEAST = timedelta(milliseconds=100)
 RETENTION_LEAST = timedelta(hours=1)
 """Runs that just ended are needed: retries, the rejected records of a pass, `comporta runs`."""
+ALERT_LEAST = timedelta(seconds=1)
 POOL_LEAST = 2
 """A run's lease is renewed while the run is in the middle of a transaction: one connection for each."""
 POOL_WAIT_LEAST = timedelta(seconds=1)
@@ -88,6 +91,32 @@ POSTGRES: Mapping[str, Reader] = {
     "pool_wait": at_least(POOL_WAIT_LEAST),
     "pool_recycle": at_least(POOL_RECYCLE_LEAST),
     "pooler": one_of("auto", "direct", "session", "transaction"),
+}
+ALERTS: Mapping[str, Reader] = {
+    "language": one_of("pt-BR", "en"),
+    "stale_after": at_least(ALERT_LEAST),
+    "grace": read_duration,
+    "slow_after": read_duration,
+    "slow_factor": whole(1, 1_000),
+    "empty_runs": whole(2, 1_000),
+    "failures": whole(1, 1_000),
+    "quarantine": whole(1, 1_000_000),
+    "clock_apart": at_least(ALERT_LEAST),
+    "disk_mb": whole(0, 1_000_000_000),
+    "quiet": read_quiet,
+}
+CHANNELS: Mapping[str, Mapping[str, Reader]] = {
+    "email": {
+        "host": read_text,
+        "port": whole(1, 65_535),
+        "tls": one_of("starttls", "tls", "none"),
+        "user": read_text,
+        "password": read_secret,
+        "sender": read_text,
+        "to": read_names,
+    },
+    "webhook": {"url": read_url, "secret": read_secret},
+    "apprise": {"urls": read_secret},
 }
 ACCOUNT: Mapping[str, Reader] = {
     "source": one_of(*SOURCES),
@@ -159,11 +188,18 @@ STREAM: Mapping[str, Reader] = {
     "legacy_last_run": read_text,
 }
 
-SECRETS = frozenset({"api_key", "master_key", "client_id", "client_secret", "refresh_token"})
+FIXED: Mapping[KeyPath, Mapping[str, Reader | None]] = {
+    ("sqlite",): SQLITE,
+    ("postgres",): POSTGRES,
+    ("alerts",): {**ALERTS, **dict.fromkeys(CHANNELS)},
+    **{("alerts", channel): keys for channel, keys in CHANNELS.items()},
+}
+"""The tables whose keys are the same wherever they stand."""
+SECRETS = frozenset(
+    {"api_key", "master_key", "client_id", "client_secret", "refresh_token", "password", "secret", "urls"}
+)
 """Keys whose value is never shown, whatever it is: what stands there by mistake is the secret itself."""
 SEEN_LETTERS = 200
-
-KeyPath = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +268,11 @@ def _read_table(value: object, _: Place) -> object:
 
 def _keys(table: KeyPath, given: Mapping[KeyPath, Given]) -> Mapping[str, Reader | None] | None:
     """Return the keys a table may have, ``None`` for free names; a key without a reader is a table."""
+    if table in FIXED:
+        return FIXED[table]
     match table:
         case ():
-            return {**SETTINGS, "sqlite": None, "postgres": None, "accounts": None}
-        case ("sqlite",):
-            return SQLITE
-        case ("postgres",):
-            return POSTGRES
+            return {**SETTINGS, **dict.fromkeys(name for name, *below in FIXED if not below), "accounts": None}
         case ("accounts", name):
             source = given.get(("accounts", name, "source"))
             named = [str(source.value)] if source else list(OPTIONS)

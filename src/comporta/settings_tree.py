@@ -5,7 +5,7 @@ Defaults stand here and nowhere else. No secret is in it, only where to find one
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -48,6 +48,54 @@ class PostgresSettings:
     pool_wait: timedelta = timedelta(seconds=30)
     pool_recycle: timedelta = HOUR
     pooler: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class EmailSettings:
+    """How alerts go out by e-mail; without ``host`` they do not. ``tls`` is starttls, tls or none."""
+
+    host: str | None = None
+    port: int = 587
+    tls: str = "starttls"
+    user: str | None = None
+    password: SecretReference | None = None
+    sender: str | None = None
+    to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Where alerts are posted to, and the secret that they are signed with."""
+
+    url: str | None = None
+    secret: SecretReference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppriseSettings:
+    """Where the addresses for apprise are, separated by spaces or lines: they hold tokens."""
+
+    urls: SecretReference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """What matters to a person and how they are told; the bounds have the defaults of ``core.alert_facts``."""
+
+    language: str = "pt-BR"
+    stale_after: timedelta | None = None
+    grace: timedelta = 5 * MINUTE
+    slow_after: timedelta = 5 * MINUTE
+    slow_factor: int = 3
+    empty_runs: int = 48
+    failures: int = 3
+    quarantine: int = 10
+    clock_apart: timedelta = MINUTE
+    disk_mb: int = 500
+    quiet: tuple[time, time] | None = None
+    email: EmailSettings = field(default_factory=EmailSettings)
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    apprise: AppriseSettings = field(default_factory=AppriseSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +185,7 @@ class Settings:
     deleted_share: float = 0.05
     sqlite: SqliteSettings = field(default_factory=SqliteSettings)
     postgres: PostgresSettings = field(default_factory=PostgresSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
     accounts: Mapping[str, AccountSettings] = field(default_factory=dict)
 
     @property

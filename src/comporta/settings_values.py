@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
@@ -191,6 +191,23 @@ def read_moment(value: object, place: Place, *, now: datetime) -> datetime:
         return read_instant(value, place)
     except ValueError as error:
         raise ValueError(f"a duration such as 2h, or {error}") from error
+
+
+def read_quiet(value: object, _: Place) -> tuple[time, time]:
+    """Return the hours of a day from one time to another, perhaps over midnight.
+
+    >>> read_quiet("22:00-07:30", Place(Path()))
+    (datetime.time(22, 0), datetime.time(7, 30))
+    """
+    form = 'hours of the day, such as "22:00-07:00"'
+    found = re.fullmatch(r"(\d\d:\d\d) ?- ?(\d\d:\d\d)", value.strip()) if isinstance(value, str) else None
+    try:
+        since, until = (time.fromisoformat(each) for each in found.groups()) if found else (time(), time())
+    except ValueError as error:
+        raise ValueError(form) from error
+    if since == until:
+        raise ValueError(form)
+    return since, until
 
 
 def read_limit(value: object, place: Place) -> RateLimit:

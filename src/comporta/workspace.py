@@ -31,6 +31,7 @@ from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request
 from comporta.errors import UnknownAccount, WrongUse
 from comporta.observability.log import Log
+from comporta.ports.alerts import Reach
 from comporta.ports.budget import BudgetState
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
@@ -64,6 +65,8 @@ class StreamStatus:
 class Workspace:
     """An open database with its accounts, ready to run."""
 
+    reach: Reach  # given by who opens it; only alerts need it
+
     def __init__(
         self,
         *,
@@ -83,7 +86,7 @@ class Workspace:
         self.store = store
         self.clock = clock
         self._inbox = inbox
-        self._plans = plans
+        self.plans = plans
         self._executor = Executor(
             store=store,
             clock=clock,
@@ -103,7 +106,7 @@ class Workspace:
     async def targets(self, names: Sequence[str]) -> list[tuple[str, str]]:
         """Return what the names mean, as (account, stream), each once; no name means all that is not paused."""
         paused = {} if names else await self.paused()
-        meant = names or [name for name in self._plans if name not in paused]
+        meant = names or [name for name in self.plans if name not in paused]
         return list(dict.fromkeys(target for name in meant for target in self._target(name)))
 
     async def pause(self, account: str) -> bool:
@@ -119,8 +122,8 @@ class Workspace:
 
     async def paused(self) -> dict[str, datetime | None]:
         """Return since when each paused account is paused; ``None`` for one that the settings pause."""
-        told = {name: None for name in self._plans if self.settings.accounts[name].paused}
-        return {name: at for name, at in (await self.store.pauses()).items() if name in self._plans} | told
+        told = {name: None for name in self.plans if self.settings.accounts[name].paused}
+        return {name: at for name, at in (await self.store.pauses()).items() if name in self.plans} | told
 
     async def sync(
         self,
@@ -184,7 +187,7 @@ class Workspace:
     async def compare(self, name: str, sizes: Sequence[int], *, in_flight: int | None = None) -> list[Comparison]:
         """Read the first records of a stream dry, one page after another and then several at once, at each size."""
         account, stream = self._one(name)
-        plan = self._plans[account]
+        plan = self.plans[account]
 
         async def trial(size: int, concurrency: int | None) -> Trial:
             watched_plan, seen = watched(plan, size)
@@ -196,13 +199,13 @@ class Workspace:
 
     async def limits(self) -> list[tuple[str, BudgetState]]:
         """Return how the budget of each account stands, in the order of the accounts."""
-        budgets = {name: plan.budget for name, plan in self._plans.items() if plan.budget is not None}
+        budgets = {name: plan.budget for name, plan in self.plans.items() if plan.budget is not None}
         states = await asyncio.gather(*(budget.state() for budget in budgets.values()))  # in a round or two of the log
         return list(zip(budgets, states, strict=True))
 
     async def check(self, accounts: Sequence[str] = ()) -> dict[str, Sequence[Finding]]:
         """Try every named account, or all, as many at once as there are workers: credentials, clock, streams."""
-        names = [self._account(name) for name in accounts] or list(self._plans)
+        names = [self._account(name) for name in accounts] or list(self.plans)
         places = asyncio.Semaphore(self.settings.workers)
 
         async def look(plan: AccountPlan) -> Sequence[Finding]:
@@ -211,16 +214,16 @@ class Workspace:
                 keys = [stream.legacy_key for stream in plan.streams.values() if stream.legacy_key is not None]
                 return [*found, *(await self._locks.findings(keys) if self._locks else ())]
 
-        found = await asyncio.gather(*(look(self._plans[name]) for name in names))
+        found = await asyncio.gather(*(look(self.plans[name]) for name in names))
         return dict(zip(names, found, strict=True))
 
     def known(self) -> list[tuple[str, str]]:
         """Return every stream there is, as (account, stream), paused or not."""
-        return [(plan.name, stream) for plan in self._plans.values() for stream in plan.streams]
+        return [(plan.name, stream) for plan in self.plans.values() for stream in plan.streams]
 
     async def status(self, account: str | None = None) -> list[StreamStatus]:
         """Return where every stream stands, or those of an account."""
-        plans = self._plans.values() if account is None else [self._plans[self._account(account)]]
+        plans = self.plans.values() if account is None else [self.plans[self._account(account)]]
         waiting = [each.scope for each in await self.store.quarantine()]
         living = await self._living()
         return [
@@ -232,7 +235,7 @@ class Workspace:
     async def status_of(self, name: str) -> StreamStatus:
         """Return where one stream stands."""
         account, stream = self._one(name)
-        plan = self._plans[account]
+        plan = self.plans[account]
         waiting = await self.store.quarantine(name)
         return await self._status(plan, plan.streams[stream], len(waiting), await self._living())
 
@@ -245,7 +248,7 @@ class Workspace:
             executor=self._executor,
             workers=self._syncer.workers,
             following=Following(self.store, self.clock, self._conduct),
-            accounts=self._plans,
+            accounts=self.plans,
             paused=self.paused,
             log=log,
         )
@@ -257,7 +260,7 @@ class Workspace:
         return Scheduler(
             store=self.store,
             clock=self.clock,
-            accounts=self._plans,
+            accounts=self.plans,
             paused=self.paused,
             stopping=self._executor.stopping,
             wake=self.wake,
@@ -282,7 +285,7 @@ class Workspace:
             syncer=self._syncer,
             clock=self.clock,
             stopping=self._executor.stopping,
-            accounts={name: plan for name, plan in self._plans.items() if name in self._active()},
+            accounts={name: plan for name, plan in self.plans.items() if name in self._active()},
             log=log,
         )
 
@@ -298,11 +301,8 @@ class Workspace:
     async def schedulers(self) -> list[Instance]:
         """Return the servers that schedule and are alive."""
         now = self.clock.now()
-        return [
-            each
-            for each in await self.store.instances()
-            if "scheduler" in each.roles.split() and each.ended_at is None and now - each.seen_at < SEEN_WITHIN
-        ]
+        seen = [each for each in await self.store.instances() if "scheduler" in each.roles.split()]
+        return [each for each in seen if each.ended_at is None and now - each.seen_at < SEEN_WITHIN]
 
     async def look(self) -> None:
         """Return when the database has answered."""
@@ -311,12 +311,12 @@ class Workspace:
     async def logins(self) -> dict[str, LoginState]:
         """Return how the logins stand of the accounts that have one."""
         known = await self._logins.states()
-        return {name: state for name, state in known.items() if name in self._plans}
+        return {name: state for name, state in known.items() if name in self.plans}
 
     def origin(self, name: str) -> datetime:
         """Return where a stream begins."""
         account, stream = self._one(name)
-        return _origin(self._plans[account].streams[stream])
+        return _origin(self.plans[account].streams[stream])
 
     def expect_scope(self, name: str) -> None:
         """Raise unless there is such a stream, or such an account, of a scope that is its login's."""
@@ -359,7 +359,7 @@ class Workspace:
         )
 
     def _active(self) -> list[str]:
-        return [name for name in self._plans if not self.settings.accounts[name].paused]
+        return [name for name in self.plans if not self.settings.accounts[name].paused]
 
     def _target(self, name: str) -> list[tuple[str, str]]:
         account, slash, _ = name.partition("/")
@@ -367,19 +367,19 @@ class Workspace:
             return [self._one(name)]
         account = self._account(account)
         told = self.settings.accounts[account]
-        return [(account, stream) for stream in self._plans[account].streams if not told.stream(stream).paused]
+        return [(account, stream) for stream in self.plans[account].streams if not told.stream(stream).paused]
 
     def _one(self, name: str) -> tuple[str, str]:
         account, _, stream = name.partition("/")
-        streams = self._plans[self._account(account)].streams
+        streams = self.plans[self._account(account)].streams
         if stream not in streams:
             message = f"account {account!r} has no stream {stream!r}{_nearest(stream, streams)}"
             raise UnknownAccount(message)
         return account, stream
 
     def _account(self, name: str) -> str:
-        if name not in self._plans:
-            message = f"there is no account {name!r}{_nearest(name, self._plans)}"
+        if name not in self.plans:
+            message = f"there is no account {name!r}{_nearest(name, self.plans)}"
             raise UnknownAccount(message)
         return name
 

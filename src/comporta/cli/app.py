@@ -13,6 +13,7 @@ from comporta import __version__
 from comporta.cli import (
     account,
     accounts,
+    alerts,
     backup,
     compare,
     demo,
@@ -38,7 +39,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   sync        bring everything up to date now, or the accounts and streams named
   serve       keep it all up to date     worker      only execute what is due
 
-  status      where every stream stands: how fresh, which holes
+  status      where every stream is      alerts      what needs a person
   runs        the last runs              run         show or cancel one run
   log         what a run did             leases      who holds what, since when
   coverage    which time is covered      unlock      free what a dead one holds
@@ -109,5 +110,6 @@ accounts.connect_app.command()(grant.mercadolivre)
 app.add_typer(accounts.connect_app, name="connect", help="Ask for an account, test it and keep it.")
 app.add_typer(account.account_app, name="account", help="Pause, resume, rename or remove one account.")
 app.add_typer(history.run_app, name="run", help="Show or cancel one run.")
+app.add_typer(alerts.alerts_app, name="alerts", help="What is wrong that matters, and what to do.")
 app.add_typer(settle.quarantine_app, name="quarantine", help="Records that could not be written, and why.")
 app.add_typer(sandbox.sandbox_app, name="sandbox", help="A simulated server, in the foreground.")

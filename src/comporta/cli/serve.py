@@ -20,6 +20,7 @@ from comporta.settings import read_log_level, read_settings
 from comporta.settings_tree import Settings
 
 if TYPE_CHECKING:
+    from comporta.observability.log import Log
     from comporta.workspace import Workspace
 
 
@@ -85,7 +86,12 @@ def be_always_on(
         console.document({"ok": True, "server": {"url": url, "roles": sorted(roles)}})
         console.say(f"Listening at {url}. Ctrl-C ends it." if url else "At work, listening nowhere. Ctrl-C ends it.")
         alive = supervisor().watch(workspace.look, stopping=workspace.stopping, clock=workspace.clock)
-        parts = [alive, workspace.pulse(roles, log).run(), watch_loop(watch.metrics, workspace)]
+        parts = [
+            alive,
+            workspace.pulse(roles, log).run(),
+            watch_loop(watch.metrics, workspace),
+            on_watch(workspace, log),
+        ]
         if Role.WORKERS in roles:
             parts += [deliveries.run(), workspace.dispatcher(log).run()]
         if Role.SCHEDULER in roles:
@@ -108,3 +114,10 @@ def be_always_on(
         meter=watch.metrics,
     )
     return ExitCode.DONE
+
+
+async def on_watch(workspace: "Workspace", log: "Log") -> None:
+    """Look for what people should be told of, until the workspace is told to stop."""
+    from comporta.alarms import watch_of
+
+    await watch_of(workspace, log).run(workspace.stopping)

@@ -14,6 +14,7 @@ from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Stream, Verbose
 from comporta.cli.session import with_workspace
 from comporta.cli.words import age_text, columns, local_text
+from comporta.core.alert import Level
 from comporta.core.instant import parse_instant, short_text
 from comporta.core.outcome import ExitCode
 from comporta.errors import WrongUse
@@ -23,6 +24,7 @@ from comporta.settings_values import Place, read_span
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from comporta.core.alert import Alert
     from comporta.ports.budget import BudgetState
     from comporta.workspace import StreamStatus, Workspace
 
@@ -54,7 +56,9 @@ def status(
         lines = [with_next(line, each, is_scheduled=bool(schedulers)) for line, each in zip(lines, found, strict=True)]
         told = [{"account": account, **state.as_json()} for account, state in limits]
         alive = [{"instance": each.instance, "seen_at": short_text(each.seen_at)} for each in schedulers]
-        console.document({"ok": not stale, "streams": lines, "limits": told, "schedulers": alive})
+        wrong = await workspace.reach.book.alerts()
+        counted = {"schedulers": alive, "alerts": alerts_json(wrong)}
+        console.document({"ok": not stale, "streams": lines, "limits": told, **counted})
         rows = [
             (
                 f"{line['account']}/{line['stream']}",
@@ -72,13 +76,23 @@ def status(
             console.say("\nNobody schedules: `comporta serve` does, or let cron call `comporta sync`.")
         if text := limits_text(limits):
             console.say(text)
-        if text := logins_text(logins):
+        if text := logins_text(logins) + alerts_line(wrong):
             console.say(text)
         for each in stale:
             console.tell(f"{each.account}/{each.stream}: {stale_text(each, max_age or '')}")
         return ExitCode.FAILED if stale else ExitCode.DONE
 
     return with_workspace(config, work, console=console)
+
+
+def alerts_json(wrong: "Sequence[Alert]") -> dict[str, int]:
+    """Return how many alerts are open, and how many of them are errors."""
+    return {"open": len(wrong), "errors": sum(each.level is Level.ERROR for each in wrong)}
+
+
+def alerts_line(wrong: "Sequence[Alert]") -> str:
+    """Say that alerts are open, if any is."""
+    return f"\n{len(wrong)} open alert{'s' if len(wrong) > 1 else ''}: `comporta alerts`" if wrong else ""
 
 
 def limits_text(limits: "Sequence[tuple[str, BudgetState]]") -> str:

@@ -54,8 +54,8 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             ("tempo esgotado: {code} {message}", "tempo esgotado"),
         ),
         "run_skipped": _words(
-            ("skipped: {refused}", "already running - skipped: {message}", "already running - skipped"),
-            ("ignorada: {refused}", "já está em execução - ignorada: {message}", "já está em execução - ignorada"),
+            ("already running - skipped: {message}", "already running - skipped"),
+            ("já está em execução - ignorada: {message}", "já está em execução - ignorada"),
         ),
         "run_retrying": _words(
             "tried again in {delay_s} s: attempt {attempt} of {attempts}",
@@ -74,8 +74,8 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             "o bloqueio foi perdido: outra execução assumiu, ou pode ter assumido",
         ),
         "legacy_lock_awaited": _words(
-            "waits for the key of an older program: {message}",
-            "espera pela chave de um programa antigo: {message}",
+            "an older program holds its key - waits for it: {message}",
+            "um programa antigo tem a chave - espera por ela: {message}",
         ),
         "legacy_lock_unreachable": _words(
             "Redis does not answer; goes on with the lease in the database alone: {message}",
@@ -187,6 +187,15 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
         "notifications_failed": _words(
             "something about notifications went wrong while trying to {attempt}; it is done again by itself",
             "algo deu errado com os avisos ({attempt}); será refeito sozinho",
+        ),
+        "alert_opened": _words("alert {key}: {message}", "aviso {key}: {message}"),
+        "alert_closed": _words("alert {key} is over: {message}", "aviso {key} resolvido: {message}"),
+        "alerts_told": _words("people were told of {keys}", "as pessoas foram avisadas de {keys}"),
+        "alerts_not_told": _words(
+            "nobody could be told of {keys}; it is tried again", "ninguém pôde ser avisado de {keys}; é tentado de novo"
+        ),
+        "alerts_not_kept": _words(
+            "alerts could not be looked for or kept: {error}", "os avisos não puderam ser vistos ou guardados: {error}"
         ),
         "stale_rows_ahead": _words(
             "{rows} rows are stamped ahead of the source's clock, up to {latest}",

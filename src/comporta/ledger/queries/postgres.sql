@@ -372,3 +372,66 @@ UPDATE comporta.cmp_instance SET ended_at = :now, seen_at = :now WHERE instance 
 
 -- name: instances
 SELECT * FROM comporta.cmp_instance ORDER BY started_at, instance;
+
+-- name: alerts_at_hand
+SELECT * FROM comporta.cmp_alert
+WHERE closed_at IS NULL OR (told_at IS NOT NULL AND (told_closed_at IS NULL OR fields LIKE '%"_sending": true%')) ORDER BY key FOR UPDATE;
+
+-- name: open_alerts
+SELECT * FROM comporta.cmp_alert WHERE closed_at IS NULL ORDER BY opened_at DESC, key;
+
+-- name: alerts
+SELECT * FROM comporta.cmp_alert ORDER BY closed_at IS NOT NULL, opened_at DESC, key;
+
+-- name: open_alert
+INSERT INTO comporta.cmp_alert AS a(key, kind, account, stream, level, message, next_step, fields, opened_at, updated_at, told_at)
+VALUES (:key, :kind, :account, :stream, :level, :message, :next_step, :fields, :opened_at, :updated_at, :told_at)
+ON CONFLICT(key) DO UPDATE SET kind = excluded.kind, account = excluded.account, stream = excluded.stream, level = excluded.level,
+  message = excluded.message, next_step = excluded.next_step, fields = excluded.fields, opened_at = excluded.opened_at,
+  updated_at = excluded.updated_at, closed_at = NULL, told_at = excluded.told_at, told_closed_at = NULL, times = a.times + 1
+WHERE a.closed_at IS NOT NULL;
+
+-- name: change_alert
+UPDATE comporta.cmp_alert SET account = :account, stream = :stream, message = :message, next_step = :next_step, fields = :fields,
+  updated_at = :updated_at, closed_at = :closed_at, told_closed_at = :told_closed_at
+WHERE key = :key AND opened_at = :opened_at AND closed_at IS NULL;
+
+-- name: claim_alert
+UPDATE comporta.cmp_alert SET told_at = :told_at, told_closed_at = :told_closed_at, fields = :fields
+WHERE key = :key AND opened_at = :opened_at AND told_at IS NOT DISTINCT FROM CAST(:was_told_at AS timestamptz)
+  AND told_closed_at IS NOT DISTINCT FROM CAST(:was_told_closed_at AS timestamptz);
+
+-- name: mute_alert
+UPDATE comporta.cmp_alert SET muted_until = :muted_until WHERE key = :key RETURNING *;
+
+-- name: newest_runs
+SELECT s.scope, (SELECT r.id FROM comporta.cmp_run r
+  WHERE r.account = split_part(s.scope, '/', 1) AND r.stream = substr(s.scope, strpos(s.scope, '/') + 1)
+    AND NOT r.dry_run AND r.state NOT IN ('queued', 'running') ORDER BY r.queued_at DESC, r.id DESC LIMIT 1) AS newest
+FROM comporta.cmp_scope s WHERE s.scope NOT LIKE 'dry/%';
+
+-- name: living_runs
+SELECT r.* FROM comporta.cmp_scope s JOIN comporta.cmp_run r ON r.id = s.holder
+WHERE s.expires_at > :now AND r.state = 'running' AND NOT r.dry_run;
+
+-- name: all_coverage
+SELECT scope, since, until FROM comporta.cmp_coverage ORDER BY scope, since;
+
+-- name: clock_offsets
+SELECT scope, clock_offset_s FROM comporta.cmp_stream WHERE clock_offset_s IS NOT NULL;
+
+-- name: quarantine_counts
+SELECT scope, count(*) AS waiting, count(*) FILTER (WHERE first_seen > CAST(:since AS timestamptz)) AS lately
+FROM comporta.cmp_quarantine GROUP BY scope;
+
+-- name: lost_logins
+SELECT account, reason FROM comporta.cmp_login WHERE state = 'needs_login';
+
+-- name: paused_accounts
+SELECT account FROM comporta.cmp_pause;
+
+-- name: has_brought
+SELECT EXISTS(SELECT 1 FROM comporta.cmp_run WHERE account = :account AND stream = :stream AND NOT dry_run AND read > 0) AS found;
+
+-- name: newest_instance
+SELECT instance, seen_at, ended_at FROM comporta.cmp_instance WHERE roles LIKE :role ORDER BY seen_at DESC LIMIT 1;

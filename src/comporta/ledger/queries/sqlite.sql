@@ -351,3 +351,62 @@ UPDATE cmp_instance SET ended_at = :now, seen_at = :now WHERE instance = :instan
 
 -- name: instances
 SELECT * FROM cmp_instance ORDER BY started_at, instance;
+
+-- name: alerts_at_hand
+SELECT * FROM cmp_alert WHERE closed_at IS NULL OR (told_at IS NOT NULL AND (told_closed_at IS NULL OR fields LIKE '%"_sending": true%')) ORDER BY key;
+
+-- name: open_alerts
+SELECT * FROM cmp_alert WHERE closed_at IS NULL ORDER BY opened_at DESC, key;
+
+-- name: alerts
+SELECT * FROM cmp_alert ORDER BY closed_at IS NOT NULL, opened_at DESC, key;
+
+-- name: open_alert
+INSERT INTO cmp_alert(key, kind, account, stream, level, message, next_step, fields, opened_at, updated_at, told_at)
+VALUES (:key, :kind, :account, :stream, :level, :message, :next_step, :fields, :opened_at, :updated_at, :told_at)
+ON CONFLICT(key) DO UPDATE SET kind = excluded.kind, account = excluded.account, stream = excluded.stream, level = excluded.level,
+  message = excluded.message, next_step = excluded.next_step, fields = excluded.fields, opened_at = excluded.opened_at,
+  updated_at = excluded.updated_at, closed_at = NULL, told_at = excluded.told_at, told_closed_at = NULL, times = times + 1
+WHERE closed_at IS NOT NULL;
+
+-- name: change_alert
+UPDATE cmp_alert SET account = :account, stream = :stream, message = :message, next_step = :next_step, fields = :fields,
+  updated_at = :updated_at, closed_at = :closed_at, told_closed_at = :told_closed_at
+WHERE key = :key AND opened_at = :opened_at AND closed_at IS NULL;
+
+-- name: claim_alert
+UPDATE cmp_alert SET told_at = :told_at, told_closed_at = :told_closed_at, fields = :fields
+WHERE key = :key AND opened_at = :opened_at AND told_at IS :was_told_at AND told_closed_at IS :was_told_closed_at;
+
+-- name: mute_alert
+UPDATE cmp_alert SET muted_until = :muted_until WHERE key = :key RETURNING *;
+
+-- name: newest_runs
+SELECT s.scope, (SELECT r.id FROM cmp_run r
+  WHERE r.account = substr(s.scope, 1, instr(s.scope, '/') - 1) AND r.stream = substr(s.scope, instr(s.scope, '/') + 1)
+    AND r.dry_run = 0 AND r.state NOT IN ('queued', 'running') ORDER BY r.queued_at DESC, r.id DESC LIMIT 1) AS newest
+FROM cmp_scope s WHERE s.scope NOT LIKE 'dry/%';
+
+-- name: living_runs
+SELECT r.* FROM cmp_scope s JOIN cmp_run r ON r.id = s.holder WHERE s.expires_at > :now AND r.state = 'running' AND r.dry_run = 0;
+
+-- name: all_coverage
+SELECT scope, since, until FROM cmp_coverage ORDER BY scope, since;
+
+-- name: clock_offsets
+SELECT scope, clock_offset_s FROM cmp_stream WHERE clock_offset_s IS NOT NULL;
+
+-- name: quarantine_counts
+SELECT scope, count(*) AS waiting, sum(first_seen > :since) AS lately FROM cmp_quarantine GROUP BY scope;
+
+-- name: lost_logins
+SELECT account, reason FROM cmp_login WHERE state = 'needs_login';
+
+-- name: paused_accounts
+SELECT account FROM cmp_pause;
+
+-- name: has_brought
+SELECT EXISTS(SELECT 1 FROM cmp_run WHERE account = :account AND stream = :stream AND dry_run = 0 AND read > 0) AS found;
+
+-- name: newest_instance
+SELECT instance, seen_at, ended_at FROM cmp_instance WHERE roles LIKE :role ORDER BY seen_at DESC LIMIT 1;

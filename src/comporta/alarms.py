@@ -1,0 +1,90 @@
+"""The watch over an open workspace, made from its settings.
+
+It takes part in nothing that runs: a fault of the watch stops no sync, and a sync that hangs stops no watch.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from comporta.coordination.telling import Teller
+from comporta.coordination.watch import Promised, Watch, Ways
+from comporta.core.alert_facts import AlertBounds
+from comporta.core.alert_settling import QuietHours
+from comporta.core.language import Language
+from comporta.core.schedule import Schedule
+from comporta.observability.log import Log
+from comporta.settings_tree import AlertSettings, Settings
+from comporta.workspace import Workspace
+
+LOOKED_AHEAD = timedelta(days=8)
+"""A cron expression of working days has its longest gap every week."""
+TICKS_MAX = 500
+"""Of a schedule with more ticks in eight days than this, no gap is long."""
+
+
+def watch_of(workspace: Workspace, log: Log) -> Watch:
+    """Return what looks, settles and tells for the accounts of this workspace."""
+
+    async def pauses() -> Mapping[str, tuple[float, str]]:
+        return {name: (each.paused_s, each.reason or "") for name, each in await workspace.limits() if each.paused_s}
+
+    reach = workspace.reach
+    return Watch(
+        book=reach.book,
+        teller=Teller(reach.channels, workspace.clock),
+        streams=promised(workspace),
+        pauses=pauses,
+        disk=reach.disk,
+        ways=ways_of(workspace.settings),
+        clock=workspace.clock,
+        machine=reach.machine,
+        machine_clock=reach.machine_clock,
+        log=log,
+    )
+
+
+def promised(workspace: Workspace) -> list[Promised]:
+    """Return the streams that are synced by a schedule and that the settings do not pause."""
+    now = workspace.clock.now()
+    return [
+        Promised(plan.name, name, interval_of(stream.schedule, now), workspace.origin(f"{plan.name}/{name}"))
+        for plan in workspace.plans.values()
+        for name, stream in plan.streams.items()
+        if stream.schedule is not None and not stream.is_paused and not workspace.settings.accounts[plan.name].paused
+    ]
+
+
+def interval_of(schedule: Schedule, now: datetime) -> timedelta:
+    """Return how far apart the ticks of a schedule are at most, in the days that follow."""
+    longest, tick, end = schedule.usual, now, now + LOOKED_AHEAD
+    for _ in range(TICKS_MAX):
+        following = schedule.following(tick)
+        if following is None:
+            break
+        longest = max(longest, following - tick if tick != now else longest)
+        tick = following
+        if tick > end:
+            break
+    return longest
+
+
+def ways_of(settings: Settings) -> Ways:
+    """Return how people want to be told."""
+    told = settings.alerts
+    quiet = QuietHours(*told.quiet, settings.zone) if told.quiet else None
+    return Ways(Language(told.language), settings.zone, quiet, bounds_of(told), settings.margin)
+
+
+def bounds_of(told: AlertSettings) -> AlertBounds:
+    """Return from where on something matters."""
+    return AlertBounds(
+        stale_after=told.stale_after,
+        grace=told.grace,
+        slow_after=told.slow_after,
+        slow_factor=told.slow_factor,
+        empty_runs=told.empty_runs,
+        failures=told.failures,
+        quarantine=told.quarantine,
+        clock_apart=told.clock_apart,
+        disk_mb=told.disk_mb,
+    )

@@ -1,0 +1,1 @@
+"""Ways to people: how a letter about alerts leaves the machine."""

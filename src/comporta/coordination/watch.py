@@ -1,0 +1,274 @@
+"""The watch: every half minute it looks, lets there be the alerts that there should be, and tells people.
+
+It must work when other things do not. Each look is bounded in time; so is each channel. When the database does not
+answer or takes no writes, the book of alerts is not there either: then this process keeps in memory that the database
+fails (and what it knows of disk and channels), tells it once, and tells when it is over. What it knows of streams
+waits: whatever is wrong with them, the database is the cause. Several processes on one database each tell that it
+fails, for there is nowhere to agree; everything else is told by one of them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from comporta.coordination.telling import Teller
+from comporta.core.alert import Alert, Kind, Wanted
+from comporta.core.alert_facts import AlertBounds, AlertFacts, StreamFact, Trouble
+from comporta.core.alert_history import History
+from comporta.core.alert_letter import letter_of
+from comporta.core.alert_settling import QuietHours, claimed, confirmed, given_back, settle, to_tell
+from comporta.core.alerts import JUMP_TOLD, keeps, wanted
+from comporta.core.coverage import Coverage
+from comporta.core.instant import BEGINNING
+from comporta.core.language import Language
+from comporta.errors import ComportaError, Retryable
+from comporta.observability.log import Log
+from comporta.ports.alerts import AlertBook, Settlement, Sight
+from comporta.ports.clock import Clock
+
+EVERY = timedelta(seconds=30)
+LOOK_S = 20.0
+"""For one look at the database, and for one settlement: what takes longer counts as no answer."""
+HISTORY = 20
+"""Runs of a stream that are looked at, beyond those that must have brought nothing."""
+NO_ANSWER = "CMP-DB-001"
+Pauses = Callable[[], Awaitable[Mapping[str, tuple[float, str]]]]
+Disk = Callable[[], Awaitable[tuple[str, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """A stream that is synced by a schedule."""
+
+    account: str
+    stream: str
+    interval: timedelta
+    origin: datetime = BEGINNING
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How people want to be told."""
+
+    language: Language = Language.PT
+    zone: tzinfo = UTC
+    quiet: QuietHours | None = None
+    bounds: AlertBounds = field(default_factory=AlertBounds)
+    margin: timedelta = timedelta()
+
+
+@dataclass(slots=True)
+class _Jump:
+    """How this machine's clock moved against its own run: what it showed at the last look, and the last jump."""
+
+    instant: datetime
+    monotonic_s: float
+    jump_s: float = 0.0
+    at: datetime | None = None
+
+
+class Watch:
+    """Looks, settles and tells until told to stop."""
+
+    def __init__(
+        self,
+        *,
+        book: AlertBook,
+        teller: Teller,
+        streams: Sequence[Promised],
+        pauses: Pauses,
+        disk: Disk,
+        ways: Ways,
+        clock: Clock,
+        machine: str,
+        machine_clock: Clock,
+        log: Log,
+    ) -> None:
+        self._book = book
+        self._teller = teller
+        self._streams = streams
+        self._pauses = pauses
+        self._disk = disk
+        self._ways = ways
+        self._clock = clock
+        self._machine = machine
+        self._machine_clock = machine_clock
+        self._log = log
+        self._began_s = clock.monotonic()
+        self._jump = _Jump(machine_clock.now(), machine_clock.monotonic())
+        self._newest: dict[str, str] = {}
+        self._histories: dict[str, History] = {}
+        self._memory: dict[str, Alert] = {}
+        self._failing_since: datetime | None = None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Look every half minute; a fault of the watch is told to the log, and ends nothing else."""
+        while not stopping.is_set():
+            looking = asyncio.ensure_future(self.look())
+            try:
+                await asyncio.wait({looking})
+            finally:
+                looking.cancel()
+            if fault := looking.exception():
+                self._log.write("error", "alerts_not_kept", {"error": f"{type(fault).__name__}: {fault}"})
+            sleeping = asyncio.ensure_future(self._clock.sleep(EVERY))
+            stopped = asyncio.ensure_future(stopping.wait())
+            try:
+                await asyncio.wait({sleeping, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                sleeping.cancel()
+                stopped.cancel()
+
+    async def look(self) -> None:
+        """Look once; whatever fails in it is an alert, or is told to the log, and the next look tries again."""
+        facts = await self._facts()
+        try:
+            settlement = await self._settled(await self._with_ledger(facts))
+        except (ComportaError, TimeoutError) as error:
+            await self._without_book(replace(facts, database=self._trouble(error, facts.now)))
+            return
+        self._failing_since = None
+        self._say(settlement)
+        await self._tell(settlement.claimed)
+        await self._forget_memory(facts.now)
+
+    async def _facts(self) -> AlertFacts:
+        """Return what is known without the database."""
+        facts = AlertFacts(
+            now=self._clock.now(),
+            machine=self._machine,
+            up_for=timedelta(seconds=self._clock.monotonic() - self._began_s),
+            channels=self._teller.troubles,
+            clock_jump_s=self._clock_jump(),
+        )
+        try:
+            async with asyncio.timeout(LOOK_S):
+                where, free_mb = await self._disk()
+        except (OSError, TimeoutError):
+            return facts
+        return replace(facts, disk=where, disk_free_mb=free_mb)
+
+    async def _with_ledger(self, facts: AlertFacts) -> AlertFacts:
+        async with asyncio.timeout(LOOK_S):
+            depth = self._ways.bounds.empty_runs + HISTORY
+            sight = await self._book.look(self._newest, depth=depth)
+            pauses = await self._pauses()
+        self._newest = dict(sight.newest)
+        self._histories |= sight.histories
+        streams = [self._stream(each, sight) for each in self._streams if each.account not in sight.paused]
+        return replace(
+            facts,
+            now=sight.now,
+            streams=streams,
+            logins=sight.logins,
+            pauses=pauses,
+            scheduler=sight.scheduler,
+        )
+
+    def _stream(self, each: Promised, sight: Sight) -> StreamFact:
+        scope = f"{each.account}/{each.stream}"
+        coverage = sight.coverage.get(scope, Coverage())
+        offset_s = sight.clock_offsets.get(scope)
+        uncovered = coverage.first_uncovered(each.origin)
+        source_now = sight.now + timedelta(seconds=offset_s or 0.0)
+        waiting, lately = sight.quarantined.get(scope, (0, 0))
+        return StreamFact(
+            account=each.account,
+            stream=each.stream,
+            interval=each.interval,
+            margin=self._ways.margin,
+            freshness=source_now - uncovered if uncovered > each.origin else None,
+            holes=coverage.holes(each.origin),
+            running=sight.running.get(scope),
+            history=self._histories.get(scope, History()),
+            quarantined=waiting,
+            quarantined_lately=lately,
+            clock_offset_s=offset_s,
+        )
+
+    async def _settled(self, facts: AlertFacts) -> Settlement:
+        bounds = self._ways.bounds
+        async with asyncio.timeout(LOOK_S):
+            return await self._book.settle(
+                wanted(facts, bounds, self._ways.language),
+                keeps=lambda row: keeps(row, facts, bounds),
+                told=[each for each in self._memory.values() if each.told_at is not None],
+                quiet=self._ways.quiet,
+                is_telling=self._teller.can_tell,
+            )
+
+    async def _tell(self, claims: Sequence[Alert]) -> None:
+        """Tell what this process claimed, and keep that it was told."""
+        if not claims:
+            return
+        is_told = await self._told(claims)
+        try:
+            async with asyncio.timeout(LOOK_S):
+                await self._book.confirm(claims, is_told=is_told)
+        except (ComportaError, TimeoutError) as error:
+            # The claim stands as it is; it runs out by itself, and then somebody tells again.
+            self._log.write("warning", "alerts_not_kept", {"error": str(error) or "no answer"})
+
+    async def _told(self, alerts: Sequence[Alert]) -> bool:
+        letter = letter_of(alerts, self._ways.language, self._ways.zone)
+        is_told = await self._teller.tell(letter)
+        event = "alerts_told" if is_told else "alerts_not_told"
+        self._log.write("info" if is_told else "error", event, {"keys": [each.key for each in alerts]})
+        return is_told
+
+    async def _without_book(self, facts: AlertFacts) -> None:
+        """Do with the memory what the book would do, for what is known without it."""
+        house = wanted(facts, self._ways.bounds, self._ways.language)
+        await self._settle_memory(house, facts)
+
+    async def _forget_memory(self, now: datetime) -> None:
+        """Tell that the database is well again; everything else is in the book by now."""
+        self._memory = {key: each for key, each in self._memory.items() if each.kind is Kind.DATABASE}
+        if self._memory:
+            await self._settle_memory([], AlertFacts(now, machine=self._machine))
+
+    async def _settle_memory(self, house: Sequence[Wanted], facts: AlertFacts) -> None:
+        now = facts.now
+        known = list(self._memory.values())
+        settled = settle(known, house, now, keeps=lambda row: keeps(row, facts, self._ways.bounds))
+        self._say(Settlement(settled.opened, settled.updated, settled.closed))
+        changed = (*settled.opened, *settled.updated, *settled.closed)
+        rows = {**self._memory, **{each.key: each for each in changed}}
+        telling = to_tell(list(rows.values()), now, self._ways.quiet) if self._teller.can_tell else []
+        claims = [claimed(each, now) for each in telling]
+        is_told = bool(claims) and await self._told(claims)
+        rows |= {each.key: confirmed(each) if is_told else given_back(each) for each in claims}
+        self._memory = {
+            key: each for key, each in rows.items() if each.is_open or (each.told_at and not each.told_closed_at)
+        }
+
+    def _trouble(self, error: ComportaError | TimeoutError, now: datetime) -> Trouble | None:
+        """Return what is wrong with the database, ``None`` while it may pass by itself."""
+        self._failing_since = self._failing_since or now
+        if isinstance(error, ComportaError):
+            trouble = Trouble(error.code, error.message, error.next_step, self._failing_since)
+        else:
+            trouble = Trouble(NO_ANSWER, f"the database gave no answer within {LOOK_S:g} s", "", self._failing_since)
+        is_passing = isinstance(error, Retryable | TimeoutError)
+        has_lasted = now - self._failing_since >= self._ways.bounds.database_silent
+        self._log.write("warning", "alerts_not_kept", {"error": trouble.message})
+        return trouble if has_lasted or not is_passing else None
+
+    def _clock_jump(self) -> float:
+        """Return by how much this machine's clock jumped in the last hour."""
+        now, monotonic_s = self._machine_clock.now(), self._machine_clock.monotonic()
+        jump_s = (now - self._jump.instant).total_seconds() - (monotonic_s - self._jump.monotonic_s)
+        known = self._jump
+        if abs(jump_s) > self._ways.bounds.clock_apart.total_seconds():
+            known = _Jump(now, monotonic_s, jump_s, now)
+        elif known.at is not None and not timedelta() <= now - known.at < JUMP_TOLD:
+            known = _Jump(now, monotonic_s)
+        self._jump = replace(known, instant=now, monotonic_s=monotonic_s)
+        return self._jump.jump_s
+
+    def _say(self, settlement: Settlement) -> None:
+        for event, alerts in (("alert_opened", settlement.opened), ("alert_closed", settlement.closed)):
+            for each in alerts:
+                fields = {"key": each.key, "account": each.account, "stream": each.stream, "message": each.message}
+                self._log.write("warning" if event == "alert_opened" else "info", event, fields)
