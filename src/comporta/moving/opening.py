@@ -67,12 +67,13 @@ def _source(settings: Settings, clock: Clock, *, is_taken_back: bool = False) ->
 def _opened(settings: Settings, clock: Clock) -> Iterator[Side]:
     database = open_for_move(settings, clock)
     try:
-        yield _side(settings, database)
+        yield side_of(settings, database)
     finally:
         database.close()
 
 
-def _side(settings: Settings, database: Database) -> Side:
+def side_of(settings: Settings, database: Database) -> Side:
+    """Return an open database as one whose mirrored tables are known."""
     if isinstance(database, SqliteDatabase):
         return SqliteSide(database)
     from comporta.ledger.postgres import PostgresDatabase

@@ -161,6 +161,16 @@ class PostgresSide:
             postgres_account_views.refresh(connection, self._schema)
         execute(connection, f"ANALYZE {self._table(part)}")
 
+    def called(self, part: Part) -> str:
+        """Return how a statement names a mirrored table."""
+        return self._table(part)
+
+    def forget_views(self, connection: Connection, account: str) -> None:
+        """Drop the views that are one account's."""
+        for view, owner in postgres_account_views.owned(connection, self._schema).items():
+            if owner == account:
+                execute(connection, f"DROP VIEW {table_name(self._schema, view)}")
+
     def drop(self, connection: Connection, tables: list[str]) -> None:
         """Drop our views, these mirrored tables and the whole ledger; schemas stay."""
         found = execute(connection, _VIEWS, fitting(self._schema), list(VIEWS), f"{MARK}%").fetchall()

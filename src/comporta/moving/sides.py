@@ -89,6 +89,12 @@ class Side(Protocol):
     def settle(self, connection: Connection, part: Part) -> None:
         """Let the database learn how many rows of which kind a table has now."""
 
+    def called(self, part: Part) -> str:
+        """Return how a statement names a mirrored table."""
+
+    def forget_views(self, connection: Connection, account: str) -> None:
+        """Drop the views that are one account's."""
+
     def drop(self, connection: Connection, tables: list[str]) -> None:
         """Drop our views, these mirrored tables and the whole ledger."""
 

@@ -88,6 +88,16 @@ class SqliteSide:
         if part.table == DEALS:
             sqlite_account_views.refresh(connection, columns_of)
 
+    def called(self, part: Part) -> str:
+        """Return how a statement names a mirrored table."""
+        return quoted(part.table)
+
+    def forget_views(self, connection: Connection, account: str) -> None:
+        """Drop the views that are one account's."""
+        for view, owner in sqlite_account_views.owned(connection).items():
+            if owner == account:
+                connection.execute(f"DROP VIEW {quoted(view)}")
+
     def drop(self, connection: Connection, tables: list[str]) -> None:
         """Drop our views, these mirrored tables and the whole ledger."""
         ours = {*VIEWS, *sqlite_account_views.owned(connection)}
