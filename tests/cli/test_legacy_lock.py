@@ -69,6 +69,7 @@ def test_sync_is_skipped_and_says_who_holds_the_key(locked: Path, comporta: Comm
     assert (run["state"], run["error"]["code"]) == ("skipped", "CMP-BUSY-002")
     assert "cron:17" in run["error"]["message"]
     assert "cron:17" in shown.out + shown.err
+    assert "already running - skipped: the key" in comporta("log", run["id"]).out
 
 
 def test_without_redis_sync_fails(locked: Path, comporta: Command, redis_server: OwnRedis) -> None:
@@ -79,3 +80,4 @@ def test_without_redis_sync_fails(locked: Path, comporta: Command, redis_server:
     (run,) = said.json["runs"]
     assert said.code == ExitCode.FAILED
     assert (run["state"], run["error"]["code"]) == ("skipped", "CMP-NET-008")
+    assert "skipped: Redis at redis://127.0.0.1" in comporta("log", run["id"]).out

@@ -52,14 +52,15 @@ class World:
     ttl: timedelta = TTL
     keys_kind: type[Noting] = Noting
     keys: Noting = field(init=False)
+    locks: LegacyLocks = field(init=False)
     executor: Executor = field(init=False)
 
     async def __aenter__(self) -> Self:
         self.workshop.source.stream().put_many(range(1, 36), stamp=at(9))  # four pages
         self.workshop.account(self.workshop.plan(legacy_key=KEY))
         self.keys = self.keys_kind(self.redis.url)
-        locks = LegacyLocks(self.keys, clock=self.workshop.clock, ttl=self.ttl, without=self.without)
-        self.executor = self.workshop.executor(locks=locks)
+        self.locks = LegacyLocks(self.keys, clock=self.workshop.clock, ttl=self.ttl, without=self.without)
+        self.executor = self.workshop.executor(locks=self.locks)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -6,14 +6,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.coordination.legacy_world import KEY, SCRIPT, SHORT, World
-from tests.coordination.processes import successor_of
+from tests.coordination.processes import queue, successor_of
 from tests.engine.workshop import LINES, Workshop, at, code
 from tests.servers.redis_server import OwnRedis
 
+from comporta.coordination.legacy_locks import Denied
 from comporta.core.guard import Without
 from comporta.core.instant import instant_text
 from comporta.core.run import Run, RunState
-from comporta.errors_guard import RedisMissing
+from comporta.core.window import Kind
+from comporta.errors import StandDown
+from comporta.errors_guard import LegacyLockLost, RedisMissing
 from comporta.guards.redis_keys import RedisKeys
 
 BOTH = pytest.mark.parametrize("without", list(Without))
@@ -306,6 +309,50 @@ async def test_of_two_processes_one_holds_the_key(world: World, workshop: Worksh
 
     assert (run.state, skipped.state, code(skipped)) == (RunState.SUCCEEDED, RunState.SKIPPED, "CMP-BUSY-002")
     assert run.id in message(skipped)
+
+
+async def test_a_run_that_was_cancelled_at_the_door_leaves_no_heart_beating(
+    workshop: Workshop, redis_server: OwnRedis
+) -> None:
+    """Its key runs out, and the next run takes it."""
+    async with World(workshop, redis_server, ttl=SHORT) as world:
+        locks = world.locks
+        first, second = [await queue(workshop, kind) for kind in (Kind.INCREMENTAL, Kind.FULL)]
+
+        async def leave_at_a_closed_door() -> None:
+            async with locks.guarding(KEY, first):
+                await locks._doors[KEY.name].acquire()
+
+        leaving = asyncio.ensure_future(leave_at_a_closed_door())
+        await world.until(lambda: [not each.members for each in locks._holdings.values()] == [True])
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        locks._doors[KEY.name].release()
+        await world.until(lambda: redis_server.get(KEY.name) is None)
+        async with locks.guarding(KEY, second):
+            token = redis_server.get(KEY.name)
+
+    assert (token, redis_server.get(KEY.name)) == (second.id, None)
+
+
+async def test_a_key_is_taken_anew_beside_a_run_that_lost_it(world: World, workshop: Workshop) -> None:
+    """The one that lost it is told at once, and takes nothing away from the one that has it now."""
+    first, second = [await queue(workshop, kind) for kind in (Kind.INCREMENTAL, Kind.FULL)]
+    told: list[StandDown] = []
+    async with world.locks.guarding(KEY, first) as lost:
+        assert not isinstance(lost, Denied)
+        world.redis.delete(KEY.name)
+        with pytest.raises(LegacyLockLost):
+            await lost.check()
+        async with world.locks.guarding(KEY, second) as held:
+            assert not isinstance(held, Denied)
+            lost.watch(told.append)
+            await lost.succeeded(first)
+            await held.check()
+            token = world.redis.get(KEY.name)
+
+    assert (token, [type(each) for each in told]) == (second.id, [LegacyLockLost])
+    assert world.redis.get(KEY.last_run) is None
 
 
 async def test_a_dry_run_asks_nobody(world: World) -> None:

@@ -80,6 +80,9 @@ class LegacyLocks:
     async def _enter(self, key: LegacyKey, run: Run) -> "_Holding | ComportaError":
         async with self._doors[key.name]:
             holding = self._holdings.get(key.name)
+            if holding is not None and not holding.members:
+                await holding.end()  # its last run was cancelled before it could
+                holding = None
             if holding is None or holding.lost is not None:
                 holding = _Holding(
                     self._keys, key.name, run.id, clock=self._clock, ttl=self._ttl, without=self._without
@@ -92,8 +95,8 @@ class LegacyLocks:
             return holding
 
     async def _leave(self, key: LegacyKey, run: Run, holding: "_Holding") -> None:
+        del holding.members[run.id]  # first: who is cancelled at the door must not keep the heart beating
         async with self._doors[key.name]:
-            del holding.members[run.id]
             if holding.members:
                 return
             if self._holdings.get(key.name) is holding:
@@ -102,7 +105,9 @@ class LegacyLocks:
 
 
 class _Holding:
-    """One key, as long as it is ours."""
+    """One key, as long as it is ours: ``take`` it, ``begin``, and ``end`` what was begun."""
+
+    _beating: asyncio.Task[None]
 
     def __init__(self, keys: LockKeys, key: str, token: str, *, clock: Clock, ttl: timedelta, without: Without) -> None:
         self.keys = keys
@@ -119,7 +124,6 @@ class _Holding:
         self._renewed = clock.monotonic()
         self._asking = asyncio.Lock()
         self._found_lost = asyncio.Event()
-        self._beating: asyncio.Task[None] | None = None
 
     async def take(self) -> ComportaError | None:
         """Take the key; return why this run may not begin."""
@@ -140,9 +144,8 @@ class _Holding:
 
     async def end(self) -> None:
         """Stop the heart and free the key, if it is ours and Redis answers; else it runs out."""
-        if self._beating is not None:
-            self._beating.cancel()  # also in the middle of a question: a Redis that hangs must not hold up a shutdown
-            await asyncio.wait([self._beating])
+        self._beating.cancel()  # also in the middle of a question: a Redis that hangs must not hold up a shutdown
+        await asyncio.wait([self._beating])
         with suppress(LegacyLockUnreachable):
             await self.keys.release(self._key, self._token)
 
@@ -160,13 +163,13 @@ class _Holding:
 
     async def _beat_until_lost(self) -> None:
         every_s = min(BEAT_MAX_S, self._ttl.total_seconds() / BEATS_PER_TTL)
-        while (lost := self.lost) is None:
+        while (lost := self.lost) is None and self.members:
             with suppress(TimeoutError):
                 # In real time, as the lease's own heartbeat: a key lives by the clock of Redis.
                 await asyncio.wait_for(self._found_lost.wait(), every_s)
             await self._ask()
         for stand_down in self.members.values():
-            if stand_down is not None:
+            if lost is not None and stand_down is not None:
                 stand_down(lost)
 
     async def _ask(self) -> None:

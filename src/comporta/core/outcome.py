@@ -11,6 +11,7 @@ from comporta.errors import Busy
 from comporta.errors_guard import LegacyLockHeld
 
 HELD = frozenset({Busy.code, LegacyLockHeld.code})
+"""The codes of runs that were skipped because somebody else is at work."""
 
 
 class ExitCode(IntEnum):

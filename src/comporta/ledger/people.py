@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
+from comporta.core.outcome import HELD
 from comporta.core.run import Run
 from comporta.errors import RunCancelled
 from comporta.ledger.batches import append_log
@@ -21,7 +22,9 @@ def skip(session: Session, run: Run, error: Mapping[str, str]) -> Run:
     values = {"run": run.id, "now": text_of(session.now), "error": json.dumps(error)}
     skipped = session.one("skip_run", values)
     if skipped is not None:
-        append_log(session, run.id, [LogLine("warning", "run_skipped", error.get("message", ""), error)])
+        message = error.get("message", "")
+        fields = error if error.get("code") in HELD else {**error, "refused": message}
+        append_log(session, run.id, [LogLine("warning", "run_skipped", message, fields)])
     return run_from(skipped or session.one("run", {"run": run.id}))
 
 

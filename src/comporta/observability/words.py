@@ -54,8 +54,8 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             ("tempo esgotado: {code} {message}", "tempo esgotado"),
         ),
         "run_skipped": _words(
-            ("already running - skipped: {message}", "already running - skipped"),
-            ("já está em execução - ignorada: {message}", "já está em execução - ignorada"),
+            ("skipped: {refused}", "already running - skipped: {message}", "already running - skipped"),
+            ("ignorada: {refused}", "já está em execução - ignorada: {message}", "já está em execução - ignorada"),
         ),
         "run_retrying": _words(
             "tried again in {delay_s} s: attempt {attempt} of {attempts}",
@@ -74,8 +74,8 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             "o bloqueio foi perdido: outra execução assumiu, ou pode ter assumido",
         ),
         "legacy_lock_awaited": _words(
-            "an older program holds its key - waits for it: {message}",
-            "um programa antigo tem a chave - espera por ela: {message}",
+            "waits for the key of an older program: {message}",
+            "espera pela chave de um programa antigo: {message}",
         ),
         "legacy_lock_unreachable": _words(
             "Redis does not answer; goes on with the lease in the database alone: {message}",
