@@ -12,7 +12,20 @@ from comporta.observability.metrics import METRICS, Kind, Metrics
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs/reference/metrics.md"
-UNITS = ("_seconds", "_bytes", "_total", "_info", "_requests", "_records", "_runs", "_per_second", "_holes", "_login")
+UNITS = (
+    "_seconds",
+    "_bytes",
+    "_total",
+    "_info",
+    "_requests",
+    "_records",
+    "_runs",
+    "_per_second",
+    "_holes",
+    "_login",
+    "_accounts",
+    "_schedulers",
+)
 
 
 def test_the_page_lists_every_metric_and_no_other() -> None:

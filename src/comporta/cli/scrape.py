@@ -69,6 +69,8 @@ class Scrape:
         done, _ = await asyncio.wait({self._taking}, timeout=PICTURE_WAIT_S)
         if not done:
             self.metrics.count("comporta_snapshot_failures_total")
+        for each in done:
+            each.result()  # what nobody foresaw is told, not kept for ever
 
     async def _take(self) -> None:
         try:
@@ -95,8 +97,11 @@ class Scrape:
 async def picture(workspace: "Workspace") -> Picture:
     """Return every gauge that the ledger and the budgets know."""
     gauges: dict[str, list[Value]] = {name: [] for name in METRICS}
+    paused = await workspace.paused()
+    gauges["comporta_paused_accounts"].append(((), float(len(paused))))
+    gauges["comporta_schedulers"].append(((), float(len(await workspace.schedulers()))))
     for each in await workspace.status():
-        _stream(workspace, each, gauges)
+        _stream(workspace, each, gauges, is_paused=each.account in paused)
     now = workspace.clock.now()
     for row in await workspace.store.leases():
         if row.holder and row.since and row.expires_at and row.expires_at > now:
@@ -109,7 +114,9 @@ async def picture(workspace: "Workspace") -> Picture:
     return {name: values for name, values in gauges.items() if values}
 
 
-def _stream(workspace: "Workspace", status: "StreamStatus", gauges: Mapping[str, list[Value]]) -> None:
+def _stream(
+    workspace: "Workspace", status: "StreamStatus", gauges: Mapping[str, list[Value]], *, is_paused: bool
+) -> None:
     scope = (status.account, status.stream)
     told = workspace.settings.accounts[status.account].stream(status.stream)
     source_now = workspace.clock.now() + timedelta(seconds=status.facts.clock_offset_s or 0)
@@ -118,7 +125,9 @@ def _stream(workspace: "Workspace", status: "StreamStatus", gauges: Mapping[str,
         "comporta_freshness_seconds": status.freshness.total_seconds() if status.freshness is not None else None,
         "comporta_coverage_age_seconds": (source_now - end).total_seconds() if end else None,
         "comporta_holes": float(len(status.coverage.holes(status.origin))),
-        "comporta_promised_interval_seconds": None if told.cron else told.every.total_seconds(),
+        "comporta_promised_interval_seconds": None
+        if told.cron or told.paused or is_paused
+        else told.every.total_seconds(),
         "comporta_quarantined_records": float(status.quarantined),
         "comporta_last_run_timestamp_seconds": last.finished_at.timestamp() if last and last.finished_at else None,
     }

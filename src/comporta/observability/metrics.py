@@ -65,7 +65,9 @@ METRICS = MappingProxyType(
         ),
         "comporta_coverage_age_seconds": _gauge("How long ago the newest covered instant was, holes or not.", *SCOPE),
         "comporta_holes": _gauge("Intervals between the origin and the end of coverage that are missing.", *SCOPE),
-        "comporta_promised_interval_seconds": _gauge("`every` of the stream; absent where it has a `cron`.", *SCOPE),
+        "comporta_promised_interval_seconds": _gauge(
+            "`every` of the stream; absent where it has a `cron` or is paused.", *SCOPE
+        ),
         "comporta_quarantined_records": _gauge("Records that wait in quarantine.", *SCOPE),
         "comporta_last_run_timestamp_seconds": _gauge("When the last run ended, by the ledger.", *SCOPE),
         "comporta_lease_age_seconds": _gauge("How long a living lease has been held.", *SCOPE),
@@ -77,6 +79,8 @@ METRICS = MappingProxyType(
         "comporta_budget_used_requests": _gauge("Requests in the last span of the budget.", "account"),
         "comporta_budget_waiting_requests": _gauge("Requests that wait for their turn.", "account"),
         "comporta_budget_paused_seconds": _gauge("How long the source still wants nobody to ask.", "account"),
+        "comporta_paused_accounts": _gauge("Accounts that a person or the settings have paused."),
+        "comporta_schedulers": _gauge("Servers that schedule and are alive, of all on the database."),
         "comporta_needs_login": _gauge("1 while the account's login needs a person.", "account"),
         "comporta_runs_total": _counter("Runs that ended in this process, by how.", *SCOPE, "state"),
         "comporta_run_errors_total": _counter("Runs that ended with an error, by its code.", *SCOPE, "code"),
