@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from http.client import HTTPException
 
 from comporta import __version__
 from comporta.channels.threads import in_thread
@@ -63,8 +64,8 @@ class WebhookChannel:
             with error:
                 seen = error.read(SEEN_LETTERS).decode("utf-8", "replace")
             raise ChannelFailed(f"webhook {self._url}: answered {error.code}: {seen!r}; expected 2xx") from error
-        except OSError as error:
-            raise ChannelFailed(f"webhook {self._url}: {error}") from error
+        except (OSError, HTTPException) as error:
+            raise ChannelFailed(f"webhook {self._url}: {type(error).__name__}: {error}") from error
         if status >= HTTPStatus.MULTIPLE_CHOICES:
             raise ChannelFailed(f"webhook {self._url}: answered {status}; expected 2xx")
 

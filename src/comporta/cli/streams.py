@@ -22,7 +22,7 @@ from comporta.reports import coverage_json, holes, is_alive, is_paused, lease_js
 from comporta.settings_values import Place, read_span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from comporta.core.alert import Alert
     from comporta.ports.budget import BudgetState
@@ -59,17 +59,7 @@ def status(
         wrong = await workspace.reach.book.alerts()
         counted = {"schedulers": alive, "alerts": alerts_json(wrong)}
         console.document({"ok": not stale, "streams": lines, "limits": told, **counted})
-        rows = [
-            (
-                f"{line['account']}/{line['stream']}",
-                line["state"],
-                age_text(each.freshness),
-                len(holes(each)),
-                time_text(line["next_run_at"], workspace),
-                line["next_step"],
-            )
-            for each, line in zip(found, lines, strict=True)
-        ]
+        rows = [row_of(each, line, workspace) for each, line in zip(found, lines, strict=True)]
         heads = ("stream", "last run", "fresh", "holes", "next run", "next")
         console.say(columns(heads, rows) or "No account yet: `comporta init`.")
         if found and not schedulers:
@@ -83,6 +73,12 @@ def status(
         return ExitCode.FAILED if stale else ExitCode.DONE
 
     return with_workspace(config, work, console=console)
+
+
+def row_of(each: "StreamStatus", line: "Mapping[str, object]", workspace: "Workspace") -> tuple[object, ...]:
+    """Return the line of one stream in the table."""
+    fresh, next_run = age_text(each.freshness), time_text(line["next_run_at"], workspace)
+    return f"{each.account}/{each.stream}", line["state"], fresh, len(holes(each)), next_run, line["next_step"]
 
 
 def alerts_json(wrong: "Sequence[Alert]") -> dict[str, int]:
