@@ -5,7 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from comporta.core.notification import AGAIN_LAST, AHEAD_MAX, Notification, again_after, believed, later, merged
+from comporta.core.notification import (
+    AGAIN_LAST,
+    AGAIN_WELL,
+    AHEAD_MAX,
+    Notification,
+    again_after,
+    believed,
+    later,
+    merged,
+)
 from comporta.core.run import RunState
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -55,5 +64,5 @@ def test_a_stream_whose_runs_fail_is_left_alone_for_longer_each_time() -> None:
 
     assert waits == [MINUTE, 2 * MINUTE, 4 * MINUTE, 8 * MINUTE, AGAIN_LAST, AGAIN_LAST]
     assert again_after(RunState.LOST, 1_000_000) == AGAIN_LAST
-    assert again_after(RunState.SUCCEEDED, 0) == timedelta()
+    assert again_after(RunState.SUCCEEDED, 0) == AGAIN_WELL
     assert timedelta() < again_after(RunState.SKIPPED, 0) < MINUTE

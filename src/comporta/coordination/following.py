@@ -70,7 +70,12 @@ class Following:
         return not stream.is_paused and bool(await self._store.hints(f"{account.name}/{stream.name}", 1))
 
     async def _hinted(self, account: AccountPlan, stream: StreamPlan) -> list[Ticket]:
-        """Return a run for each stream that was told of: this one, and those that its rows name."""
+        """Return a run for each stream that was told of: this one, and those that its rows name.
+
+        Of an account that notifies, whoever looks at its notifications looks at all hints.
+        """
+        if account.feed is not None:
+            return []
         names = [stream.name, *(child.stream for child in stream.children)]
         told = [account.streams[name] for name in names if name in account.streams]
         return [

@@ -86,7 +86,7 @@ class Deliveries:
         await self._guarded("hand over notifications", self._hand_over)
         targets = [(plan.name, name) for name, stream in plan.streams.items() if not stream.is_paused]
         if targets and not self._stopping.is_set() and not await self._is_paused(plan):
-            await self._syncer.sync(targets, Wish(Request(), trigger=Trigger.CATCH_UP))
+            await self._syncer.sync(targets, Wish(Request(), wait=True, trigger=Trigger.CATCH_UP))
         self._ready.add(plan.name)
         self.wake()
         while await self._slept(MISSED_EVERY):

@@ -15,6 +15,8 @@ AHEAD_MAX = timedelta(hours=1)
 """Nobody's clock is further ahead. What claims to be sent later is believed, but for the time."""
 AGAIN_SOON = timedelta(seconds=5)
 """A stream that another run holds is looked at again so soon."""
+AGAIN_WELL = timedelta(seconds=5)
+"""What comes in the meantime becomes one run: a shop in which much happens would have thousands of them in an hour."""
 AGAIN_FIRST = timedelta(minutes=1)
 AGAIN_LAST = timedelta(minutes=15)
 """After a run that failed for good, the next is so far off, doubled each time up to the last."""
@@ -81,11 +83,11 @@ def _both(before: Notification, after: Notification) -> Notification:
 def again_after(state: RunState, failures: int) -> timedelta:
     """Return when a stream may be run again whose last run ended so, the latest of so many failures in a row.
 
-    >>> again_after(RunState.SUCCEEDED, 0), again_after(RunState.FAILED, 2)
-    (datetime.timedelta(0), datetime.timedelta(seconds=120))
+    >>> again_after(RunState.SUCCEEDED, 0).seconds, again_after(RunState.FAILED, 2).seconds
+    (5, 120)
     """
     if state is RunState.SUCCEEDED:
-        return timedelta()
+        return AGAIN_WELL
     if state is RunState.SKIPPED:
         return AGAIN_SOON
     return min(AGAIN_FIRST * (1 << min(max(failures, 1) - 1, DOUBLINGS_MAX)), AGAIN_LAST)

@@ -63,7 +63,8 @@ async def plan_gathering(work: Work) -> tuple[Pass, bool]:
     if is_claiming(work):
         await _remember(work, query, clock, is_other=known not in {None, query})
     await make_fit(work)
-    is_whole = work.request.kind in WHOLE or not (await work.store.coverage(work.scope)).intervals
+    is_first = work.request.kind is not Kind.NOTIFICATION and not (await work.store.coverage(work.scope)).intervals
+    is_whole = is_first or work.request.kind in WHOLE
     unfinished = await _unfinished(work, query, clock) if is_whole else None
     if unfinished is not None:
         return unfinished, False
