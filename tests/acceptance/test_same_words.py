@@ -38,6 +38,7 @@ STORY = (
     "migrate; migrate --check --json",
 )
 ELSEWHERE = {
+    "alerts",
     "backup",
     "compare",
     "connect",
@@ -48,6 +49,7 @@ ELSEWHERE = {
     "restore",
     "sandbox",
     "serve",
+    "worker",
 }
 """Commands that have tests of their own on every database, or that need none."""
 FORBID = {

@@ -1,14 +1,16 @@
 """`comporta doctor`: what it looks at, and what it says to fix."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Command
+from tests.servers.certificates import make_certificates
 
 from comporta.cli.doctor import clock, reached_problems, zones
 from comporta.cli.reach import answers_as_ours, reach
@@ -34,7 +36,7 @@ def now() -> datetime:
 
 
 @contextmanager
-def listening(answer: bytes) -> Iterator[int]:
+def listening(answer: bytes, context: ssl.SSLContext | None = None) -> Iterator[int]:
     """Listen, and say that to whoever connects."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
 
@@ -44,9 +46,12 @@ def listening(answer: bytes) -> Iterator[int]:
                     connection, _ = server.accept()
                 except OSError:
                     return
-                with connection:
-                    connection.recv(4096)
-                    connection.sendall(answer)
+                with (
+                    suppress(OSError),
+                    context.wrap_socket(connection, server_side=True) if context else connection as talk,
+                ):
+                    talk.recv(4096)
+                    talk.sendall(answer)
 
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
@@ -94,6 +99,14 @@ def test_encryption_is_a_step_of_its_own(tmp_path: Path) -> None:
     with listening(b"HTTP/1.1 200 OK\r\n\r\n") as plain:
         without = reach(f"https://127.0.0.1:{plain}", now)
     assert "no encryption" in without.problem
+    make_certificates(tmp_path, "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    with listening(b"HTTP/1.1 200 OK\r\n\r\n", context) as encrypted:
+        stranger = reach(f"https://localhost:{encrypted}", now)
+
+    assert "its certificate is refused" in stranger.problem
+    assert stranger.steps == "name, connection"
 
 
 def test_a_clock_that_differs_is_said() -> None:
