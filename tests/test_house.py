@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+pytestmark = pytest.mark.timeout(60)  # every module is parsed once, which takes a while on a shared machine
 ROOT = Path(__file__).parent.parent
 
 FUNCTION_LINES_MAX = 50
