@@ -10,11 +10,9 @@ from tests.engine.workshop import LINES, ORDERS, Workshop, at, code, counted
 from comporta.coordination.sync import Wish
 from comporta.core.coverage import Interval
 from comporta.core.instant import BEGINNING
-from comporta.core.language import Language
-from comporta.core.run import Run, RunState
+from comporta.core.run import RunState
 from comporta.core.window import Kind, Request
 from comporta.errors import SourceUnavailable
-from comporta.observability.words import said
 from comporta.testing import FakeSource
 
 LANES = {ORDERS: ORDERS, LINES: LINES}
@@ -230,11 +228,6 @@ async def test_a_sync_that_resumed_an_old_pass_goes_on_to_the_present(workshop: 
     ]
 
 
-async def told(workshop: Workshop, run: Run) -> list[str | None]:
-    """Return the log of a run in words."""
-    return [said(line.step, line.fields, Language.EN) for _, _, line in await workshop.store.log(run.id)]
-
-
 async def test_a_run_that_finds_the_stream_held_says_by_whom(workshop: Workshop) -> None:
     """Two processes on one file: the second is skipped, and told who works there since when, and until when."""
     workshop.source.stream().put_many(range(1, 36), stamp=at(9))
@@ -252,7 +245,7 @@ async def test_a_run_that_finds_the_stream_held_says_by_whom(workshop: Workshop)
         f"matriz/sale.order is held by run {run.id} since 2026-03-10T12:00:00.000000Z on there:7;"
         " its lease runs until 2026-03-10T12:00:30.000000Z unless it is renewed"
     )
-    assert await told(workshop, skipped) == [f"already running - skipped: {skipped.error['message']}"]
+    assert await workshop.told(skipped) == [f"already running - skipped: {skipped.error['message']}"]
     assert run.state is RunState.SUCCEEDED
 
 
@@ -276,7 +269,7 @@ async def test_a_run_may_wait_for_the_stream(workshop: Workshop) -> None:
     assert held.id != waited.id
     assert len(await workshop.store.runs()) == 2
     assert len(workshop.witness.occupied) == 1
-    assert (await told(workshop, waited))[0] == f"already running as {held.id} - waits for it"
+    assert (await workshop.told(waited))[0] == f"already running as {held.id} - waits for it"
 
 
 async def test_accounts_and_streams_do_not_hold_one_another(workshop: Workshop) -> None:

@@ -18,6 +18,7 @@ from comporta.coordination.legacy_locks import LegacyLocks
 from comporta.coordination.plans import AccountPlan, Child, Conduct, StreamPlan
 from comporta.coordination.sync import Syncer, Wish
 from comporta.core.coverage import Coverage
+from comporta.core.language import Language
 from comporta.core.record import Key
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.ticket import Ticket
@@ -25,6 +26,7 @@ from comporta.core.window import Kind, Request
 from comporta.destinations.sqlite import SqliteDestination
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ledger.store import LedgerStore
+from comporta.observability.words import said
 from comporta.ports.events import Unwatched
 from comporta.ports.progress import Progress
 from comporta.ports.source import Source, StreamRequest
@@ -219,6 +221,10 @@ class Workshop:
     async def steps(self, run: Run) -> list[str]:
         """Return the steps of a run's log, in order."""
         return [line.step for _, _, line in await self.store.log(run.id)]
+
+    async def told(self, run: Run) -> list[str | None]:
+        """Return a run's log in words."""
+        return [said(line.step, line.fields, Language.EN) for _, _, line in await self.store.log(run.id)]
 
     async def queued(self) -> list[Run]:
         """Return what waits in the queue, oldest first."""

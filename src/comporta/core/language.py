@@ -1,10 +1,13 @@
-"""The languages in which people are told things, by the names that browsers and systems have for them."""
+"""The languages in which people are told things, by the names that browsers and systems have for them.
+
+What is stored is always English: a language is chosen when something is shown, not when it happens.
+"""
 
 from enum import StrEnum
 
 
 class Language(StrEnum):
-    """A language; what is stored is English, whoever reads it."""
+    """A language that there are words in."""
 
     EN = "en"
     PT = "pt-BR"
