@@ -9,9 +9,10 @@ from functools import partial
 from subprocess import Popen
 
 import pytest
-from tests.acceptance.company import Company, all_differences, differences
+from tests.acceptance.company import STREAMS, Company, all_differences, differences
 from tests.acceptance.conftest import SourceTime
 from tests.acceptance.project import Project, running, told, until
+from tests.acceptance.serving import serving
 from tests.acceptance.worker import worker
 from tests.servers.redis_server import OwnRedis
 
@@ -27,6 +28,8 @@ STREAM = "matriz/sale.order"
 PAGES = "sale.order/search_read"
 LEASE_S = 1
 ROUNDS = 12
+STOP_MAX_S = 10.0
+"""What `comporta serve` promises for its end."""
 COMMITS = "SELECT coalesce(sum(commits), 0) FROM cmp_scope"
 
 
@@ -96,6 +99,52 @@ def test_of_two_processes_the_second_names_the_first(beside: Project, company: C
     assert (one.code, one.run("sale.order")["id"]) == (0, token)
     assert (second.code, refused["error"]["code"]) == (4, "CMP-BUSY-002")
     assert token in refused["error"]["message"]
+
+
+def ended_by(process: "Popen[str]", number: int) -> float:
+    """Send a signal and return after how many seconds the process ended."""
+    began = time.monotonic()
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    return time.monotonic() - began
+
+
+def test_a_server_waits_for_the_script_and_then_does_what_waited(
+    beside: Project, company: Company, redis_server: OwnRedis
+) -> None:
+    """What was due stays in the queue while the script works, and is done when it has ended; the key is free after."""
+    redis_server.lock(KEY, SCRIPT)
+    with serving(beside, "--run-now") as server:
+        until(lambda: redis_server.calls("eval") >= 1, "the server asks for the key")
+        before = beside.value("SELECT count(*) FROM cmp_run WHERE state <> 'queued'"), beside.value(COMMITS)
+        redis_server.delete(KEY)
+        done = "SELECT count(DISTINCT stream) FROM cmp_run WHERE state = 'succeeded'"
+        until(lambda: beside.value(done) == len(STREAMS), "every stream is read", patience_s=60)
+        took_s = ended_by(server.process, signal.SIGTERM)
+
+    assert before == (0, 0)
+    assert (all_differences(company, beside.database), redis_server.get(KEY)) == ([], None)
+    assert took_s < STOP_MAX_S
+
+
+def test_a_server_that_is_told_to_end_hands_the_key_over(
+    beside: Project, company: Company, redis_server: OwnRedis
+) -> None:
+    """The next one, which was started before, goes on without waiting for the key to run out."""
+    company.hang(PAGES)
+    with serving(beside, "--run-now") as old:
+        token = hanging(beside, company, redis_server, old.process)
+        with serving(beside) as new:
+            took_s = ended_by(old.process, signal.SIGTERM)
+            freed = redis_server.get(KEY) != token
+            company.release()
+            done = "SELECT count(DISTINCT stream) FROM cmp_run WHERE state = 'succeeded'"
+            until(lambda: beside.value(done) == len(STREAMS), "the new one reads every stream", patience_s=60)
+            ended_by(new.process, signal.SIGTERM)
+
+    assert (took_s < STOP_MAX_S, freed) == (True, True)
+    assert beside.value("SELECT count(*) FROM cmp_run WHERE state = 'lost'") == 0
+    assert all_differences(company, beside.database) == []
 
 
 def has_moved(project: Project, before: int) -> bool:

@@ -8,7 +8,7 @@ from comporta.cli.journal import Journal
 from comporta.core.run import Run, RunState, Trigger
 from comporta.errors import Busy
 from comporta.ports.events import Unwatched
-from comporta.ports.store import Occupied
+from comporta.ports.store import LogLine, Occupied
 
 HELD = Occupied("a/s", "r9", None, datetime(2026, 3, 1, tzinfo=UTC), "host:1")
 
@@ -39,3 +39,13 @@ def test_a_run_that_waits_was_not_skipped(is_waiting: bool, ends: RunState, line
     journal.ended(Run("r", "a/s", "a", "s", ends, Trigger.MANUAL, "full", error=error))
 
     assert kept.lines == lines
+
+
+def test_a_step_may_have_a_message_among_its_fields() -> None:
+    """Those that tell of an error have; it once ended whoever watched."""
+    kept = Kept()
+    run = Run("r", "a/s", "a", "s", RunState.QUEUED, Trigger.MANUAL, "full")
+
+    Journal(kept, Unwatched()).stepped(run, LogLine("warning", "legacy_lock_awaited", "held", Busy("held").as_json()))
+
+    assert kept.lines == [("warning", "legacy_lock_awaited")]

@@ -81,3 +81,16 @@ def test_without_redis_sync_fails(locked: Path, comporta: Command, redis_server:
     assert said.code == ExitCode.FAILED
     assert (run["state"], run["error"]["code"]) == ("skipped", "CMP-NET-008")
     assert "skipped: Redis at redis://127.0.0.1" in comporta("log", run["id"]).out
+
+
+def test_that_the_database_is_enough_stands_in_the_log(locked: Path, comporta: Command, redis_server: OwnRedis) -> None:
+    """The run's own, and the program's."""
+    redis_server.kill()
+    settings = locked / "comporta.toml"
+    settings.write_text('legacy_lock_without_redis = "database"\n' + settings.read_text("utf-8"), encoding="utf-8")
+    said = comporta("sync", "loja/sale.order", "--json", "--verbose")
+
+    told = comporta("log", said.json["runs"][0]["id"]).out
+    assert said.code == ExitCode.DONE
+    assert '"event": "legacy_lock_unreachable"' in said.err
+    assert told.count("Redis does not answer; goes on with the lease in the database alone") == 1

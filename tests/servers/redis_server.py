@@ -103,6 +103,12 @@ class OwnRedis:
         with self.client as client:
             client.delete(key)
 
+    def calls(self, command: str) -> int:
+        """Return how often a command was asked for since the start."""
+        with self.client as client:
+            told = client.info("commandstats")
+        return int(told.get(f"cmdstat_{command}", {}).get("calls", 0))
+
     def flush(self) -> None:
         """Forget everything."""
         with self.client as client:

@@ -46,7 +46,7 @@ class Journal:
     def stepped(self, run: Run, line: LogLine) -> None:
         """Log it, but for what ``started`` and ``ended`` say."""
         if line.step not in {"run_started", "run_retrying", *ENDS.values()}:
-            self._write(line.level, line.step, run, message=line.message, **line.fields)
+            self._write(line.level, line.step, run, **{"message": line.message, **line.fields})
         self._following.stepped(run, line)
 
     def changed(self, run: Run, changes: Sequence[Change]) -> None:
