@@ -34,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--budget-requests", type=int, default=300, help="how many requests are sent within a limit of five a second"
     )
     parser.addoption("--login-kills", type=int, default=20, help="how many processes that share a login are killed")
+    parser.addoption("--deploy-seconds", type=float, default=25, help="for how long servers follow one another")
+    parser.addoption("--month-days", type=int, default=4, help="how many days of schedules are simulated")
+    parser.addoption("--month-accounts", type=int, default=5, help="how many accounts have them")
     parser.addoption("--deals", type=int, default=1_000, help="how many deals are read while people change them")
     parser.addoption(
         "--chaos-seed", type=int, default=None, help="the dice of the chaos stories; a new seed without it"
@@ -67,3 +70,10 @@ def chaos_seed(request: pytest.FixtureRequest) -> int:
     seed = SystemRandom().randrange(2**32) if given is None else given
     sys.stdout.write(f"--chaos-seed {seed}\n")
     return seed
+
+
+@pytest.fixture
+def deploy_seconds(request: pytest.FixtureRequest) -> float:
+    """Return for how long servers follow one another."""
+    seconds: float = request.config.getoption("--deploy-seconds")
+    return seconds

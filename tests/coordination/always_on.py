@@ -31,6 +31,7 @@ class Server:
     workers: int = 4
     has_scheduler: bool = True
     has_dispatcher: bool = True
+    poll: timedelta = POLL
     paused: set[str] = field(default_factory=set)
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
@@ -46,7 +47,7 @@ class Server:
             accounts=self.workshop.plans,
             paused=self._paused,
             log=Silence(),
-            poll=POLL,
+            poll=self.poll,
         )
 
     async def _paused(self) -> Collection[str]:
@@ -59,7 +60,14 @@ class Server:
             self.tasks.append(asyncio.ensure_future(self._scheduler().run(at_once=at_once)))
         if self.has_dispatcher:
             self.tasks.append(asyncio.ensure_future(self.dispatcher.run()))
+        self.tasks.append(asyncio.ensure_future(self._rescue()))
         return self
+
+    async def _rescue(self) -> None:
+        """Take expired leases away, as every process does."""
+        while not self.executor.stopping.is_set():
+            await self.workshop.store.reap()
+            await self.workshop.clock.sleep(self.poll)
 
     def _scheduler(self) -> Scheduler:
         return Scheduler(

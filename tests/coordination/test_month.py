@@ -1,0 +1,91 @@
+"""A month of half-hours: coverage without holes, each tick one run at most, whatever happens to the servers.
+
+The clock is virtual; crashes, deploys and downtime come by chance. ``--month-days 30 --month-accounts 100`` plays it
+all, in the better part of an hour.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from tests.coordination.always_on import STARTED, Server
+from tests.engine.workshop import ORDERS, Workshop, at
+
+from comporta.core.instant import BEGINNING
+from comporta.core.run import RunState
+from comporta.core.schedule import Every
+from comporta.testing import FakeSource
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(3_600)]
+HALF_HOUR = timedelta(minutes=30)
+PROMISE = 2 * HALF_HOUR
+SLOW_POLL, STEP = timedelta(minutes=5), timedelta(minutes=2)
+TICKS = "SELECT scope, scheduled_for, count(*) FROM cmp_run WHERE scheduled_for IS NOT NULL GROUP BY 1, 2"
+
+
+@pytest.fixture(autouse=True)
+async def nobody_stays() -> AsyncIterator[None]:
+    """Whatever a test leaves running is gone at its end."""
+    yield
+    for server in STARTED:
+        await server.kill()
+    STARTED.clear()
+
+
+async def test_a_month_of_half_hours_leaves_no_hole_and_doubles_no_tick(
+    workshop: Workshop, request: pytest.FixtureRequest, chaos_seed: int
+) -> None:
+    """Every stream is fresh within its promise whenever a server was there for as long."""
+    dice = random.Random(chaos_seed)
+    names = [f"loja{number}" for number in range(request.config.getoption("--month-accounts"))]
+    sources = {name: FakeSource(workshop.clock) for name in names}
+    for name, source in sources.items():
+        source.stream().put_many(range(1, 4), stamp=at(9))
+        workshop.account(workshop.plan(ORDERS, children=(), schedule=Every(HALF_HOUR)), name=name, source=source)
+    end = workshop.clock.now() + timedelta(days=request.config.getoption("--month-days"))
+    stale: list[str] = []
+    while workshop.clock.now() < end:
+        server = Server(workshop, name=f"here:{dice.random()}", poll=SLOW_POLL).start()
+        span = timedelta(minutes=dice.choice([7, 45, 90, 400, 1_300]))
+        for _ in range(3):
+            await _passes(workshop, span / 3)
+            source = dice.choice(list(sources.values()))
+            source.stream().put(dice.randrange(1, 50))
+        if span > PROMISE + HALF_HOUR:
+            stale += [
+                f"{name}: {await _age(workshop, name)} at {workshop.clock.now()}"
+                for name in names
+                if await _age(workshop, name) > PROMISE
+            ]
+        await (server.kill() if dice.random() < 0.3 else server.stop())
+        workshop.passes(minutes=dice.choice([0, 0, 1, 50, 700]))
+    last = Server(workshop, name="last", poll=SLOW_POLL).start()
+    await _passes(workshop, PROMISE)
+    await last.stop()
+
+    doubled = [row for row in workshop.query(TICKS) if row[2] != 1]
+    coverage = {name: await workshop.store.coverage(f"{name}/{ORDERS}") for name in names}
+    assert stale == []
+    assert doubled == []
+    assert [name for name in names if len(coverage[name].intervals) != 1 or coverage[name].holes(BEGINNING)] == []
+    assert await workshop.store.runs(state=RunState.RUNNING) == []
+    assert all(workshop.rows(account=name) == _truth(sources[name]) for name in names)
+
+
+async def _passes(workshop: Workshop, span: timedelta) -> None:
+    """Let time pass in small steps, each after what is being written: the clock does not know of that."""
+    until = workshop.clock.now() + span
+    while workshop.clock.now() < until:
+        await workshop.clock.sleep(STEP)
+        await asyncio.wrap_future(workshop.database.write(lambda _: None))
+
+
+async def _age(workshop: Workshop, name: str) -> timedelta:
+    covered = (await workshop.store.coverage(f"{name}/{ORDERS}")).end
+    return workshop.clock.now() - covered if covered is not None else PROMISE * 9
+
+
+def _truth(source: FakeSource) -> dict[object, object]:
+    return {key: each.values.get("name") for key, each in source.stream().records.items()}
