@@ -22,6 +22,7 @@ from comporta.reports import (
     login_json,
     status_json,
     with_login,
+    with_next,
 )
 from comporta.settings_values import Place, read_moment
 from comporta.web.asked import AskedRelease, AskedRuns, RunsQuery
@@ -104,9 +105,11 @@ class WorkspaceReception:
         found = await self._workspace.status(account)
         resting = await self._workspace.paused()
         logins = {name: login_json(name, state) for name, state in (await self._workspace.logins()).items()}
+        is_scheduled = bool(await self._workspace.schedulers())
+        lines = [status_json(each, paused=is_paused(self._workspace, each, resting)) for each in found]
         return [
-            with_login(status_json(each, paused=is_paused(self._workspace, each, resting)), logins.get(each.account))
-            for each in found
+            with_next(with_login(line, logins.get(each.account)), each, is_scheduled=is_scheduled)
+            for line, each in zip(lines, found, strict=True)
         ]
 
     async def coverage(self, account: str, stream: str) -> Document:

@@ -82,6 +82,12 @@ def with_login(line: dict[str, object], login: dict[str, object] | None) -> dict
     return {**line, "next_step": login["next_step"] or line["next_step"], "login": login}
 
 
+def with_next(line: dict[str, object], each: "StreamStatus", *, is_scheduled: bool) -> dict[str, object]:
+    """Return a stream's status with when its next run begins, ``None`` where nobody would begin it."""
+    is_due = is_scheduled and line["state"] != "paused"
+    return {**line, "next_run_at": short_text(each.next_at) if is_due else None}
+
+
 def holes(each: "StreamStatus") -> tuple[Interval, ...]:
     """Return what is missing between the beginning and the end of a stream's coverage."""
     return each.coverage.holes(each.origin)

@@ -18,7 +18,17 @@ from comporta.core.alert import Level
 from comporta.core.instant import parse_instant, short_text
 from comporta.core.outcome import ExitCode
 from comporta.errors import WrongUse
-from comporta.reports import coverage_json, holes, is_alive, is_paused, lease_json, login_json, status_json, with_login
+from comporta.reports import (
+    coverage_json,
+    holes,
+    is_alive,
+    is_paused,
+    lease_json,
+    login_json,
+    status_json,
+    with_login,
+    with_next,
+)
 from comporta.settings_values import Place, read_span
 
 if TYPE_CHECKING:
@@ -106,12 +116,6 @@ def limits_text(limits: "Sequence[tuple[str, BudgetState]]") -> str:
         if state.limit or state.allowed or state.paused_s
     ]
     return "\n" + columns(("account", "limit", "now", "used", "waiting", ""), rows) if rows else ""
-
-
-def with_next(line: dict[str, object], each: "StreamStatus", *, is_scheduled: bool) -> dict[str, object]:
-    """Return a stream's status with when its next run begins, ``None`` where nobody would begin it."""
-    is_due = is_scheduled and line["state"] != "paused"
-    return {**line, "next_run_at": short_text(each.next_at) if is_due else None}
 
 
 def time_text(instant: object, workspace: "Workspace") -> str:

@@ -174,6 +174,7 @@ class Stream(_Answer):
     quarantined: int
     last_run: Run | None
     next_step: str
+    next_run_at: Instant | None
     login: Login | None = None
 
 
