@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import accounts, cases, crm, hooks, pace, parts, profile, report
+from bench import accounts, cases, clicks, crm, hooks, pace, parts, profile, report
 from bench.cases import CASES, Field, Result, scratch
 from bench.databases import KINDS, Database, NoServerError, Postgres, WrongResultError, opened
 from bench.environments import version
 from bench.measure import Server
 from bench.registry import CONTESTANTS
 
-EXTRAS = ("pace", "crm", "accounts", "hooks", "memory", "untouched", "shares", "pragmas", "startup", "server")
+EXTRAS = ("pace", "crm", "accounts", "hooks", "clicks", "memory", "untouched", "shares", "pragmas", "startup", "server")
 LARGE, HUGE = 100_000, 1_000_000
 Targets = dict[tuple[str, str, str], dict[str, str]]
 
@@ -100,6 +100,8 @@ class Bench:
             self.crowded(database)
         if self.wants("hooks"):
             self.heard(database)
+        if self.wants("clicks"):
+            self.clicked(database)
         if self.wants("untouched") and isinstance(database, Postgres):
             with Server(told.rows) as server:
                 about, whole = parts.untouched(database, server)
@@ -135,6 +137,18 @@ class Bench:
         )
         self.reached.setdefault(target, {})[database.kind] = f"{found.quantile_ms(99):.0f} ms; {found.lost}"
         self.say(hooks.hooks_table(found))
+
+    def clicked(self, database: Database) -> None:
+        """Click while ten accounts are loaded."""
+        found = {
+            "five pages a second": clicks.clicks(database, paced=True),
+            "as fast as they can": clicks.clicks(database, paced=False),
+        }
+        paced = found["five pages a second"]
+        target = (f"POST answered, and its run running, while {clicks.BUSY} syncs run: p99", "50 ms; 100 ms", "")
+        figures = f"{clicks.figures(paced.answered_s)[1]} ms; {clicks.figures(paced.began_s)[1]} ms"
+        self.reached.setdefault(target, {})[database.kind] = figures
+        self.say(clicks.clicks_table(found))
 
     def sized(self, database: Database) -> None:
         """Load much and ten times as much: neither memory nor the CPU of a row may grow."""

@@ -66,8 +66,8 @@ def hooks(database: Database, *, seconds: float = SECONDS, rows: int = ROWS) -> 
         place = database.fresh()
         settings(place, source, more='margin = "0s"')
         for number in range(ACCOUNTS):
-            _add_account(place, source, number)
-        with _serving(place) as (process, url), ThreadPoolExecutor(1) as aside:
+            add_account(place, source, number)
+        with serving(place) as (process, url), ThreadPoolExecutor(1) as aside:
             stopping = Event()
             syncing = aside.submit(_sync_until, stopping, place)
             _send(heard, url, seconds, process)
@@ -94,12 +94,12 @@ def hooks_table(found: Heard) -> str:
     return "\n".join((*lines, f"| {' | '.join([f'{len(found.took_s):,}', *figures, *counts])} |"))
 
 
-def _add_account(place: Place, source: Server, number: int) -> None:
+def add_account(place: Place, source: Server, number: int, *more: str) -> None:
     """Add an account of the same source to the settings of a place."""
     told = (
         f'[accounts.a{number}]\nsource = "odoo"\nurl = "{source.url}"\ndatabase = "prod"\n'
         'login = "sync@example.com"\napi_key = "env:ODOO_API_KEY"\n'
-    )
+    ) + "".join(f"{line}\n" for line in more)
     with (place.folder / "comporta.toml").open("a") as file:
         file.write(told)
 
@@ -109,8 +109,8 @@ def _table(database: Database) -> str:
 
 
 @contextmanager
-def _serving(place: Place) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    command = [python_of(None), "-m", "comporta", "serve", "--port", "0", "--json"]
+def serving(place: Place, *options: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    command = [python_of(None), "-m", "comporta", "serve", "--port", "0", "--json", *options]
     log = place.folder / "serve.txt"
     with (
         log.open("w") as errors,

@@ -106,6 +106,25 @@ def test_jobs_that_wait_together_are_committed_together(database: SqliteDatabase
     assert numbers(database) == list(range(1, GROUP_MAX + 4))
 
 
+def test_what_is_brief_goes_before_what_waits_and_is_committed_without_it(database: SqliteDatabase) -> None:
+    """A person waits for the batch that is being written, not for ten; a heartbeat is brief too."""
+    gate, done = Gate(database), list[str]()
+    batches = [database.write(lambda _: done.append("batch")) for _ in range(3)]
+
+    def seen(_: Session) -> int:
+        done.append("brief")
+        return len(done)
+
+    brief = database.write(seen, is_brief=True)
+    brief.add_done_callback(lambda _: done.append("told"))
+    gate.open()
+    assert brief.result(PATIENCE_S) == 1
+    for future in batches:
+        future.result(PATIENCE_S)
+
+    assert done == ["brief", "told", "batch", "batch", "batch"]
+
+
 @pytest.mark.parametrize("error", [LeaseLost("not ours"), ValueError("a bug"), KeyboardInterrupt()], ids=type)
 def test_a_job_that_fails_takes_nothing_else_with_it(database: SqliteDatabase, error: BaseException) -> None:
     """It is told its own error; the others of its group are committed."""

@@ -85,7 +85,7 @@ class Wire:
         self.in_flight: list[tuple[str, Callable[[], object]]] = []
         self._current: dict[str, object] | None = None
 
-    def write(self, work: Callable[[Session], T]) -> "Future[T]":
+    def write(self, work: Callable[[Session], T], *, is_brief: bool = False) -> "Future[T]":
         future: Future[T] = Future()
         fate, self.fate = self.fate, Fate.ANSWERED
         sending, self.sending = self.sending, None
@@ -150,8 +150,8 @@ class ModelStore(LedgerStore):
     def __init__(self, wire: Wire) -> None:
         super().__init__(cast("Database", wire), SqliteDestination(), ttl=TTL, checkpoint=wire.record)
 
-    async def _write_once(self, work: Callable[[Session], T]) -> T:
-        return self._database.write(work).result()
+    async def _write_once(self, work: Callable[[Session], T], *, is_brief: bool = False) -> T:
+        return self._database.write(work, is_brief=is_brief).result()
 
     async def _read(self, work: Callable[[Session], T]) -> T:
         return self._database.read(work)

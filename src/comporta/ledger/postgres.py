@@ -148,7 +148,13 @@ class PostgresDatabase:
         """Return the instant by the server's clock, as far as this machine's went on at the same pace."""
         return self._clock.now() + self._ahead
 
-    def write(self, work: Callable[[Session], T], *, is_durable: bool = False) -> "Future[T]":
+    def write(
+        self,
+        work: Callable[[Session], T],
+        *,
+        is_durable: bool = False,
+        is_brief: bool = False,  # noqa: ARG002  many may write here at once
+    ) -> "Future[T]":
         """Run ``work`` in a write transaction; the future is done after COMMIT, or holds the error."""
         try:
             return self._threads.submit(self._queued, work, DURABLE if is_durable else WRITING, self._clock.monotonic())

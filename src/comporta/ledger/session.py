@@ -52,10 +52,11 @@ class Database(Protocol):
     def now(self) -> datetime:
         """Return the instant by the database's clock."""
 
-    def write(self, work: Callable[[Session], T], *, is_durable: bool = False) -> "Future[T]":
+    def write(self, work: Callable[[Session], T], *, is_durable: bool = False, is_brief: bool = False) -> "Future[T]":
         """Run ``work`` in a write transaction; the future is done after COMMIT, or holds the error.
 
         ``is_durable``: what it wrote is on the disk by then, whatever the settings allow to other writes.
+        ``is_brief``: it writes a few rows that somebody waits for, and goes before batches where there is one writer.
         ``work`` may be run again from its start, in a new transaction, after the first was rolled back.
         """
 

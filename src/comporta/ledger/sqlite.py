@@ -3,11 +3,14 @@
 SQLite lets one transaction write at a time. Instead of many connections that fight for that right and
 fail with "database is locked", every write of this process goes through one queue; what waits together
 is committed together, each job in a savepoint of its own, so that one job's failure (a lost lease, say)
-takes nothing else with it. A job that is a plain function of the connection returns its result through
-a future, only after COMMIT. Other processes are waited for: BEGIN IMMEDIATE takes the right to write
-before anything is read, so nothing that was read can be overtaken.
+takes nothing else with it. What is brief and waited for by a person or a lease goes before batches, and is
+never in one transaction with them: it waits for the batch that is being written, not for ten. A job that
+is a plain function of the connection returns its result through a future, only after COMMIT. Other
+processes are waited for: BEGIN IMMEDIATE takes the right to write before anything is read, so nothing that
+was read can be overtaken.
 """
 
+import itertools
 import queue
 import sqlite3
 import threading
@@ -28,15 +31,33 @@ from comporta.ports.clock import Clock
 
 GROUP_MAX = 32
 """Jobs in one transaction at most: bounds how long the first of them waits for its COMMIT."""
+GROUP_S = 0.05
+"""And no further job once so long was written: a commit costs a hundredth of that."""
 READERS_MAX = 8
 """Idle read-only connections that are kept; more may be open at once, the rest are closed after use."""
 
+FIRST, NEXT, LAST = range(3)
+"""Which jobs go first; of those, the one that came first. The end of the queue is the last."""
 SQL = statements("sqlite")
 T = TypeVar("T")
-Job = tuple[Callable[[Session], Any], "Future[Any]", bool, float]
-"""What to do, whom to tell, whether it must be on the disk before they are told, and since when it waits."""
 DURABLE = frozenset({"full", "extra"})
 """Values of ``synchronous`` with which every COMMIT waits for the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to do, whom to tell, whether it must be on the disk before they are told, and since when it waits."""
+
+    work: Callable[[Session], Any]
+    future: "Future[Any]"
+    is_durable: bool
+    is_brief: bool
+    since: float
+
+    @property
+    def kind(self) -> tuple[bool, bool]:
+        """Return what jobs of one transaction have in common."""
+        return self.is_durable, self.is_brief
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +113,8 @@ class SqliteDatabase:
         self._meter = meter
         self._pragmas = pragmas
         self._clock = clock
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.PriorityQueue[tuple[int, int, Job | None]] = queue.PriorityQueue()
+        self._numbers = itertools.count()
         self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._closed = False
         self._closing = threading.Lock()
@@ -110,19 +132,20 @@ class SqliteDatabase:
         """Return the instant by this machine's clock, which is SQLite's."""
         return self._clock.now()
 
-    def write(self, work: Callable[[Session], T], *, is_durable: bool = False) -> "Future[T]":
+    def write(self, work: Callable[[Session], T], *, is_durable: bool = False, is_brief: bool = False) -> "Future[T]":
         """Run ``work`` in a write transaction; the future is done after COMMIT, or holds the error."""
         future: Future[T] = Future()
         with self._closing:  # so that no job is put behind the end of the queue, to be waited for in vain
             if self._closed:
                 future.set_exception(DestinationRefused(f"{self.path}: the database was closed"))
             else:
-                self._jobs.put((work, future, is_durable, self._clock.monotonic()))
+                job = Job(work, future, is_durable, is_brief, self._clock.monotonic())
+                self._jobs.put((FIRST if is_brief else NEXT, next(self._numbers), job))
         return future
 
     def write_now(self, work: Callable[[Session], T]) -> T:
-        """Write in turn: there is one writer, and what waits together is committed together."""
-        return self.write(work).result()
+        """Write before the batches that wait: there is one writer, and a heartbeat is brief."""
+        return self.write(work, is_brief=True).result()
 
     def read_now(self, work: Callable[[Session], T]) -> T:
         """Read: no reader waits for another."""
@@ -148,7 +171,7 @@ class SqliteDatabase:
             if self._closed:
                 return
             self._closed = True
-            self._jobs.put(None)
+            self._jobs.put((LAST, next(self._numbers), None))
         self._thread.join()
         while not self._readers.empty():
             self._readers.get_nowait().close()
@@ -181,27 +204,23 @@ class SqliteDatabase:
             self._readers.put(connection)
 
     def _write_until_closed(self) -> None:
-        while (first := self._jobs.get()) is not None:
-            group = [first]
-            while len(group) < GROUP_MAX and not self._jobs.empty():
-                following = self._jobs.get()
-                if following is None:
-                    self._jobs.put(None)
-                    break
-                group.append(following)
-            self._write_group(group)
+        while (first := self._jobs.get()[2]) is not None:
+            self._write_group(first)
 
-    def _write_group(self, group: list[Job]) -> None:
-        """Commit a group in one transaction; tell each job its result only when it is durable."""
-        done: list[tuple[Future[Any], Any]] = []
+    def _write_group(self, first: Job) -> None:
+        """Commit what waits together in one transaction; tell each job its result only when it is durable."""
+        group, done = [first], list[tuple[Future[Any], Any]]()
         try:
             if _identity(self.path) != self._file:
                 raise sqlite3.OperationalError("the file was deleted or replaced while it was open")
-            with self._waiting_for_the_disk(is_needed=any(is_durable for _, _, is_durable, _ in group)):
+            with self._waiting_for_the_disk(is_needed=first.is_durable):
                 self._writer.execute("BEGIN IMMEDIATE")
-                self._measure(group)
-                for work, future, _, _ in group:
-                    self._write_one(work, future, done)
+                begun = self._clock.monotonic()
+                job: Job | None = first
+                while job is not None:
+                    self._meter.observe("comporta_database_write_wait_seconds", self._clock.monotonic() - job.since)
+                    self._write_one(job.work, job.future, done)
+                    job = self._companion(group, begun)
                 self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             if self._writer.in_transaction:
@@ -209,17 +228,27 @@ class SqliteDatabase:
             reason = explained(error, self.path)
             if isinstance(reason, DestinationBusy):
                 self._meter.count("comporta_database_busy_total")
-            for _, future, _, _ in group:
+            for each in group:
                 with suppress(InvalidStateError):
-                    future.set_exception(reason)
+                    each.future.set_exception(reason)
             return
         for future, result in done:
             future.set_result(result)
 
-    def _measure(self, group: list[Job]) -> None:
-        now = self._clock.monotonic()
-        for *_, since in group:
-            self._meter.observe("comporta_database_write_wait_seconds", now - since)
+    def _companion(self, group: list[Job], begun: float) -> Job | None:
+        """Add the next job to a group, if it is of the same kind and the transaction is not long yet."""
+        if len(group) >= GROUP_MAX or self._clock.monotonic() - begun >= GROUP_S:
+            return None
+        try:
+            entry = self._jobs.get_nowait()
+        except queue.Empty:
+            return None
+        job = entry[2]
+        if job is None or job.kind != group[0].kind:
+            self._jobs.put(entry)
+            return None
+        group.append(job)
+        return job
 
     @contextmanager
     def _waiting_for_the_disk(self, *, is_needed: bool) -> Iterator[None]:

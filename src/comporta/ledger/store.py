@@ -87,6 +87,7 @@ class LedgerStore:
         return await self._write(
             lambda s: leases.queue_run(s, ticket, run_id=name),
             again=lambda s: leases.queued_before(s, name) or leases.queue_run(s, ticket, run_id=name),
+            is_brief=True,
         )
 
     async def queued(self, scope: str) -> Sequence[Run]:
@@ -122,12 +123,13 @@ class LedgerStore:
         answer = await self._write(
             lambda s: noted(leases.acquire(s, run, ttl=ttl, timeout=timeout, instance=instance)),
             again=lambda s: noted(leases.acquire_again(s, run, tried, ttl=ttl, timeout=timeout, instance=instance)),
+            is_brief=True,
         )
         self._checkpoint("after_acquire")
         return answer
 
     async def skip(self, run: Run, error: Mapping[str, str]) -> Run:
-        return await self._write(lambda s: people.skip(s, run, error))
+        return await self._write(lambda s: people.skip(s, run, error), is_brief=True)
 
     def renew(self, lease: Lease, ttl: timedelta) -> bool:
         return self._database.write_now(lambda s: leases.renew(s, lease, ttl))
@@ -150,7 +152,7 @@ class LedgerStore:
         return await self._write(lambda s: leases.unlock(s, scope))
 
     async def cancel(self, run_id: str) -> Run | None:
-        return await self._write(lambda s: people.cancel(s, run_id))
+        return await self._write(lambda s: people.cancel(s, run_id), is_brief=True)
 
     async def scope_state(self, scope: str) -> ScopeState:
         row = await self._read(lambda s: s.one("holder", {"scope": scope}))
@@ -302,22 +304,24 @@ class LedgerStore:
         await asyncio.to_thread(self._database.close)
         self._readers.shutdown()
 
-    async def _write(self, work: Callable[[Session], T], *, again: Callable[[Session], T] | None = None) -> T:
+    async def _write(
+        self, work: Callable[[Session], T], *, again: Callable[[Session], T] | None = None, is_brief: bool = False
+    ) -> T:
         """Write, and write again if the answer to COMMIT was lost.
 
         ``again`` looks first whether it happened; without it, doing it twice is as good as once.
         """
         for left in reversed(range(OUTCOME_TRIES)):
             try:
-                return await self._write_once(work)
+                return await self._write_once(work, is_brief=is_brief)
             except CommitOutcomeUnknown:
                 if not left:
                     raise
                 work = again or work
         raise AssertionError("the last try returns or raises")  # pragma: no cover
 
-    async def _write_once(self, work: Callable[[Session], T]) -> T:
-        return await asyncio.wrap_future(self._database.write(work))
+    async def _write_once(self, work: Callable[[Session], T], *, is_brief: bool = False) -> T:
+        return await asyncio.wrap_future(self._database.write(work, is_brief=is_brief))
 
     async def _held(self, lease: Lease, work: Callable[[Session], T]) -> T:
         """Write beside the batches, only while the lease is ours."""
