@@ -184,7 +184,8 @@ class PostgresDatabase:
         """Run a transaction in its turn: all but one of the connections are for these."""
         if not self._places.acquire(timeout=self._wait_s):
             self._meter.count("comporta_database_pool_timeouts_total")
-            raise explained(PoolTimeout(f"waited for {self._wait_s:g} s"), self.address)
+            # The pool's own words, by which it is known that waiting again may help.
+            raise explained(PoolTimeout(f"couldn't get a connection after {self._wait_s:.2f} sec"), self.address)
         try:
             return self._transact(work, begin, since)
         finally:
