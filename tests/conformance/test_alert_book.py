@@ -226,13 +226,13 @@ async def test_a_look_sees_what_the_ledger_knows(store: LedgerStore, clock: Fake
     ):
         book.database.write_now(lambda session, query=query: session.connection.execute(query))  # type: ignore[misc]
     granted = await start(store)
-    running = await book.ledger.look({}, depth=60)
+    running = await book.ledger.look({}, [SCOPE], depth=60)
     await store.finish(
         granted.lease, Ending(RunState.FAILED, {"code": "CMP-NET-001", "message": "m", "next_step": "n"})
     )
     clock.advance(MINUTE)
-    ended = await book.ledger.look({}, depth=60)
-    again = await book.ledger.look(ended.newest, depth=60)
+    ended = await book.ledger.look({}, [SCOPE], depth=60)
+    again = await book.ledger.look(ended.newest, [SCOPE], depth=60)
 
     assert [each.id for each in running.running.values()] == [granted.run.id]
     assert running.newest == {}

@@ -35,7 +35,7 @@ class MemoryBook:
     fails_to_write: ComportaError | None = None
     hangs: bool = False
 
-    async def look(self, known: Mapping[str, str], *, depth: int) -> Sight:
+    async def look(self, known: Mapping[str, str], scopes: Sequence[str], *, depth: int) -> Sight:
         if self.hangs:
             await asyncio.Event().wait()
         if self.fails is not None:

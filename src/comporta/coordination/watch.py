@@ -152,7 +152,8 @@ class Watch:
     async def _with_ledger(self, facts: AlertFacts) -> AlertFacts:
         async with asyncio.timeout(LOOK_S):
             depth = self._ways.bounds.empty_runs + HISTORY
-            sight = await self._book.look(self._newest, depth=depth)
+            scopes = [f"{each.account}/{each.stream}" for each in self._streams]
+            sight = await self._book.look(self._newest, scopes, depth=depth)
             pauses = await self._pauses()
         self._newest = dict(sight.newest)
         self._histories |= sight.histories

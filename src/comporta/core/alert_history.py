@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
 
+from comporta import errors_guard
 from comporta.core.run import Run, RunState
 
 SAMPLES_LEAST = 3
@@ -15,6 +16,8 @@ SAMPLES_LEAST = 3
 FAILED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.LOST})
 UNTELLING = frozenset({RunState.SKIPPED, RunState.CANCELLED, RunState.INTERRUPTED, RunState.QUEUED, RunState.RUNNING})
 """States that say nothing about whether a stream can be read."""
+UNREACHABLE = errors_guard.LegacyLockUnreachable.code
+"""The one reason for which a run is skipped that is a failure: the lock of an older program cannot be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class History:
 
 def history_of(runs: Sequence[Run]) -> History:
     """Return what these runs of one stream say, the newest first and none of them dry."""
-    telling = [run for run in runs if run.state not in UNTELLING]
+    telling = [run for run in runs if run.state not in UNTELLING or has_failed(run)]
     good = [run for run in telling if run.state is RunState.SUCCEEDED and not run.partial]
     empty = next((place for place, run in enumerate(good) if run.counts.read), len(good))
     return History(
@@ -62,17 +65,22 @@ def history_of(runs: Sequence[Run]) -> History:
     )
 
 
+def has_failed(run: Run) -> bool:
+    """Say whether a run failed."""
+    return run.state in FAILED or (run.state is RunState.SKIPPED and code_of(run) == UNREACHABLE)
+
+
 def code_of(run: Run) -> str:
     """Return the code of a run's error."""
     return (run.error or {}).get("code", "")
 
 
 def _streak(telling: Sequence[Run]) -> Streak | None:
-    if not telling or telling[0].state not in FAILED:
+    if not telling or not has_failed(telling[0]):
         return None
     streak: list[Run] = []
     for run in telling:
-        if run.state not in FAILED or code_of(run) != code_of(telling[0]):
+        if not has_failed(run) or code_of(run) != code_of(telling[0]):
             break
         streak.append(run)
     return Streak(len(streak), streak[0], streak[-1].queued_at)

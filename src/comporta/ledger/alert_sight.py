@@ -3,7 +3,8 @@
 What needs a stream's runs is read only for those streams whose newest run is not the one of the last look.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,9 +19,13 @@ LATELY = timedelta(days=1)
 SCHEDULER = "scheduler"
 
 
-def sight_of(session: Session, known: Mapping[str, str], *, depth: int) -> Sight:
+def sight_of(session: Session, known: Mapping[str, str], scopes: Sequence[str], *, depth: int) -> Sight:
     """Return what the ledger knows that alerts are decided from."""
-    newest = {row["scope"]: row["newest"] for row in session.all("newest_runs", {}) if row["newest"]}
+    newest = {
+        row["scope"]: row["newest"]
+        for row in session.all("newest_runs", {"scopes": json.dumps(scopes)})
+        if row["newest"]
+    }
     waiting = session.all("quarantine_counts", {"since": text_of(session.now - LATELY)})
     return Sight(
         now=session.now,

@@ -32,8 +32,8 @@ class LedgerAlerts:
         # One thread of its own: a look at a database that hangs keeps no other part of the process waiting.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="comporta-alerts")
 
-    async def look(self, known: Mapping[str, str], *, depth: int) -> Sight:
-        return await self._read(lambda session: sight_of(session, known, depth=depth))
+    async def look(self, known: Mapping[str, str], scopes: Sequence[str], *, depth: int) -> Sight:
+        return await self._read(lambda session: sight_of(session, known, scopes, depth=depth))
 
     async def settle(
         self,

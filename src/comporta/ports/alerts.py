@@ -52,8 +52,8 @@ class Settlement:
 class AlertBook(Protocol):
     """Where alerts are kept."""
 
-    async def look(self, known: Mapping[str, str], *, depth: int) -> Sight:
-        """Return what the ledger knows now. ``known`` are the newest runs of the last look, by scope.
+    async def look(self, known: Mapping[str, str], scopes: Sequence[str], *, depth: int) -> Sight:
+        """Return what the ledger knows now. ``known`` are the newest runs of the last look, by scope, among ``scopes``.
 
         ``depth`` is how many runs of a stream a history is made of.
         """

@@ -405,10 +405,10 @@ WHERE key = :key AND opened_at = :opened_at AND told_at IS NOT DISTINCT FROM CAS
 UPDATE comporta.cmp_alert SET muted_until = :muted_until WHERE key = :key RETURNING *;
 
 -- name: newest_runs
-SELECT s.scope, (SELECT r.id FROM comporta.cmp_run r
-  WHERE r.account = split_part(s.scope, '/', 1) AND r.stream = substr(s.scope, strpos(s.scope, '/') + 1)
+SELECT s.value AS scope, (SELECT r.id FROM comporta.cmp_run r
+  WHERE r.account = split_part(s.value, '/', 1) AND r.stream = substr(s.value, strpos(s.value, '/') + 1)
     AND NOT r.dry_run AND r.state NOT IN ('queued', 'running') ORDER BY r.queued_at DESC, r.id DESC LIMIT 1) AS newest
-FROM comporta.cmp_scope s WHERE s.scope NOT LIKE 'dry/%';
+FROM jsonb_array_elements_text(CAST(:scopes AS jsonb)) AS s(value);
 
 -- name: living_runs
 SELECT r.* FROM comporta.cmp_scope s JOIN comporta.cmp_run r ON r.id = s.holder

@@ -382,10 +382,10 @@ WHERE key = :key AND opened_at = :opened_at AND told_at IS :was_told_at AND told
 UPDATE cmp_alert SET muted_until = :muted_until WHERE key = :key RETURNING *;
 
 -- name: newest_runs
-SELECT s.scope, (SELECT r.id FROM cmp_run r
-  WHERE r.account = substr(s.scope, 1, instr(s.scope, '/') - 1) AND r.stream = substr(s.scope, instr(s.scope, '/') + 1)
+SELECT s.value AS scope, (SELECT r.id FROM cmp_run r
+  WHERE r.account = substr(s.value, 1, instr(s.value, '/') - 1) AND r.stream = substr(s.value, instr(s.value, '/') + 1)
     AND r.dry_run = 0 AND r.state NOT IN ('queued', 'running') ORDER BY r.queued_at DESC, r.id DESC LIMIT 1) AS newest
-FROM cmp_scope s WHERE s.scope NOT LIKE 'dry/%';
+FROM json_each(:scopes) AS s;
 
 -- name: living_runs
 SELECT r.* FROM cmp_scope s JOIN cmp_run r ON r.id = s.holder WHERE s.expires_at > :now AND r.state = 'running' AND r.dry_run = 0;

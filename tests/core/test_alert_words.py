@@ -1,0 +1,60 @@
+"""The catalogue of what people are told: whole in both languages, and every error's next step in Portuguese."""
+
+import re
+
+import pytest
+
+from comporta import errors, errors_alerts, errors_guard, errors_postgres
+from comporta.core.alert import LEVELS, Kind
+from comporta.core.alert_steps import STEPS_PT
+from comporta.core.alert_words import LABELS, PHRASES
+from comporta.core.language import Language
+from comporta.errors import ComportaError
+
+assert all((errors_alerts.__doc__, errors_guard.__doc__, errors_postgres.__doc__)), "imported for their classes"
+UNTOLD = {
+    "CMP-ROW-001": "a record, not a run",
+    "CMP-RUN-002": "a person did it",
+    "CMP-RUN-005": "a handover",
+    "CMP-BUSY-001": "nothing is wrong",
+    "CMP-BUSY-002": "nothing is wrong",
+    "CMP-SET-005": "of a command only",
+    "CMP-SET-007": "of a command only",
+}
+"""Errors that no alert is about, and why."""
+
+
+def below(parent: type[ComportaError]) -> set[str]:
+    """Return the codes of all errors under one, but those that are answered over HTTP."""
+    return {parent.code} | {code for child in parent.__subclasses__() for code in below(child)}
+
+
+def test_every_kind_has_words_and_a_level() -> None:
+    """A kind without words could not be told."""
+    assert {kind.value for kind in Kind} <= set(PHRASES)
+    assert set(LEVELS) == set(Kind)
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_a_phrase_says_the_same_in_both_languages(phrase: str) -> None:
+    """The same fields in message and next step, no word left in the other language."""
+    portuguese, english = (PHRASES[phrase][language] for language in (Language.PT, Language.EN))
+    fields = [sorted(set(re.findall(r"{(\w+)}", " ".join(each)))) for each in (portuguese, english)]
+
+    assert fields[0] == fields[1]
+    assert all(text[-1] in ".)" for _, text in (portuguese, english))
+    assert not re.search(r"[ãçéíóú]", " ".join(english))
+
+
+def test_the_words_around_them_are_there_in_both_languages() -> None:
+    """Subject, next step, since when."""
+    assert all(set(each) == set(Language) for each in (*LABELS.values(), *PHRASES.values()))
+
+
+def test_every_error_that_can_be_told_has_its_next_step_in_portuguese() -> None:
+    """And no code is translated that does not exist."""
+    told = set().union(*map(below, (errors.Retryable, errors.StopRun, errors.StandDown, errors.SettingsError)))
+    known = {code for code in told | {"CMP-BUG-001"} if code and not code.startswith("CMP-WEB")}
+
+    assert known - set(STEPS_PT) - set(UNTOLD) == set()
+    assert set(STEPS_PT) - known == set()
