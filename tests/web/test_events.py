@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections import deque
 from datetime import timedelta
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -200,6 +201,20 @@ async def test_no_more_listen_than_there_is_room_for(office: Office, monkeypatch
     answer = await office.ask("GET", "/api/v1/events")
 
     assert (answer.status, answer.body["ok"]) == (503, False)
+
+
+async def test_who_asks_for_the_head_alone_does_not_stay(office: Office) -> None:
+    """It would hold a listener's place and hear nothing."""
+
+    def go() -> int:
+        connection = HTTPConnection(urlsplit(office.server.url).netloc, timeout=5)
+        connection.request("HEAD", "/api/v1/events")
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    assert await asyncio.to_thread(go) == 200
+    assert office.broadcast._listeners == 0
 
 
 async def test_open_streams_delay_no_end(open_store: OpenStore) -> None:

@@ -200,6 +200,8 @@ def _endpoint(reception: Reception, by_method: Mapping[str, Operation]) -> Calla
 
 def _listen(broadcast: Broadcast) -> Callable[[Request], Awaitable[Response]]:
     async def listen(request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response(headers={"Cache-Control": "no-store"}, media_type="text/event-stream")
         return EventStream(broadcast, request.headers.get("last-event-id"))
 
     return listen

@@ -183,8 +183,6 @@ class Broadcast(Unwatched):
 
     async def _compare(self, run: Run) -> None:
         before = self._known.get(run.id)
-        if before is not None and before.state in TERMINAL:
-            return
         progress = _progress_json(self._own.get(run.id))
         if before == run and (run.state is not RunState.RUNNING or self._told.get(run.id, (0, None))[1] == progress):
             return
