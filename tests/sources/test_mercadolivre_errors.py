@@ -14,8 +14,9 @@ from comporta.errors import (
     SourceRefused,
     SourceTruncated,
 )
+from comporta.errors_mercadolivre import PolicyRefused, SearchTooFar
 from comporta.sources.answers import Answer
-from comporta.sources.mercadolivre_errors import PolicyRefusedError, TooFarError, refuse
+from comporta.sources.mercadolivre_errors import refuse
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PAGE = b"<!DOCTYPE html><html><head><title>Access denied</title></head></html>"
@@ -30,10 +31,10 @@ PAGE = b"<!DOCTYPE html><html><head><title>Access denied</title></head></html>"
         (401, b'{"message":"invalid access token","error":"not_found","status":401,"cause":[]}', LoginRefused, "token"),
         (401, b"", LoginRefused, "401"),
         (403, b'{"status":403,"error":"access_denied","message":"no","code":"FORBIDDEN"}', AccessRefused, "FORBIDDEN"),
-        (403, b'{"status":403,"error":"Invalid scopes","code":"FORBIDDEN"}', PolicyRefusedError, "Invalid scopes"),
-        (403, b'{"code":"PA_UNAUTHORIZED_RESULT_FROM_POLICIES"}', PolicyRefusedError, "PA_UNAUTHORIZED"),
+        (403, b'{"status":403,"error":"Invalid scopes","code":"FORBIDDEN"}', PolicyRefused, "Invalid scopes"),
+        (403, b'{"code":"PA_UNAUTHORIZED_RESULT_FROM_POLICIES"}', PolicyRefused, "PA_UNAUTHORIZED"),
         (403, PAGE, SourceRefused, "Access denied"),
-        (400, b'{"error":"limit.maximum_exceeded","message":"Limit must be lower"}', TooFarError, "Limit must be"),
+        (400, b'{"error":"limit.maximum_exceeded","message":"Limit must be lower"}', SearchTooFar, "Limit must be"),
         (400, b'{"message":"bad","error":"bad_request","status":400,"cause":null}', SourceRefused, "bad_request: bad"),
         (400, b'["what"]', SourceRefused, "what"),
         (404, b'{"message":"Order not found.","error":"order_not_found"}', SourceRefused, "order_not_found"),

@@ -20,6 +20,7 @@ from comporta.errors import (
     SourceUnavailable,
     UnknownStream,
 )
+from comporta.errors_mercadolivre import TokenRefused
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 
@@ -206,4 +207,4 @@ async def test_a_login_that_is_lost_is_the_only_finding(desk: Desk, sandbox: Mer
 
     (finding,) = await desk.source.check([StreamRequest("orders")])
 
-    assert (finding.subject, finding.ok, finding.details["code"]) == ("login", False, LoginRefused.code)
+    assert (finding.subject, finding.ok, finding.details["code"]) == ("login", False, TokenRefused.code)

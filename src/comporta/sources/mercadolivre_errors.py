@@ -10,10 +10,10 @@ from datetime import datetime
 from comporta.errors import (
     AccessRefused,
     ComportaError,
-    LoginRefused,
     SourceRefused,
     SourceTruncated,
 )
+from comporta.errors_mercadolivre import PolicyRefused, SearchTooFar, TokenRefused
 from comporta.sources.answers import Answer, describe, quote, refusal
 
 NOT_FOUND, FORBIDDEN, TOO_MANY = 404, 403, 429
@@ -24,31 +24,12 @@ POLICIES = (b"PA_UNAUTHORIZED", b"nvalid scopes")
 SAID_MAX = 2_000
 """Bytes of a refusal that are read for what it says."""
 
-_LOGIN = "Run `comporta check`; if the login is lost, grant access again with `comporta connect mercadolivre NAME`."
 _POLICY = (
     "In Mercado Livre's developer centre, give the application the functional permission for this (sales and shipping,"
     " or publish and synchronise), then grant access again with `comporta connect mercadolivre NAME`."
 )
 _RIGHT = "Check that the seller who granted access is an administrator, and that the application is not blocked."
 _MISTAKE = "Run `comporta check`; if the API has changed, look for a newer Comporta."
-
-
-class TokenRefusedError(LoginRefused):
-    """The access token is not accepted; another may be. Leaves ``comporta.sources`` only if no other is either."""
-
-    next_step = _LOGIN
-
-
-class PolicyRefusedError(AccessRefused):
-    """The application may not read records of this kind at all."""
-
-    next_step = _POLICY
-
-
-class TooFarError(SourceRefused):
-    """A search was asked for records further on than it shows. Leaves ``comporta.sources`` only as a bug."""
-
-    next_step = _MISTAKE
 
 
 def refuse(answer: Answer, *, subject: str, now: datetime) -> None:
@@ -92,11 +73,11 @@ def _own(answer: Answer, subject: str) -> ComportaError | None:
         return None
     seen = f"{subject} answered {answer.status}: {said(answer)}"
     if answer.status == 401:
-        return TokenRefusedError(f"{seen}; expected the access token to be accepted")
+        return TokenRefused(f"{seen}; expected the access token to be accepted")
     if answer.status == FORBIDDEN:
         is_policy = any(word in answer.beginning(SAID_MAX) for word in POLICIES)
-        kind = PolicyRefusedError if is_policy else AccessRefused
+        kind = PolicyRefused if is_policy else AccessRefused
         return kind(f"{seen}; expected access", next_step=_POLICY if is_policy else _RIGHT)
     if (body_of(answer) or {}).get("error") == TOO_FAR:
-        return TooFarError(f"{seen}; expected a page")
+        return SearchTooFar(f"{seen}; expected a page")
     return SourceRefused(f"{seen}; expected the request to be understood", next_step=_MISTAKE)

@@ -13,6 +13,7 @@ from typing import cast
 
 from comporta.core.record import Bucket, Key, Lookup, Page, Rejected
 from comporta.errors import RateLimited, RecordRejected, SourceBadGateway, SourceChangedShape, SourceTruncated
+from comporta.errors_mercadolivre import ItemsUntold
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.answers import Answer, quote
@@ -46,10 +47,6 @@ class _Step:
     keys: Sequence[str]
     total: int | None
     scroll: str | None
-
-
-class FailedItemError(SourceBadGateway):
-    """A multiget could not tell of all its items. Leaves ``comporta.sources`` only if it is the whole source."""
 
 
 class ItemsReader:
@@ -174,7 +171,7 @@ class ItemsReader:
         """Return the items of one request; where one of them fails, each is asked for by itself."""
         try:
             return await self._multiget(keys)
-        except FailedItemError as error:
+        except ItemsUntold as error:
             if len(keys) == 1:
                 return [Rejected(keys[0], RecordRejected.code, error.message, "{}")]
         alone = [await self._chunk([key]) for key in keys]
@@ -213,7 +210,7 @@ class ItemsReader:
         if code == TOO_MANY:
             raise RateLimited(seen)
         if isinstance(code, int) and code >= 500:
-            raise FailedItemError(seen)
+            raise ItemsUntold(seen)
         raise SourceChangedShape(seen)
 
     async def _priced(self, found: Sequence[Record]) -> Sequence[Record]:

@@ -19,10 +19,10 @@ from typing import Any
 from comporta.core.instant import instant_text, parse_instant
 from comporta.core.record import Bucket, Key, Lookup, Page
 from comporta.errors import FilterIgnored, SourceChangedShape
+from comporta.errors_mercadolivre import SearchTooFar
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.id_set import IdSet
-from comporta.sources.mercadolivre_errors import TooFarError
 from comporta.sources.mercadolivre_hours import Hours, around, floor
 from comporta.sources.mercadolivre_rows import Plan, Record
 from comporta.sources.mercadolivre_scroll import scanned
@@ -179,7 +179,7 @@ class OrdersReader:
                         fresh = [records[place] for place in seen.new_places(keys)]
                         if fresh or (is_last and not waiting):
                             yield hours, fresh, is_last and not waiting
-            except TooFarError:
+            except SearchTooFar:
                 if is_crowded:
                     raise
                 self.is_unbroken = False
@@ -198,7 +198,7 @@ class OrdersReader:
         async def fetch(offset: int, count: int) -> Sheet:
             if offset + count > CAP:
                 message = f"{self._subject('its pages')}: {count} orders from {offset}; expected at most {CAP} in all"
-                raise TooFarError(message)
+                raise SearchTooFar(message)
             return await self._search(hours, {"offset": offset}, count, f"{count} orders from {offset}")
 
         pages = OffsetPages(

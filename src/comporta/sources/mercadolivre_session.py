@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from comporta.errors import SourceChangedShape, SourceTruncated
+from comporta.errors_mercadolivre import TokenRefused
 from comporta.ports.budget import Budget
 from comporta.ports.clock import Clock
 from comporta.ports.login import Login, Tokens
@@ -24,7 +25,7 @@ from comporta.sources.connections import Connections
 from comporta.sources.http import Transport
 from comporta.sources.latency import TimedBudget, useful_requests
 from comporta.sources.mercadolivre_config import IN_FLIGHT_MAX, MercadoLivreConfig
-from comporta.sources.mercadolivre_errors import NO_CONTENT, TokenRefusedError, refuse
+from comporta.sources.mercadolivre_errors import NO_CONTENT, refuse
 
 CLOCK_FRESH_S = 5.0
 """Seconds for which the clock of the last answer will do: an older clock only claims less."""
@@ -94,7 +95,7 @@ class MercadoLivreSession:
         tokens = await self._login.tokens(progress)
         try:
             return await self._send(wanted, accept, tokens, progress)
-        except TokenRefusedError:
+        except TokenRefused:
             tokens = await self._login.refused(tokens, progress)
             return await self._send(wanted, accept, tokens, progress)
 

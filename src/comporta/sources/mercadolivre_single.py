@@ -10,10 +10,11 @@ from datetime import datetime
 
 from comporta.core.record import Bucket, Key, Lookup, Page
 from comporta.errors import AccessRefused, SourceChangedShape
+from comporta.errors_mercadolivre import PolicyRefused
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.answers import Answer
-from comporta.sources.mercadolivre_errors import NO_CONTENT, NOT_FOUND, PolicyRefusedError, refuse
+from comporta.sources.mercadolivre_errors import NO_CONTENT, NOT_FOUND, refuse
 from comporta.sources.mercadolivre_rows import Plan, Record, prepared
 from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, decoded
 from comporta.sources.mercadolivre_shape import table_for
@@ -64,7 +65,7 @@ async def record(
 
     try:
         return await session.ask(replace(wanted, headers=NEW_FORM), accept, progress)
-    except PolicyRefusedError:
+    except PolicyRefused:
         raise
     except AccessRefused as error:
         if refusals is not None:
