@@ -32,13 +32,13 @@ STORY = (
     "sync loja/sale.order --since 1h; sync loja/sale.order --since 2h --until 1h; sync loja/sale.order --max-records 3",
     "unlock loja/sale.order; !hold; leases; leases --json; status; sync loja/sale.order; sync loja/sale.order --json",
     "unlock loja/sale.order; unlock loja/sale.order --yes; run cancel {run}; run cancel zzz",
+    "alerts; alerts --all --json; alerts test; alerts mute nothing --for 1h; alerts unmute nothing --json",
     "!queue; runs --state queued --json; run cancel waiting; run cancel waiting --json; status --max-age 1ms",
     "accounts; accounts --json; account pause loja; account pause loja --json; accounts; sync; status",
     "account resume loja; account resume loja --json; account pause nobody; accounts",
     "migrate; migrate --check --json",
 )
 ELSEWHERE = {
-    "alerts",
     "backup",
     "compare",
     "connect",
