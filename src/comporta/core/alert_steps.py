@@ -18,6 +18,7 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
         "CMP-NET-006": "Nada a fazer: as requisições continuam quando a pausa acabar.",
         "CMP-NET-007": "Nada a fazer: é tentado mais uma vez sozinho.",
         "CMP-NET-008": 'Inicie o Redis ou corrija `redis`; sem o outro: legacy_lock_without_redis = "database".',
+        "CMP-NET-009": "Nada a fazer: são pedidos um a um; se todos falham, o problema está na origem.",
         "CMP-SRC-001": "Rode `comporta check`; se a origem foi atualizada, procure um Comporta mais novo.",
         "CMP-SRC-002": "Confira o nome do stream e se o aplicativo que o traz está instalado na origem.",
         "CMP-SRC-003": "Confira `fields` e `domain` do stream com a lista de campos da origem.",
@@ -27,12 +28,18 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
         "CMP-SRC-007": "Veja se a conta perdeu acesso a uma empresa ou equipe; a execução é tentada de novo sozinha.",
         "CMP-SRC-008": "Se a origem foi restaurada ou trocada de propósito, crie uma conta nova, ou remova esta antes.",
         "CMP-SRC-009": "Tire `protocol` da conta para que seja escolhido, ou use jsonrpc, xmlrpc ou json2.",
+        "CMP-SRC-010": "Rode `comporta check`; se a API mudou, procure um Comporta mais novo.",
         "CMP-AUTH-001": "Confira login e api_key da conta; a chave pode ter expirado (Odoo 19: no máximo 3 meses).",
         "CMP-AUTH-002": "Dê a este usuário acesso de leitura ao modelo na origem, ou tire o stream da conta.",
         "CMP-AUTH-003": "Confira `database` da conta; a lista do servidor está na página /web/database/selector dele.",
         "CMP-AUTH-004": "Confira na origem o que este usuário pode fazer.",
         "CMP-AUTH-005": "Autorize de novo: `comporta connect mercadolivre NOME`. Nada se perdeu; a próxima execução"
         " continua.",
+        "CMP-AUTH-006": "Rode `comporta check`; se o acesso se perdeu: `comporta connect mercadolivre NOME`.",
+        "CMP-AUTH-007": (
+            "No centro de desenvolvedores do Mercado Livre, dê ao aplicativo a permissão funcional que falta (vendas e"
+            " envios, ou publicação e sincronização) e autorize de novo: `comporta connect mercadolivre NOME`."
+        ),
         "CMP-ROW-002": "Veja os motivos com `comporta quarantine`; as linhas que podiam ser gravadas foram mantidas.",
         "CMP-ROW-003": "Olhe a origem. Se as linhas foram mesmo apagadas lá, rode de novo com --yes.",
         "CMP-DB-001": "Feche os programas que mantêm o banco aberto para escrita (um visualizador, um backup); depois"

@@ -18,7 +18,7 @@ wrong key) matters at once.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from comporta import errors, errors_guard, errors_postgres
+from comporta import errors, errors_guard, errors_mercadolivre, errors_postgres
 from comporta.core.alert import Alert, Kind, Wanted
 from comporta.core.alert_facts import AlertBounds, AlertFacts, StreamFact, Trouble
 from comporta.core.alert_history import Streak
@@ -160,11 +160,12 @@ def _codes_below(*parents: type[errors.ComportaError]) -> Iterator[str]:
         yield from _codes_below(*parent.__subclasses__())
 
 
-# The last two are named so that their modules are loaded: a class counts from when it is defined.
+# The last ones are named so that their modules are loaded: a class counts from when it is defined.
 _MENDING = {
     "",
     *_codes_below(errors.Retryable, errors.StandDown),
     errors_guard.LegacyLockUnreachable.code,
+    errors_mercadolivre.ItemsUntold.code,
     errors_postgres.DatabaseUnreachable.code,
 }
 
