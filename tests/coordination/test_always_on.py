@@ -73,9 +73,9 @@ async def test_a_day_of_downtime_is_made_up_for_by_one_run(workshop: Workshop) -
     workshop.plans["matriz"].source.stream().put(9)  # type: ignore[attr-defined]  # a fake
     await Server(workshop).lives(timedelta(minutes=5))
 
-    made_up = (await ended(workshop))[-1]
-    assert len(workshop.query(TICKS)) == before + 1
-    assert (made_up.trigger, made_up.counts.inserted) == (Trigger.SCHEDULE, 1)
+    made_up = [run for run in await ended(workshop) if run.counts.inserted == 1]
+    assert before < len(workshop.query(TICKS)) <= before + 2  # of forty-eight; the second, if the clock came so far
+    assert [run.trigger for run in made_up] == [Trigger.SCHEDULE]
     assert len((await workshop.covered()).intervals) == 1
 
 
