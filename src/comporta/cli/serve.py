@@ -5,8 +5,9 @@ over what runs and exits; the second ends the process at once.
 """
 
 import asyncio
+from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +21,8 @@ from comporta.settings import read_log_level, read_settings
 from comporta.settings_tree import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
     from comporta.observability.log import Log
     from comporta.workspace import Workspace
 
@@ -98,9 +101,7 @@ def be_always_on(
             parts.append(workspace.scheduler(log).run(at_once=at_once))
         if front is not None:
             parts.append(front.run())
-        async with asyncio.TaskGroup() as group:
-            for part in parts:
-                group.create_task(part)
+        await together(parts, stop=workspace.stop)
         await mailbox.aclose()
         log.write("info", "server_stopped", {"url": url})
 
@@ -114,6 +115,26 @@ def be_always_on(
         meter=watch.metrics,
     )
     return ExitCode.DONE
+
+
+async def together(parts: "Sequence[Coroutine[Any, Any, None]]", *, stop: Callable[[], None]) -> None:
+    """Let all parts work until they end. When one breaks, all end, and what broke is raised.
+
+    A server that goes on without its scheduler or its workers would look well and do nothing; a process that ended is
+    started anew by whoever watches over it.
+    """
+
+    async def watched(part: "Coroutine[Any, Any, None]") -> None:
+        try:
+            await part
+        except BaseException:
+            stop()
+            raise
+
+    ended = await asyncio.gather(*(watched(part) for part in parts), return_exceptions=True)
+    broken = [each for each in ended if isinstance(each, BaseException)]
+    if broken:
+        raise broken[0]
 
 
 async def on_watch(workspace: "Workspace", log: "Log") -> None:
