@@ -257,12 +257,12 @@ def _account_plan(told: AccountSettings, database: Database, settings: Settings,
     )
 
 
-def _schedule(every: timedelta, cron: str | None, zone: ZoneInfo) -> Schedule:
-    if cron is None:
-        return Every(every)
+def _schedule(account: str, stream: StreamSettings, zone: ZoneInfo) -> Schedule:
+    if stream.cron is None:
+        return Every(stream.every)
     from comporta.coordination.cron import Cron
 
-    return Cron(cron, zone)
+    return Cron(stream.cron, zone, of=f'accounts.{account}.streams."{stream.name}".cron')
 
 
 def _stream_plan(told: AccountSettings, name: str, zone: ZoneInfo) -> StreamPlan:
@@ -272,7 +272,7 @@ def _stream_plan(told: AccountSettings, name: str, zone: ZoneInfo) -> StreamPlan
         overlap=stream.overlap,
         timeout=stream.timeout,
         origin_text=instant_text(stream.start) if stream.start else None,
-        schedule=_schedule(stream.every, stream.cron, zone),
+        schedule=_schedule(told.name, stream, zone),
         children=kind_of(told).children.get(name, ()),
         is_paused=stream.paused,
         legacy_key=_legacy_key(stream),

@@ -66,6 +66,8 @@ def restore(
 
     console = Console(is_json=as_json, is_verbose=verbose)
     settings = read_settings(config)
+    if not file.is_file():
+        raise WrongUse(f"restore: there is no file {file}", next_step="Name a file that `comporta backup` made.")
     if settings.is_postgres or settings.sqlite_path.exists():
         refuse_living(settings, SystemClock())
         if not yes and (not settings.is_postgres or examine(settings, is_thorough=False).revision is not None):

@@ -18,13 +18,13 @@ SECOND = timedelta(seconds=1)
 class Cron:
     """Implements ``core.schedule.Schedule``."""
 
-    def __init__(self, expression: str, zone: ZoneInfo) -> None:
+    def __init__(self, expression: str, zone: ZoneInfo, *, of: str = "cron") -> None:
         self._expression = expression
         self._zone = zone
         try:
             first, second = self._after(datetime(2026, 1, 1, tzinfo=UTC), times=2)
-        except (CronSimError, ValueError) as error:
-            message = f'cron = "{expression}" never comes; expected five fields, such as "*/30 * * * *"'
+        except (CronSimError, StopIteration, ValueError) as error:
+            message = f'{of} is "{expression}", which never comes; expected five fields, such as "*/30 * * * *"'
             raise BadValue(message) from error
         self.usual = second - first
 
