@@ -25,7 +25,8 @@ PASTED_MAX = 65_536
 Query = dict[str, str]
 
 _PAGE = """<!DOCTYPE html>
-<html lang="pt-BR"><head><meta charset="utf-8"><title>Comporta</title>
+<html lang="pt-BR"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>Comporta</title>
 <style>body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 4rem auto; padding: 0 1rem }}</style>
 </head><body><h1>{title}</h1><p>{portuguese}</p><p lang="en">{english}</p></body></html>
 """
