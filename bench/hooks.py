@@ -110,7 +110,7 @@ def _table(database: Database) -> str:
 
 @contextmanager
 def serving(place: Place, *options: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    command = [python_of(None), "-m", "comporta", "serve", "--port", "0", "--json", *options]
+    command = [python_of(None), "-m", "comporta", "serve", "--port", "0", "--json", "--no-scheduler", *options]
     log = place.folder / "serve.txt"
     with (
         log.open("w") as errors,
