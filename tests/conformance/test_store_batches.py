@@ -1,5 +1,6 @@
 """What a batch writes and how a run ends: rows and ledger are one transaction, or nothing happened."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -281,3 +282,21 @@ async def test_preview_writes_nothing_and_says_what_a_commit_would_do(store: Sto
 
     assert committed.counts == counts
     assert [change.key for change in changes] == [1, 2]
+
+
+async def test_lines_that_two_write_into_one_log_follow_one_another(store: Store) -> None:
+    """Who waits for a run notes it while another works on it; neither may take the other's place."""
+    granted = await start(store)
+    lines = [LogLine("info", "page_read", f"line {number}") for number in range(3)]
+
+    async def work() -> None:
+        lease = granted.lease
+        for number in range(8):
+            lease = (await store.commit(lease, Batch(THINGS, [thing(number)], log=lines))).lease
+        await store.finish(lease, Ending(RunState.SUCCEEDED, log=lines))
+
+    await asyncio.gather(work(), *(store.note(granted.run.id, lines) for _ in range(8)))
+    numbers = [number for number, _, _ in await store.log(granted.run.id)]
+
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) == 3 * (8 + 1 + 8)

@@ -195,7 +195,7 @@ class LedgerStore:
         )
 
     async def note(self, run_id: str, lines: Sequence[LogLine]) -> None:
-        await self._write(lambda s: batches.append_log(s, run_id, lines))
+        await self._write(lambda s: batches.note(s, run_id, lines))
 
     async def coverage(self, scope: str) -> Coverage:
         return await self._read(lambda s: batches.coverage_of(s, scope))

@@ -243,6 +243,9 @@ SELECT key FROM comporta.cmp_quarantine WHERE scope = :scope;
 -- name: leave_quarantine
 DELETE FROM comporta.cmp_quarantine WHERE scope = (CAST(:scope AS text[]))[1] AND key = ANY(CAST(:key AS text[]));
 
+-- name: lock_run
+SELECT id FROM comporta.cmp_run WHERE id = :run FOR UPDATE;
+
 -- name: append_log
 INSERT INTO comporta.cmp_log(run, seq, at, level, step, message, fields)
 SELECT line.run, last.seq + line.n, line.at, line.level, line.step, line.message, line.fields

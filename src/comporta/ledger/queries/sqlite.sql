@@ -226,6 +226,9 @@ SELECT key FROM cmp_quarantine WHERE scope = :scope;
 -- name: leave_quarantine
 DELETE FROM cmp_quarantine WHERE scope = :scope AND key = :key;
 
+-- name: lock_run
+SELECT id FROM cmp_run WHERE id = :run;
+
 -- name: append_log
 INSERT INTO cmp_log(run, seq, at, level, step, message, fields)
 SELECT :run, coalesce(max(seq), 0) + 1, :now, :level, :step, :message, :fields FROM cmp_log WHERE run = :run;
