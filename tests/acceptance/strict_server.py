@@ -53,12 +53,13 @@ class StrictServer:
     def share_used(self) -> float:
         """Return the least time for what came, against the time it took, from the second burst on.
 
-        The first is spread over as long as processes take to connect. Nor is the time counted in which the machine let
-        nobody work: when this thread, which has nothing to do, woke late.
+        Of n requests the last leaves with the burst number (n - 1) // limit, counted from 0, and each burst takes a
+        second. The first burst is left out: it is spread over as long as processes take to connect. Nor is the time
+        counted in which the machine let nobody work: when this thread, which has nothing to do, woke late.
         """
         came = self.arrived[self.limit :]
         stood_still_s = sum(late for at, late in self.stood_still if at > came[0])
-        return (len(came) / self.limit - 1) * SECOND / (came[-1] - came[0] - stood_still_s)
+        return (len(came) - 1) // self.limit * SECOND / (came[-1] - came[0] - stood_still_s)
 
     async def _open(self) -> str:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)

@@ -27,6 +27,9 @@ TTL = timedelta(seconds=30)
 PATIENCE_S = 8.0
 LOOK_AGAIN_S = 0.01
 SHORT = timedelta(milliseconds=300)
+"""Soon over; on a busy machine too soon for a heartbeat."""
+KEPT = timedelta(seconds=2)
+"""So long that a heartbeat comes in time on a busy machine too."""
 
 
 class Noting(RedisKeys):

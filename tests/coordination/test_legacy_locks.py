@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.coordination.legacy_world import KEY, SCRIPT, SHORT, World
+from tests.coordination.legacy_world import KEPT, KEY, SCRIPT, SHORT, World
 from tests.coordination.processes import queue, successor_of
 from tests.engine.workshop import LINES, Workshop, at, code
 from tests.servers.redis_server import OwnRedis
@@ -155,9 +155,9 @@ async def test_a_redis_that_was_emptied_ends_the_run(
 
 async def test_a_key_is_renewed_for_as_long_as_the_run_works(workshop: Workshop, redis_server: OwnRedis) -> None:
     """A page takes longer than the key lives, and the older program is kept out all the time."""
-    async with World(workshop, redis_server, ttl=SHORT) as world:
+    async with World(workshop, redis_server, ttl=KEPT) as world:
         task, turn = await world.halfway()
-        got_in = await world.tries(4 * SHORT)
+        got_in = await world.tries(1.5 * KEPT)
         turn.release()
 
         assert ((await task).state, got_in) == (RunState.SUCCEEDED, 0)

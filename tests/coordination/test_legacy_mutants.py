@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
-from tests.coordination.legacy_world import KEY, SCRIPT, SHORT, TTL, Noting, World
+from tests.coordination.legacy_world import KEPT, KEY, SCRIPT, TTL, Noting, World
 from tests.engine.workshop import Workshop
 from tests.servers.redis_server import OwnRedis
 
@@ -66,7 +66,7 @@ async def a_hanging_run_hears_of_a_deleted_key(world: World) -> bool:
 async def the_older_program_is_kept_out_for_long(world: World) -> bool:
     """Its page takes longer than the key lives."""
     task, turn = await world.halfway()
-    got_in = await world.tries(3 * SHORT)
+    got_in = await world.tries(1.5 * KEPT)
     turn.release()
     await task
     return not got_in
@@ -160,7 +160,7 @@ async def new_world(workshop: Workshop, redis_server: OwnRedis) -> AsyncIterator
     async with AsyncExitStack() as stack:
 
         async def make(kind: type[Noting], claim: Claim) -> World:
-            ttl = SHORT if claim is the_older_program_is_kept_out_for_long else TTL
+            ttl = KEPT if claim is the_older_program_is_kept_out_for_long else TTL
             world = World(workshop, redis_server, without=Without.REFUSE, ttl=ttl, keys_kind=kind)
             return await stack.enter_async_context(world)
 
