@@ -21,8 +21,6 @@ from comporta.core.run import Run, RunState
 from comporta.settings import read_settings
 
 T = TypeVar("T")
-UNREAD_MAX = 1 << 20
-"""In bytes: a log is read at the end only, and a server whose log nobody takes any more stands still."""
 LOOK_S = 0.01
 COMMAND = (sys.executable, "-m", "comporta")
 
@@ -112,7 +110,6 @@ def running(line: list[str], folder: Path) -> Iterator["subprocess.Popen[str]"]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        pipesize=UNREAD_MAX,
         encoding="utf-8",
     ) as process:
         try:

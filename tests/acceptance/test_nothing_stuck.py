@@ -1,12 +1,18 @@
 """Promise 4: dead, hung or over its deadline, a run ends by itself, with the reason, and is tried again."""
 
+import fcntl
+import signal
+
 import pytest
 from tests.acceptance.company import Company, differences
 from tests.acceptance.project import Project, until
+from tests.acceptance.serving import serving
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(60)]  # processes start and are killed
 
 ORDERS = "sale.order"
+PIPE_MIN = 4096
+"""The least that a pipe holds."""
 
 
 def test_a_killed_run_is_called_lost_and_the_next_goes_on_after_its_last_batch(
@@ -47,3 +53,30 @@ def test_a_run_that_hangs_ends_by_itself_and_is_tried_again(
     assert (again["state"], again["trigger"], again["attempt"]) == ("succeeded", "retry", 2)
     assert done.code == 0
     assert differences(company, new_project.database, ORDERS) == []
+
+
+def test_a_server_whose_log_nobody_reads_works_on_and_ends(
+    new_project: Project, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after Ctrl+S in a terminal, or behind a collector that hangs. What it said at first can still be read."""
+    monkeypatch.setenv("COMPORTA_LOG", "debug")
+    new_project.configure({"matriz": {"url": company.url, "page_size": 2}})
+    with serving(new_project, "--run-now") as server:
+        assert server.process.stderr is not None
+        fcntl.fcntl(server.process.stderr, fcntl.F_SETPIPE_SZ, PIPE_MIN)
+        until(lambda: ended(new_project) >= 5, "every stream was synced")
+        status, _ = server.ask("GET", "/health/ready")
+        server.process.send_signal(signal.SIGTERM)
+        code = server.process.wait(timeout=10)
+        log = server.process.stderr.read()
+
+    assert (status, code) == (200, 0)
+    assert "server_started" in log
+    assert "server_stopped" not in log
+    assert new_project.value("SELECT count(*) FROM cmp_run WHERE state <> 'succeeded'") == 0
+    assert differences(company, new_project.database, ORDERS) == []
+
+
+def ended(project: Project) -> int:
+    """Return how many runs ended well."""
+    return int(project.value("SELECT count(*) FROM cmp_run WHERE state = 'succeeded'"))

@@ -75,10 +75,15 @@ def be_always_on(
     from comporta.cli.front import Watch, open_front
     from comporta.cli.scrape import watch_loop
     from comporta.observability.log import open_log
+    from comporta.observability.unhurried import hurry_nobody
 
+    watch = Watch()
+    hurry_nobody(
+        dropped=lambda lines: watch.metrics.count("comporta_log_lines_dropped_total", lines),
+        told=lambda lines: log.write("warning", "log_lines_dropped", {"lines": lines}),
+    )
     level = read_log_level(is_verbose=console.is_verbose) or LOG_LEVEL
     log = open_log(level)
-    watch = Watch()
 
     async def work(workspace: "Workspace") -> None:
         deliveries = workspace.deliveries(log)

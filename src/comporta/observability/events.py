@@ -45,6 +45,7 @@ EVENTS = MappingProxyType(
         "reconcile_repaired": "What differed was read again and written.",
         "server_started": "The server listens.",
         "server_stopped": "The server was told to end, handed over what ran, and ended.",
+        "log_lines_dropped": "Nobody took the program's log for a while; so many lines are missing here.",
         "missed_notifications_read": "The source was asked for the notifications that it could not deliver.",
         "notifications_failed": "Something about notifications went wrong; it is done again by itself.",
         "alert_opened": "Something is wrong that matters to a person.",

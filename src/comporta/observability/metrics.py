@@ -108,6 +108,9 @@ METRICS = MappingProxyType(
         "comporta_http_request_duration_seconds": _histogram(
             "Answers of the server, by the route's pattern.", QUICK, "method", "route", "status"
         ),
+        "comporta_log_lines_dropped_total": _counter(
+            "Lines of the program's log that nobody took from standard error."
+        ),
         "comporta_event_loop_lag_seconds": _histogram("How late the event loop woke a sleeper.", QUICK),
     }
 )

@@ -180,6 +180,10 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             ("o servidor atende em {url}", "em funcionamento, sem atender em lugar nenhum"),
         ),
         "server_stopped": _words("the server ended", "o servidor terminou"),
+        "log_lines_dropped": _words(
+            "{lines} lines of the log are missing here: nobody took them",
+            "faltam aqui {lines} linhas do log, que ninguém leu",
+        ),
         "missed_notifications_read": _words(
             "{found} notifications that could not be delivered were read",
             "{found} avisos que não puderam ser entregues foram lidos",
