@@ -15,8 +15,8 @@ class FalseIsNull(RecordTransformation):
         self,
         record: dict[str, Any],
         config: Mapping[str, Any] | None = None,  # noqa: ARG002  the CDK's signature
-        stream_state: Mapping[str, Any] | None = None,  # noqa: ARG002
-        stream_slice: Mapping[str, Any] | None = None,  # noqa: ARG002
+        stream_state: Mapping[str, Any] | None = None,  # noqa: ARG002  their signature
+        stream_slice: Mapping[str, Any] | None = None,  # noqa: ARG002  their signature
     ) -> None:
         for name in NULLABLE:
             if record[name] is False:

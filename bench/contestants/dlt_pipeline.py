@@ -49,7 +49,7 @@ def main(url: str, folder: str, mode: str, database: str) -> None:
 
     @dlt.resource(name="sale_order", primary_key="id", write_disposition="merge", max_table_nesting=0)
     def incremental(
-        stamp: dlt.sources.incremental[str] = dlt.sources.incremental("write_date"),  # noqa: B008
+        stamp: dlt.sources.incremental[str] = dlt.sources.incremental("write_date"),  # noqa: B008  as dlt is used
     ) -> Iterator[list[dict[str, object]]]:
         yield from pages(url, stamp.last_value)
 

@@ -59,7 +59,7 @@ class Orders(RESTStream[Token]):
         params = {"service": "object", "method": "execute_kw", "args": args}
         return {"jsonrpc": "2.0", "method": "call", "params": params, "id": 1}
 
-    def post_process(self, row: dict[str, Any], context: Context | None = None) -> dict[str, Any]:  # noqa: ARG002
+    def post_process(self, row: dict[str, Any], context: Context | None = None) -> dict[str, Any]:  # noqa: ARG002  their signature
         for name in NULLABLE:
             if row[name] is False:
                 row[name] = None

@@ -286,7 +286,7 @@ def _keys(table: KeyPath, given: Mapping[KeyPath, Given]) -> Mapping[str, Reader
 
 def _check_name(path: KeyPath, given: Given) -> None:
     name = path[-1]
-    if len(path) == 2 and (not re.fullmatch(r"[A-Za-z0-9_-]{1,63}", name) or name.lower() == "dry"):  # noqa: PLR2004
+    if len(path) == 2 and (not re.fullmatch(r"[A-Za-z0-9_-]{1,63}", name) or name.lower() == "dry"):  # noqa: PLR2004  accounts.NAME
         message = (
             f"{given.origin}: the account name {name!r} cannot be used; expected letters, digits, - and _, not dry"
         )

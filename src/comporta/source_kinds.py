@@ -113,10 +113,10 @@ def _odoo_config(told: AccountSettings, *, api_key: str = "") -> OdooConfig:
         login=str(options["login"]),
         api_key=api_key,
         protocol=options.get("protocol"),  # type: ignore[arg-type]  # checked by settings
-        companies=tuple(options["companies"]) if options.get("companies") else None,  # type: ignore[arg-type]
+        companies=tuple(options["companies"]) if options.get("companies") else None,  # type: ignore[arg-type]  # checked by settings
         page_size=int(str(options["page_size"])),
-        timeout=options["request_timeout"],  # type: ignore[arg-type]
-        limit=tuple(told.limit) if told.limit else None,  # type: ignore[arg-type]
+        timeout=options["request_timeout"],  # type: ignore[arg-type]  # checked by settings
+        limit=tuple(told.limit) if told.limit else None,  # type: ignore[arg-type]  # checked by settings
     )
 
 
@@ -149,7 +149,7 @@ def mercadolivre_config(told: AccountSettings, *, client_id: str, client_secret:
         site=str(told.options["site"]),
         page_size=int(str(told.options["page_size"])),
         timeout=told.options["request_timeout"],  # type: ignore[arg-type]  # checked by settings
-        rate=tuple(told.limit) if told.limit else None,  # type: ignore[arg-type]
+        rate=tuple(told.limit) if told.limit else None,  # type: ignore[arg-type]  # checked by settings
     )
 
 
@@ -166,7 +166,7 @@ def mercadolivre_oauth(told: AccountSettings, config: MercadoLivreConfig, outsid
 def mercadolivre_terms(told: AccountSettings) -> BudgetTerms:
     """Return whose budget a Mercado Livre account spends."""
     rate = tuple(told.limit) if told.limit else None
-    return terms(told.name, told.url, rate)  # type: ignore[arg-type]
+    return terms(told.name, told.url, rate)  # type: ignore[arg-type]  # checked by settings
 
 
 def mercadolivre_login(

@@ -44,7 +44,7 @@ class WebhookChannel:
             if event in self._taken:
                 continue
             body = json.dumps(alert.as_json(), default=str).encode()
-            await in_thread(lambda body=body, event=event: self._post(body, event, secret))  # type: ignore[misc]
+            await in_thread(lambda body=body, event=event: self._post(body, event, secret))  # type: ignore[misc]  # a lambda with a default
             self._taken.add(event)
         self._taken.clear()
 

@@ -60,9 +60,9 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 partly failed, 4 busy
 class Screen(TyperGroup):
     """The top group, whose help is the screen above."""
 
-    def format_help(self, _: typer.Context, formatter: object) -> None:  # type: ignore[override]
+    def format_help(self, _: typer.Context, formatter: object) -> None:  # type: ignore[override]  # click's formatter is no type of typer's
         """Write the screen."""
-        formatter.write(SCREEN)  # type: ignore[attr-defined]
+        formatter.write(SCREEN)  # type: ignore[attr-defined]  # click's formatter
 
 
 def show_version(wanted: bool) -> None:

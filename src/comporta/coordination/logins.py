@@ -198,8 +198,8 @@ class SharedLogin:
         return None
 
     def _in_use(self, login: KeptLogin | None) -> Tokens:
-        assert login is not None, "only what is stored is used"  # noqa: S101
-        assert login.tokens is not None, "a pair without an access token is expired"  # noqa: S101
+        assert login is not None, "only what is stored is used"  # noqa: S101  for mypy
+        assert login.tokens is not None, "a pair without an access token is expired"  # noqa: S101  for mypy
         self._rests_until = self._clock.monotonic() + REST_S
         return login.tokens
 

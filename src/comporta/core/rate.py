@@ -35,7 +35,7 @@ def limit_used(sent: int, first_s: float | None, last_s: float | None, rate: Rat
     >>> limit_used(10, 0.0, 9.0, (5, timedelta(seconds=1)))
     0.2222
     """
-    if rate is None or first_s is None or last_s is None or sent < 2:  # noqa: PLR2004
+    if rate is None or first_s is None or last_s is None or sent < 2:  # noqa: PLR2004  a rate needs two instants
         return None
     spans = max(1.0, (last_s - first_s) / rate[1].total_seconds())
     return min(1.0, round(sent / (rate[0] * spans), 4))

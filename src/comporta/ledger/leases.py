@@ -198,9 +198,9 @@ def _mark_lost(
 def occupied(session: Session, scope: str) -> Occupied:
     """Return who holds a scope."""
     row = session.one("holder", {"scope": scope})
-    assert row is not None, "a scope is never deleted while it is held"  # noqa: S101
+    assert row is not None, "a scope is never deleted while it is held"  # noqa: S101  for mypy
     expires_at = instant_from(row["expires_at"])
-    assert expires_at is not None, "a held scope always has an expiry"  # noqa: S101
+    assert expires_at is not None, "a held scope always has an expiry"  # noqa: S101  for mypy
     return Occupied(scope, row["holder"], instant_from(row["started_at"]), expires_at, row["instance"])
 
 

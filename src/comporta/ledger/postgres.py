@@ -267,7 +267,7 @@ def _begin(connection: Connection, begin: str, local: Mapping[str, str]) -> date
     while cursor.nextset():
         pass
     row = cursor.fetchone()
-    assert row is not None, "a SELECT without FROM has one row"  # noqa: S101
+    assert row is not None, "a SELECT without FROM has one row"  # noqa: S101  for mypy
     instant: datetime = row[0]
     return instant.astimezone(UTC)
 

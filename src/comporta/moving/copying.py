@@ -71,7 +71,7 @@ def copy_part(source: Side, target: Side, part: Part, *, number: str, teller: Te
         after = key_text(part.key_of(rows[-1])) if rows else progress.after
         reached = Progress(after, progress.rows + len(rows), is_done=len(rows) < limit)
         page = Page(part, rows, was=progress, will=reached)
-        settled(target.database, lambda session, page=page: _put(target, session, page, number))  # type: ignore[misc]
+        settled(target.database, lambda session, page=page: _put(target, session, page, number))  # type: ignore[misc]  # a lambda with a default
         progress, limit = reached, next_limit(rows)
         teller.copied(part, progress)
 

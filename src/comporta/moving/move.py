@@ -89,7 +89,7 @@ def agreed(ours: Seal | None, theirs: Seal | None, source: str, target: str) -> 
         raise WrongUse(message, next_step=f"Go on with the move to {ours.other}, or take it back with --abandon.")
     if ours is not None:
         raise refusal(ours, source)
-    assert theirs is not None, "not both are open"  # noqa: S101
+    assert theirs is not None, "not both are open"  # noqa: S101  for mypy
     if theirs.state is State.INCOMPLETE:
         raise WrongUse(f"{target}: {theirs.words}, which is not this move", next_step=TAKE_BACK)
     raise refusal(theirs, target)

@@ -79,7 +79,7 @@ def side_of(settings: Settings, database: Database) -> Side:
     from comporta.ledger.postgres import PostgresDatabase
     from comporta.moving.postgres_side import PostgresSide
 
-    assert isinstance(database, PostgresDatabase), "there are two kinds"  # noqa: S101
+    assert isinstance(database, PostgresDatabase), "there are two kinds"  # noqa: S101  for mypy
     return PostgresSide(database, settings.schema)
 
 

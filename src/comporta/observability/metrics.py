@@ -128,7 +128,7 @@ class Metrics:
         import prometheus_client as prometheus  # noqa: PLC0415  a fifth of a second, for `serve` alone
 
         # As many series again, which nobody looks at.
-        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
+        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs has no types
         self._registry = prometheus.CollectorRegistry()
         self._told: dict[str, Any] = {}
         self._gauges = _Gauges()
@@ -156,7 +156,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format. Takes a while for many streams: call it in a thread."""
-        from prometheus_client import generate_latest  # noqa: PLC0415
+        from prometheus_client import generate_latest  # noqa: PLC0415  as in __init__
 
         return generate_latest(self._registry)
 
@@ -169,7 +169,7 @@ class _Gauges:
 
     def collect(self) -> Iterator["Family"]:
         """Yield a family for each gauge of the table, those without a figure too."""
-        from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415
+        from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415  as in Metrics
 
         picture = self.show()
         for name, metric in METRICS.items():

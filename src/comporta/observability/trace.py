@@ -24,7 +24,7 @@ class Untraced:
     def __init__(self) -> None:
         self._nothing = nullcontext()
 
-    def span(self, name: str, attributes: Mapping[str, Value]) -> AbstractContextManager[object]:  # noqa: ARG002
+    def span(self, name: str, attributes: Mapping[str, Value]) -> AbstractContextManager[object]:  # noqa: ARG002  the port's signature
         """Do nothing."""
         return self._nothing
 

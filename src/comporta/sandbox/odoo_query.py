@@ -97,7 +97,7 @@ def sort_rows(database: Database, model: str, rows: list[Record], order: Sequenc
     """Sort in place and return; null sorts as greater than everything, as in PostgreSQL."""
     for name, is_descending in reversed(order):
         read = _sort_key(database, model, name)
-        rows.sort(key=lambda row, read=read: ((seen := read(row)) is False, seen), reverse=is_descending)  # type: ignore[misc]
+        rows.sort(key=lambda row, read=read: ((seen := read(row)) is False, seen), reverse=is_descending)  # type: ignore[misc]  # a lambda with a default
     return rows
 
 

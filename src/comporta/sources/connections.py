@@ -37,7 +37,7 @@ class Connections:
                 .connect_timeout(CONNECT_TIMEOUT)
                 .pool_idle_timeout(IDLE_MAX)
                 .follow_redirects(False)  # noqa: FBT003 - the library's own signature
-                .referer(False)  # noqa: FBT003
+                .referer(False)  # noqa: FBT003  their signature
             )
             self._clients[is_direct] = (builder.no_proxy() if is_direct else builder).build()
         return self._clients[is_direct]

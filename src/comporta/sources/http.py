@@ -231,7 +231,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def _failure(ask: Ask, error: "PyreqwestError", timeout: timedelta) -> ComportaError:
-    from pyreqwest.exceptions import ConnectError, DecodeError, ReadError, RequestTimeoutError  # noqa: PLC0415
+    from pyreqwest.exceptions import ConnectError, DecodeError, ReadError, RequestTimeoutError  # noqa: PLC0415  loaded when needed
 
     cause = _cause(error)
     if isinstance(error, RequestTimeoutError):

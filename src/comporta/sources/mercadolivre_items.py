@@ -141,7 +141,7 @@ class ItemsReader:
             told = await self._ids({"search_type": "scan", "limit": SCAN_SIZE, **more}, "its ids")
             following = told.get("scroll_id")
             is_more = isinstance(following, str) and following
-            return _Step(cast("list[str]", told["results"]), _total(told), following if is_more else None)  # type: ignore[arg-type]
+            return _Step(cast("list[str]", told["results"]), _total(told), following if is_more else None)  # type: ignore[arg-type]  # a str by then
 
         ids: dict[str, None] = {}
         async with aclosing(scanned(ask, self._subject("its ids"))) as steps:

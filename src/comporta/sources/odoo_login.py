@@ -138,7 +138,7 @@ class Login:
         nobody = _rpc(protocol, config)
         args: list[object] = [config.database, config.login, config.api_key, {}]
         ask = nobody.service(call.subject, "common", "authenticate", args)
-        uid = await self._ask(nobody, ask, call, int | bool | None)  # type: ignore[arg-type]
+        uid = await self._ask(nobody, ask, call, int | bool | None)  # type: ignore[arg-type]  # a union is no type to mypy
         if not isinstance(uid, int) or isinstance(uid, bool):
             message = f"{call.subject}: the server does not know this login, password or API key; expected a user id"
             raise LoginRefused(message)

@@ -74,4 +74,4 @@ async def _read(
     args = {"domain": domain}
     options = {"fields": fields, "limit": CURRENCIES_MAX, "order": "id", "load": False}
     call = session.call(model, "search_read", "its names", args, **options)
-    return await session.ask(call, progress, list[wanted])  # type: ignore[valid-type]
+    return await session.ask(call, progress, list[wanted])  # type: ignore[valid-type]  # a type made at run time

@@ -89,7 +89,7 @@ class Plan:
             kinds[place] = name, kind | bool | None
         names = {f"c{place}": field for place, field in enumerate(self.fields)}
         record = msgspec.defstruct("Record", kinds, rename=names, gc=False)
-        return list[record]  # type: ignore[valid-type]
+        return list[record]  # type: ignore[valid-type]  # a type made at run time
 
     def _rows(self, records: Sequence[msgspec.Struct]) -> Batch:
         """Convert what needs it in place, a whole column at a time; the others are left alone."""

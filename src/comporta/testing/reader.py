@@ -165,7 +165,7 @@ class FakeReader:
 
     def _after(self, since: datetime | None, until: datetime | None, last: Key | None) -> Sequence[FakeRecord]:
         within = self._within(since, until)
-        return within if last is None else [each for each in within if each.key > last]  # type: ignore[operator]
+        return within if last is None else [each for each in within if each.key > last]  # type: ignore[operator]  # keys of one kind
 
     def _part(self, since: datetime | None, until: datetime | None, last: Key | None) -> Sequence[FakeRecord]:
         return self._after(since, until, last)[:LISTING_SIZE]

@@ -42,7 +42,7 @@ class FakeSource:
     def stream(self, name: str = "sale.order", **how: object) -> FakeStream:
         """Return a stream, made at the first call; ``how`` are attributes of ``FakeStream``."""
         if name not in self._streams:
-            self._streams[name] = FakeStream(name, self.now, **how)  # type: ignore[arg-type]
+            self._streams[name] = FakeStream(name, self.now, **how)  # type: ignore[arg-type]  # as the caller says
         return self._streams[name]
 
     def lines(self, name: str = "sale.order.line", *, parent_stream: str = "sale.order") -> FakeStream:
@@ -52,7 +52,7 @@ class FakeSource:
 
     def becomes(self, **identity: str | None) -> None:
         """Put another database behind the URL, or the same one elsewhere."""
-        self.identity = replace(self.identity, **identity)  # type: ignore[arg-type]
+        self.identity = replace(self.identity, **identity)  # type: ignore[arg-type]  # as the caller says
 
     async def read(self, request: StreamRequest, progress: Progress) -> FakeReader:
         """Log in and return the reader of a stream; remember what was asked for."""

@@ -36,7 +36,7 @@ class EventStream(Response):
         self._broadcast = broadcast
         self._last_id = last_id
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  an ASGI application's signature
         """Send events."""
         async with self._broadcast.listening() as has_room:
             if not has_room:
