@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from comporta.observability.log import Log
+    from comporta.observability.meter import Meter
     from comporta.workspace import Workspace
 
 
@@ -74,16 +75,10 @@ def be_always_on(
     """Do what the roles are until told to end."""
     from comporta.cli.front import Watch, open_front
     from comporta.cli.scrape import watch_loop
-    from comporta.observability.log import open_log
-    from comporta.observability.unhurried import hurry_nobody
 
     watch = Watch()
-    hurry_nobody(
-        dropped=lambda lines: watch.metrics.count("comporta_log_lines_dropped_total", lines),
-        told=lambda lines: log.write("warning", "log_lines_dropped", {"lines": lines}),
-    )
     level = read_log_level(is_verbose=console.is_verbose) or LOG_LEVEL
-    log = open_log(level)
+    log = open_server_log(level, watch.metrics)
 
     async def work(workspace: "Workspace") -> None:
         deliveries = workspace.deliveries(log)
@@ -120,6 +115,19 @@ def be_always_on(
         meter=watch.metrics,
     )
     return ExitCode.DONE
+
+
+def open_server_log(level: str, meter: "Meter") -> "Log":
+    """Return the log from a level on; whatever this process says on standard error waits for no reader from now on."""
+    from comporta.observability.log import open_log
+    from comporta.observability.unhurried import hurry_nobody
+
+    hurry_nobody(
+        dropped=lambda lines: meter.count("comporta_log_lines_dropped_total", lines),
+        told=lambda lines: log.write("warning", "log_lines_dropped", {"lines": lines}),
+    )
+    log = open_log(level)
+    return log
 
 
 async def together(parts: "Sequence[Coroutine[Any, Any, None]]", *, stop: Callable[[], None]) -> None:
