@@ -1,18 +1,19 @@
 """Granting access: what `comporta connect` does for a source whose tokens are renewed, once a person has agreed.
 
 The pair that the source gives exists nowhere else, so it is stored before anything is asked with it. A pair of another
-seller than the account has read so far is refused: two sellers' rows would mix.
+seller than the account has read so far is refused: two sellers' rows would mix. But it has ended the pair that the
+account of that seller holds, if there is one, so it is stored there first.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 
 from comporta.bootstrap import outside_of, secret_of
-from comporta.core.login import token_fingerprint
+from comporta.core.login import LoginState, token_fingerprint
 from comporta.databases import ledger_key, open_database
-from comporta.errors import SecretMissing, WrongUse
+from comporta.errors import ComportaError, SecretMissing, WrongUse
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
 from comporta.ledger.logins import connect_login, login_states
@@ -43,6 +44,8 @@ class Granting:
     oauth: MercadoLivreOAuth
     database: Database
     clock: Clock
+    peers: frozenset[str] = frozenset()
+    """The other accounts of the same application: a new pair of a seller ends the pair that one of them holds."""
 
     def address(self, *, redirect_uri: str, state: str, verifier: str) -> str:
         """Return the address of the page at which the seller agrees."""
@@ -75,19 +78,26 @@ class Granting:
         key = ledger_key(self.settings, create=True)
         name = self.told.name
 
-        def work(session: Session) -> None:
-            known = login_states(session).get(name)
-            if known is not None and known.user_id not in {None, tokens.user_id}:
-                raise _other_seller(name, str(known.user_id), tokens.user_id)
-            if self.table is not None:
-                put_account(session, name, self.table)
-            for part in CLIENT:
-                if self.told.secrets[part].kind == "stored":
-                    put_secret(session, key, secret_id=self.told.secrets[part].name, secret=self.client[part])
-            connect_login(session, key, name, tokens, firsts=[first] if first else [])
+        def work(session: Session) -> tuple[str | None, str | None]:
+            states = login_states(session)
+            holder = holder_of(states, name, tokens.user_id, peers=self.peers)
+            if holder == name:
+                self._keep_account(session, key)
+            if holder is not None:
+                connect_login(session, key, holder, tokens, firsts=[first] if first else [])
+            return holder, states[name].user_id if name in states else None
 
-        await asyncio.wrap_future(self.database.write(work, is_durable=True))
+        holder, known = await asyncio.wrap_future(self.database.write(work, is_durable=True))
+        if holder != name:
+            raise _other_seller(name, known, tokens.user_id, holder)
         return tokens
+
+    def _keep_account(self, session: Session, key: bytes) -> None:
+        if self.table is not None:
+            put_account(session, self.told.name, self.table)
+        for part in CLIENT:
+            if self.told.secrets[part].kind == "stored":
+                put_secret(session, key, secret_id=self.told.secrets[part].name, secret=self.client[part])
 
 
 @asynccontextmanager
@@ -111,9 +121,50 @@ async def open_granting(
         try:
             oauth = mercadolivre_oauth(told, config, outside)
             is_file_s = name in settings.accounts
-            yield Granting(settings, told, None if is_file_s else kept, client, oauth, database, clock)
+            peers = _peers(told, client["client_id"], database, settings)
+            yield Granting(settings, told, None if is_file_s else kept, client, oauth, database, clock, peers)
         finally:
             await outside.aclose()
+
+
+def holder_of(states: Mapping[str, LoginState], name: str, user_id: str, *, peers: frozenset[str]) -> str | None:
+    """Return the account that a pair of this seller is for, though access was granted for ``name``.
+
+    >>> from comporta.core.login import Standing
+    >>> states = {
+    ...     "one": LoginState(Standing.GOOD, "f", user_id="1"),
+    ...     "two": LoginState(Standing.GOOD, "g", user_id="2"),
+    ... }
+    >>> [holder_of(states, "two", user, peers=frozenset({"one"})) for user in ("1", "2", "3")]
+    ['one', 'two', None]
+    >>> holder_of(states, "new", "1", peers=frozenset({"one"})), holder_of(states, "new", "3", peers=frozenset())
+    ('one', 'new')
+    """
+    known = states[name].user_id if name in states else None
+    if known == user_id:
+        return name
+    readers = sorted(each for each in peers & states.keys() if states[each].user_id == user_id)
+    if readers:
+        return readers[0]
+    return name if known is None else None
+
+
+def _peers(told: AccountSettings, client_id: str, database: Database, settings: Settings) -> frozenset[str]:
+    """Return the other accounts that read the same API with the same application, as far as can be told."""
+    found = set()
+    kept = {name for name, table in database.read(stored_accounts).items() if table.get("source") == SOURCE}
+    for name in (kept | settings.accounts.keys()) - {told.name}:
+        with suppress(ComportaError):  # one of whose application nothing can be read renews nothing with it either
+            other = settings.accounts.get(name) or _stored(name, database, settings)
+            is_here = other.source == SOURCE and other.url == told.url
+            if is_here and secret_of(other, "client_id", database, settings) == client_id:
+                found.add(name)
+    return frozenset(found)
+
+
+def _stored(name: str, database: Database, settings: Settings) -> AccountSettings:
+    table = database.read(stored_accounts)[name]
+    return read_account(name, table, settings=settings, origin=f"the database {database.where}")
 
 
 def _client(told: AccountSettings, part: str, database: Database, settings: Settings) -> str:
@@ -125,8 +176,12 @@ def _client(told: AccountSettings, part: str, database: Database, settings: Sett
         raise SecretMissing(message, next_step=f"Give {option} env:NAME or {option} file:PATH.") from error
 
 
-def _other_seller(name: str, known: str, granted: str) -> WrongUse:
+def _other_seller(name: str, known: str | None, granted: str, holder: str | None) -> WrongUse:
+    reads = f"account {name} reads seller {known}, and " if known else ""
+    read_by = f", whom account {holder} reads" if holder else ""
+    kept = f"the new pair was kept for {holder}, and nothing for {name}" if holder else "nothing was kept"
+    whose = f"as seller {known}, or choose another name" if known else f"as the seller whom {name} shall read"
     return WrongUse(
-        f"account {name} reads seller {known}, and access was granted by seller {granted}; nothing was kept",
-        next_step=f"Log out of Mercado Livre in the browser and agree as seller {known}, or choose another name.",
+        f"{reads}access was granted by seller {granted}{read_by}; {kept}",
+        next_step=f"Log out of Mercado Livre in the browser and agree {whose}.",
     )

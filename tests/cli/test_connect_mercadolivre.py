@@ -16,6 +16,7 @@ from tests.sandbox.mercadolivre_clients import logins
 from tests.sandbox.odoo_clients import act
 
 from comporta.cli.callback import brought_back, is_loopback, query_of
+from comporta.core.login import token_fingerprint
 from comporta.errors import WrongUse
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 
@@ -79,6 +80,28 @@ def test_another_seller_s_consent_is_not_kept(shop: Path, market: MercadoLivreSa
     assert said.code == 2
     assert "reads seller 1001, and access was granted by seller 1002" in said.err
     assert rows(shop, "SELECT token FROM cmp_login") == before
+
+
+@pytest.mark.parametrize("name", ["loja1", "loja3"])
+def test_a_consent_for_the_wrong_name_is_kept_where_its_seller_is_read(
+    shop: Path, market: MercadoLivreSandbox, comporta: Command, name: str
+) -> None:
+    """It ended the pair that the other account holds: dropped, it would leave that one without a login."""
+    base = ("connect", "mercadolivre", "--url", market.url, *APP, "--refresh-token")
+    for account, seller in (("loja1", "1001"), ("loja2", "1002")):
+        comporta(*base, f"file:{seller}", account)
+    (shop / "again").write_text(act(market, "rotate", seller=1002), encoding="utf-8")
+
+    said = comporta(*base, "file:again", name)
+    held = {seller: token_fingerprint(seen["current"]) for seller, seen in logins(market).items()}
+
+    assert said.code == 2
+    assert f"the new pair was kept for loja2, and nothing for {name}" in said.err
+    assert rows(shop, "SELECT account, user_id, token FROM cmp_login ORDER BY 1") == [
+        ("loja1", "1001", held[1001]),
+        ("loja2", "1002", held[1002]),
+    ]
+    assert rows(shop, "SELECT name FROM cmp_account ORDER BY 1") == [("loja1",), ("loja2",)]
 
 
 def test_connecting_again_stores_a_new_pair_and_needs_no_application(
