@@ -45,8 +45,14 @@ class Following:
         return found
 
     async def is_behind(self, account: AccountPlan, stream: StreamPlan, ended: Run) -> bool:
-        """Say whether a run that went on with an old pass has closed a window that ended long ago."""
-        if ended.window_until is None or ended.started_at is None:
+        """Say whether a run that went on with an old pass has closed a window that ended long ago.
+
+        An empty window is none of those: the source's clock went back a little, and to read again at once would give
+        the same until that clock has caught up.
+        """
+        if ended.window_since is None or ended.window_until is None or ended.started_at is None:
+            return False
+        if ended.window_since >= ended.window_until:
             return False
         facts = await self._store.facts(f"{account.name}/{stream.name}")
         source_clock = ended.started_at + timedelta(seconds=facts.clock_offset_s or 0)
