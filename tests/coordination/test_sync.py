@@ -7,7 +7,6 @@ import pytest
 from tests.coordination.processes import FAST
 from tests.engine.workshop import LINES, ORDERS, Workshop, at, code, counted
 
-from comporta.coordination.following import Following
 from comporta.coordination.sync import Wish
 from comporta.core.coverage import Interval
 from comporta.core.instant import BEGINNING
@@ -227,26 +226,6 @@ async def test_a_sync_that_resumed_an_old_pass_goes_on_to_the_present(workshop: 
         ("full", at(11, 58)),
         ("incremental", at(17, 58)),
     ]
-
-
-async def test_a_source_whose_clock_went_back_a_little_is_not_asked_again_at_once(workshop: Workshop) -> None:
-    """The window claims nothing until that clock has caught up; a run that followed it would claim as little."""
-    workshop.source.stream().put_many(range(1, 4), stamp=at(9))
-    await workshop.run()
-    covered = await workshop.covered()
-    workshop.passes(minutes=1)
-    workshop.source.offset = timedelta(minutes=-4)
-    ended = await workshop.run()
-    account = workshop.plans["matriz"]
-    follows = await Following(workshop.store, workshop.clock, workshop.conduct).tickets(
-        account, account.streams[ORDERS], ended
-    )
-    synced = await workshop.sync(ORDERS)
-
-    assert (ended.state, ended.window_since) == (RunState.SUCCEEDED, ended.window_until)
-    assert follows == []
-    assert len(synced) == 1
-    assert await workshop.covered() == covered
 
 
 async def test_a_run_that_finds_the_stream_held_says_by_whom(workshop: Workshop) -> None:
