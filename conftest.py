@@ -1,4 +1,4 @@
-"""What every test stands on: one event loop kind, two depths of hypothesis, documents that run.
+"""What every test stands on: one event loop kind, three depths, documents that run.
 
 It lies at the root, not in tests/, because the code blocks of README and docs are tests too.
 """
@@ -13,7 +13,8 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 # hypothesis would time each example; on a shared machine that only makes tests flaky.
 settings.register_profile("fast", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("full", settings.get_profile("fast"), max_examples=1_000)
+settings.register_profile("full", settings.get_profile("fast"), max_examples=200)
+settings.register_profile("deep", settings.get_profile("fast"), max_examples=1_000)
 settings.load_profile("fast")
 
 pytest_plugins = ["tests.servers.fixtures"]
@@ -25,10 +26,13 @@ pytest_collect_file = Sybil(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `nox -s full -- --chaos-rounds 200 --chaos-seed 7` reach the chaos tests."""
+    """Let `nox -s full -- --chaos-rounds 200 --chaos-seed 7` reach the chaos tests; `nox -s deep` sets them all."""
+    parser.addoption(
+        "--deep", action="store_true", help="leave nothing out: every boundary, every moment, 40,000 orders"
+    )
     parser.addoption("--chaos-rounds", type=int, default=20, help="how many times each chaos story is played")
     parser.addoption(
-        "--chaos-seconds", type=float, default=60, help="for how long workers, server and connections are struck"
+        "--chaos-seconds", type=float, default=20, help="for how long workers, server and connections are struck"
     )
     parser.addoption(
         "--budget-requests", type=int, default=300, help="how many requests are sent within a limit of five a second"
@@ -41,6 +45,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--chaos-seed", type=int, default=None, help="the dice of the chaos stories; a new seed without it"
     )
+
+
+@pytest.fixture
+def is_deep(request: pytest.FixtureRequest) -> bool:
+    """Say whether nothing is left out. `full` takes a part, another one each time; all of it takes an hour more."""
+    told: bool = request.config.getoption("--deep")
+    return told
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The checks, for people and CI alike: `nox` in under a minute, `nox -s full` before a release.
+"""The checks, for people and CI alike: `nox` in under a minute, `nox -s full` in a quarter of an hour, `nox -s deep`.
 
 Sessions use the environment nox itself runs in (`uv run nox`, or a venv with the dev group), so
 nothing is installed twice. What follows `--` goes to pytest: `nox -s full -- --chaos-rounds 50`.
@@ -52,11 +52,20 @@ def check(session: nox.Session) -> None:
 def full(session: nox.Session) -> None:
     """Everything: the check, hypothesis at depth, real processes, chaos."""
     look(session)
-    # A thousand examples take longer than the ten seconds that a fast test has.
+    # Hundreds of examples take longer than the ten seconds that a fast test has.
     pytest(session, "-n", "2", "--hypothesis-profile", "full", "--timeout", "120", "--ignore", "tests/acceptance")
-    # Most of their time acceptance tests wait, for a lease to run out or a retry to come.
-    pytest(session, "-n", "2", "--dist", "worksteal", "tests/acceptance", "-m", "not alone")
+    # Most of their time acceptance tests wait, for a lease to run out or a retry to come: four find room on two cores.
+    pytest(session, "-n", "4", "--dist", "worksteal", "tests/acceptance", "-m", "not alone")
     pytest(session, "tests/acceptance", "-m", "alone")
+
+
+@nox.session
+def deep(session: nox.Session) -> None:
+    """Everything with nothing left out, for some hours: before a release, on a machine that does nothing else."""
+    month = ("--month-days", "30", "--month-accounts", "100")
+    kills = ("--chaos-rounds", "200", "--chaos-seconds", "600", "--login-kills", "1000", "--deploy-seconds", "300")
+    sizes = ("--budget-requests", "10000", "--deals", "8500")
+    pytest(session, "--deep", "--hypothesis-profile", "deep", "--timeout", "14400", *month, *kills, *sizes)
 
 
 @nox.session

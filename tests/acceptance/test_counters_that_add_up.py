@@ -10,6 +10,7 @@ pytestmark = pytest.mark.timeout(60)  # processes start, and the machine may be 
 NOTHING = {"inserted": 0, "updated": 0, "rejected": 0, "deleted": 0}
 
 
+@pytest.mark.full
 def test_counters_add_up_and_an_unchanged_row_is_not_rewritten(project: Project, company: Company) -> None:
     """A first load inserts every row; reading all of them again writes not one and says unchanged."""
     first = project.command("sync")

@@ -14,6 +14,7 @@ from comporta.core.instant import parse_instant
 pytestmark = pytest.mark.timeout(60)  # processes start, and the machine may be busy
 
 
+@pytest.mark.full
 def test_a_hanging_account_and_a_refused_one_delay_no_third(open_company: Open, new_project: Project) -> None:
     """While one account hangs in its first page and another may not log in, the third finishes."""
     slow, refused, fine = open_company(), open_company(), open_company()

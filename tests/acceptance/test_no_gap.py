@@ -92,6 +92,7 @@ def a_day_at_the_office(project: Project, company: Company, clock: SourceTime, s
     return missing
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("seed", range(SEEDS_QUICK))
 def test_a_commit_within_the_overlap_is_never_missing(
     at_work: Project, standing: Company, source_time: SourceTime, seed: int
@@ -111,6 +112,7 @@ def test_a_commit_within_the_overlap_is_never_missing_whatever_the_seed(
     assert [each for day in days for each in day] == []
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("exact", [False, True])
 def test_a_commit_later_than_the_overlap_is_found_by_the_next_reconciliation(
     at_work: Project, standing: Company, source_time: SourceTime, exact: bool
@@ -133,6 +135,7 @@ def test_a_commit_later_than_the_overlap_is_found_by_the_next_reconciliation(
     assert all_differences(standing, at_work.database) == []
 
 
+@pytest.mark.full
 def test_a_late_change_within_its_rows_old_hour_is_found_too(
     at_work: Project, standing: Company, source_time: SourceTime
 ) -> None:

@@ -23,6 +23,7 @@ def assert_told(run: dict[str, Json], code: str, *seen: str) -> None:
     assert error["docs"].endswith(code.lower())
 
 
+@pytest.mark.full
 def test_a_wrong_key_is_told_as_such_and_is_not_tried_again(project: Project) -> None:
     """Every stream fails with the same code, once, and the key itself is not shown."""
     (project.folder / "key").write_text("not-the-key", encoding="utf-8")
@@ -51,6 +52,7 @@ def test_an_unknown_database_is_told_as_such(new_project: Project, company: Comp
         assert_told(done.run(ORDERS), "CMP-AUTH-003", "nowhere")
 
 
+@pytest.mark.full
 def test_a_model_that_may_not_be_read_fails_alone(project: Project, company: Company) -> None:
     """The other four streams are brought up to date; the exit code says partly."""
     company.fault("deny_model", LINES)

@@ -23,6 +23,7 @@ def settle(company: Company) -> None:
     company.act("clock", advance_s=600)
 
 
+@pytest.mark.full
 def test_a_deleted_line_of_a_changed_order_is_gone_after_the_next_sync(project: Project, company: Company) -> None:
     """Deleting a product line moves its order's stamp, and the order's lines are listed again at once."""
     _, lines = an_order(company)
@@ -36,6 +37,7 @@ def test_a_deleted_line_of_a_changed_order_is_gone_after_the_next_sync(project: 
     assert project.value("SELECT count(*) FROM odoo_sale_order_line WHERE id = ?", lines[0]) == 1
 
 
+@pytest.mark.full
 def test_a_deleted_note_line_is_found_by_the_next_reconciliation(project: Project, company: Company) -> None:
     """A note has no amount: its deletion moves no stamp at all, so no sync can see it."""
     _, lines = an_order(company)
@@ -50,6 +52,7 @@ def test_a_deleted_note_line_is_found_by_the_next_reconciliation(project: Projec
     assert all_differences(company, project.database) == []
 
 
+@pytest.mark.full
 def test_an_archived_partner_stays_and_says_that_it_is_archived(project: Project, company: Company) -> None:
     """Odoo hides what is archived from every search that does not ask for it; it is not deleted."""
     project.bring()
@@ -60,6 +63,7 @@ def test_an_archived_partner_stays_and_says_that_it_is_archived(project: Project
     assert differences(company, project.database, "res.partner") == []
 
 
+@pytest.mark.full
 def test_a_deleted_draft_order_and_its_lines_are_found_by_reconciliation(project: Project, company: Company) -> None:
     """Nothing of a deleted order remains at the source; here it keeps its place, marked."""
     order, lines = an_order(company)
@@ -76,6 +80,7 @@ def test_a_deleted_draft_order_and_its_lines_are_found_by_reconciliation(project
     assert len(project.ask("SELECT 1 FROM odoo_sale_order_line WHERE order_id = ?", order)) == len(lines)
 
 
+@pytest.mark.full
 def test_rows_changed_by_a_restore_are_taken_back_in_time(project: Project, company: Company) -> None:
     """A restored backup shows older stamps than ours; a repair believes the source, not the stamp."""
     old = {"client_order_ref": "antes", "write_date": "2026-01-02 03:04:05"}
@@ -92,6 +97,7 @@ def test_rows_changed_by_a_restore_are_taken_back_in_time(project: Project, comp
     assert differences(company, project.database, ORDERS) == []
 
 
+@pytest.mark.full
 def test_a_reconciliation_that_finds_nothing_says_so_and_writes_nothing(project: Project, company: Company) -> None:
     """Compared without repair, every stream is identical, and the command says how many rows it compared."""
     project.bring()

@@ -27,6 +27,7 @@ def holder_while_hanging(project: Project, company: Company, process: "Popen[str
     return str(project.value(HELD, STREAM))
 
 
+@pytest.mark.full
 def test_of_two_equal_commands_one_runs_and_the_other_says_who_holds_the_lease(
     project: Project, company: Company
 ) -> None:

@@ -33,6 +33,7 @@ def test_accounts_are_listed(two: Path, comporta: Command) -> None:
     assert comporta("accounts").out.splitlines()[0].split() == ["account", "source", "url", "paused", "login"]
 
 
+@pytest.mark.full
 def test_a_paused_account_is_left_alone_until_it_is_named(two: Path, comporta: Command) -> None:
     """Without names it is skipped; by name it is synced; resumed, it is one among others."""
     paused = comporta("account", "pause", "outra", "--json")

@@ -69,6 +69,7 @@ def test_a_sync_says_how_much_in_what_time(folder: Path, comporta: Command) -> N
     assert "all: 10 records, 0 of them custom field entries, in " in words
 
 
+@pytest.mark.full
 def test_a_dry_run_shows_fields_and_writes_nothing(synced: Path, odoo: OdooSandbox, comporta: Command) -> None:
     """Before and after, per row, in JSON and in words."""
     odoo.world.write("sale.order", 7, {"client_order_ref": "PC-DRY"})
@@ -115,6 +116,7 @@ def test_nothing_to_sync_says_how_to_begin(tmp_path: Path, monkeypatch: pytest.M
     assert "comporta init" in said.err
 
 
+@pytest.mark.full
 def test_a_stream_that_is_named_twice_runs_once(folder: Path, comporta: Command) -> None:
     """As an account and as a stream of it."""
     runs = comporta("sync", "loja/sale.order", "loja", "--json").json["runs"]
@@ -130,6 +132,7 @@ def test_a_page_has_its_line_for_who_asks(folder: Path, comporta: Command) -> No
     assert "loja/sale.order: written: 0 new, 0 changed, 30 unchanged, 0 rejected\n" in long.out
 
 
+@pytest.mark.full
 def test_an_ended_run_cannot_be_cancelled(synced: Path, comporta: Command) -> None:
     """It is said, not ignored."""
     run_id = comporta("runs", "--json").json["runs"][0]["id"]
@@ -147,6 +150,7 @@ def test_unlock_of_a_free_stream_says_so(synced: Path, comporta: Command) -> Non
     assert said.json["unlocked"] is False
 
 
+@pytest.mark.full
 def test_reconcile_finds_and_repairs(synced: Path, comporta: Command) -> None:
     """What was changed behind our back is different, and then it is not."""
     with closing(sqlite3.connect(synced / "shop.db")) as connection, connection:
@@ -159,6 +163,7 @@ def test_reconcile_finds_and_repairs(synced: Path, comporta: Command) -> None:
     assert [said.json["reconcile"]["repaired"] for said in (found, repaired, again)] == [False, True, False]
 
 
+@pytest.mark.full
 def test_an_empty_quarantine_says_so(synced: Path, comporta: Command) -> None:
     """In words and in JSON."""
     assert comporta("quarantine").out == "Nothing waits in quarantine.\n"
@@ -232,6 +237,7 @@ def test_doctor_tells_what_a_report_needs(synced: Path, comporta: Command) -> No
     assert said.json["doctor"]["database_mb"] > 0
 
 
+@pytest.mark.full
 def test_doctor_finds_a_missing_key(synced: Path, comporta: Command) -> None:
     """Before the next run does."""
     (synced / "key").unlink()
@@ -275,6 +281,7 @@ def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "LIMIT", 1_000)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("empty_place")
 def test_demo_leaves_a_folder_to_work_on_with(comporta: Command) -> None:
     """Runs of both accounts, rows of theirs, and where everything is."""
@@ -291,6 +298,7 @@ def test_demo_leaves_a_folder_to_work_on_with(comporta: Command) -> None:
     assert {run["stream"] for run in runs if run["account"] == "loja1"} == {"orders", "shipments", "packs", "items"}
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("empty_place")
 def test_a_second_demo_begins_anew(comporta: Command) -> None:
     """Another company is not mixed into the first one's tables."""
@@ -311,6 +319,7 @@ def test_a_demo_leaves_other_peoples_files_alone(folder: Path, comporta: Command
     assert (folder / "shop.db").exists()
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("empty_place")
 def test_a_demo_in_json_is_one_document(comporta: Command) -> None:
     """As everywhere."""

@@ -157,6 +157,7 @@ def test_a_key_that_opens_nothing_is_found(opened: Path, odoo: OdooSandbox, comp
     assert "reach_filial" in fine["doctor"]
 
 
+@pytest.mark.full
 def test_a_lock_of_another_program_is_found(opened: Path, comporta: Command) -> None:
     """A database browser that was left open with a change in it."""
     import sqlite3

@@ -23,6 +23,7 @@ def synced(folder: Path, comporta: Command) -> Path:
     return folder
 
 
+@pytest.mark.full
 def test_status_fails_when_a_stream_is_too_old(synced: Path, comporta: Command) -> None:
     """For cron and monitors; a stream that was never covered is too old."""
     fresh, stale = comporta("status", "--max-age", "45m", "--json"), comporta("status", "--max-age", "1ms", "--json")
@@ -41,6 +42,7 @@ def test_status_before_the_first_sync_says_what_to_do(folder: Path, comporta: Co
     assert first["next_step"] == "comporta sync loja/sale.order"
 
 
+@pytest.mark.full
 def test_a_stream_without_its_beginning_has_no_freshness(folder: Path, comporta: Command) -> None:
     """A window by hand covers its window; how fresh the rest is, nobody knows, and a monitor must hear it."""
     comporta("sync", "loja/res.partner", "--since", "1h", "--max-records", "1")
@@ -57,6 +59,7 @@ def test_a_stream_without_its_beginning_has_no_freshness(folder: Path, comporta:
     assert "Not covered from its beginning" in words.out
 
 
+@pytest.mark.full
 def test_what_cron_mails_is_what_is_stale(synced: Path, comporta: Command) -> None:
     """With the table sent to /dev/null nothing is left while all is fresh."""
     fresh, stale = comporta("status", "--max-age", "45m"), comporta("status", "--max-age", "1ms")
@@ -65,6 +68,7 @@ def test_what_cron_mails_is_what_is_stale(synced: Path, comporta: Command) -> No
     assert [line.split(":")[0] for line in stale.err.splitlines()] == [f"loja/{stream}" for stream in STREAMS]
 
 
+@pytest.mark.full
 def test_status_tells_the_last_run_that_wrote(synced: Path, comporta: Command) -> None:
     """However many dry runs came after it; and how far the source's clock is from ours."""
     for _ in range(11):
@@ -76,6 +80,7 @@ def test_status_tells_the_last_run_that_wrote(synced: Path, comporta: Command) -
     assert abs(known["clock_offset_s"]) < 10
 
 
+@pytest.mark.full
 def test_history_is_found_again(synced: Path, comporta: Command) -> None:
     """Runs, one run by the beginning of its id, and its log."""
     runs = comporta("runs", "--json").json["runs"]
@@ -108,6 +113,7 @@ def test_coverage_is_one_interval_without_holes(synced: Path, comporta: Command)
     assert (said["origin"], said["end"]) == (None, said["intervals"][0]["until"])
 
 
+@pytest.mark.full
 def test_leases_are_free_after_a_sync(synced: Path, comporta: Command) -> None:
     """With the epoch they ended at."""
     found = comporta("leases", "--json").json["leases"]
@@ -116,6 +122,7 @@ def test_leases_are_free_after_a_sync(synced: Path, comporta: Command) -> None:
     assert all(each["holder"] is None and each["epoch"] == 1 and not each["alive"] for each in found)
 
 
+@pytest.mark.full
 def test_a_log_is_told_in_portuguese(synced: Path, comporta: Command) -> None:
     """With its accents; the JSON stays as it is stored."""
     run = comporta("runs", "--json").json["runs"][0]["id"]

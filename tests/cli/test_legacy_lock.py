@@ -83,6 +83,7 @@ def test_without_redis_sync_fails(locked: Path, comporta: Command, redis_server:
     assert "skipped: Redis at redis://127.0.0.1" in comporta("log", run["id"]).out
 
 
+@pytest.mark.full
 def test_that_the_database_is_enough_stands_in_the_log(locked: Path, comporta: Command, redis_server: OwnRedis) -> None:
     """The run's own, and the program's."""
     redis_server.kill()

@@ -119,6 +119,7 @@ async def test_every_series_has_the_labels_of_the_table(asked: Scrape) -> None:
     assert wrong == set()
 
 
+@pytest.mark.full
 async def test_the_loop_is_watched_until_the_end(asked: Scrape) -> None:
     """And ends with the workspace."""
     watching = asyncio.ensure_future(watch_loop(asked.metrics, asked.workspace))

@@ -95,6 +95,7 @@ async def test_an_empty_window_is_one_empty_last_page(desk: Desk) -> None:
     assert await listed(reader, since=later) == []
 
 
+@pytest.mark.full
 async def test_another_reader_goes_on_after_any_position(desk: Desk, sandbox: MercadoLivreSandbox) -> None:
     """What follows is at least the rest."""
     since = parse_instant("2025-01-01T00:00:00.000000Z")

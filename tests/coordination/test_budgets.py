@@ -108,6 +108,7 @@ async def test_no_more_are_in_flight_than_allowed(clock: FakeClock, log: MemoryL
     assert clock.monotonic() == pytest.approx(4.0)
 
 
+@pytest.mark.full
 async def test_a_free_budget_waits_for_nothing(clock: FakeClock, log: MemoryLog) -> None:
     """No limit, no refusal: a thousand at once."""
     crowd = Crowd(clock)

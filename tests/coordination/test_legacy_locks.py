@@ -95,6 +95,7 @@ async def test_a_key_that_never_runs_out_is_told_so(world: World) -> None:
     assert message(strange).endswith("held by '(no text)', which never runs out")
 
 
+@pytest.mark.full
 async def test_a_run_that_waits_begins_when_the_key_runs_out(world: World) -> None:
     """The older program died; nobody has to delete anything."""
     world.redis.lock(KEY.name, SCRIPT, ttl_ms=400)
@@ -119,6 +120,7 @@ async def test_a_key_deleted_in_the_middle_ends_the_run_before_its_next_batch(wo
     assert world.workshop.query("SELECT sum(inserted), sum(updated) FROM cmp_run") == [(35, 0)]
 
 
+@pytest.mark.full
 async def test_a_deleted_key_ends_a_run_that_commits_nothing_too(world: World) -> None:
     """Its page never comes; the heartbeat finds it out."""
     task, _ = await world.halfway()
@@ -153,6 +155,7 @@ async def test_a_redis_that_was_emptied_ends_the_run(
         await interrupted(world, task)
 
 
+@pytest.mark.full
 async def test_a_key_is_renewed_for_as_long_as_the_run_works(workshop: Workshop, redis_server: OwnRedis) -> None:
     """A page takes longer than the key lives, and the older program is kept out all the time."""
     async with World(workshop, redis_server, ttl=KEPT) as world:
@@ -187,6 +190,7 @@ async def test_without_redis_the_database_may_be_enough(easy: World) -> None:
     assert (await easy.workshop.steps(run)).count("legacy_lock_unreachable") == 1
 
 
+@pytest.mark.full
 async def test_a_redis_that_never_answers_is_a_redis_that_is_down(world: World) -> None:
     """Its port is open; the run waits two seconds, not for ever."""
     world.redis.freeze()
@@ -263,6 +267,7 @@ async def test_the_key_is_taken_again_where_the_database_was_enough(workshop: Wo
     assert redis_server.get(KEY.name) is None
 
 
+@pytest.mark.full
 async def test_an_older_program_that_was_quicker_ends_the_run(workshop: Workshop, redis_server: OwnRedis) -> None:
     """Redis came back empty and the older program took the key: that the database is enough counts no more."""
     async with World(workshop, redis_server, without=Without.DATABASE) as world:
@@ -311,6 +316,7 @@ async def test_of_two_processes_one_holds_the_key(world: World, workshop: Worksh
     assert run.id in message(skipped)
 
 
+@pytest.mark.full
 async def test_a_run_that_was_cancelled_at_the_door_leaves_no_heart_beating(
     workshop: Workshop, redis_server: OwnRedis
 ) -> None:

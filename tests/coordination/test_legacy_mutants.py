@@ -167,12 +167,14 @@ async def new_world(workshop: Workshop, redis_server: OwnRedis) -> AsyncIterator
         yield make
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", CLAIMS)
 async def test_the_claim_holds(name: str, new_world: NewWorld) -> None:
     """For the product as it is."""
     assert await CLAIMS[name](await new_world(Noting, CLAIMS[name]))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", MUTANTS)
 async def test_the_mutant_is_caught(name: str, new_world: NewWorld) -> None:
     """By the claim about the thing that it leaves out."""

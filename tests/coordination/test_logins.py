@@ -275,6 +275,7 @@ async def test_a_new_pair_waits_for_a_database_in_trouble(world: LoginWorld) -> 
     assert world.server.uses == ["TG-0"]
 
 
+@pytest.mark.full
 async def test_a_pair_that_could_not_be_stored_is_stored_later(world: LoginWorld) -> None:
     """The run ends after a while, the pair waits on in memory, and comes before anything else is done."""
     login = world.process(store=cast("LoginStore", Busy(world.store, "keep", 300)))

@@ -223,6 +223,7 @@ async def test_what_is_kept_by_another_process_is_found(post: Post, workshop: Wo
     assert post.told() == [LOOKED]
 
 
+@pytest.mark.full
 async def test_what_is_not_there_yet_is_looked_for_again(post: Post, workshop: Workshop) -> None:
     """Without another notification."""
     async with post.serving():

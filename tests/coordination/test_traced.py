@@ -74,6 +74,7 @@ async def test_a_failed_run_says_why_and_no_secret(tmp_path: Path, odoo: OdooSan
     assert "secret" not in "".join(span.to_json() for span in spans)
 
 
+@pytest.mark.full
 def test_it_is_off_unless_it_is_asked_for() -> None:
     """Not even imported."""
     loaded = "import sys, comporta.cli.app, comporta.bootstrap; print('opentelemetry' in sys.modules)"
@@ -82,6 +83,7 @@ def test_it_is_off_unless_it_is_asked_for() -> None:
     assert said.stdout.strip() == "False"
 
 
+@pytest.mark.full
 async def test_a_setting_turns_it_on(tmp_path: Path, odoo: OdooSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where spans go is what OpenTelemetry's own variables say; nobody there delays no run."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")

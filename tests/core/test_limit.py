@@ -222,6 +222,7 @@ def test_what_was_under_way_teaches_nothing_twice() -> None:
     assert state.learnt == Learnt(3, 1.0, changed_at=100.0)
 
 
+@pytest.mark.full
 def test_where_others_use_a_part_it_settles_beside_them() -> None:
     """Of five others use two, evenly: after an hour there were few refusals, each a try for more."""
     others = [100.0 + n * 0.5 for n in range(7_200)]
@@ -273,6 +274,7 @@ def settled(
     return passed, refusals
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("source", [3, 20, 100])
 def test_an_unknown_limit_is_found_within_a_minute_and_kept(source: int) -> None:
     """From then on nearly all of it is used, with a refusal now and then."""
@@ -282,6 +284,7 @@ def test_an_unknown_limit_is_found_within_a_minute_and_kept(source: int) -> None
     assert sum(at > 120 for at in refusals) <= 3
 
 
+@pytest.mark.full
 def test_an_unknown_limit_is_found_again_after_a_storm() -> None:
     """Fifteen seconds in which everything was refused leave one a second; a minute later it is all again."""
     passed, _ = settled(20, storm=(60.0, 75.0))

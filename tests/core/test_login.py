@@ -203,6 +203,7 @@ def faults(history: History) -> list[str]:
     return found
 
 
+@pytest.mark.full
 @given(st.integers(0, 2**32))
 def test_a_login_is_lost_only_by_an_unheard_answer(seed: int) -> None:
     """However often processes die, and at whichever step."""

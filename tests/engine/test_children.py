@@ -1,5 +1,6 @@
 """Lines of a changed order are listed again: a line that was deleted leaves no trace of its own."""
 
+import pytest
 from tests.engine.workshop import LINES, ORDERS, Workshop, at, code
 
 from comporta.coordination.sync import Wish
@@ -172,6 +173,7 @@ async def test_listing_lines_for_another_database_stops(workshop: Workshop) -> N
     assert workshop.deleted(LINES) == []
 
 
+@pytest.mark.full
 async def test_a_loss_that_comes_portion_by_portion_is_stopped(workshop: Workshop) -> None:
     """Lines that a record rule hides look deleted, two hundred orders at a time; the run's whole share counts."""
     orders, lines = workshop.source.stream(), workshop.source.lines()

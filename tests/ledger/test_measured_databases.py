@@ -60,6 +60,7 @@ def test_sqlite_tells_how_long_writers_waited_and_that_it_was_busy(tmp_path: Pat
     assert [0 <= waited < PATIENCE_S for waited in kept.observed[WAITED]] == [True]
 
 
+@pytest.mark.full
 def test_postgres_tells_of_its_pool(postgres_server: "PostgresServer", postgres_clone: Callable[[str], str]) -> None:
     """How long a connection was waited for, and that one waited in vain."""
     kept = Kept()

@@ -65,6 +65,7 @@ def test_many_values_go_in_one_message_that_ends_with_a_sync(ledger_url: str) ->
     assert messages == 3 * ["Parse", "Bind", "Describe", "Execute", "Sync"]
 
 
+@pytest.mark.full
 def test_a_server_that_is_frozen_holds_nobody_up_for_ever(ledger_url: str) -> None:
     """Its connections live, so neither the network nor its own time limits say a word."""
     limits, now = PoolLimits(size=2, wait=timedelta(seconds=3)), {"comporta.now": "2026-03-01T08:00:00Z"}

@@ -139,6 +139,7 @@ def test_a_migration_waits_for_other_programs_and_then_names_them(
         other.execute("ROLLBACK")
 
 
+@pytest.mark.full
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_processes_that_migrate_at_once_make_one_ledger(tmp_path: Path, way: Callable[[Path], None]) -> None:

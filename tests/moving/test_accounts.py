@@ -71,6 +71,7 @@ def left_of(shop: Shop, account: str) -> dict[str, int]:
     return {table: count for table, count in found.items() if count}
 
 
+@pytest.mark.full
 @BOTH
 def test_a_renamed_account_goes_on_where_it_was(two: Shop, said: Said) -> None:
     """Rows, coverage, pause and key have the new name; nothing of the old is left, and nothing is read again."""
@@ -88,6 +89,7 @@ def test_a_renamed_account_goes_on_where_it_was(two: Shop, said: Said) -> None:
     assert said("doctor", "--offline")[1]["problems"] == []
 
 
+@pytest.mark.full
 @BOTH
 def test_a_name_that_is_taken_is_refused(two: Shop, said: Said) -> None:
     """Two accounts are never merged; nor is one renamed that is not there, or to what is no name."""
@@ -98,6 +100,7 @@ def test_a_name_that_is_taken_is_refused(two: Shop, said: Said) -> None:
     assert left_of(two, "filial") == before
 
 
+@pytest.mark.full
 @BOTH
 def test_nobody_is_renamed_or_removed_at_work(two: Shop, said: Said) -> None:
     """A lease that is alive, and a server that would start the next run."""
@@ -117,6 +120,7 @@ def test_nobody_is_renamed_or_removed_at_work(two: Shop, said: Said) -> None:
     assert (served, "here:1 is at work" in document["error"]["message"]) == (ExitCode.BUSY, True)
 
 
+@pytest.mark.full
 @BOTH
 @pytest.mark.parametrize("fate", ["keep", "delete"])
 def test_a_removed_account_leaves_epochs_and_history(two: Shop, said: Said, fate: str) -> None:
@@ -131,6 +135,7 @@ def test_a_removed_account_leaves_epochs_and_history(two: Shop, said: Said, fate
     assert [each["account"] for each in said("accounts")[1]["accounts"]] == ["loja"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["sqlite"])
 def test_nothing_is_removed_without_a_word(two: Shop, said: Said) -> None:
     """What becomes of the rows must be said, and that it is meant."""
@@ -143,6 +148,7 @@ def test_nothing_is_removed_without_a_word(two: Shop, said: Said) -> None:
     assert [each["account"] for each in said("accounts")[1]["accounts"]] == ["filial", "loja"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["sqlite"])
 def test_an_account_of_the_file_is_renamed_there_too(two: Shop, said: Said) -> None:
     """The command says so, and takes either order: the file before the database, or after."""
@@ -158,6 +164,7 @@ def test_an_account_of_the_file_is_renamed_there_too(two: Shop, said: Said) -> N
     assert sum(run["counts"]["inserted"] for run in runs) == 0
 
 
+@pytest.mark.full
 @BOTH
 def test_half_a_rename_is_none(two: Shop, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever fails, nothing has happened."""

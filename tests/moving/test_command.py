@@ -75,6 +75,7 @@ def comporta(shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     return call
 
 
+@pytest.mark.full
 def test_it_says_what_it_moved_and_what_to_write(
     shop: Shop, comporta: Command, new_database: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_script_reads_one_document(shop: Shop, comporta: Command) -> None:
     assert moved["setting"] == f'database = "sqlite:///{shop.folder}/new.db"'
 
 
+@pytest.mark.full
 def test_afterwards_every_command_on_the_old_database_says_where_the_data_is(
     shop: Shop, comporta: Command, new_database: Address
 ) -> None:
@@ -131,6 +133,7 @@ def test_afterwards_every_command_on_the_old_database_says_where_the_data_is(
     assert {each["last_run"]["state"] for each in status.json["streams"]} == {"succeeded"}
 
 
+@pytest.mark.full
 def test_an_unfinished_move_is_taken_back_only_when_it_is_confirmed(
     shop: Shop, comporta: Command, new_database: Address, scissors: Scissors
 ) -> None:

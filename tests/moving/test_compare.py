@@ -117,6 +117,7 @@ ROWS = some.lists(
 )
 
 
+@pytest.mark.full
 def test_whatever_a_row_may_hold_comes_back_from_postgresql(postgres_url: str) -> None:
     """By its value; and what is no JSON and no number, letter by letter."""
     address = settings_of(postgres_url)

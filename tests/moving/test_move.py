@@ -33,6 +33,7 @@ WHERE table_name = 'odoo_sale_order' AND data_type = 'numeric' AND column_name L
 """
 
 
+@pytest.mark.full
 def test_from_sqlite_to_postgresql_and_back_nothing_is_lost_and_nothing_is_written_again(
     shop: Shop, new_database: Address
 ) -> None:
@@ -73,6 +74,7 @@ def test_a_database_moves_to_another_of_its_kind(shop: Shop, new_database: Addre
         put(old)
 
 
+@pytest.mark.full
 def test_the_lists_inside_records_move_with_them(shop: Shop, new_database: Address) -> None:
     """And go on there: nothing is written again, and what a record lists no more is found and marked."""
     keys = [Column("id", ColumnType.TEXT, "id"), Column("sample_id", ColumnType.INTEGER, "sample_id")]
@@ -110,6 +112,7 @@ def test_through_a_pooler_that_changes_servers_a_move_is_the_same(
     assert put(shop.database).counts.unchanged == len(rows())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_what_belongs_to_a_table_is_made_again(shop: Shop, new_database: Address, kind: str) -> None:
     """Its key, the index on the parent, the views that build on it; and the sealed one has them too."""
@@ -132,6 +135,7 @@ def indexes(address: str) -> set[str]:
     return {row["name"] for row in asked(address, query)}
 
 
+@pytest.mark.full
 def test_epochs_go_along_and_a_lease_that_ran_out_is_lost_first(shop: Shop, new_database: Address) -> None:
     """So that no epoch ever falls, nothing says running without a lease, and the next sync adopts what was left."""
     left = "2026-01-01T00:00:00.000000Z"
@@ -155,6 +159,7 @@ def test_epochs_go_along_and_a_lease_that_ran_out_is_lost_first(shop: Shop, new_
     assert asked(shop.database, "SELECT id FROM {ledger}cmp_run WHERE state IN ('queued', 'running')") == []
 
 
+@pytest.mark.full
 def test_a_stored_key_goes_along_closed(shop: Shop, new_database: Address) -> None:
     """The master key opens it as before; the row itself is the same, byte by byte."""
     key = bytes(range(32))
@@ -171,6 +176,7 @@ def test_a_stored_key_goes_along_closed(shop: Shop, new_database: Address) -> No
     assert kept == {"loja": {"source": "odoo", "url": "https://erp.example"}}
 
 
+@pytest.mark.full
 def test_an_integer_column_in_which_sqlite_keeps_other_numbers_becomes_numeric(
     shop: Shop, new_database: Address
 ) -> None:
@@ -185,6 +191,7 @@ def test_an_integer_column_in_which_sqlite_keeps_other_numbers_becomes_numeric(
     assert asked(shop.database, NUMERIC) == [{"name": "partner_id"}]
 
 
+@pytest.mark.full
 def test_columns_of_the_users_own_go_along_where_they_can_be_told_apart_from_none_of_ours(
     shop: Shop, new_database: Address, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,7 @@ async def test_while_a_run_is_alive_nothing_begins(shop: Shop, new_database: Add
     assert (is_open(source), is_there(target)) == (True, False)
 
 
+@pytest.mark.full
 async def test_a_process_that_had_the_database_open_writes_nothing_after_the_move(
     shop: Shop, new_database: Address
 ) -> None:
@@ -91,6 +92,7 @@ async def test_a_process_that_had_the_database_open_writes_nothing_after_the_mov
     assert contents(source) == before == contents(target)
 
 
+@pytest.mark.full
 def test_a_run_that_begins_at_that_very_moment_is_seen(shop: Shop, new_database: Address) -> None:
     """Who seals waits for the transactions that write, and looks after that."""
     source, target = from_to(shop, new_database, "postgres")
@@ -159,6 +161,7 @@ def test_what_is_in_the_new_database_is_not_merged_with(shop: Shop, new_database
     assert is_open(shop.database)
 
 
+@pytest.mark.full
 def test_tables_in_a_schema_that_the_settings_do_not_name_are_not_left_behind(
     shop: Shop, new_database: Address
 ) -> None:
@@ -210,6 +213,7 @@ def test_a_new_database_that_cannot_be_is_found_before_anything_is_sealed(
     assert is_open(shop.database)
 
 
+@pytest.mark.full
 def test_a_database_is_moved_to_one_place_only(shop: Shop, new_database: Address, scissors: Scissors) -> None:
     """Who began a move ends it, or takes it back; and half a copy is not moved on."""
     first, second = new_database("postgres"), new_database("sqlite")

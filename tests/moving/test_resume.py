@@ -63,6 +63,12 @@ class Play:
         moments = self.moments()
         return moments[:EDGE] + Random().sample(moments[EDGE:-EDGE], count) + moments[-EDGE:]
 
+    def many_moments(self, *, is_deep: bool) -> list[Moment]:
+        """Return some moments more than the quick check has, or as many as there are."""
+        if is_deep and self.kind == "sqlite":
+            return self.moments()
+        return self.some_moments((5 if is_deep else 3) * MOMENTS)
+
     def cut_off(self, what: Callable[[str, str], object], moment: Moment) -> bool:
         """Do it and cut it off; say whether it came that far."""
         self.scissors.count, (self.scissors.cut_at, self.scissors.is_before) = 0, moment
@@ -87,6 +93,7 @@ def play(request: pytest.FixtureRequest, synced: Shop, shop: Shop, new_database:
     return Play(synced, shop, new_database, scissors, request.param)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("play", ["sqlite"], indirect=True)
 def test_cut_off_at_some_transaction_a_move_goes_on_to_the_same_end(play: Play) -> None:
     """Before it or after its COMMIT; no row twice, none left out; and never are both databases open."""
@@ -94,9 +101,9 @@ def test_cut_off_at_some_transaction_a_move_goes_on_to_the_same_end(play: Play) 
 
 
 @pytest.mark.full
-def test_cut_off_at_any_transaction_a_move_goes_on_to_the_same_end(play: Play) -> None:
-    """At every one of them; over the network at many."""
-    goes_on_from(play, play.moments() if play.kind == "sqlite" else play.some_moments(5 * MOMENTS))
+def test_cut_off_at_any_transaction_a_move_goes_on_to_the_same_end(play: Play, *, is_deep: bool) -> None:
+    """At many of them; with ``--deep`` at every one, over the network at more."""
+    goes_on_from(play, play.many_moments(is_deep=is_deep))
 
 
 def goes_on_from(play: Play, moments: list[Moment]) -> None:
@@ -114,6 +121,7 @@ def goes_on_from(play: Play, moments: list[Moment]) -> None:
         assert (is_open(play.source), is_open(play.target)) == (False, True)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("play", ["sqlite"], indirect=True)
 def test_cut_off_at_some_transaction_a_move_is_taken_back_without_a_trace(play: Play) -> None:
     """Also when that is cut off itself; afterwards the old database is as before, and may be moved again."""
@@ -121,10 +129,9 @@ def test_cut_off_at_some_transaction_a_move_is_taken_back_without_a_trace(play: 
 
 
 @pytest.mark.full
-def test_cut_off_at_any_transaction_a_move_is_taken_back_without_a_trace(play: Play) -> None:
-    """At every one of them; over the network at many."""
-    moments = play.moments() if play.kind == "sqlite" else play.some_moments(5 * MOMENTS)
-    is_taken_back_from(play, moments[:-1])
+def test_cut_off_at_any_transaction_a_move_is_taken_back_without_a_trace(play: Play, *, is_deep: bool) -> None:
+    """At many of them; with ``--deep`` at every one, over the network at more."""
+    is_taken_back_from(play, play.many_moments(is_deep=is_deep)[:-1])
 
 
 def is_taken_back_from(play: Play, moments: list[Moment]) -> None:
@@ -163,6 +170,7 @@ def test_a_move_that_has_ended_is_not_taken_back(shop: Shop, new_database: Addre
     assert is_open(target)
 
 
+@pytest.mark.full
 def test_an_unfinished_copy_out_of_reach_does_not_hold_the_old_database(
     shop: Shop, postgres_proxy: Proxy, scissors: Scissors
 ) -> None:
@@ -200,6 +208,7 @@ def test_a_move_taken_back_while_it_runs_ends_and_writes_nothing_more(
     assert contents(shop.database) == before
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("play", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_a_move_taken_back_at_its_last_moment_does_not_leave_both_open(play: Play, steps: int) -> None:
@@ -218,6 +227,7 @@ def test_a_move_taken_back_at_its_last_moment_does_not_leave_both_open(play: Pla
     assert (is_open(play.source), is_there(play.target)) == (True, False)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("play", ["sqlite"], indirect=True)
 def test_a_page_is_not_written_into_the_copy_of_another_move(play: Play) -> None:
     """Though that one is just as far: it may have been read before something changed."""
@@ -238,6 +248,7 @@ def test_a_page_is_not_written_into_the_copy_of_another_move(play: Play) -> None
     assert contents(play.target) == play.before
 
 
+@pytest.mark.full
 def test_of_two_processes_that_move_at_once_one_moves(shop: Shop, new_database: Address) -> None:
     """The other finds the work done, or is told."""
     target, before = new_database("postgres"), contents(shop.database)

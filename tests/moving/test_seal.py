@@ -100,6 +100,7 @@ def test_the_tables_of_the_ledger_are_those_of_the_schema(address: str) -> None:
         ]
 
 
+@pytest.mark.full
 def test_every_table_of_the_ledger_refuses_every_write_of_any_program(filled: str) -> None:
     """The database keeps the seal, so that it binds versions that know nothing of it."""
     before = contents(sealed(filled))

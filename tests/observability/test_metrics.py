@@ -83,6 +83,7 @@ def test_a_name_that_is_not_on_the_list_is_refused() -> None:
         Metrics().count("comporta_surprises_total")
 
 
+@pytest.mark.full
 def test_only_a_server_loads_the_library() -> None:
     """A sync that finds nothing takes less time than its import."""
     loaded = "import sys, comporta.cli.app, comporta.bootstrap; print('prometheus_client' in sys.modules)"

@@ -121,6 +121,7 @@ for _ in range(int(sys.argv[1])):
 """
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("lines", "is_read"), [(3, True), (3_000, False)])
 def test_a_process_ends_whether_or_not_its_last_lines_are_read(lines: int, *, is_read: bool) -> None:
     """What can be written is written before the end; what cannot, is waited for a second and no longer."""

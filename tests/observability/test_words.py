@@ -88,6 +88,7 @@ def odoo() -> Iterator[OdooSandbox]:
         yield sandbox
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("language", Language)
 async def test_what_real_runs_write_is_said_in_words(tmp_path: Path, odoo: OdooSandbox, language: Language) -> None:
     """A first load, one that finds nothing, everything again, a comparison: no line of them lacks its fields."""

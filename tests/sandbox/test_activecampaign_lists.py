@@ -188,6 +188,7 @@ def test_a_bare_date_is_midnight_of_the_account(crm: ActiveCampaignSandbox) -> N
     assert ids(crm, "deals", {"filters[updated_after]": "2027-12-01"}) == [2]
 
 
+@pytest.mark.full
 def test_a_deal_changed_at_the_very_instant_is_within(crm: ActiveCampaignSandbox) -> None:
     """Updated after means not before."""
     act(crm, "update", stream="deals", id=3)

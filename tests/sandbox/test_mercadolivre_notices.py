@@ -62,6 +62,7 @@ def test_a_change_is_told(market: MercadoLivreSandbox, taking: Receiver) -> None
     assert len(said["sent"]) == len("2026-03-02T13:40:06.129Z")
 
 
+@pytest.mark.full
 def test_people_are_heard_of(market: MercadoLivreSandbox, taking: Receiver) -> None:
     """Every order, item and shipment that changes is named."""
     act(market, "subscribe", url=taking.url)
@@ -82,6 +83,7 @@ def test_people_are_heard_of(market: MercadoLivreSandbox, taking: Receiver) -> N
     assert {said["topic"] for said in taking.came} >= {"orders_v2", "items", "shipments"}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("pauses", [(0.8, 0.0), (0.35, 0.35)], ids=["late", "dribbling"])
 def test_what_is_not_taken_comes_again(
     open_market: OpenMarket, clock: StandingClock, taking: Receiver, pauses: tuple[float, float]
@@ -177,6 +179,7 @@ def test_notifications_may_come_in_another_order(open_market: OpenMarket, taking
     assert came != expected[:40]
 
 
+@pytest.mark.full
 def test_a_flood_arrives(market: MercadoLivreSandbox, taking: Receiver) -> None:
     """Hundreds at once, of orders that did not change."""
     act(market, "subscribe", url=taking.url)

@@ -189,6 +189,7 @@ def test_who_hangs_up_before_the_answer_has_lost_it(open_market: OpenMarket, fau
     assert logins(market)[1001]["reuses"] == 0
 
 
+@pytest.mark.full
 def test_of_two_at_once_one_wins(open_market: OpenMarket) -> None:
     """The other is refused while the first has not heard yet: a race, and not a token used again."""
     market = open_market(faults=["oauth_slow=300:1"])

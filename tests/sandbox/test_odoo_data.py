@@ -78,6 +78,7 @@ def test_note_lines_have_neither_product_nor_amount() -> None:
     assert {(row["product_id"], row["price_total"], row["product_uom_id"]) for row in notes} == {(None, 0.0, None)}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("version", [16, 19])
 def test_headers_are_the_sum_of_their_lines(version: int) -> None:
     """To the cent, for every order."""

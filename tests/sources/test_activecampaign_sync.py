@@ -71,6 +71,7 @@ def differences(crm: ActiveCampaignSandbox, database: Path) -> list[str]:
     return found
 
 
+@pytest.mark.full
 def test_every_row_is_the_sources_after_people_worked_all_the_while(
     crm: ActiveCampaignSandbox, sync: Sync, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def test_every_row_is_the_sources_after_people_worked_all_the_while(
     assert {run.counts.inserted + run.counts.updated + run.counts.deleted for run in again} == {0}
 
 
+@pytest.mark.full
 def test_totals_that_are_missing_or_wrong_cost_no_row(crm: ActiveCampaignSandbox, sync: Sync, tmp_path: Path) -> None:
     """Whatever the total says, and in whatever order the values come."""
     for form in ("absent", "too_low", "too_high"):

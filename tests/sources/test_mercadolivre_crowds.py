@@ -67,6 +67,7 @@ async def test_a_window_with_more_than_a_search_shows_is_read_in_parts(
     assert len(set(positions)) > 2
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("lie", ["0", "0.3", "0.7", "3", "100"])
 @pytest.mark.usefixtures("small")
 async def test_a_total_that_lies_costs_no_order(desk: Desk, sandbox: MercadoLivreSandbox, lie: str) -> None:
@@ -90,6 +91,7 @@ async def test_less_is_shown_than_was_documented(desk: Desk, sandbox: MercadoLiv
     assert rows_of(await pages_of(reader)) == orders_of(sandbox)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("lie", [None, "0.1"])
 @pytest.mark.usefixtures("small")
 async def test_an_hour_with_more_than_a_search_shows_is_scanned(
@@ -109,6 +111,7 @@ async def test_an_hour_with_more_than_a_search_shows_is_scanned(
     assert {key for key, _ in await listed(reader)} == set(orders_of(sandbox))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("fault", ["reset=1:1", "truncate=1:2", "error_502=1:1", "throttled=1:1"])
 @pytest.mark.usefixtures("small")
 async def test_a_step_of_a_scan_whose_answer_was_lost_is_missed(
@@ -126,6 +129,7 @@ async def test_a_step_of_a_scan_whose_answer_was_lost_is_missed(
     assert found == set(orders_of(sandbox))
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("small")
 async def test_a_scroll_that_ends_before_its_time_is_begun_anew(
     desk: Desk, sandbox: MercadoLivreSandbox, clock: SteppingClock
@@ -173,6 +177,7 @@ async def test_a_scan_that_ignores_its_hour_is_noticed(desk: Desk, sandbox: Merc
         await pages_of(await desk.read())
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("small")
 async def test_another_run_goes_on_at_the_part_it_was_in(desk: Desk, sandbox: MercadoLivreSandbox) -> None:
     """With what changed meanwhile: a changed order is in the newest part, which is read last."""

@@ -119,6 +119,7 @@ async def test_anothers_item_is_not_there(desk: Desk, sandbox: MercadoLivreSandb
     assert await reader.existing([str(foreign), str(own), "MLB1"]) == {own}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("fault", ["reset=1:1", "truncate=1:1", "error_502=1:1", "throttled=1:1", "html=1:1"])
 @pytest.mark.parametrize("step", [0, 1, 2])
 async def test_a_step_of_the_scan_whose_answer_was_lost_is_missed(
@@ -149,6 +150,7 @@ async def test_items_come_go_and_close_while_they_are_listed(desk: Desk, sandbox
     assert len(keys_of(*pages)) == len(set(keys_of(*pages)))
 
 
+@pytest.mark.full
 async def test_a_price_that_an_item_does_not_tell_is_asked_for(desk: Desk, sandbox: MercadoLivreSandbox) -> None:
     """Of each such item its sale price; also where only prices are wanted."""
     sandbox.faults.add("price_removed=1")

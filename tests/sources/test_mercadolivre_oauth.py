@@ -160,6 +160,7 @@ async def test_where_nobody_listens_nothing_was_sent(clock: SteppingClock, progr
     assert type(raised.value) is SourceUnavailable
 
 
+@pytest.mark.full
 async def test_an_answer_that_takes_too_long_is_lost(clock: SteppingClock, progress: Progress) -> None:
     """The server may have done it."""
     with MercadoLivreSandbox(sellers=1, faults=["oauth_hang"]) as market:

@@ -30,6 +30,7 @@ async def desk(sandbox: MercadoLivreSandbox, clock: SteppingClock) -> AsyncItera
     await desk.source.aclose()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("width", [1, 4, 8])
 async def test_what_is_read_is_what_is_there(desk: Desk, sandbox: MercadoLivreSandbox, width: int) -> None:
     """Every order once, with every value; the pages prove it and the total agrees."""
@@ -44,6 +45,7 @@ async def test_what_is_read_is_what_is_there(desk: Desk, sandbox: MercadoLivreSa
     assert [page.is_last for page in pages] == [False] * (len(pages) - 1) + [True]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("form", ["on", "off", "inclusive"])
 @pytest.mark.parametrize("minutes", [0, 1, 30, 59])
 async def test_a_window_holds_all_that_was_changed_in_it(
@@ -115,6 +117,7 @@ async def test_a_filter_that_is_ignored_is_noticed(
         await listed(reader, since)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("width", [1, 4, 8])
 @pytest.mark.parametrize("seed", range(6))
 async def test_orders_that_change_come_and_hide_while_we_read_lose_no_other(
@@ -148,6 +151,7 @@ async def test_orders_that_change_come_and_hide_while_we_read_lose_no_other(
         await desk.source.aclose()
 
 
+@pytest.mark.full
 async def test_a_page_may_be_asked_smaller(desk: Desk, sandbox: MercadoLivreSandbox) -> None:
     """Also a single order, where no pages overlap."""
     for limit in (1, 3, 100):

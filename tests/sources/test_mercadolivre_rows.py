@@ -146,6 +146,7 @@ def orders() -> Iterator[list[tuple[dict[str, Any], dict[str, Any]]]]:
         yield [(order_row(each, in_search=True), order_row(each)) for each in known]
 
 
+@pytest.mark.full
 def test_all_kinds_of_orders_are_the_same_both_ways(orders: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
     """Odd words, missing fields, nulls, ids as texts, one by one: no row changes with the way it is read."""
     for found, looked_at in orders:

@@ -132,6 +132,7 @@ async def test_a_fault_passes_or_is_named(
         await pages_of(await desk.read())
 
 
+@pytest.mark.full
 async def test_no_answer_is_waited_for_for_ever(sandbox: MercadoLivreSandbox, clock: SteppingClock) -> None:
     """A request that hangs is given up and asked again."""
     sandbox.faults.add("hang=1:1@orders/search")

@@ -6,6 +6,7 @@ from tests.web.office import Office
 
 from comporta.errors import DestinationBusy, DestinationRefused
 
+pytestmark = pytest.mark.full
 ME = {"account": "matriz"}
 
 

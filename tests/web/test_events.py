@@ -41,6 +41,7 @@ async def test_a_run_is_told_from_its_queue_to_its_end(office: Office) -> None:
     assert kinds.count("run_ended") == 1
 
 
+@pytest.mark.full
 async def test_a_run_that_takes_longer_tells_how_far_it_is(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """It begins, goes on and ends, in this order."""
     monkeypatch.setattr("comporta.web.broadcast.PROGRESS_EVERY_S", 0.0)
@@ -61,6 +62,7 @@ async def test_a_run_that_takes_longer_tells_how_far_it_is(office: Office, monke
     assert seen.data["progress"].keys() == {"rows_read", "rows_expected", "waiting_for"}
 
 
+@pytest.mark.full
 async def test_a_run_of_another_process_is_told_too(office: Office, open_store: OpenStore) -> None:
     """A command at a terminal writes into the same ledger; that is all it has to do."""
     other = open_store()
@@ -92,6 +94,7 @@ async def test_what_was_before_is_not_told(office: Office) -> None:
     assert {event.data["run"]["id"] for event in listener.heard if event.kind.startswith("run_")} == {after}
 
 
+@pytest.mark.full
 async def test_a_connection_that_breaks_loses_and_doubles_nothing(office: Office) -> None:
     """However often it breaks, and wherever, while runs go on; who never broke hears the very same."""
     steady = await office.listen()
@@ -130,6 +133,7 @@ async def test_who_cannot_go_on_is_told_to_look_anew(office: Office, last: str) 
     assert (event.kind, event.data) == ("reset", {"reason": "unknown"})
 
 
+@pytest.mark.full
 async def test_who_was_away_for_too_long_is_told_to_look_anew(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ring holds so much and no more; from a time when nobody looked there is nothing to go on from."""
     first = await office.listen()
@@ -165,6 +169,7 @@ async def test_an_idle_stream_is_kept_alive(office: Office, monkeypatch: pytest.
     assert set(listener.comments) == {": still here"}
 
 
+@pytest.mark.full
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 async def test_who_does_not_read_is_cut_and_delays_nobody(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """His place is all that is kept for him; the others hear everything meanwhile."""

@@ -108,6 +108,7 @@ async def test_a_notification_is_kept_and_answered(house: House) -> None:
     ]
 
 
+@pytest.mark.full
 async def test_nobody_is_answered_before_it_is_kept(house: House) -> None:
     """A process that dies between the two would have lost what its sender takes for taken."""
     house.gate = asyncio.Event()

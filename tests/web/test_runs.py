@@ -1,5 +1,6 @@
 """The API of runs over real HTTP: what is asked is queued and answered at once, and everything can be seen."""
 
+import pytest
 from tests.engine.workshop import LINES, ORDERS
 from tests.web.office import Office, happened
 
@@ -40,6 +41,7 @@ async def test_no_stream_means_every_stream_that_is_not_paused(office: Office) -
     assert [run["stream"] for run in named["runs"]] == ["archive"]
 
 
+@pytest.mark.full
 async def test_a_run_is_cancelled(office: Office) -> None:
     """One that waits at once, one that runs within seconds, one that has ended not at all."""
     office.is_draining = False
