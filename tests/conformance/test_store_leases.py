@@ -35,6 +35,18 @@ async def test_an_equal_wish_joins_the_queued_one_and_hurries_it_along(store: St
     assert other.id != late.id
 
 
+@pytest.mark.parametrize("waiting", [Trigger.SCHEDULE, Trigger.RETRY])
+async def test_a_queued_run_that_a_person_asks_for_is_the_persons_from_then_on(store: Store, waiting: Trigger) -> None:
+    """Else it would wait with what nobody asked for: while the account is paused, and behind others in the budget."""
+    unasked = Ticket("shop", "thing", Request(), waiting)
+    queued = await store.enqueue(unasked)
+    joined = await store.enqueue(ticket())
+    again = await store.enqueue(unasked)
+
+    assert (joined.id, joined.trigger) == (queued.id, Trigger.MANUAL)
+    assert (again.id, again.trigger) == (queued.id, Trigger.MANUAL)
+
+
 async def test_a_dry_run_has_a_scope_of_its_own(store: Store) -> None:
     """It neither blocks nor is blocked."""
     real = await start(store)

@@ -137,6 +137,20 @@ async def test_a_paused_account_is_left_alone_but_by_name(workshop: Workshop) ->
     assert [run.request for run in workshop.witness.ended_runs] == ["full"]
 
 
+async def test_a_click_on_a_paused_account_is_served_though_a_run_of_it_waits(workshop: Workshop) -> None:
+    """The waiting run, which the click joins, is not left alone any more."""
+    open_shop(workshop)
+    waiting = await workshop.store.enqueue(ticket("matriz", Kind.INCREMENTAL, Trigger.SCHEDULE))
+    server = Server(workshop, has_scheduler=False, paused={"matriz"}).start()
+    clicked = await workshop.store.enqueue(ticket("matriz", Kind.INCREMENTAL, Trigger.MANUAL))
+    server.dispatcher.wake()
+    await workshop.clock.sleep(timedelta(minutes=1))
+    await server.stop()
+
+    assert clicked.id == waiting.id
+    assert [run.id for run in await ended(workshop)] == [waiting.id]
+
+
 async def test_a_stream_that_another_process_holds_is_done_when_it_is_free(workshop: Workshop) -> None:
     """It waits in the queue, and nobody is told that it failed."""
     open_shop(workshop)

@@ -18,7 +18,7 @@ from comporta.ports.store import Granted, Occupied
 
 
 def queue_run(session: Session, ticket: Ticket, *, run_id: str) -> Run:
-    """Queue a run or join the queued one of equal kind and bounds."""
+    """Queue a run or join the queued one of equal kind and bounds; one that a person joins is the person's."""
     scope = f"dry/{run_id}" if ticket.dry_run else ticket.scope
     values = {
         "id": run_id,

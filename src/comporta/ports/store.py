@@ -216,6 +216,7 @@ class Store(Protocol):
     async def enqueue(self, ticket: Ticket, *, run_id: str | None = None) -> Run:
         """Queue a run, or return the queued one of equal kind and bounds, hurried along.
 
+        One that a person asks for, too, is theirs from then on: as urgent, and done though the account is paused.
         A caller that chose the id sees by it whether the run is its own.
         """
 
