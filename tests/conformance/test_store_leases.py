@@ -10,7 +10,7 @@ from tests.conformance.tables import THINGS, thing
 
 from comporta.core.lease import Lease, ScopeState
 from comporta.core.run import RunState, Trigger
-from comporta.core.ticket import Ticket
+from comporta.core.ticket import Ticket, successor
 from comporta.core.window import Kind, Request
 from comporta.errors import Busy, LeaseLost
 from comporta.ports.store import Batch, Ending, Occupied, Store, StreamFacts
@@ -45,6 +45,21 @@ async def test_a_queued_run_that_a_person_asks_for_is_the_persons_from_then_on(s
 
     assert (joined.id, joined.trigger) == (queued.id, Trigger.MANUAL)
     assert (again.id, again.trigger) == (queued.id, Trigger.MANUAL)
+
+
+async def test_a_successor_is_as_urgent_as_what_it_follows(store: Store) -> None:
+    """Whether it was handed over or lost: what waits for less stays behind it."""
+    handed_over = await start(store, ticket(priority=2))
+    interrupted = await store.finish(
+        handed_over.lease, Ending(RunState.INTERRUPTED, successor=successor(handed_over.run, not_before=None))
+    )
+    lost = await start(store, ticket(Request(Kind.QUARANTINE), priority=2))
+    await store.unlock(lost.lease.scope)
+    await store.enqueue(ticket(Request(Kind.FULL), priority=1))
+
+    due = [(run.id, run.priority) for run in await store.due(9)]
+    assert set(due[:2]) == {(f"{interrupted.id}.2", 2), (f"{lost.run.id}.2", 2)}
+    assert [priority for _, priority in due[2:]] == [1]
 
 
 async def test_a_dry_run_has_a_scope_of_its_own(store: Store) -> None:

@@ -5,6 +5,7 @@ from tests.core.hours import hour
 from tests.core.runs import make_run
 
 from comporta.core.run import Trigger
+from comporta.core.schedule import BULK, PERSON, SCHEDULED
 from comporta.core.ticket import Ticket, successor
 from comporta.core.window import Kind, Request
 
@@ -12,10 +13,29 @@ from comporta.core.window import Kind, Request
 def test_a_successor_asks_for_the_same_with_one_attempt_more() -> None:
     """Kind, bounds and limit included."""
     request = Request(Kind.MANUAL, hour(1), hour(2), max_records=5)
-    following = successor(make_run(request=request.text, attempt=2), not_before=hour(3))
+    following = successor(make_run(request=request.text, attempt=2, priority=7), not_before=hour(3))
 
-    assert following == Ticket("shop", "sale.order", request, Trigger.RETRY, attempt=3, not_before=hour(3))
+    assert following == Ticket("shop", "sale.order", request, Trigger.RETRY, attempt=3, not_before=hour(3), priority=7)
     assert following.scope == "shop/sale.order"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "kind", "given", "priority"),
+    [
+        (Trigger.MANUAL, Kind.INCREMENTAL, 0, PERSON),  # begun by the command line, which queues for nobody else
+        (Trigger.RETRY, Kind.INCREMENTAL, PERSON, PERSON),
+        (Trigger.SCHEDULE, Kind.INCREMENTAL, SCHEDULED, SCHEDULED),
+        (Trigger.RETRY, Kind.INCREMENTAL, 0, SCHEDULED),
+        (Trigger.MANUAL, Kind.FULL, SCHEDULED, SCHEDULED),
+        (Trigger.SCHEDULE, Kind.FULL, BULK, BULK),
+    ],
+)
+def test_a_successor_is_as_urgent_as_what_it_follows(trigger: Trigger, kind: Kind, given: int, priority: int) -> None:
+    """A person who waits does not stand behind a reload because of a deploy."""
+    following = successor(make_run(trigger=trigger, request=Request(kind).text, priority=given), not_before=None)
+
+    assert following is not None
+    assert following.priority == priority
 
 
 @pytest.mark.parametrize(("attempt", "is_followed"), [(1, True), (3, True), (4, False), (9, False)])

@@ -111,6 +111,7 @@ class Run:
     limit_used: float | None = None
     failures: Mapping[str, int] = field(default_factory=dict)
     not_before: datetime | None = None
+    priority: int = 0
     queued_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None

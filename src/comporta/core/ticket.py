@@ -8,6 +8,7 @@ from datetime import datetime
 
 from comporta.core.retry import RUN_RETRIES
 from comporta.core.run import Run, Trigger
+from comporta.core.schedule import urgency
 from comporta.core.window import Kind, Request, parse_request
 
 
@@ -33,7 +34,8 @@ class Ticket:
 def successor(run: Run, *, not_before: datetime | None) -> Ticket | None:
     """Return the next attempt of a run; ``None`` after the last in a row, and for what nobody confirmed again.
 
-    A clear-first load removes rows, so it is never handed over: who wants it still asks for it again.
+    A clear-first load removes rows, so it is never handed over: who wants it still asks for it again. The successor is
+    as urgent as what it follows, though nobody asks for it: whoever waited for the one, waits for the other.
     """
     request = parse_request(run.request)
     if run.attempt > RUN_RETRIES.retries or run.dry_run or request.kind is Kind.CLEAR_FIRST:
@@ -45,4 +47,5 @@ def successor(run: Run, *, not_before: datetime | None) -> Ticket | None:
         trigger=Trigger.RETRY,
         attempt=run.attempt + 1,
         not_before=not_before,
+        priority=max(run.priority, urgency(run.trigger, run.request)),
     )

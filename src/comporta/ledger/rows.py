@@ -43,6 +43,7 @@ def run_from(row: Row) -> Run:
         limit_used=row["limit_used"],
         failures=json.loads(row["failures"]) if row["failures"] else {},
         not_before=instant_from(row["not_before"]),
+        priority=row["priority"],
         queued_at=instant_from(row["queued_at"]),
         started_at=instant_from(row["started_at"]),
         finished_at=instant_from(row["finished_at"]),
