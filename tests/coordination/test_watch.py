@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from comporta.coordination.telling import PATIENCE_S, TRIES, Teller
-from comporta.coordination.watch import EVERY, Promised, Watch, Ways
+from comporta.coordination.watch import EVERY, LETTER, Promised, Watch, Ways
 from comporta.core.alert import Alert, Wanted
 from comporta.core.alert_facts import AlertBounds
 from comporta.core.alert_letter import Letter
@@ -248,6 +248,22 @@ async def test_a_channel_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch)
     await asyncio.wait_for(scene.pass_time(70 * MINUTE), 8)
 
     assert alive.heard[0] == "stale/loja opened"
+
+
+async def test_a_channel_that_hangs_holds_up_no_shutdown() -> None:
+    """What it was to take is told by the next process, when the claim has run out."""
+    scene = Scene(Phone(hangs=True))
+    scene.free_mb = 1
+    stopping = asyncio.Event()
+    running = asyncio.ensure_future(scene.watch.run(stopping))
+    while not scene.phones[0].tries:
+        await asyncio.sleep(0)
+    stopping.set()
+    await asyncio.wait_for(running, 2)
+
+    assert scene.clock.now() - BEGUN == LETTER
+    (row,) = await scene.book.alerts()
+    assert (row.key, row.is_open) == ("disk/box", True)
 
 
 async def test_what_a_person_must_install_is_not_tried_again_in_the_same_letter() -> None:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 
 from comporta.coordination.telling import Teller
 from comporta.core.alert import Alert, Kind, Wanted
@@ -30,6 +31,8 @@ from comporta.ports.clock import Clock
 EVERY = timedelta(seconds=30)
 LOOK_S = 20.0
 """For one look at the database, and for one settlement: what takes longer counts as no answer."""
+LETTER = timedelta(seconds=2)
+"""How much longer a look may take when the process is to end: for a letter that a channel is taking."""
 HISTORY = 20
 """Runs of a stream that are looked at, beyond those that must have brought nothing."""
 NO_ANSWER = "CMP-DB-001"
@@ -104,21 +107,38 @@ class Watch:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Look every half minute; a fault of the watch is told to the log, and ends nothing else."""
-        while not stopping.is_set():
-            looking = asyncio.ensure_future(self.look())
-            try:
-                await asyncio.wait({looking})
-            finally:
-                looking.cancel()
-            if fault := looking.exception():
-                self._log.write("error", "alerts_not_kept", {"error": f"{type(fault).__name__}: {fault}"})
-            sleeping = asyncio.ensure_future(self._clock.sleep(EVERY))
-            stopped = asyncio.ensure_future(stopping.wait())
-            try:
-                await asyncio.wait({sleeping, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                sleeping.cancel()
-                stopped.cancel()
+        stopped = asyncio.ensure_future(stopping.wait())
+        try:
+            while not stopped.done():
+                fault = await self._fault_of_a_look(stopped)
+                if fault is not None:
+                    self._log.write("error", "alerts_not_kept", {"error": f"{type(fault).__name__}: {fault}"})
+                await self._wait(EVERY, stopped)
+        finally:
+            stopped.cancel()
+
+    async def _fault_of_a_look(self, stopped: "asyncio.Future[Any]") -> BaseException | None:
+        """Look once, and cut the look short when the process is to end: a channel may take a minute.
+
+        What it had claimed is told by the next process, when the claim has run out.
+        """
+        looking = asyncio.ensure_future(self.look())
+        try:
+            await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not looking.done():
+                await self._wait(LETTER, looking)
+        finally:
+            looking.cancel()
+        await asyncio.wait({looking})
+        return None if looking.cancelled() else looking.exception()
+
+    async def _wait(self, duration: timedelta, other: "asyncio.Future[Any]") -> None:
+        """Wait, and no longer than for something else."""
+        sleeping = asyncio.ensure_future(self._clock.sleep(duration))
+        try:
+            await asyncio.wait({sleeping, other}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
 
     async def look(self) -> None:
         """Look once; whatever fails in it is an alert, or is told to the log, and the next look tries again."""
