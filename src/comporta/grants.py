@@ -2,18 +2,21 @@
 
 The pair that the source gives exists nowhere else, so it is stored before anything is asked with it. A pair of another
 seller than the account has read so far is refused: two sellers' rows would mix. But it has ended the pair that the
-account of that seller holds, if there is one, so it is stored there first.
+account of that seller holds, if there is one, so it is stored there first. Before a code or a token is spent, the key
+that closes the pair is open and the database has taken a write; one that is busy afterwards is waited for.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from comporta.bootstrap import outside_of, secret_of
+from comporta.coordination.logins import KEEP_PATIENCE_S, KEEP_PAUSE
 from comporta.core.login import LoginState, token_fingerprint
 from comporta.databases import ledger_key, open_database
-from comporta.errors import ComportaError, SecretMissing, WrongUse
+from comporta.errors import ComportaError, DestinationRefused, Retryable, SecretMissing, WrongUse
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
 from comporta.ledger.logins import connect_login, login_states
@@ -31,20 +34,22 @@ from comporta.sources.mercadolivre_oauth import MercadoLivreOAuth, User, authori
 
 SOURCE = "mercadolivre"
 CLIENT = ("client_id", "client_secret")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Granting:
     """One account to which access is being granted. ``table`` is what will be kept of it, ``None`` for the file's."""
 
-    settings: Settings
     told: AccountSettings
     table: Mapping[str, object] | None
     client: Mapping[str, str]
     oauth: MercadoLivreOAuth
     database: Database
     clock: Clock
-    peers: frozenset[str] = frozenset()
+    key: bytes = field(repr=False)
+    tell: Callable[[str], None]
+    peers: frozenset[str]
     """The other accounts of the same application: a new pair of a seller ends the pair that one of them holds."""
 
     def address(self, *, redirect_uri: str, state: str, verifier: str) -> str:
@@ -57,6 +62,7 @@ class Granting:
     async def exchange(self, code: str, *, verifier: str, redirect_uri: str) -> Tokens:
         """Return the pair that a code buys, once it is stored."""
         progress = Progress(self.clock)
+        await self._try_to_write()
         tokens = await self.oauth.exchange(code, verifier=verifier, redirect_uri=redirect_uri, progress=progress)
         return await self._kept(tokens)
 
@@ -66,6 +72,7 @@ class Granting:
         async def at_once() -> None:
             """Nobody else has this token."""
 
+        await self._try_to_write()
         tokens = await self.oauth.renew(refresh, Progress(self.clock), at_once)
         return await self._kept(tokens, first=token_fingerprint(refresh))
 
@@ -75,34 +82,58 @@ class Granting:
 
     async def _kept(self, tokens: Tokens, *, first: str | None = None) -> Tokens:
         """Keep account, application and pair in one transaction, flushed to the disk."""
-        key = ledger_key(self.settings, create=True)
         name = self.told.name
 
         def work(session: Session) -> tuple[str | None, str | None]:
             states = login_states(session)
             holder = holder_of(states, name, tokens.user_id, peers=self.peers)
             if holder == name:
-                self._keep_account(session, key)
+                self._keep_account(session)
             if holder is not None:
-                connect_login(session, key, holder, tokens, firsts=[first] if first else [])
+                connect_login(session, self.key, holder, tokens, firsts=[first] if first else [])
             return holder, states[name].user_id if name in states else None
 
-        holder, known = await asyncio.wrap_future(self.database.write(work, is_durable=True))
+        holder, known = await self._written(work)
         if holder != name:
             raise _other_seller(name, known, tokens.user_id, holder)
         return tokens
 
-    def _keep_account(self, session: Session, key: bytes) -> None:
+    async def _try_to_write(self) -> None:
+        """Raise while nothing is spent where the database takes no write at all."""
+        await asyncio.wrap_future(self.database.write(lambda _: None))
+
+    async def _written(self, work: Callable[[Session], T]) -> T:
+        """Write what exists nowhere else, again and again while the database is in trouble."""
+        until, has_told = self.clock.monotonic() + KEEP_PATIENCE_S, False
+        while True:
+            try:
+                return await asyncio.wrap_future(self.database.write(work, is_durable=True))
+            except (Retryable, DestinationRefused) as error:
+                if self.clock.monotonic() >= until:
+                    error.next_step += " The code or token that was given is used up by now: grant access anew."
+                    raise
+                if not has_told:
+                    self.tell(f"The tokens are here and cannot be stored yet; leave this running. {error.message}")
+                has_told = True
+                await self.clock.sleep(KEEP_PAUSE)
+
+    def _keep_account(self, session: Session) -> None:
         if self.table is not None:
             put_account(session, self.told.name, self.table)
         for part in CLIENT:
             if self.told.secrets[part].kind == "stored":
-                put_secret(session, key, secret_id=self.told.secrets[part].name, secret=self.client[part])
+                put_secret(session, self.key, secret_id=self.told.secrets[part].name, secret=self.client[part])
 
 
 @asynccontextmanager
 async def open_granting(
-    settings: Settings, name: str, table: Mapping[str, object], typed: Mapping[str, str], *, clock: Clock | None = None
+    settings: Settings,
+    name: str,
+    table: Mapping[str, object],
+    typed: Mapping[str, str],
+    *,
+    clock: Clock | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Granting]:
     """Open the database and the way to the source for an account of the file, of the database, or a new one.
 
@@ -122,7 +153,9 @@ async def open_granting(
             oauth = mercadolivre_oauth(told, config, outside)
             is_file_s = name in settings.accounts
             peers = _peers(told, client["client_id"], database, settings)
-            yield Granting(settings, told, None if is_file_s else kept, client, oauth, database, clock, peers)
+            key = ledger_key(settings, create=True)
+            shown = None if is_file_s else kept
+            yield Granting(told, shown, client, oauth, database, clock, key, tell, peers)
         finally:
             await outside.aclose()
 

@@ -4,7 +4,8 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -17,10 +18,14 @@ from tests.sandbox.odoo_clients import act
 
 from comporta.cli.callback import brought_back, is_loopback, query_of
 from comporta.core.login import token_fingerprint
-from comporta.errors import WrongUse
+from comporta.errors import DestinationBusy, WrongUse
+from comporta.ledger.session import Session
+from comporta.ledger.sqlite import SqliteDatabase
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 
 APP = ("--client-id", "env:APP", "--client-secret", "env:APP")
+
+Work = Callable[[Session], object]
 
 
 @pytest.fixture
@@ -102,6 +107,42 @@ def test_a_consent_for_the_wrong_name_is_kept_where_its_seller_is_read(
         ("loja2", "1002", held[1002]),
     ]
     assert rows(shop, "SELECT name FROM cmp_account ORDER BY 1") == [("loja1",), ("loja2",)]
+
+
+def test_no_token_is_spent_while_the_pair_could_not_be_closed(
+    shop: Path, market: MercadoLivreSandbox, comporta: Command
+) -> None:
+    """The key is opened first: after the answer it would be too late."""
+    with (shop / "comporta.toml").open("a", encoding="utf-8") as file:
+        file.write('master_key = "file:1002/master.key"\n')
+
+    said = comporta("connect", "mercadolivre", "loja1", *APP, "--refresh-token", "file:1001", "--url", market.url)
+
+    assert (said.code, "master.key: cannot be read" in said.err) == (2, True)
+    assert (logins(market)[1001]["refreshes"], logins(market)[1001]["current"]) == (0, "demo-1001")
+
+
+def test_a_pair_outlives_a_database_that_is_busy_when_it_comes(
+    shop: Path, market: MercadoLivreSandbox, comporta: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pair exists nowhere else, so it waits; no second use of the token would bring it again."""
+    writes = []
+
+    def write(database: SqliteDatabase, work: Work, **how: bool) -> "Future[object]":
+        writes.append(work)
+        if len(writes) not in {2, 3}:
+            return written(database, work, **how)
+        busy: Future[object] = Future()
+        busy.set_exception(DestinationBusy("shop.db: another program writes"))
+        return busy
+
+    written = SqliteDatabase.write
+    monkeypatch.setattr(SqliteDatabase, "write", write)
+    monkeypatch.setattr("comporta.grants.KEEP_PAUSE", timedelta(0))
+    said = comporta("connect", "mercadolivre", "loja1", *APP, "--refresh-token", "file:1001", "--url", market.url)
+
+    assert (said.code, said.err.count("leave this running. shop.db: another program writes")) == (0, 1)
+    assert rows(shop, "SELECT token FROM cmp_login") == [(token_fingerprint(logins(market)[1001]["current"]),)]
 
 
 def test_connecting_again_stores_a_new_pair_and_needs_no_application(

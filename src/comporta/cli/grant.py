@@ -78,7 +78,7 @@ async def _connect(  # noqa: PLR0917  the command's own options
 ) -> dict[str, object]:
     from comporta.grants import open_granting
 
-    async with open_granting(settings, name, table, parts) as granting:
+    async with open_granting(settings, name, table, parts, tell=console.tell) as granting:
         tokens = await (granting.renew(first) if first else _agreed(granting, console, redirect_uri))
         seller: dict[str, object] = {"user_id": tokens.user_id}
         with suppress(ComportaError):  # who it is by name is good to know; the pair is kept already
