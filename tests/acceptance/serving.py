@@ -28,7 +28,8 @@ class Serving:
         """Return status and JSON of an answer."""
         connection = http.client.HTTPConnection(urlsplit(self.url or "").netloc, timeout=TIMEOUT_S)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body))
+            text = None if body is None else json.dumps(body)
+            connection.request(method, path, text, {"Content-Type": "application/json"} if text else {})
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
         finally:

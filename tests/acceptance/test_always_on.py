@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from itertools import pairwise
 
 import psycopg
 import pytest
 from tests.acceptance.company import differences
-from tests.acceptance.conftest import MakeProject, Open, each_database
+from tests.acceptance.conftest import Open, each_database
+from tests.acceptance.databases import Json
 from tests.acceptance.project import COMMAND, Project, until
 
 from comporta.core.instant import parse_instant
@@ -58,13 +60,14 @@ def configure(project: Project, url: str) -> None:
 
 def overlapping(project: Project) -> list[str]:
     """Return the streams of which two runs were under way at once."""
-    spans: dict[str, list[tuple[object, object]]] = {}
+    spans: dict[str, list[tuple[datetime, datetime]]] = {}
     for scope, _, started, finished in project.ask(RUNS):
-        spans.setdefault(scope, []).append((_at(started), _at(finished or started)))
-    return [scope for scope, each in spans.items() for one, two in pairwise(sorted(each)) if two[0] < one[1]]  # type: ignore[operator]
+        spans.setdefault(scope, []).append((parsed(started), parsed(finished or started)))
+    return [scope for scope, each in spans.items() for one, two in pairwise(sorted(each)) if two[0] < one[1]]
 
 
-def _at(value: object) -> object:
+def parsed(value: Json) -> datetime:
+    """Return an instant, which SQLite keeps as a text."""
     return parse_instant(value) if isinstance(value, str) else value
 
 
@@ -107,11 +110,10 @@ def test_servers_that_follow_one_another_lose_and_double_nothing(
     assert apart == []
 
 
-def test_after_a_kill_another_server_goes_on_within_lease_and_reaping(
-    open_company: Open, make_project: MakeProject
-) -> None:
+@each_database
+def test_after_a_kill_another_server_goes_on_within_lease_and_reaping(open_company: Open, new_project: Project) -> None:
     """Two are at work; the one whose run hangs is killed without a word."""
-    company, project = open_company(records=400), make_project("killed", "sqlite")
+    company, project = open_company(records=400), new_project
     configure(project, company.url)
     running = "SELECT instance FROM cmp_run WHERE state = 'running' AND stream = 'sale.order'"
     with serving(project) as one, serving(project) as other:
