@@ -16,6 +16,9 @@ from comporta.ledger.rows import instant_from, instant_of, run_from, text_of
 from comporta.ledger.session import Session, term
 from comporta.ports.store import Granted, Occupied
 
+JUMP = timedelta(minutes=5)
+"""A run that was queued so long after now shows that the clock was set back; less, only that a transaction waited."""
+
 
 def queue_run(session: Session, ticket: Ticket, *, run_id: str) -> Run:
     """Queue a run or join the queued one of equal kind and bounds; one that a person joins is the person's."""
@@ -51,10 +54,21 @@ def queue_tick(session: Session, ticket: Ticket, at: datetime, *, run_id: str) -
         "priority": ticket.priority,
         "now": text_of(session.now),
     }
+    _after_jump(session, ticket.scope)
     queued = session.one("queue_tick", values)
     if queued is None:
         session.run("join_tick", {name: values[name] for name in ("scope", "request", "tick", "now")})
     return run_from(queued) if queued is not None else None
+
+
+def _after_jump(session: Session, scope: str) -> None:
+    """Let ticks come again, and let what waits begin, when runs that were queued hours from now show a clock set back.
+
+    Otherwise nothing of the stream would begin until the clock is again where it was.
+    """
+    values = {"scope": scope, "now": text_of(session.now), "ahead": text_of(session.now + JUMP)}
+    session.run("free_coming_ticks", values)
+    session.run("free_postponed", values)
 
 
 def queue_successor(session: Session, run: Run, ticket: Ticket) -> None:

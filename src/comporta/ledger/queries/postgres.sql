@@ -350,6 +350,12 @@ WHERE account = :account AND token = :used;
 UPDATE comporta.cmp_login SET state = :state, attempt = CASE WHEN CAST(:state AS text) = 'good' THEN NULL ELSE attempt END, reason = :reason, updated_at = :now
 WHERE account = :account AND token = :used AND state = 'renewing';
 
+-- name: free_coming_ticks
+UPDATE comporta.cmp_run SET scheduled_for = NULL WHERE scope = :scope AND scheduled_for > :now AND queued_at > :ahead;
+
+-- name: free_postponed
+UPDATE comporta.cmp_run SET not_before = NULL WHERE scope = :scope AND state = 'queued' AND not_before > :now AND queued_at > :ahead;
+
 -- name: queue_tick
 INSERT INTO comporta.cmp_run(id, scope, account, stream, state, trigger, request, scheduled_for, not_before, priority, attempt, dry_run, partial, queued_at)
 SELECT CAST(:id AS text), CAST(:scope AS text), CAST(:account AS text), CAST(:stream AS text), 'queued', CAST(:trigger AS text),

@@ -330,6 +330,12 @@ WHERE account = :account AND token = :used;
 UPDATE cmp_login SET state = :state, attempt = CASE WHEN :state = 'good' THEN NULL ELSE attempt END, reason = :reason, updated_at = :now
 WHERE account = :account AND token = :used AND state = 'renewing';
 
+-- name: free_coming_ticks
+UPDATE cmp_run SET scheduled_for = NULL WHERE scope = :scope AND scheduled_for > :now AND queued_at > :ahead;
+
+-- name: free_postponed
+UPDATE cmp_run SET not_before = NULL WHERE scope = :scope AND state = 'queued' AND not_before > :now AND queued_at > :ahead;
+
 -- name: queue_tick
 INSERT INTO cmp_run(id, scope, account, stream, state, trigger, request, scheduled_for, not_before, priority, attempt, dry_run, partial, queued_at)
 SELECT :id, :scope, :account, :stream, 'queued', :trigger, :request, :tick, :not_before, :priority, 1, 0, 0, :now
