@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from tests.coordination.always_on import POLL, STARTED, Server, until
@@ -79,6 +79,29 @@ async def test_a_day_of_downtime_is_made_up_for_by_one_run(workshop: Workshop) -
     assert before < len(workshop.query(TICKS)) <= before + 2  # of forty-eight; the second, if the clock came so far
     assert [run.trigger for run in made_up] == [Trigger.SCHEDULE]
     assert len((await workshop.covered()).intervals) == 1
+
+
+async def test_a_server_that_begins_at_once_reads_each_stream_once(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that begins serves the tick that is due, however busy the writer; where none is due it begins as well."""
+    open_shop(workshop, "a", "b")
+    workshop.passes(minutes=10)
+    tick = workshop.store.tick
+
+    async def late(ticket: Ticket, at: datetime, *, run_id: str) -> Run | None:
+        await workshop.clock.sleep(timedelta(seconds=10))
+        return await tick(ticket, at, run_id=run_id)
+
+    monkeypatch.setattr(workshop.store, "tick", late)
+    done = []
+    for _ in range(2):
+        server = Server(workshop).start(at_once=True)
+        await workshop.clock.sleep(timedelta(minutes=2))
+        await server.stop()
+        done.append(sorted(run.account for run in workshop.witness.ended_runs))
+
+    assert done == [["a", "b"], ["a", "a", "b", "b"]]
 
 
 async def test_what_a_person_asks_for_goes_first_and_what_reads_everything_last(workshop: Workshop) -> None:

@@ -67,22 +67,28 @@ class Scheduler:
                     await self._offer(account, stream, at_once=at_once)
 
     async def _offer(self, account: AccountPlan, stream: StreamPlan, *, at_once: bool) -> None:
-        """Queue a run for the latest tick, unless it was offered before."""
+        """Queue a run for the latest tick, unless it was offered before; ``at_once``: one run in any case."""
+        is_queued = await self._offer_tick(account, stream, at_once=at_once)
+        if at_once and not is_queued:
+            await self._store.enqueue(_ticket(account, stream, None))
+        if at_once or is_queued:
+            self._wake()
+
+    async def _offer_tick(self, account: AccountPlan, stream: StreamPlan, *, at_once: bool) -> bool:
+        """Say whether a run was queued for the latest tick."""
         scope, now = f"{account.name}/{stream.name}", self._clock.now()
         tick = stream.schedule.last(now) if stream.schedule is not None else None
-        if at_once:
-            await self._store.enqueue(_ticket(account, stream, None))
-            self._wake()
         if stream.schedule is None or tick is None or self._offered.get(scope) == tick:
-            return
+            return False
         begins = tick + spread(scope, stream.schedule.usual)
-        ticket = _ticket(account, stream, begins if begins > now else None)
+        ticket = _ticket(account, stream, begins if begins > now and not at_once else None)
         run = await self._store.tick(ticket, tick, run_id=run_name(now, token_hex(4)))
         self._offered[scope] = tick
-        if run is not None:
-            fields = {"account": account.name, "stream": stream.name, "run": run.id, "tick": tick.isoformat()}
-            self._log.write("info", "run_queued", fields)
-            self._wake()
+        if run is None:
+            return False
+        fields = {"account": account.name, "stream": stream.name, "run": run.id, "tick": tick.isoformat()}
+        self._log.write("info", "run_queued", fields)
+        return True
 
     def _until_next(self) -> timedelta:
         """Return how long nothing becomes due, and no longer than is worth waiting."""
