@@ -74,6 +74,16 @@ def test_a_time_that_comes_twice_is_taken_once_and_an_interval_twice() -> None:
     assert steady == ["01 01:00 -0400", "01 01:30 -0400", "01 01:00 -0500", "01 01:30 -0500"]
 
 
+@pytest.mark.parametrize("expression", ["30 1 * * *", "45 1 * * SUN", "*/20 1-2 * * *", "0 2 * * *"])
+def test_the_latest_tick_never_goes_back(expression: str) -> None:
+    """Also in the hour that comes twice: what was due in the first of the two stays the latest."""
+    schedule, begun = Cron(expression, NEW_YORK), datetime(2026, 11, 1, 4, tzinfo=UTC)
+    latest = [schedule.last(begun + minutes * timedelta(minutes=1)) for minutes in range(0, 240, 5)]
+
+    assert None not in latest
+    assert latest == sorted(latest, key=str)
+
+
 def test_cron_is_read_in_the_zone_of_the_people() -> None:
     """Nine in the morning is nine where they are."""
     assert ticks("0 9 * * *", SAO_PAULO, datetime(2026, 3, 1, tzinfo=UTC), 1) == ["01 09:00 -0300"]

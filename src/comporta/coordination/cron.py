@@ -32,7 +32,11 @@ class Cron:
         """Return the latest tick at or before an instant."""
         # The library looks at whole minutes strictly before what it is given.
         begin = (now + SECOND).astimezone(self._zone)
-        return _first(CronSim(self._expression, begin, reverse=True))
+        tick = _first(CronSim(self._expression, begin, reverse=True))
+        # Backwards it goes by the wall clock: in an hour that comes again it misses what the first one had behind it.
+        while tick is not None and (later := self.following(tick)) is not None and later <= now:
+            tick = later
+        return tick
 
     def following(self, now: datetime) -> datetime | None:
         """Return the first tick after an instant."""
