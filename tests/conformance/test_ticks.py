@@ -83,3 +83,15 @@ async def test_what_waits_for_its_time_waits_no_longer_because_a_clock_was_set_b
     assert before == (None, soon)
     assert (await get(store, waiting)).not_before is None
     assert [run.id for run in await store.due(9)] == [waiting.id]
+
+
+async def test_the_newest_tick_of_a_stream_is_never_forgotten(store: LedgerStore, clock: FakeClock) -> None:
+    """Where a stream is due seldomer than history is kept, a process that starts would do its last tick again."""
+    for number in range(2):
+        clock.advance(HALF_HOUR)
+        await serve(store, clock, f"n{number}")
+    clock.advance(HALF_HOUR / 2)
+    forgotten = [await store.forget(clock.now()) for _ in range(2)]
+
+    assert forgotten == [1, 0]
+    assert await offer(store, clock, "again") is None

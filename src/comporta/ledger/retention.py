@@ -1,8 +1,9 @@
 """Forgetting old history beyond the retention, a bounded number at a time: the one place that does.
 
 Runs with their logs, notifications, alerts that were closed, and processes that have ended or were not seen since.
-What is open, queued or running stays, however old. Coverage, leases and rows never expire. A scope keeps its epoch for
-ever, or an old holder could pass for a new one; only the scopes of dry runs go, because a run's id is never used again.
+What is open, queued or running stays, however old, and so does the run of a stream's newest tick, or that tick would be
+done again. Coverage, leases and rows never expire. A scope keeps its epoch for ever, or an old holder could pass for a
+new one; only the scopes of dry runs go, because a run's id is never used again.
 """
 
 import json

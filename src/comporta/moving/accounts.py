@@ -93,6 +93,8 @@ def remove(settings: Settings, account: str, clock: Clock, *, is_with_rows: bool
         _refuse_busy(side, session, account)
         touched = _rows(side, session, account)
         side.ask(session, "DELETE FROM cmp_run WHERE account = ? AND state = 'queued'", account)
+        # The run of a stream's newest tick is kept for ever; of a stream that is gone it shall not be.
+        side.ask(session, "UPDATE cmp_run SET scheduled_for = NULL WHERE account = ?", account)
         for table in SCOPED:
             if table not in KEPT:
                 side.ask(session, f"DELETE FROM {table} WHERE {OF_SCOPES}", len(account) + 1, f"{account}/")

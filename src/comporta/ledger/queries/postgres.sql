@@ -261,7 +261,8 @@ SELECT seq, at, level, step, message, fields FROM comporta.cmp_log WHERE run = :
 SELECT coalesce(max(seq), 0) AS seq FROM comporta.cmp_log WHERE run = :run;
 
 -- name: has_expired_history
-SELECT EXISTS(SELECT 1 FROM comporta.cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running'))
+SELECT EXISTS(SELECT 1 FROM comporta.cmp_run r WHERE r.queued_at < :before AND r.state NOT IN ('queued', 'running')
+  AND (r.scheduled_for IS NULL OR EXISTS(SELECT 1 FROM comporta.cmp_run later WHERE later.scope = r.scope AND later.scheduled_for > r.scheduled_for)))
   OR EXISTS(SELECT 1 FROM comporta.cmp_run WHERE queued_at < :stale AND state = 'queued' AND dry_run)
   OR EXISTS(SELECT 1 FROM comporta.cmp_notification WHERE received_at < :before)
   OR EXISTS(SELECT 1 FROM comporta.cmp_alert WHERE closed_at < :before)
@@ -271,7 +272,9 @@ SELECT EXISTS(SELECT 1 FROM comporta.cmp_run WHERE queued_at < :before AND state
 UPDATE comporta.cmp_run SET state = 'skipped', finished_at = :now, error = :error WHERE queued_at < :stale AND state = 'queued' AND dry_run;
 
 -- name: expired_history
-SELECT id, scope FROM comporta.cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running') ORDER BY queued_at LIMIT :limit;
+SELECT r.id, r.scope FROM comporta.cmp_run r WHERE r.queued_at < :before AND r.state NOT IN ('queued', 'running')
+  AND (r.scheduled_for IS NULL OR EXISTS(SELECT 1 FROM comporta.cmp_run later WHERE later.scope = r.scope AND later.scheduled_for > r.scheduled_for))
+ORDER BY r.queued_at LIMIT :limit;
 
 -- name: forget_log
 DELETE FROM comporta.cmp_log WHERE run = ANY(:run);

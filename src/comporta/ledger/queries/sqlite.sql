@@ -241,7 +241,8 @@ SELECT seq, at, level, step, message, fields FROM cmp_log WHERE run = :run AND s
 SELECT coalesce(max(seq), 0) AS seq FROM cmp_log WHERE run = :run;
 
 -- name: has_expired_history
-SELECT EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running'))
+SELECT EXISTS(SELECT 1 FROM cmp_run r WHERE r.queued_at < :before AND r.state NOT IN ('queued', 'running')
+  AND (r.scheduled_for IS NULL OR EXISTS(SELECT 1 FROM cmp_run later WHERE later.scope = r.scope AND later.scheduled_for > r.scheduled_for)))
   OR EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :stale AND state = 'queued' AND dry_run)
   OR EXISTS(SELECT 1 FROM cmp_notification WHERE received_at < :before)
   OR EXISTS(SELECT 1 FROM cmp_alert WHERE closed_at < :before)
@@ -251,7 +252,9 @@ SELECT EXISTS(SELECT 1 FROM cmp_run WHERE queued_at < :before AND state NOT IN (
 UPDATE cmp_run SET state = 'skipped', finished_at = :now, error = :error WHERE queued_at < :stale AND state = 'queued' AND dry_run;
 
 -- name: expired_history
-SELECT id, scope FROM cmp_run WHERE queued_at < :before AND state NOT IN ('queued', 'running') ORDER BY queued_at LIMIT :limit;
+SELECT r.id, r.scope FROM cmp_run r WHERE r.queued_at < :before AND r.state NOT IN ('queued', 'running')
+  AND (r.scheduled_for IS NULL OR EXISTS(SELECT 1 FROM cmp_run later WHERE later.scope = r.scope AND later.scheduled_for > r.scheduled_for))
+ORDER BY r.queued_at LIMIT :limit;
 
 -- name: forget_log
 DELETE FROM cmp_log WHERE run = :run;
