@@ -13,7 +13,7 @@ from tests.engine.workshop import Workshop, at, open_workshop
 
 from comporta.coordination.rescuer import EVERY, rescue_forever
 from comporta.core.run import RunState
-from comporta.errors import ComportaError, DestinationBusy, DestinationRefused
+from comporta.errors import ComportaError, DestinationBusy, DestinationRefused, SourceRefused
 from comporta.ports.store import Store
 
 RETENTION = timedelta(days=90)
@@ -143,19 +143,34 @@ async def test_a_heartbeat_outlives_a_database_in_trouble(workshop: Workshop, er
 
 @pytest.mark.parametrize("error", [DestinationBusy("locked"), DestinationRefused("full")])
 async def test_an_end_that_cannot_be_written_is_left_to_the_rescuer(workshop: Workshop, error: ComportaError) -> None:
-    """The run still stands as running; its lease runs out, and it is lost, with a successor."""
+    """The run still stands as running, and nobody is told otherwise; it is lost when its lease runs out."""
     workshop.source.stream().put_many(range(1, 36), stamp=at(9))
     workshop.source.script.on("page", skip=2, raises=DestinationBusy("the source is not to blame"))
     store = cast("Store", Failing(workshop.store, "finish", error, times=3))
 
     run = await ended(start(workshop, await queue(workshop), workshop.executor(store)))
+    told = set(workshop.witness.steps)
     workshop.passes(seconds=31)
     (lost,) = await workshop.store.reap()
     resumed = await workshop.run()
 
     assert run.state is RunState.RUNNING
+    assert not {"run_failed", "lease_released"} & told
     assert lost.id == run.id
     assert (resumed.state, resumed.attempt, resumed.counts.read) == (RunState.SUCCEEDED, 2, 15)
+
+
+async def test_an_end_that_is_written_at_the_second_try_has_the_whole_log(workshop: Workshop) -> None:
+    """What was told since the last batch is written with the end, however often that is tried, and told once."""
+    workshop.source.stream().put_many(range(1, 36), stamp=at(9))
+    workshop.source.script.on("page", skip=2, raises=SourceRefused("no"))
+    store = cast("Store", Failing(workshop.store, "finish", DestinationBusy("locked"), times=2))
+
+    run = await ended(start(workshop, await queue(workshop), workshop.executor(store)))
+
+    kept = await workshop.steps(run)
+    assert kept[-3:] == ["batch_committed", "run_failed", "lease_released"]
+    assert workshop.witness.steps == kept
 
 
 @pytest.mark.parametrize("method", ["enqueue", "coverage", "facts"])

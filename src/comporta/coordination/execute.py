@@ -242,14 +242,13 @@ class Executor:
         return ended if ended is not None else granted.run
 
     async def _write_end(self, granted: Granted, active: _Active, ending: Ending, progress: Progress) -> Run:
-        for line in ending.log:
-            self._observer.stepped(granted.run, line)
         if active.work is not None:
             return await active.work.end_badly(ending)
-        free = released(granted.lease)
-        self._observer.stepped(granted.run, free)
-        ending = replace(ending, requests=progress.requests, log=(*ending.log, free))
-        return await self._store.finish(granted.lease, ending)
+        ending = replace(ending, requests=progress.requests, log=(*ending.log, released(granted.lease)))
+        ended = await self._store.finish(granted.lease, ending)
+        for line in ending.log:
+            self._observer.stepped(granted.run, line)
+        return ended
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the store again while another program keeps it busy, a bounded number of times."""

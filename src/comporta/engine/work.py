@@ -133,14 +133,22 @@ class Work:
         self.counts += committed.counts
 
     async def end_badly(self, ending: Ending) -> Run:
-        """End the run without success, keeping what was committed and claiming nothing."""
+        """End the run without success, keeping what was committed and claiming nothing.
+
+        When it cannot be written, nothing of it is told, and another try writes all of it.
+        """
         counts = self.counts if self.run.dry_run else None
-        free = released(self.lease)
-        self.observer.stepped(self.run, free)
-        log = (*self._drain(), *ending.log, free)
-        return await self.store.finish(
-            self.lease, replace(ending, log=log, requests=self.progress.requests, counts=counts)
-        )
+        told = self._drain()
+        last = (*ending.log, released(self.lease))
+        ending = replace(ending, log=(*told, *last), requests=self.progress.requests, counts=counts)
+        try:
+            ended = await self.store.finish(self.lease, ending)
+        except BaseException:
+            self.log = [*told, *self.log]
+            raise
+        for line in last:
+            self.observer.stepped(self.run, line)
+        return ended
 
     async def _ask_guard(self) -> None:
         """Stop here if somebody else's lock, which this run honours, is no longer ours."""
