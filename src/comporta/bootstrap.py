@@ -102,6 +102,7 @@ async def _opened(settings: Settings, observer: Observer, clock: Clock, meter: M
             locks=_locks(keys, settings, clock),
         )
         workspace.reach = make_reach(settings, database, clock)
+        workspace.is_renewing = outside.is_renewing
         rescuing = asyncio.ensure_future(rescue_forever(store, clock, settings.retention))
         try:
             with _seldom_collecting():

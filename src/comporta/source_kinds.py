@@ -42,6 +42,10 @@ class Outside:
     instance: str
     logins: list[SharedLogin] = field(default_factory=list)
 
+    def is_renewing(self) -> bool:
+        """Say whether a login has begun what must not be cut off."""
+        return any(login.is_under_way for login in self.logins)
+
     async def aclose(self) -> None:
         """Let logins end what they have begun, then close the connections and the log of the budgets."""
         for login in self.logins:

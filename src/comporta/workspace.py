@@ -66,6 +66,7 @@ class Workspace:
     """An open database with its accounts, ready to run."""
 
     reach: Reach  # given by who opens it; only alerts need it
+    is_renewing: Callable[[], bool]  # and this: whether a login has begun what must not be cut off
 
     def __init__(
         self,

@@ -282,26 +282,31 @@ async def test_a_pair_that_could_not_be_stored_is_stored_later(world: LoginWorld
     with pytest.raises(DestinationBusy):
         await login.tokens(world.progress)
     assert world.row() == ("renewing",)
+    was_under_way = login.is_under_way
     login._store = world.store
 
     pair = await login.tokens(world.progress)
 
+    assert (was_under_way, login.is_under_way) == (True, False)
     assert pair.access == "APP_USR-1"
     assert world.server.uses == ["TG-0"]
 
 
 async def test_whoever_is_cancelled_does_not_take_the_renewal_along(world: LoginWorld) -> None:
-    """The answer exists once: the renewal goes on, and is stored."""
+    """The answer exists once: the renewal goes on, and is stored; until then the process says that it may not end."""
     login = world.process()
+    assert not login.is_under_way
     world.server.script = ["sleeps after"]
     task = asyncio.ensure_future(login.tokens(world.progress))
     await world.server.asleep.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    is_under_way = login.is_under_way
     world.server.awake.set()
     await login.aclose()
 
+    assert (is_under_way, login.is_under_way) == (True, False)
     assert world.row() == ("good",)
     assert (await login.tokens(world.progress)).access == "APP_USR-1"
     assert world.server.uses == ["TG-0"]

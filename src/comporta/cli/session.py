@@ -1,6 +1,7 @@
 """Opening the workspace for one command, and handing over what runs when the process is told to end.
 
-The first signal asks the workspace to stop after its current batch; the second ends the process at once.
+The first signal asks the workspace to stop after its current batch; the second ends the process at once, and so does
+the deadline that begins with the first (cli.ending).
 """
 
 import asyncio
@@ -13,8 +14,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
 from comporta.cli.console import Console
+from comporta.cli.ending import DEADLINE_S, Deadline
 from comporta.core.outcome import ExitCode
 from comporta.observability.meter import UNMEASURED, Meter
+from comporta.observability.unhurried import write_the_last
 from comporta.settings import read_log_level, read_settings
 from comporta.settings_tree import Settings
 
@@ -48,14 +51,31 @@ def with_workspace(
     known = settings if isinstance(settings, Settings) else read_settings(settings)
     watcher = journalled(observer, log_level or read_log_level(is_verbose=console.is_verbose))
 
+    opened: list[Workspace] = []
+    deadline = Deadline(is_needed=lambda: any(each.is_renewing() for each in opened), end=lambda: _give_up(console))
+
     async def go() -> T:
         async with open_workspace(known, observer=watcher, meter=meter) as workspace:
             if not hand_over:
                 return await work(workspace)
-            with _handing_over((workspace.stop, on_stop), console):
+            opened.append(workspace)
+            with _handing_over((workspace.stop, on_stop, deadline.begin), console):
                 return await work(workspace)
 
-    return asyncio.run(go())
+    try:
+        return asyncio.run(go())
+    finally:
+        deadline.call_off()
+
+
+def _give_up(console: Console) -> None:
+    """End the process at once, and say so."""
+    console.tell(
+        f"Ended {DEADLINE_S:g} s after it was told to, before all was handed over: the database takes no writes, or"
+        " does not answer. What still says that it is running is taken up when its lease has run out."
+    )
+    write_the_last()
+    os._exit(ExitCode.FAILED)
 
 
 @contextmanager

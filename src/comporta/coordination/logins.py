@@ -107,6 +107,11 @@ class SharedLogin:
             return known
         return await self._obtained(progress, tokens.access)
 
+    @property
+    def is_under_way(self) -> bool:
+        """Say whether a renewal is under way, or a pair waits to be stored: what it brings exists once."""
+        return self._unkept is not None or (self._task is not None and not self._task.done())
+
     async def aclose(self) -> None:
         """Wait for a renewal that is under way, and store a pair that could not be stored before."""
         if self._task is not None:

@@ -112,6 +112,12 @@ class Unhurried(io.TextIOBase):
         return True
 
 
+def write_the_last() -> None:
+    """Write what is queued before the process ends without Python's own end."""
+    if isinstance(sys.stderr, Unhurried):
+        sys.stderr.end()
+
+
 def hurry_nobody(dropped: Callable[[int], None], told: Callable[[int], None]) -> None:
     """Make this process's standard error unhurried until it ends; one that is closed or no file stays as it is."""
     if sys.stderr is None:
