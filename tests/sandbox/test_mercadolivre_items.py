@@ -144,3 +144,18 @@ def test_people_change_things(market: MercadoLivreSandbox, clock: StandingClock)
         for known, row in after["orders"].items()
         if row["status"] != "cancelled" and row != before["orders"].get(known)
     }
+
+
+def test_an_item_has_a_code_of_its_own_in_a_multiget_and_for_its_price(open_market: OpenMarket) -> None:
+    """Those of one item only; the others are shown."""
+    market = open_market()
+    shop = Shopkeeper(market)
+    one, two = [row["id"] for row in truth_of(market, "items")][:2]
+    for fault in (f"multiget_code=403@{one}", f"price_code=204:1@{two}"):
+        market.faults.add(fault)
+
+    told = shop.get("items", {"ids": f"{one},{two}"}).json
+    prices = [shop.get(f"items/{two}/sale_price").status for _ in range(2)]
+
+    assert [(part["code"], part["body"].get("id")) for part in told] == [(403, None), (200, two)]
+    assert prices == [204, 200]

@@ -62,6 +62,13 @@ def item_missing(known: str) -> dict[str, Any]:
     return {"message": f"Item with id {known} not found", "error": "not_found", "status": 404, "cause": []}
 
 
+def odd_item(known: str, code: int) -> dict[str, Any]:
+    """Return the body of an item that is not shown; a guess."""
+    if code == 404:
+        return item_missing(known)
+    return {"message": f"Item with id {known} is not available", "error": f"status_{code}", "status": code, "cause": []}
+
+
 def bad_request(message: str) -> Answer:
     """Return the 400 of a parameter that cannot be used; a guess."""
     return standard(400, "bad_request", message)

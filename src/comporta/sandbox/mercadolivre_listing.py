@@ -9,7 +9,7 @@ from typing import Any
 
 from comporta.sandbox.exchange import Answer, json_answer
 from comporta.sandbox.faults import Faults
-from comporta.sandbox.mercadolivre_errors import Refused, bad_request, forbidden, item_missing
+from comporta.sandbox.mercadolivre_errors import Refused, bad_request, forbidden, item_missing, odd_item
 from comporta.sandbox.mercadolivre_items import item_row, prices, sale_price
 from comporta.sandbox.mercadolivre_records import Item
 from comporta.sandbox.mercadolivre_scrolls import Scrolls
@@ -73,7 +73,7 @@ class ItemListing:
             told = f"The parameter 'ids' only allows {MULTIGET_MAX} elements."
             said = {"error": "bad_request", "message": f"{told} You exceeded this value by sending {len(ids)} elements"}
             return json_answer(said, 400)
-        return json_answer([self._entry(seller, known, query) for known in ids])
+        return json_answer([self._odd(known) or self._entry(seller, known, query) for known in ids])
 
     def single(self, seller: int, known: str, query: Query) -> Answer:
         """Return one item."""
@@ -83,9 +83,22 @@ class ItemListing:
     def priced(self, known: str, what: str) -> Answer:
         """Return the prices of an item, or the one that counts."""
         item = self.world.items.get(known)
+        odd = self.faults.strikes("price_code", known) if what == "sale_price" else None
+        if odd is not None:
+            return (
+                Answer(204, b"")
+                if odd.number == 204
+                else json_answer(odd_item(known, int(odd.number)), int(odd.number))
+            )
         if item is None:
             return json_answer(item_missing(known), 404)
         return json_answer(sale_price(item, self.world.now()) if what == "sale_price" else prices(item))
+
+    def _odd(self, known: str) -> dict[str, Any] | None:
+        """Return the answer of an item that is there and is not shown."""
+        fault = self.faults.strikes("multiget_code", known)
+        code = int(fault.number) if fault is not None else 0
+        return {"code": code, "body": odd_item(known, code)} if code else None
 
     def _entry(self, seller: int, known: str, query: Query) -> dict[str, Any]:
         item = self.world.items.get(known)
