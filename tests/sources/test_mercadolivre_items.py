@@ -21,6 +21,7 @@ from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http
 
 from comporta.core.record import Row, Value
 from comporta.errors import (
+    AccessRefused,
     ComportaError,
     RateLimited,
     SourceBadGateway,
@@ -28,6 +29,7 @@ from comporta.errors import (
     SourceIncomplete,
     SourceTruncated,
 )
+from comporta.errors_mercadolivre import PolicyRefused
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 from comporta.sandbox.mercadolivre_routes import truth_of
@@ -198,17 +200,67 @@ async def told_by(server: ScriptedServer, clock: SteppingClock, say: Any) -> Des
     return Desk(server.url, clock, StandIn(lambda: "APP_USR-token", clock))
 
 
-@pytest.mark.parametrize("code", [403, 404])
-async def test_an_item_that_is_not_there_is_no_reason_to_stop(
-    server: ScriptedServer, clock: SteppingClock, code: int
-) -> None:
+async def test_an_item_that_is_not_there_is_no_reason_to_stop(server: ScriptedServer, clock: SteppingClock) -> None:
     """Each answer has a code of its own."""
-    gone = {"code": code, "body": {"message": "no", "error": "not_found", "status": code, "cause": []}}
+    gone = {"code": 404, "body": {"message": "no", "error": "not_found", "status": 404, "cause": []}}
     desk = await told_by(server, clock, lambda path, query: http(multi(query, MLB2=gone)))
     reader = await desk.read("items")
 
-    assert keys_of(await reader.fetch(["MLB1", "MLB2", "MLB3"])) == ["MLB1", "MLB3"]
+    page = await reader.fetch(["MLB1", "MLB2", "MLB3"])
+    assert (keys_of(page), page.rejected) == (["MLB1", "MLB3"], [])
     assert await reader.existing(["MLB1", "MLB2", "MLB3"]) == {"MLB1", "MLB3"}
+    await desk.source.aclose()
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 410])
+async def test_an_item_that_is_refused_waits_and_is_not_gone(
+    server: ScriptedServer, clock: SteppingClock, code: int
+) -> None:
+    """Only a 404 says that there is none; the others are read."""
+    refused = {"code": code, "body": {"message": "no", "error": "x", "status": code, "cause": []}}
+    desk = await told_by(server, clock, lambda path, query: http(multi(query, MLB2=refused)))
+    reader = await desk.read("items")
+
+    page = await reader.fetch(["MLB1", "MLB2", "MLB3"])
+
+    assert (keys_of(page), [each.key for each in page.rejected]) == (["MLB1", "MLB3"], ["MLB2"])
+    assert f"answered {code}" in page.rejected[0].reason
+    assert await reader.existing(["MLB1", "MLB2", "MLB3"]) == {"MLB1", "MLB2", "MLB3"}
+    await desk.source.aclose()
+
+
+@pytest.mark.parametrize(
+    ("message", "count", "error"), [("no", 5, AccessRefused), ("Invalid scopes", 1, PolicyRefused)]
+)
+async def test_a_refusal_of_all_items_or_about_the_application_ends_the_run(
+    server: ScriptedServer, clock: SteppingClock, message: str, count: int, error: type[ComportaError]
+) -> None:
+    """It is us then, and nothing waits in quarantine for it."""
+    refused = {"code": 403, "body": {"message": message, "status": 403}}
+    desk = await told_by(server, clock, lambda path, query: http([refused for _ in query["ids"].split(",")]))
+
+    with pytest.raises(error):
+        await (await desk.read("items")).existing([f"MLB{number}" for number in range(count)])
+    await desk.source.aclose()
+
+
+@pytest.mark.parametrize("is_listed_later", [True, False])
+async def test_an_item_that_is_listed_and_not_found_waits_unless_it_went(
+    server: ScriptedServer, clock: SteppingClock, is_listed_later: bool
+) -> None:
+    """Looked at twice, and the list once more: it stops no run, and is not passed over either."""
+    lists = [ids("MLB1", "MLB2", total=2, scroll=None)]
+    lists.append(lists[0] if is_listed_later else ids("MLB1", total=1, scroll=None))
+    gone = {"code": 404, "body": {"message": "no", "error": "not_found", "status": 404, "cause": []}}
+
+    def say(path: str, query: Mapping[str, str]) -> Reply:
+        return lists.pop(0) if path.endswith("search") else http(multi(query, MLB2=gone))
+
+    desk = await told_by(server, clock, say)
+    pages = await pages_of(await desk.read("items"))
+
+    assert (keys_of(*pages), [page.is_last for page in pages]) == (["MLB1"], [False, True])
+    assert [each.key for page in pages for each in page.rejected] == ["MLB2"][: int(is_listed_later)]
     await desk.source.aclose()
 
 
@@ -264,7 +316,7 @@ async def test_an_item_that_is_throttled_waits_its_turn(server: ScriptedServer, 
         ([item("MLB1")], SourceTruncated),
         ([item("MLB1"), item("MLB9")], SourceChangedShape),
         ([item("MLB1"), {"code": 200, "body": None}], SourceChangedShape),
-        ([item("MLB1"), {"code": 400, "body": {}}], SourceChangedShape),
+        ([item("MLB1"), item("MLB1")], SourceChangedShape),
         ([item("MLB1"), {"body": item("MLB2")["body"]}], SourceChangedShape),
         ([item("MLB1"), {"code": 429, "body": None}], RateLimited),
     ],

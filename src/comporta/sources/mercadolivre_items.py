@@ -2,7 +2,8 @@
 
 There is no filter by date, so the list is read whole; what changed in between comes by notifications. A scan's scroll
 is good for five minutes and answers serially, so the ids are had before anything else is asked. Each record of a
-multiget has a code of its own: a 404 is an item that went meanwhile.
+multiget has a code of its own. A 404 is an item that went meanwhile, unless the list still names it: then it waits in
+quarantine, as one does that is refused, for neither was read and neither is gone.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -12,17 +13,26 @@ from datetime import datetime
 from typing import cast
 
 from comporta.core.record import Bucket, Key, Lookup, Page, Rejected
-from comporta.errors import RateLimited, RecordRejected, SourceBadGateway, SourceChangedShape, SourceTruncated
-from comporta.errors_mercadolivre import ItemsUntold
+from comporta.errors import (
+    AccessRefused,
+    ComportaError,
+    RateLimited,
+    RecordRejected,
+    SourceBadGateway,
+    SourceChangedShape,
+    SourceRefused,
+    SourceTruncated,
+)
+from comporta.errors_mercadolivre import ItemsUntold, PolicyRefused
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.answers import Answer, quote
-from comporta.sources.mercadolivre_errors import FORBIDDEN, NOT_FOUND, TOO_MANY, refuse
+from comporta.sources.mercadolivre_errors import FORBIDDEN, NOT_FOUND, POLICIES, TOO_MANY, refuse
 from comporta.sources.mercadolivre_rows import Plan, Record, prepared
 from comporta.sources.mercadolivre_scroll import scanned
 from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, decoded
 from comporta.sources.mercadolivre_shape import table_for
-from comporta.sources.mercadolivre_single import record
+from comporta.sources.mercadolivre_single import REFUSED_LEAST, record
 from comporta.sources.mercadolivre_streams import ITEMS
 from comporta.sources.parallel import side_by_side
 from comporta.sources.values import compact
@@ -38,6 +48,18 @@ PRICES = frozenset({"price", "original_price", "currency_id"})
 ALWAYS = ("id", "seller_id", "attributes", "seller_custom_field", "variations")
 """Fields that decide whose an item is, what the seller calls it, and what its variations are."""
 CONTEXT = {"context": "channel_marketplace"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Untold:
+    """An item that is there, or may be, and that was not shown."""
+
+    key: str
+    error: ComportaError
+
+    @property
+    def rejected(self) -> Rejected:
+        return Rejected(self.key, RecordRejected.code, self.error.message, "{}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +85,7 @@ class ItemsReader:
         self._session = session
         self._progress = progress
         self._seller = seller
+        self._has_read = False
         self._concurrency = request.concurrency
         self._columns = {each.column.name for each in self._plan.fields}
         self._projection = self._projected(request)
@@ -91,11 +114,14 @@ class ItemsReader:
     ) -> AsyncGenerator[Page, None]:
         """Yield all items, each once."""
         ids = await self._all_ids(at_most=limit)
-        size = MULTIGET * WAVE
+        size, absent = MULTIGET * WAVE, list[str]()
         for start in range(0, max(1, len(ids)), size):
-            page = await self.fetch(ids[start : start + size])
-            is_last = start + size >= len(ids)
-            yield Page(page.rows, page.rejected, page.extras, is_last=is_last, nested=page.nested)
+            part = ids[start : start + size]
+            page = await self.fetch(part)
+            absent += self._absent(part, page) if limit is None else []
+            yield replace(page, is_last=start + size >= len(ids) and not absent)
+        if absent:
+            yield replace(await self._absent_again(absent), is_last=True)
 
     async def listing(
         self,
@@ -109,17 +135,17 @@ class ItemsReader:
             yield [(each, None) for each in ids[start : start + LISTED]]
 
     async def fetch(self, keys: Sequence[Key]) -> Page:
-        """Return those of the items that exist and are the seller's; what fails alone, again and again, is rejected."""
+        """Return those of the items that exist and are the seller's; what fails or is refused alone is rejected."""
         found = await self._looked_at([str(key) for key in keys])
-        priced = await self._priced([each for each in found if not isinstance(each, Rejected)])
+        priced = await self._priced([each for each in found if not isinstance(each, _Untold)])
         page = self._plan.page([prepared(ITEMS, each, seller=self._seller) for each in priced])
-        failed = [each for each in found if isinstance(each, Rejected)]
+        failed = [each.rejected for each in found if isinstance(each, _Untold)]
         return replace(page, rejected=[*page.rejected, *failed])
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
         """Return which of the keys live: each is looked at; of what cannot be told is not said that it is gone."""
         found = await self._looked_at([str(key) for key in keys])
-        return frozenset(each.key if isinstance(each, Rejected) else str(each["id"]) for each in found)
+        return frozenset(each.key if isinstance(each, _Untold) else str(each["id"]) for each in found)
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:
         """Return nothing: variations come with their item."""
@@ -160,31 +186,54 @@ class ItemsReader:
             raise SourceChangedShape(message)
         return cast("Mapping[str, object]", told)
 
-    async def _looked_at(self, keys: Sequence[str]) -> list[Record | Rejected]:
+    def _absent(self, keys: Sequence[str], page: Page) -> list[str]:
+        place = self.shape.index(self.shape.key)
+        found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
+        return [key for key in keys if key not in found]
+
+    async def _absent_again(self, keys: Sequence[str]) -> Page:
+        """Look a second time at items that were listed and not found; reject those that are still listed."""
+        page = await self.fetch(keys)
+        absent = self._absent(keys, page)
+        still = set(await self._all_ids()) if absent else set()
+        subject = self._subject("items by id")
+        untold = [
+            _Untold(key, RecordRejected(f"{subject}: {key} is listed, and twice was not found; expected the item"))
+            for key in absent
+            if key in still
+        ]
+        return replace(page, rejected=[*page.rejected, *(each.rejected for each in untold)])
+
+    async def _looked_at(self, keys: Sequence[str]) -> list[Record | _Untold]:
         asked = list(dict.fromkeys(keys))
         chunks = [asked[start : start + MULTIGET] for start in range(0, len(asked), MULTIGET)]
         width = self._session.in_flight(self._concurrency)
-        found = await side_by_side(self._chunk, chunks, width=width)
-        return [each for part in found for each in part]
+        parts = await side_by_side(self._chunk, chunks, width=width)
+        found = [each for part in parts for each in part]
+        refused = [each for each in found if isinstance(each, _Untold)]
+        self._has_read |= len(refused) < len(found)
+        if len(refused) == len(asked) >= REFUSED_LEAST and not self._has_read:  # it is us then, not the items
+            raise refused[0].error
+        return found
 
-    async def _chunk(self, keys: Sequence[str]) -> Sequence[Record | Rejected]:
+    async def _chunk(self, keys: Sequence[str]) -> Sequence[Record | _Untold]:
         """Return the items of one request; where one of them fails, each is asked for by itself."""
         try:
             return await self._multiget(keys)
         except ItemsUntold as error:
             if len(keys) == 1:
-                return [Rejected(keys[0], RecordRejected.code, error.message, "{}")]
+                return [_Untold(keys[0], error)]
         alone = [await self._chunk([key]) for key in keys]
         if not any(isinstance(each, Mapping) for part in alone for each in part):
             message = f"{self._subject(f'{len(keys)} items from {keys[0]}')}: not one of them could be read"
             raise SourceBadGateway(message)
         return [each for part in alone for each in part]
 
-    async def _multiget(self, keys: Sequence[str]) -> list[Record]:
+    async def _multiget(self, keys: Sequence[str]) -> list[Record | _Untold]:
         """Return the items of one request that there are and that are the seller's."""
         query = {"ids": ",".join(keys), **({"attributes": self._projection} if self._projection else {})}
 
-        def accept(answer: Answer, subject: str) -> list[Record]:
+        def accept(answer: Answer, subject: str) -> list[Record | _Untold]:
             refuse(answer, subject=subject, now=self._session.clock.now())
             told = decoded(answer, subject)
             if not isinstance(told, list) or not all(isinstance(each, Mapping) for each in told):
@@ -193,25 +242,28 @@ class ItemsReader:
             if len(told) != len(keys):
                 message = f"{subject} answered {len(told)} parts; expected one for each item"
                 raise SourceTruncated(message)
-            return [each for part in told if (each := self._item(part, keys, subject)) is not None]
+            return self._parts(told, keys, subject)
 
         what = f"{len(keys)} items from {keys[0]}"
         return await self._session.ask(Wanted("items", what, "items: multiget", query), accept, self._progress)
 
-    def _item(self, part: Record, keys: Sequence[str], subject: str) -> Record | None:
-        """Return one item of a multiget, ``None`` if there is none that is the seller's."""
-        code, body = part.get("code"), part.get("body")
-        if code in {NOT_FOUND, FORBIDDEN}:
-            return None
-        if code == 200 and isinstance(body, Mapping) and body.get("id") in keys:
-            owner = body.get("seller_id")
-            return body if owner is None or str(owner) == self._seller else None
-        seen = f"{subject}: one of them answered {code}: {quote(compact(part, ascii_only=True))}; expected the item"
-        if code == TOO_MANY:
-            raise RateLimited(seen)
-        if isinstance(code, int) and code >= 500:
-            raise ItemsUntold(seen)
-        raise SourceChangedShape(seen)
+    def _parts(self, told: Sequence[Record], keys: Sequence[str], subject: str) -> list[Record | _Untold]:
+        """Return the items of a multiget. An answer without an item does not say of which it speaks: order tells."""
+        whole = {str(part["body"]["id"]): part["body"] for part in told if _is_whole(part, keys)}
+        found: list[Record | _Untold] = [each for each in whole.values() if self._is_own(each)]
+        rest = [part for part in told if not _is_whole(part, keys)]
+        for key, part in zip((key for key in keys if key not in whole), rest, strict=False):
+            error = _error_of(part, subject)
+            if error is not None:
+                found.append(_Untold(key, error))
+        if len(whole) + len(rest) != len(keys):
+            message = f"{subject} answered one item twice; expected each once"
+            raise SourceChangedShape(message)
+        return found
+
+    def _is_own(self, item: Record) -> bool:
+        owner = item.get("seller_id")
+        return owner is None or str(owner) == self._seller
 
     async def _priced(self, found: Sequence[Record]) -> Sequence[Record]:
         """Return the items with their price, asked for where the item does not tell it any more."""
@@ -237,6 +289,30 @@ class ItemsReader:
 
     def _subject(self, what: str) -> str:
         return self._session.subject("items", what)
+
+
+def _is_whole(part: Record, keys: Sequence[str]) -> bool:
+    body = part.get("body")
+    return part.get("code") == 200 and isinstance(body, Mapping) and body.get("id") in keys
+
+
+def _error_of(part: Record, subject: str) -> ComportaError | None:
+    """Return why an item was not shown, ``None`` if there is none; raise what is not about this one item."""
+    code, text = part.get("code"), compact(part, ascii_only=True)
+    if code == NOT_FOUND:
+        return None
+    seen = f"{subject}: one of them answered {code}: {quote(text)}; expected the item"
+    if code == TOO_MANY:
+        raise RateLimited(seen)
+    if isinstance(code, int) and code >= 500:
+        raise ItemsUntold(seen)
+    if code == FORBIDDEN:
+        if any(word.decode() in text for word in POLICIES):
+            raise PolicyRefused(seen)
+        return AccessRefused(seen)
+    if isinstance(code, int) and code >= 400:
+        return SourceRefused(seen)
+    raise SourceChangedShape(seen)
 
 
 def _total(told: Mapping[str, object]) -> int | None:
