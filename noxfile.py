@@ -45,7 +45,7 @@ def check(session: nox.Session) -> None:
     """Everything quick: style, types, imports, dependencies, fast tests."""
     look(session)
     # Stealing leaves the tests of a module together, so that what they share is made once.
-    pytest(session, "-n", "2", "--dist", "worksteal", "-m", "not full")
+    pytest(session, "-n", "3", "--dist", "worksteal", "-m", "not full")
 
 
 @nox.session

@@ -16,7 +16,7 @@ from comporta.moving.opening import side_of
 from comporta.ports.system_clock import SystemClock
 from comporta.settings import read_settings
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(120)]
 BOTH = pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
 HELD = "UPDATE cmp_scope SET holder = 'r', expires_at = '2099-01-01T00:00:00Z' WHERE scope = 'filial/res.partner'"
 Said = Callable[..., tuple[int, Any]]

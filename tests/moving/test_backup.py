@@ -16,7 +16,7 @@ from tests.servers.builds import Build
 
 from comporta.core.outcome import ExitCode
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(60)]
 HOLD = """
 INSERT INTO cmp_run(id, scope, account, stream, epoch, state, trigger, request, dry_run, queued_at)
 VALUES ('r1', 'loja/sale.order', 'loja', 'sale.order', 99, 'running', 'manual', 'full', 0, '{until}');

@@ -38,7 +38,7 @@ from comporta.ports.store import LogLine
 from comporta.ports.system_clock import SystemClock
 from comporta.settings_tree import HOUR, MINUTE
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(60)]
 
 TICKET = Ticket("loja", "sale.order", Request(), Trigger.MANUAL)
 KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.full)]

@@ -21,7 +21,7 @@ from comporta.ledger.session import Session
 from comporta.ledger.tables import LedgerTable, ledger_tables
 from comporta.ports.system_clock import SystemClock
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(60)]
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 ELSEWHERE = "postgresql://ana:***@db.example.com:5432/o'brien"
