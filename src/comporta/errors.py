@@ -10,10 +10,9 @@ base class                what the catcher does
 ``SettingsError``         refuse to start, say the key, the value seen, the values allowed
 ========================  ======================================================================
 
-A message says what was attempted, on what, what was seen and what was expected. A leaf class has a
-stable ``code`` and a ``next_step``; both are listed in docs/reference/errors.md, and a test compares.
-Those that only a PostgreSQL server causes are in ``errors_postgres``, under the same base classes; those that are
-answered over HTTP are in ``errors_web``.
+A message says what was attempted, on what, what was seen and what was expected. A leaf class has a stable ``code`` and
+a ``next_step``; both are listed in docs/reference/errors.md, and a test compares. Those that only a PostgreSQL server
+causes are in ``errors_postgres``, under the same base classes; those that are answered over HTTP in ``errors_web``.
 """
 
 from datetime import timedelta
@@ -283,6 +282,13 @@ class RecordRejected(ComportaError):
 
     code = "CMP-ROW-001"
     next_step = "Mend the record at the source, then `comporta quarantine retry ACCOUNT/STREAM`."
+
+
+class RecordAbsent(RecordRejected):
+    """Other records name a record that the source does not show."""
+
+    code = "CMP-ROW-004"
+    next_step = "Look whether this user may see it at the source; it is looked for again by itself, and by `reconcile`."
 
 
 class StandDown(ComportaError):

@@ -9,7 +9,7 @@ from tests.conformance.conftest import StoreFactory
 from tests.conformance.store_steps import MARCH, SCOPE, begin, start
 from tests.conformance.tables import THINGS, thing
 
-from comporta.core.hint import Hint
+from comporta.core.hint import UNDATED, Hint
 from comporta.core.instant import instant_text
 from comporta.core.notification import AHEAD_MAX, Notification, Pointer
 from comporta.core.record import Column, ColumnType, Shape
@@ -110,7 +110,7 @@ async def test_without_a_time_it_waits_again_always(ledger: Ledger, clock: FakeC
     await ledger.inbox.keep([told()])
 
     assert ledger.states() == ["waiting"]
-    assert (await ledger.store.hints(SCOPE, 9))[0].told_at is None
+    assert (await ledger.store.hints(SCOPE, 9))[0].told_at == UNDATED
 
 
 def ledger_times(ledger: Ledger) -> int:
@@ -141,7 +141,8 @@ async def test_a_record_of_two_notifications_was_told_of_by_the_later(ledger: Le
 
     await ledger.hand_over()
 
-    assert await ledger.store.hints(SCOPE, 9) == [Hint("1", told_at=BEGUN + MINUTE), Hint("2")]
+    found = await ledger.store.hints(SCOPE, 9)
+    assert found == [Hint("1", told_at=BEGUN + MINUTE), Hint("2", told_at=UNDATED)]
 
 
 async def test_what_points_nowhere_is_kept(ledger: Ledger) -> None:
@@ -244,7 +245,28 @@ async def test_a_table_says_what_its_rows_refer_to(ledger: Ledger) -> None:
 
     assert (found, all_of_them) == (2, ["1", "2"])
     assert open_ones == 1
-    assert await ledger.store.hints(SCOPE, 9) == [Hint("1"), Hint("2", 2)]
+    assert await ledger.store.hints(SCOPE, 9) == [Hint("1"), Hint("2")]
+
+
+async def test_a_table_says_what_its_rows_refer_to_that_another_lacks(ledger: Ledger, clock: FakeClock) -> None:
+    """And what is looked for in vain goes on being looked for as seldom, but now."""
+    named = Shape("shop", "named", THINGS.columns, "id", "write_date")
+    granted = await start(ledger.store)
+    for shape in (THINGS, named):
+        await ledger.store.prepare(granted.lease, shape)
+    committed = await ledger.store.commit(granted.lease, Batch(THINGS, [thing(key) for key in range(1, 5)]))
+    committed = await ledger.store.commit(committed.lease, Batch(named, [thing(1), thing(2)]))
+    committed = await ledger.store.commit(committed.lease, Batch(named, deleted=[2]))
+    ledger.hint(("3", None), ("9", BEGUN))
+    waiting = [(each, clock.now() + MINUTE) for each in await ledger.store.hints(SCOPE, 9)]
+    committed = await ledger.store.commit(committed.lease, Batch(THINGS, postponed_hints=waiting))
+
+    found = await ledger.store.refer(committed.lease, THINGS, "id", lacking=named)
+    before = [each.key for each in await ledger.store.hints(SCOPE, 9)]
+    await ledger.store.wake(committed.lease)
+
+    assert (found, before) == (3, ["2", "4"])
+    assert await ledger.store.hints(SCOPE, 9) == [Hint("2"), Hint("3", tries=1), Hint("4")]
 
 
 async def test_a_stream_is_due_that_was_loaded_has_hints_and_is_held_by_nobody(

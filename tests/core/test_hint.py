@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from comporta.core.coverage import Coverage, Interval
-from comporta.core.hint import DELAYS, NEAR, TICK, Hint, is_answered, looked_in_vain
+from comporta.core.hint import DELAYS, NEAR, SLOW, SLOWEST, TICK, Hint, is_answered, looked_in_vain
 from comporta.core.instant import instant_text
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -58,3 +58,11 @@ def test_a_record_is_looked_for_less_and_less_often_and_at_last_given_up() -> No
 
     assert times == [*(NOON + delay for delay in DELAYS), None, None]
     assert list(DELAYS) == sorted(DELAYS)
+
+
+def test_a_record_that_ours_names_is_looked_for_ever_less_often_but_always() -> None:
+    """Once a week in the end, however long it has been away."""
+    tries = [len(DELAYS) + more for more in (0, 1, 2, 5, 1000)]
+    times = [looked_in_vain(Hint("7", tries=each), NOON, is_ours=True) for each in tries]
+
+    assert times == [NOON + SLOW, NOON + 2 * SLOW, NOON + 4 * SLOW, NOON + SLOWEST, NOON + SLOWEST]

@@ -1,37 +1,18 @@
 """Single records that were told of: read by key, once, and never forgotten before they were read."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.engine.workshop import ORDERS, Workshop, at, counted
+from tests.engine.workshop import ORDER_SCOPE, Workshop, at, counted, hint, hints
 
-from comporta.coordination.plans import Child
-from comporta.core.coverage import Coverage
 from comporta.core.hint import DELAYS
-from comporta.core.instant import instant_text
-from comporta.core.record import ColumnType
 from comporta.core.run import Run, RunState
 from comporta.core.window import Kind
 from comporta.errors import SourceUnavailable
 
-SCOPE = f"matriz/{ORDERS}"
-SHIPMENTS = "shipment"
 SETTLED = ("state", frozenset({"done"}))
-
-
-def hint(workshop: Workshop, *keys: int, told_at: datetime | None = None, scope: str = SCOPE) -> None:
-    """Tell of records, as a notification or another stream does."""
-    text = instant_text(told_at) if told_at else None
-    rows = [{"scope": scope, "parent": str(key), "told_at": text} for key in keys]
-    workshop.database.write_now(lambda session: session.each("hint", rows))
-
-
-def hints(workshop: Workshop, scope: str = SCOPE) -> dict[str, tuple[int, int]]:
-    """Return how often each record was told of, and looked for in vain, that is still to be looked at."""
-    query = "SELECT parent, times, tries FROM cmp_hint WHERE scope = ? ORDER BY parent"
-    return {key: (times, tries) for key, times, tries in workshop.query(query, scope)}
 
 
 async def told(workshop: Workshop, **request: Any) -> Run:  # noqa: ANN401  a request's own
@@ -152,7 +133,7 @@ async def test_a_record_that_is_not_there_yet_is_looked_for_again_and_found(work
     hint(workshop, 3, 99)
     first = await told(workshop)
     waiting = hints(workshop)
-    too_soon = await workshop.store.hints(SCOPE, 10)
+    too_soon = await workshop.store.hints(ORDER_SCOPE, 10)
     workshop.source.stream().put(99, name="late")
     workshop.passes(seconds=DELAYS[0].total_seconds())
 
@@ -185,7 +166,7 @@ async def test_told_again_it_is_looked_for_from_the_first_delay_on(workshop: Wor
     hint(workshop, 99)
 
     assert hints(workshop) == {"99": (2, 0)}
-    assert [each.key for each in await workshop.store.hints(SCOPE, 10)] == ["99"]
+    assert [each.key for each in await workshop.store.hints(ORDER_SCOPE, 10)] == ["99"]
 
 
 @pytest.mark.parametrize(("settled", "deleted"), [(None, [3]), (SETTLED, [])])
@@ -227,7 +208,7 @@ async def test_a_record_that_cannot_be_written_goes_to_quarantine(workshop: Work
     run = await told(workshop)
 
     assert counted(run) == (1, 0, 0, 0, 1, 0)
-    assert [each.key for each in await workshop.store.quarantine(SCOPE)] == ["11"]
+    assert [each.key for each in await workshop.store.quarantine(ORDER_SCOPE)] == ["11"]
     assert hints(workshop) == {}
 
 
@@ -253,138 +234,3 @@ async def test_no_more_is_looked_at_than_was_asked_for(workshop: Workshop) -> No
 
     assert run.counts.read == 4
     assert len(hints(workshop)) == 5
-
-
-def shipments(workshop: Workshop) -> None:
-    """Make an account whose orders name their shipments, which cannot be listed."""
-    fields = {"name": ColumnType.TEXT, "state": ColumnType.TEXT, "shipment_id": ColumnType.INTEGER}
-    workshop.source.stream(fields=fields)
-    workshop.source.stream(SHIPMENTS, parent_stream=ORDERS, referred_by="shipment_id", settled=SETTLED)
-    orders = workshop.plan(children=(Child(SHIPMENTS, "shipment_id"),))
-    workshop.account(orders, workshop.plan(SHIPMENTS))
-
-
-def ship(workshop: Workshop, *orders: int, state: str = "sent") -> None:
-    """Put orders, each with a shipment of its own, whose number is a hundred higher."""
-    for order in orders:
-        workshop.source.stream().put(order, name=f"S{order}", shipment_id=100 + order)
-        workshop.source.stream(SHIPMENTS).put(100 + order, name=f"to {order}", state=state)
-
-
-async def shipped(workshop: Workshop, *orders: int) -> None:
-    """Load orders and their shipments."""
-    shipments(workshop)
-    ship(workshop, *orders)
-    workshop.passes(minutes=5)
-    await workshop.run()
-    await workshop.run(stream=SHIPMENTS)
-    workshop.passes(minutes=30)
-    workshop.source.script.asked.clear()
-
-
-async def test_the_first_time_everything_that_is_referred_to_is_gathered(workshop: Workshop) -> None:
-    """And the claim is what the other stream had covered when it began."""
-    shipments(workshop)
-    ship(workshop, 1, 2, 3)
-    workshop.source.stream().put(4, name="S4")
-    workshop.source.stream(SHIPMENTS).put(900, name="nobody's")
-    workshop.passes(minutes=5)
-    await workshop.run()
-
-    run = await workshop.run(stream=SHIPMENTS)
-
-    assert (run.state, run.window_kind) == (RunState.SUCCEEDED, "full")
-    assert list(workshop.rows(SHIPMENTS)) == [101, 102, 103]
-    assert await workshop.covered(SHIPMENTS) == await workshop.covered()
-    assert hints(workshop, f"matriz/{SHIPMENTS}") == {}
-
-
-async def test_afterwards_only_those_of_changed_parents_are_gathered(workshop: Workshop) -> None:
-    """Their orders hinted at them in the transaction that wrote them."""
-    await shipped(workshop, 1, 2, 3)
-    ship(workshop, 2, 5)
-    workshop.passes(minutes=5)
-    await workshop.run()
-
-    run = await workshop.run(stream=SHIPMENTS)
-
-    assert counted(run) == (2, 1, 1, 0, 0, 0)
-    assert await workshop.covered(SHIPMENTS) == await workshop.covered()
-
-
-async def test_nothing_is_claimed_while_the_other_stream_claims_nothing(workshop: Workshop) -> None:
-    """There is no telling what it will refer to."""
-    shipments(workshop)
-    ship(workshop, 1)
-
-    run = await workshop.run(stream=SHIPMENTS)
-
-    assert run.state is RunState.SUCCEEDED
-    assert await workshop.covered(SHIPMENTS) == Coverage()
-
-
-async def test_a_notification_claims_nothing(workshop: Workshop) -> None:
-    """It reads what was told of; whether that was all, it does not know."""
-    await shipped(workshop, 1, 2)
-    before = await workshop.covered(SHIPMENTS)
-    workshop.source.stream(SHIPMENTS).put(101, state="there")
-    hint(workshop, 101, told_at=workshop.source.now(), scope=f"matriz/{SHIPMENTS}")
-    workshop.passes(minutes=5)
-    await workshop.run()
-
-    run = await workshop.run(Kind.NOTIFICATION, stream=SHIPMENTS)
-
-    assert counted(run) == (1, 0, 1, 0, 0, 0)
-    assert await workshop.covered(SHIPMENTS) == before
-
-
-async def test_what_was_cut_off_goes_on_without_fetching_all_again(workshop: Workshop, monkeypatch: Any) -> None:  # noqa: ANN401
-    """The hints that are left are the resume point."""
-    monkeypatch.setattr("comporta.engine.hinted.PORTION", 2)
-    shipments(workshop)
-    ship(workshop, *range(1, 7))
-    workshop.passes(minutes=5)
-    await workshop.run()
-    workshop.source.script.on("fetch", skip=2, raises=SourceUnavailable("gone"))
-    first = await workshop.run(stream=SHIPMENTS)
-
-    second = await workshop.run(stream=SHIPMENTS)
-
-    assert (first.state, first.counts.read) == (RunState.FAILED, 4)
-    assert (second.state, second.counts.read) == (RunState.SUCCEEDED, 2)
-    assert workshop.rows(SHIPMENTS) == workshop.truth(SHIPMENTS)
-    assert await workshop.covered(SHIPMENTS) == await workshop.covered()
-
-
-async def test_a_full_run_gathers_everything_again(workshop: Workshop) -> None:
-    """Whoever asks for everything gets it, once."""
-    await shipped(workshop, 1, 2, 3)
-
-    run = await workshop.run(Kind.FULL, stream=SHIPMENTS)
-
-    assert counted(run) == (3, 0, 0, 3, 0, 0)
-
-
-async def test_a_reconciliation_looks_at_those_that_may_still_change(workshop: Workshop) -> None:
-    """What is settled is left alone."""
-    await shipped(workshop, 1, 2, 3)
-    ship(workshop, 2, state="done")
-    workshop.passes(minutes=5)
-    await workshop.run()
-    await workshop.run(stream=SHIPMENTS)
-    workshop.source.stream(SHIPMENTS).write(103, {"state": "there"}, stamp=workshop.source.now())
-
-    run = await workshop.run(Kind.RECONCILE, stream=SHIPMENTS)
-
-    assert counted(run) == (2, 0, 1, 1, 0, 0)
-
-
-async def test_a_dry_gathering_leaves_no_trace(workshop: Workshop) -> None:
-    """Nothing is hinted at, claimed, or taken away."""
-    await shipped(workshop, 1, 2, 3)
-    before = workshop.everything()
-
-    run = await workshop.run(Kind.FULL, stream=SHIPMENTS, dry_run=True)
-
-    assert run.state is RunState.SUCCEEDED
-    assert workshop.everything() == before

@@ -18,6 +18,7 @@ from comporta.coordination.legacy_locks import LegacyLocks
 from comporta.coordination.plans import AccountPlan, Child, Conduct, StreamPlan
 from comporta.coordination.sync import Syncer, Wish
 from comporta.core.coverage import Coverage
+from comporta.core.instant import instant_text
 from comporta.core.language import Language
 from comporta.core.record import Key
 from comporta.core.run import Run, RunState, Trigger
@@ -39,6 +40,7 @@ LEASE = timedelta(seconds=30)
 OVERLAP = timedelta(minutes=10)
 MARGIN = timedelta(minutes=2)
 ORDERS, LINES = "sale.order", "sale.order.line"
+ORDER_SCOPE = f"matriz/{ORDERS}"
 CONDUCT = Conduct(
     instance="here:1",
     workers=4,
@@ -259,3 +261,16 @@ def code(run: Run) -> str | None:
 def at(hour: int, minute: int = 0, *, day: int = 10) -> datetime:
     """Return an instant of March 2026; the clock starts on the 10th at 12:00."""
     return datetime(2026, 3, day, hour, minute, tzinfo=UTC)
+
+
+def hint(workshop: Workshop, *keys: int, told_at: datetime | None = None, scope: str = ORDER_SCOPE) -> None:
+    """Tell of records, as a notification or another stream does."""
+    text = instant_text(told_at) if told_at else None
+    rows = [{"scope": scope, "parent": str(key), "told_at": text} for key in keys]
+    workshop.database.write_now(lambda session: session.each("hint", rows))
+
+
+def hints(workshop: Workshop, scope: str = ORDER_SCOPE) -> dict[str, tuple[int, int]]:
+    """Return how often each record was told of, and looked for in vain, that is still to be looked at."""
+    query = "SELECT parent, times, tries FROM cmp_hint WHERE scope = ? ORDER BY parent"
+    return {key: (times, tries) for key, times, tries in workshop.query(query, scope)}

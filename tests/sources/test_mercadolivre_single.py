@@ -20,7 +20,14 @@ from tests.sources.mercadolivre_desk import (
 from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http, page
 
 from comporta.core.record import Row, Value
-from comporta.errors import AccessRefused, ComportaError, SourceAnsweredPage, SourceBadGateway, SourceChangedShape
+from comporta.errors import (
+    AccessRefused,
+    ComportaError,
+    RecordAbsent,
+    SourceAnsweredPage,
+    SourceBadGateway,
+    SourceChangedShape,
+)
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 from comporta.sandbox.mercadolivre_routes import truth_of
@@ -90,7 +97,10 @@ async def test_nothing_yet_is_no_record(desk: Desk, sandbox: MercadoLivreSandbox
     sandbox.faults.add("shipment_204=1")
     known = next(iter(truth(sandbox, "shipments")))
 
-    assert keys_of(await (await desk.read("shipments")).fetch([int(str(known))])) == []
+    found = await (await desk.read("shipments")).fetch([int(str(known))])
+
+    assert keys_of(found) == []
+    assert [(each.key, each.code) for each in found.unseen] == [(str(known), RecordAbsent.code)]
 
 
 async def told_by(server: ScriptedServer, clock: SteppingClock, answers: Mapping[str, Reply]) -> Desk:
@@ -130,7 +140,9 @@ async def test_a_missing_permission_is_no_missing_record(server: ScriptedServer,
     desk = await told_by(server, clock, {"/shipments/5": POLICY, "/shipments/6": REFUSED})
     reader = await desk.read("shipments")
 
-    assert keys_of(await reader.fetch([6])) == []
+    refused = await reader.fetch([6, 7])
+    assert keys_of(refused) == []
+    assert [(each.key, each.code) for each in refused.unseen] == [("6", AccessRefused.code), ("7", RecordAbsent.code)]
     with pytest.raises(AccessRefused) as caught:
         await reader.fetch([5])
     await desk.source.aclose()

@@ -10,7 +10,7 @@ that is cancelled is hidden from searches, so coverage alone says nothing of it.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from comporta.core.coverage import Coverage, Interval
 from comporta.core.instant import parse_instant
@@ -25,6 +25,10 @@ DELAYS = (
     timedelta(minutes=45),
 )
 """A record that was just told of may not be there yet. After the last of these nobody waits for it any more."""
+SLOW, SLOWEST = timedelta(hours=6), timedelta(days=7)
+"""A record that another of ours names is looked for on and on: first after so long, then twice as long each time."""
+UNDATED = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a record was told of if nobody knows when: later than all that is covered."""
 TICK = timedelta(microseconds=1)
 
 
@@ -32,8 +36,8 @@ TICK = timedelta(microseconds=1)
 class Hint:
     """One record, or parent of records, to be looked at.
 
-    ``told_at`` is when its source told of it, ``None`` where it is to be looked at whatever is known. ``tries`` is how
-    often it was looked for in vain.
+    ``told_at`` is when its source told of it, ``None`` where a record of ours names it: then it is to be looked at
+    whatever is known. ``tries`` is how often it was looked for in vain.
     """
 
     key: str
@@ -45,7 +49,6 @@ class Hint:
 def is_answered(hint: Hint, coverage: Coverage, *, stamp: str | None, has_stamp: bool) -> bool:
     """Say whether what was told is here; ``stamp`` is our version, ``has_stamp`` whether its stream bears versions.
 
-    >>> from datetime import UTC
     >>> told = Hint("7", told_at=datetime(2026, 3, 2, 12, tzinfo=UTC))
     >>> day = Coverage((Interval(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC)),))
     >>> is_answered(told, day, stamp="2026-03-02T11:59:58.000000Z", has_stamp=True)
@@ -58,12 +61,23 @@ def is_answered(hint: Hint, coverage: Coverage, *, stamp: str | None, has_stamp:
     return not has_stamp or (stamp is not None and parse_instant(stamp) >= hint.told_at - NEAR)
 
 
-def looked_in_vain(hint: Hint, now: datetime) -> datetime | None:
+def looked_in_vain(hint: Hint, now: datetime, *, is_ours: bool = False) -> datetime | None:
     """Return when to look for a record again that is not there, ``None`` when it was looked for often enough.
 
-    >>> from datetime import UTC
+    One that a record of ours names is never looked for often enough: who else could tell of it?
+
     >>> noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
     >>> looked_in_vain(Hint("7"), noon).second, looked_in_vain(Hint("7", tries=5), noon)
     (5, None)
+    >>> looked_in_vain(Hint("7", tries=5), noon, is_ours=True).hour
+    18
     """
-    return now + DELAYS[hint.tries] if hint.tries < len(DELAYS) else None
+    if hint.tries < len(DELAYS):
+        return now + DELAYS[hint.tries]
+    doublings = min(hint.tries - len(DELAYS), 9)
+    return now + min(SLOW * 2**doublings, SLOWEST) if is_ours else None
+
+
+def is_slow(hint: Hint) -> bool:
+    """Say whether a record was looked for so often that it should be there by now, if ever."""
+    return hint.tries >= len(DELAYS)

@@ -128,7 +128,7 @@ class Page:
     rows that the source gave only a part of, because its user may not see the rest: they never replace a row.
     ``nested`` holds the lists inside the records, ``lookups`` names that came along; neither is counted.
     ``position`` is where a later run goes on after this page; ``is_last`` is the source's own word
-    that nothing follows.
+    that nothing follows. ``unseen``: records that were asked for by key and are not shown, and what was said instead.
     """
 
     rows: Sequence[Row]
@@ -139,6 +139,7 @@ class Page:
     limited: frozenset[int] = frozenset()
     nested: Sequence[Nested] = ()
     lookups: Sequence[Lookup] = ()
+    unseen: Sequence[Rejected] = ()
 
 
 @dataclass(frozen=True, slots=True)

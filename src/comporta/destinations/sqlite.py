@@ -54,15 +54,21 @@ class SqliteDestination:
         return done
 
     def values(
-        self, connection: sqlite3.Connection, account: str, shape: Shape, column: str, *, is_open: bool
-    ) -> Sequence[Key]:
+        self, connection: sqlite3.Connection, account: str, shape: Shape, column: str, *,
+        is_open: bool, lacking: Shape | None,
+    ) -> Sequence[Key]:  # fmt: skip
         """Return every value of a column in the living rows, each once; of open ones only if asked."""
         if column not in columns_of(connection, shape.table):
             return []
         query = (
-            f"SELECT DISTINCT {quoted(column)} FROM {quoted(shape.table)} WHERE account = ?"
+            f"SELECT DISTINCT {quoted(column)} FROM {quoted(shape.table)} WHERE account = ?1"
             f" AND _cmp_deleted_at IS NULL AND {quoted(column)} IS NOT NULL{still_open(shape) if is_open else ''}"
         )
+        if lacking is not None and columns_of(connection, lacking.table):
+            query += (
+                f" AND {quoted(column)} NOT IN (SELECT {quoted(lacking.key)} FROM {quoted(lacking.table)}"
+                " WHERE account = ?1 AND _cmp_deleted_at IS NULL)"
+            )
         return [row[0] for row in connection.execute(query, (account,))]
 
     def missing(self, connection: sqlite3.Connection, shape: Shape) -> Sequence[str] | None:

@@ -5,20 +5,23 @@ A stream that cannot be listed consists of what another stream refers to: the sh
 reads those, and what it may claim is what that other stream had covered before: every hint of it was there by then,
 because it was committed with the row that gave it.
 
-A hint is taken away in the transaction that writes its record, and only if nobody told it again meanwhile.
+A hint is taken away in the transaction that writes its record, and only if nobody told it again meanwhile. One that a
+record of ours gave, and nobody else would give again, stays until its record comes: it is shown in quarantine.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from comporta.core.coverage import Coverage
-from comporta.core.hint import Hint, is_answered, looked_in_vain
+from comporta.core.hint import Hint, is_answered, is_slow, looked_in_vain
 from comporta.core.instant import short_text
-from comporta.core.record import Key, Page, key_from_text
+from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.window import Kind
 from comporta.engine.plan import is_claiming, make_fit, plan_gathering, refuse_another_database
 from comporta.engine.verify import confirmed_gone
 from comporta.engine.work import Work, well
+from comporta.errors import RecordAbsent
 from comporta.ports.store import Among, Batch
 
 PORTION = 100
@@ -74,6 +77,10 @@ async def _refer(work: Work, *, is_whole: bool) -> None:
         )
     elif work.request.kind is Kind.RECONCILE:
         found = await work.store.refer(work.lease, shape, shape.key, is_open=True)
+        if shape.parent_stream is not None and shape.referred_by is not None:
+            parents = replace(shape, stream=shape.parent_stream, settled=None)
+            found += await work.store.refer(work.lease, parents, shape.referred_by, lacking=shape)
+        await work.store.wake(work.lease)
         work.tell("pass_started", f"{found} records that may still change", {"changeable": found})
 
 
@@ -84,7 +91,6 @@ async def _drain(work: Work) -> None:
         wanted = [each for each in hints if each not in answered]
         keys = [key_from_text(each.key) for each in wanted]
         page = await work.reader.fetch(keys) if keys else Page((), is_last=True)
-        work.progress.rows_read += len(page.rows) + len(page.rejected)
         await _write(work, page, hints=hints, wanted=wanted)
 
 
@@ -116,28 +122,31 @@ async def _answered(work: Work, hints: Sequence[Hint], coverage: Coverage) -> Se
     ]
 
 
+@dataclass(slots=True)
+class _Missing:
+    """What was hinted at and did not come: looked for again at an instant, shown to people, or given up."""
+
+    later: list[tuple[Hint, datetime]] = field(default_factory=list)
+    shown: list[Rejected] = field(default_factory=list)
+    given_up: list[Hint] = field(default_factory=list)
+
+
 async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Sequence[Hint]) -> None:
     """Write what was found; what was not is looked for again later, and at last believed to be gone."""
-    place = work.shape.index(work.shape.key)
-    found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
-    later, given_up = [], []
-    for each in wanted:
-        at = None if each.key in found else looked_in_vain(each, work.clock.now())
-        if at is not None:
-            later.append((each, at))
-        elif each.key not in found:
-            given_up.append(each)
-    postponed = {each.key for each, _ in later}
+    missing = await _missing(work, page, wanted)
+    page = replace(page, rejected=[*page.rejected, *missing.shown])
+    work.progress.rows_read += len(page.rows) + len(page.rejected)
+    postponed = {each.key for each, _ in missing.later}
     handled = [each for each in hints if each.key not in postponed]
-    gone = await _gone(work, given_up)
-    batch = work.batch(page, handled_hints=handled, postponed_hints=later, deleted=gone)
+    gone = await _gone(work, missing.given_up)
+    batch = work.batch(page, handled_hints=handled, postponed_hints=missing.later, deleted=gone)
     counts = await work.write(batch)
-    known = len(hints) - len(wanted)
+    known, later, given_up = len(hints) - len(wanted), len(missing.later), len(missing.given_up)
     work.tell(
         "hints_handled",
         f"{len(hints)} told of: {known} known already, {counts.inserted} new, {counts.updated} changed,"
-        f" {counts.unchanged} unchanged, {len(later)} not there yet, {len(given_up)} not there at all",
-        {"hints": len(hints), "known": known, "later": len(later), "given_up": len(given_up), **counts.as_json()},
+        f" {counts.unchanged} unchanged, {later} not there yet, {given_up} not there at all",
+        {"hints": len(hints), "known": known, "later": later, "given_up": given_up, **counts.as_json()},
     )
     for rejected in page.rejected:
         work.tell(
@@ -146,6 +155,41 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
             {"key": rejected.key, "reason": rejected.reason},
             level="warning",
         )
+
+
+async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
+    """Sort what did not come; a record that others name is never given up while it may say something new.
+
+    It is shown as soon as it should be there, and at once where it is refused: that does not mend itself.
+    """
+    place = work.shape.index(work.shape.key)
+    found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
+    said = {each.key: each for each in page.unseen}
+    settled = await _settled(work, [each for each in wanted if each.key not in found and is_slow(each)])
+    missing = _Missing()
+    for each in wanted:
+        if each.key in found:
+            continue
+        is_ours = work.shape.referred_by is not None and each.told_at is None and each.key not in settled
+        at = looked_in_vain(each, work.clock.now(), is_ours=is_ours)
+        if at is None:
+            missing.given_up.append(each)
+            continue
+        missing.later.append((each, at))
+        seen = said.get(each.key) or Rejected(each.key, RecordAbsent.code, "the source has no such record", "{}")
+        if is_ours and (is_slow(each) or seen.code != RecordAbsent.code):
+            missing.shown.append(seen)
+    return missing
+
+
+async def _settled(work: Work, hints: Sequence[Hint]) -> frozenset[str]:
+    """Return the keys of those that are here and change no more."""
+    if not hints or work.shape.settled is None:
+        return frozenset()
+    keys = [key_from_text(each.key) for each in hints]
+    here = await work.store.stamps(work.account, work.shape, Among(keys=keys))
+    still_open = await work.store.stamps(work.account, work.shape, Among(keys=keys, is_open=True))
+    return frozenset(str(key) for key in here.keys() - still_open.keys())
 
 
 async def _gone(work: Work, missing: Sequence[Hint]) -> Sequence[Key]:

@@ -1,7 +1,7 @@
 """Trying the records in quarantine again: each is read by key, as the source has it now.
 
 What can be written leaves quarantine with the batch that writes it; what the source no longer has leaves
-it too; the rest waits on, with today's reason.
+it too, unless other records name it; the rest waits on, with today's reason.
 """
 
 from comporta.core.record import key_from_text
@@ -20,7 +20,8 @@ async def retry_quarantine(work: Work) -> None:
     for part in parts(waiting):
         page = await work.reader.fetch(part)
         found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
-        released = [str(key) for key in part if str(key) not in found]
+        missing = [str(key) for key in part if str(key) not in found]
+        released = missing if work.shape.referred_by is None else []
         counts = await work.write(work.batch(page, released=released))
         work.tell(
             "batch_committed",

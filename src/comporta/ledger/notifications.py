@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from comporta.core.hint import UNDATED
 from comporta.core.notification import Notification, later, merged
 from comporta.errors import CommitOutcomeUnknown
 from comporta.ledger.pauses import pauses
@@ -78,8 +79,8 @@ def hand_over(session: Session, source: str, streams: Mapping[str, Collection[st
             key = {"source": source, "user_id": user_id, "topic": row["topic"], "resource": row["resource"]}
             scopes = _point(hints, row, point, {name: streams[name] for name in accounts})
             states.append(key | {"state": "handed" if scopes else "kept"})
-    rows = [{"scope": scope, "parent": key, "told_at": text_of(hints[scope, key])} for scope, key in sorted(hints)]
-    session.each("hint", rows)
+    told = {place: text_of(at or UNDATED) for place, at in hints.items()}
+    session.each("hint", [{"scope": scope, "parent": key, "told_at": told[scope, key]} for scope, key in sorted(hints)])
     session.each("notification_state", states)
     return len(states)
 

@@ -231,15 +231,21 @@ class LedgerStore:
         values = {"scope": scope, "limit": limit}
         return await self._read(lambda s: [hint_from(row) for row in s.all("hints", values | {"now": text_of(s.now)})])
 
-    async def refer(self, lease: Lease, shape: Shape, column: str, *, is_open: bool = False) -> int:
+    async def refer(
+        self, lease: Lease, shape: Shape, column: str, *, is_open: bool = False, lacking: Shape | None = None
+    ) -> int:
         account = lease.scope.partition("/")[0]
 
         def work(session: Session) -> int:
-            found = self._destination.values(session.connection, account, shape, column, is_open=is_open)
-            batches.put_hints(session, lease.scope, found)
+            table = session.connection, account, shape, column
+            found = self._destination.values(*table, is_open=is_open, lacking=lacking)
+            session.each("refer", [{"scope": lease.scope, "parent": str(key)} for key in found])
             return len(found)
 
         return await self._held(lease, work)
+
+    async def wake(self, lease: Lease) -> None:
+        await self._held(lease, lambda s: s.run("wake_hints", {"scope": lease.scope}))
 
     async def stamps(self, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
         return await self._read(lambda s: self._destination.stamps(s.connection, account, shape, among))

@@ -38,9 +38,12 @@ class Destination(Protocol):
         """Make tables (of the lists inside the records too), columns and views fit; return what was done, in words."""
 
     def values(
-        self, connection: Connection, account: str, shape: Shape, column: str, *, is_open: bool
+        self, connection: Connection, account: str, shape: Shape, column: str, *, is_open: bool, lacking: Shape | None
     ) -> Sequence[Key]:
-        """Return every value of a column in the living rows, each once; of open ones only if asked."""
+        """Return every value of a column in the living rows, each once; of open ones only if asked.
+
+        ``lacking`` leaves out what is the key of a living row of that table.
+        """
 
     def missing(self, connection: Connection, shape: Shape) -> Sequence[str] | None:
         """Return the columns that the tables of a shape lack, ``None`` if one of the tables is not there."""

@@ -319,11 +319,17 @@ class Store(Protocol):
     async def hints(self, scope: str, limit: int) -> Sequence[Hint]:
         """Return what should be looked at now, by key."""
 
-    async def refer(self, lease: Lease, shape: Shape, column: str, *, is_open: bool = False) -> int:
+    async def refer(
+        self, lease: Lease, shape: Shape, column: str, *, is_open: bool = False, lacking: Shape | None = None
+    ) -> int:
         """Hint the lease's own scope at every value of a column in a table's living rows; return how many.
 
-        ``is_open`` leaves out what the shape calls settled.
+        ``is_open`` leaves out what the shape calls settled, ``lacking`` what is a living row of that table. What was
+        looked for in vain before goes on being looked for as seldom.
         """
+
+    async def wake(self, lease: Lease) -> None:
+        """Let what records of ours name be looked for now, however long it was to wait."""
 
     async def stamps(self, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
         """Return key and stamp, by key, of our living rows among those."""

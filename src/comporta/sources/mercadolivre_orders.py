@@ -157,7 +157,7 @@ class OrdersReader:
 
     async def _records(self, keys: Sequence[Key]) -> Mapping[str, Record]:
         width = self._session.in_flight(self._concurrency)
-        return await records_by_key(self._session, "orders", keys, progress=self._progress, width=width)
+        return (await records_by_key(self._session, "orders", keys, progress=self._progress, width=width)).found
 
     async def _walk(self, whole: Hours, size: int) -> AsyncGenerator[tuple[Hours, Sequence[Record], bool], None]:
         """Yield the orders that did not come before, with the part they are of, and whether they are the last."""

@@ -1,15 +1,16 @@
 """Records that are asked for by key, one request each: single orders, and shipments and packs, which have no list.
 
-An answer of 404 is no record, and so is a 403: the order of another seller, which a forged notification may name.
-But a 403 that is about the application, or that comes for all of many, is a right that is missing, and ends the run.
+An answer of 404 is no record, and so is a 403: the order of another seller, which a forged notification may name. What
+was said instead of a record is handed on. But a 403 that is about the application, or that comes for all of many, is a
+right that is missing, and ends the run.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from comporta.core.record import Bucket, Key, Lookup, Page
-from comporta.errors import AccessRefused, SourceChangedShape
+from comporta.core.record import Bucket, Key, Lookup, Page, Rejected
+from comporta.errors import AccessRefused, ComportaError, RecordAbsent, SourceChangedShape
 from comporta.errors_mercadolivre import PolicyRefused
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
@@ -26,36 +27,53 @@ REFUSED_LEAST = 5
 """Records asked for at once that are all refused: no notification forges so many."""
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What records asked for by key were answered: those that there are, by key, and what was said of the others."""
+
+    found: Mapping[str, Record]
+    unseen: Sequence[Rejected]
+
+
 async def records_by_key(
     session: MercadoLivreSession, kind: str, keys: Sequence[Key], *, progress: Progress, width: int
-) -> Mapping[str, Record]:
-    """Return those of the records that there are, by key; raise where all of many are refused, for it is us then."""
-    refusals: list[AccessRefused] = []
+) -> Looked:
+    """Ask for records, each by itself; raise where all of many are refused, for it is us then."""
 
-    async def look(key: str) -> Record | None:
+    async def look(key: str) -> Record | ComportaError:
         wanted = Wanted(f"{kind}/{key}", f"id {key}", f"{kind}: one record")
-        found = await record(session, wanted, progress, refusals=refusals)
-        if found is not None and str(found.get("id")) != key:
+        found = await _record_or_why(session, wanted, progress)
+        if not isinstance(found, ComportaError) and str(found.get("id")) != key:
             subject = session.subject(wanted.path, wanted.what)
             message = f"{subject} answered the record {str(found.get('id'))[:40]}; expected the one asked for"
             raise SourceChangedShape(message)
         return found
 
     asked = sorted({str(key) for key in keys})
-    found = await side_by_side(look, asked, width=width)
+    told = await side_by_side(look, asked, width=width)
+    refusals = [each for each in told if isinstance(each, AccessRefused)]
     if len(refusals) == len(asked) >= REFUSED_LEAST:
         raise refusals[0]
-    return {key: each for key, each in zip(asked, found, strict=True) if each is not None}
+    answers = list(zip(asked, told, strict=True))
+    found = {key: each for key, each in answers if not isinstance(each, ComportaError)}
+    errors = [(key, each) for key, each in answers if isinstance(each, ComportaError)]
+    return Looked(found, [Rejected(key, each.code, each.message, "{}") for key, each in errors])
 
 
-async def record(
-    session: MercadoLivreSession, wanted: Wanted, progress: Progress, *, refusals: list[AccessRefused] | None = None
-) -> Record | None:
+async def record(session: MercadoLivreSession, wanted: Wanted, progress: Progress) -> Record | None:
     """Return one record, ``None`` if there is none that we may see."""
+    found = await _record_or_why(session, wanted, progress)
+    return None if isinstance(found, ComportaError) else found
 
-    def accept(answer: Answer, subject: str) -> Record | None:
+
+async def _record_or_why(
+    session: MercadoLivreSession, wanted: Wanted, progress: Progress
+) -> Record | RecordAbsent | AccessRefused:
+    """Return one record, or what says that there is none that we may see."""
+
+    def accept(answer: Answer, subject: str) -> Record | RecordAbsent:
         if answer.status == NO_CONTENT or (answer.status == NOT_FOUND and not answer.is_page):
-            return None
+            return RecordAbsent(f"{subject} answered {answer.status}; expected a record")
         refuse(answer, subject=subject, now=session.clock.now())
         told = decoded(answer, subject)
         if not isinstance(told, Mapping):
@@ -68,9 +86,7 @@ async def record(
     except PolicyRefused:
         raise
     except AccessRefused as error:
-        if refusals is not None:
-            refusals.append(error)
-        return None
+        return error
 
 
 class SingleReader:
@@ -102,11 +118,13 @@ class SingleReader:
     async def fetch(self, keys: Sequence[Key]) -> Page:
         """Return those of the records that exist, each asked for by itself."""
         width = self._session.in_flight(self._concurrency)
-        found = await records_by_key(self._session, self._stream, keys, progress=self._progress, width=width)
+        looked = await records_by_key(self._session, self._stream, keys, progress=self._progress, width=width)
+        found = looked.found
         if self._stream == SHIPMENTS:
             costs = await side_by_side(self._costs, list(found), width=width)
             found = {key: {**found[key], "costs": told} for key, told in zip(found, costs, strict=True)}
-        return self._plan.page([prepared(self._stream, each, seller=self._seller) for each in found.values()])
+        page = self._plan.page([prepared(self._stream, each, seller=self._seller) for each in found.values()])
+        return replace(page, unseen=looked.unseen)
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
         """Return all of them: what is not shown any more is not deleted."""

@@ -165,6 +165,14 @@ SELECT * FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[]), CAST(:told
 ON CONFLICT(scope, parent) DO UPDATE SET times = h.times + 1, tries = 0, not_before = NULL,
   told_at = CASE WHEN h.told_at IS NULL OR excluded.told_at IS NULL THEN NULL ELSE greatest(h.told_at, excluded.told_at) END;
 
+-- name: refer
+INSERT INTO comporta.cmp_hint(scope, parent)
+SELECT * FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[])) AS named(scope, parent) ORDER BY 1, 2
+ON CONFLICT(scope, parent) DO UPDATE SET told_at = NULL;
+
+-- name: wake_hints
+UPDATE comporta.cmp_hint SET not_before = NULL WHERE scope = :scope AND told_at IS NULL;
+
 -- name: hints
 SELECT parent, times, told_at, tries FROM comporta.cmp_hint
 WHERE scope = :scope AND (not_before IS NULL OR not_before <= :now) ORDER BY parent LIMIT :limit;

@@ -160,6 +160,12 @@ INSERT INTO cmp_hint(scope, parent, told_at) VALUES (:scope, :parent, :told_at)
 ON CONFLICT(scope, parent) DO UPDATE SET times = times + 1, tries = 0, not_before = NULL,
   told_at = CASE WHEN told_at IS NULL OR excluded.told_at IS NULL THEN NULL ELSE max(told_at, excluded.told_at) END;
 
+-- name: refer
+INSERT INTO cmp_hint(scope, parent) VALUES (:scope, :parent) ON CONFLICT(scope, parent) DO UPDATE SET told_at = NULL;
+
+-- name: wake_hints
+UPDATE cmp_hint SET not_before = NULL WHERE scope = :scope AND told_at IS NULL;
+
 -- name: hints
 SELECT parent, times, told_at, tries FROM cmp_hint
 WHERE scope = :scope AND (not_before IS NULL OR not_before <= :now) ORDER BY parent LIMIT :limit;

@@ -1,0 +1,255 @@
+"""Records that cannot be listed: what another stream refers to is read, and never forgotten while it is not there."""
+
+from typing import Any
+
+from tests.engine.workshop import ORDERS, Workshop, counted, hint, hints
+
+from comporta.coordination.plans import Child
+from comporta.core.coverage import Coverage
+from comporta.core.hint import DELAYS
+from comporta.core.record import ColumnType
+from comporta.core.run import Run, RunState
+from comporta.core.window import Kind
+from comporta.errors import RecordAbsent, SourceUnavailable
+
+SHIPMENTS = "shipment"
+SCOPE = f"matriz/{SHIPMENTS}"
+SETTLED = ("state", frozenset({"done"}))
+
+
+def shipments(workshop: Workshop) -> None:
+    """Make an account whose orders name their shipments, which cannot be listed."""
+    fields = {"name": ColumnType.TEXT, "state": ColumnType.TEXT, "shipment_id": ColumnType.INTEGER}
+    workshop.source.stream(fields=fields)
+    workshop.source.stream(SHIPMENTS, parent_stream=ORDERS, referred_by="shipment_id", settled=SETTLED)
+    orders = workshop.plan(children=(Child(SHIPMENTS, "shipment_id"),))
+    workshop.account(orders, workshop.plan(SHIPMENTS))
+
+
+def ship(workshop: Workshop, *orders: int, state: str = "sent") -> None:
+    """Put orders, each with a shipment of its own, whose number is a hundred higher."""
+    for order in orders:
+        workshop.source.stream().put(order, name=f"S{order}", shipment_id=100 + order)
+        workshop.source.stream(SHIPMENTS).put(100 + order, name=f"to {order}", state=state)
+
+
+async def shipped(workshop: Workshop, *orders: int) -> None:
+    """Load orders and their shipments."""
+    shipments(workshop)
+    ship(workshop, *orders)
+    workshop.passes(minutes=5)
+    await workshop.run()
+    await workshop.run(stream=SHIPMENTS)
+    workshop.passes(minutes=30)
+    workshop.source.script.asked.clear()
+
+
+async def test_the_first_time_everything_that_is_referred_to_is_gathered(workshop: Workshop) -> None:
+    """And the claim is what the other stream had covered when it began."""
+    shipments(workshop)
+    ship(workshop, 1, 2, 3)
+    workshop.source.stream().put(4, name="S4")
+    workshop.source.stream(SHIPMENTS).put(900, name="nobody's")
+    workshop.passes(minutes=5)
+    await workshop.run()
+
+    run = await workshop.run(stream=SHIPMENTS)
+
+    assert (run.state, run.window_kind) == (RunState.SUCCEEDED, "full")
+    assert list(workshop.rows(SHIPMENTS)) == [101, 102, 103]
+    assert await workshop.covered(SHIPMENTS) == await workshop.covered()
+    assert hints(workshop, SCOPE) == {}
+
+
+async def test_afterwards_only_those_of_changed_parents_are_gathered(workshop: Workshop) -> None:
+    """Their orders hinted at them in the transaction that wrote them."""
+    await shipped(workshop, 1, 2, 3)
+    ship(workshop, 2, 5)
+    workshop.passes(minutes=5)
+    await workshop.run()
+
+    run = await workshop.run(stream=SHIPMENTS)
+
+    assert counted(run) == (2, 1, 1, 0, 0, 0)
+    assert await workshop.covered(SHIPMENTS) == await workshop.covered()
+
+
+async def test_nothing_is_claimed_while_the_other_stream_claims_nothing(workshop: Workshop) -> None:
+    """There is no telling what it will refer to."""
+    shipments(workshop)
+    ship(workshop, 1)
+
+    run = await workshop.run(stream=SHIPMENTS)
+
+    assert run.state is RunState.SUCCEEDED
+    assert await workshop.covered(SHIPMENTS) == Coverage()
+
+
+async def test_a_notification_claims_nothing(workshop: Workshop) -> None:
+    """It reads what was told of; whether that was all, it does not know."""
+    await shipped(workshop, 1, 2)
+    before = await workshop.covered(SHIPMENTS)
+    workshop.source.stream(SHIPMENTS).put(101, state="there")
+    hint(workshop, 101, told_at=workshop.source.now(), scope=SCOPE)
+    workshop.passes(minutes=5)
+    await workshop.run()
+
+    run = await workshop.run(Kind.NOTIFICATION, stream=SHIPMENTS)
+
+    assert counted(run) == (1, 0, 1, 0, 0, 0)
+    assert await workshop.covered(SHIPMENTS) == before
+
+
+async def test_what_was_cut_off_goes_on_without_fetching_all_again(workshop: Workshop, monkeypatch: Any) -> None:  # noqa: ANN401
+    """The hints that are left are the resume point."""
+    monkeypatch.setattr("comporta.engine.hinted.PORTION", 2)
+    shipments(workshop)
+    ship(workshop, *range(1, 7))
+    workshop.passes(minutes=5)
+    await workshop.run()
+    workshop.source.script.on("fetch", skip=2, raises=SourceUnavailable("gone"))
+    first = await workshop.run(stream=SHIPMENTS)
+
+    second = await workshop.run(stream=SHIPMENTS)
+
+    assert (first.state, first.counts.read) == (RunState.FAILED, 4)
+    assert (second.state, second.counts.read) == (RunState.SUCCEEDED, 2)
+    assert workshop.rows(SHIPMENTS) == workshop.truth(SHIPMENTS)
+    assert await workshop.covered(SHIPMENTS) == await workshop.covered()
+
+
+async def test_a_full_run_gathers_everything_again(workshop: Workshop) -> None:
+    """Whoever asks for everything gets it, once."""
+    await shipped(workshop, 1, 2, 3)
+
+    run = await workshop.run(Kind.FULL, stream=SHIPMENTS)
+
+    assert counted(run) == (3, 0, 0, 3, 0, 0)
+
+
+async def test_a_reconciliation_looks_at_those_that_may_still_change(workshop: Workshop) -> None:
+    """What is settled is left alone."""
+    await shipped(workshop, 1, 2, 3)
+    ship(workshop, 2, state="done")
+    workshop.passes(minutes=5)
+    await workshop.run()
+    await workshop.run(stream=SHIPMENTS)
+    workshop.source.stream(SHIPMENTS).write(103, {"state": "there"}, stamp=workshop.source.now())
+
+    run = await workshop.run(Kind.RECONCILE, stream=SHIPMENTS)
+
+    assert counted(run) == (2, 0, 1, 1, 0, 0)
+
+
+async def test_a_dry_gathering_leaves_no_trace(workshop: Workshop) -> None:
+    """Nothing is hinted at, claimed, or taken away."""
+    await shipped(workshop, 1, 2, 3)
+    before = workshop.everything()
+
+    run = await workshop.run(Kind.FULL, stream=SHIPMENTS, dry_run=True)
+
+    assert run.state is RunState.SUCCEEDED
+    assert workshop.everything() == before
+
+
+async def unseen(workshop: Workshop, *, looks: int = len(DELAYS) + 1) -> Run:
+    """Load three orders, look for the shipment of the third as often as that, in vain, and return the last run."""
+    shipments(workshop)
+    ship(workshop, 1, 2)
+    workshop.source.stream().put(3, name="S3", shipment_id=103)
+    workshop.passes(minutes=5)
+    await workshop.run()
+    for delay in DELAYS[: looks - 1]:
+        await workshop.run(stream=SHIPMENTS)
+        workshop.passes(seconds=delay.total_seconds())
+    return await workshop.run(stream=SHIPMENTS)
+
+
+async def waiting(workshop: Workshop) -> list[tuple[str, str]]:
+    """Return key and code of what waits in quarantine."""
+    return [(each.key, each.code) for each in await workshop.store.quarantine(SCOPE)]
+
+
+async def test_what_is_named_and_never_comes_is_shown_and_goes_on_being_looked_for(workshop: Workshop) -> None:
+    """Nobody else would tell of it again: after the last delay it is looked for seldom, not given up."""
+    before = await unseen(workshop, looks=len(DELAYS))
+    last_delay = await waiting(workshop)
+    workshop.passes(seconds=DELAYS[-1].total_seconds())
+    shown = await workshop.run(stream=SHIPMENTS)
+    in_quarantine, kept = await waiting(workshop), hints(workshop, SCOPE)
+    soon = await workshop.run(stream=SHIPMENTS)
+    ship(workshop, 3)
+    workshop.passes(hours=6)
+    found = await workshop.run(stream=SHIPMENTS)
+
+    assert (before.counts.rejected, last_delay) == (0, [])
+    assert counted(shown) == (1, 0, 0, 0, 1, 0)
+    assert (in_quarantine, kept) == ([("103", RecordAbsent.code)], {"103": (1, len(DELAYS) + 1)})
+    assert soon.counts.read == 0
+    assert counted(found) == (1, 1, 0, 0, 0, 0)
+    assert (await waiting(workshop), hints(workshop, SCOPE)) == ([], {})
+
+
+async def test_a_reconciliation_looks_for_what_is_named_and_absent(workshop: Workshop) -> None:
+    """Though its hint was lost, by a version that gave up or with the ledger's backup, or would wait for days."""
+    await unseen(workshop, looks=3)
+    workshop.source.stream().put(4, name="S4", shipment_id=104)
+    workshop.passes(minutes=5)
+    await workshop.run()
+    workshop.database.write_now(lambda session: session.connection.execute("DELETE FROM cmp_hint WHERE parent = '104'"))
+    ship(workshop, 3, 4)
+
+    run = await workshop.run(Kind.RECONCILE, stream=SHIPMENTS)
+
+    assert list(workshop.rows(SHIPMENTS)) == [101, 102, 103, 104]
+    assert counted(run) == (4, 2, 0, 2, 0, 0)
+
+
+async def test_what_is_absent_is_looked_for_as_seldom_after_a_reconciliation(workshop: Workshop) -> None:
+    """Once a day, not five times each day: it goes on where it was."""
+    await unseen(workshop)
+    await workshop.run(Kind.RECONCILE, stream=SHIPMENTS)
+    workshop.passes(hours=1)
+
+    run = await workshop.run(stream=SHIPMENTS)
+
+    assert (run.counts.read, hints(workshop, SCOPE)) == (0, {"103": (1, len(DELAYS) + 2)})
+
+
+async def test_a_retry_of_the_quarantine_does_not_forget_what_is_named(workshop: Workshop) -> None:
+    """That the source does not show it is the very reason why it waits there."""
+    await unseen(workshop)
+
+    await workshop.run(Kind.QUARANTINE, stream=SHIPMENTS)
+
+    assert await waiting(workshop) == [("103", RecordAbsent.code)]
+
+
+async def test_what_nobody_of_ours_names_is_given_up(workshop: Workshop) -> None:
+    """A notification may name what is another's, and anybody may forge one."""
+    await shipped(workshop, 1)
+    hint(workshop, 900, told_at=workshop.source.now(), scope=SCOPE)
+    for delay in DELAYS:
+        await workshop.run(Kind.NOTIFICATION, stream=SHIPMENTS)
+        workshop.passes(seconds=delay.total_seconds())
+    run = await workshop.run(Kind.NOTIFICATION, stream=SHIPMENTS)
+
+    assert (hints(workshop, SCOPE), await waiting(workshop)) == ({}, [])
+    assert counted(run) == (0, 0, 0, 0, 0, 0)
+
+
+async def test_what_is_here_and_settled_is_not_waited_for(workshop: Workshop) -> None:
+    """Its order changed, but it cannot say anything new."""
+    shipments(workshop)
+    ship(workshop, 1, state="done")
+    workshop.passes(minutes=5)
+    await workshop.run()
+    await workshop.run(stream=SHIPMENTS)
+    workshop.source.stream(SHIPMENTS).remove(101)
+    hint(workshop, 101, scope=SCOPE)
+    for delay in (*DELAYS, DELAYS[0]):
+        await workshop.run(Kind.NOTIFICATION, stream=SHIPMENTS)
+        workshop.passes(seconds=delay.total_seconds())
+
+    assert (hints(workshop, SCOPE), await waiting(workshop)) == ({}, [])
+    assert list(workshop.rows(SHIPMENTS)) == [101]
