@@ -8,7 +8,7 @@ the workers, and those fairly (core.fairness).
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,7 +21,8 @@ from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.coordination.workers import Workers
 from comporta.core.instant import instant_text
 from comporta.core.retry import FOREGROUND_WAIT_MAX
-from comporta.core.run import Run, RunState, Trigger, run_name
+from comporta.core.run import TERMINAL, Run, RunState, Trigger, run_name
+from comporta.core.schedule import urgency
 from comporta.core.ticket import Ticket
 from comporta.core.window import GIVEN, Kind, Request
 from comporta.errors import Busy, ComportaError, LeaseLost, Retryable
@@ -31,9 +32,13 @@ from comporta.ports.store import LogLine, Occupied, Store
 
 POLL = timedelta(seconds=1)
 """How often a waiting run looks whether the scope is free."""
+OURS = timedelta(minutes=1)
+"""For so long a run that this process queues, and begins at once, is not due for any other."""
 FOLLOWED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.LOST})
 """Ends after which a successor may be queued that this very sync goes on with. A process that was starved of time
 finds its run lost, and is the one that can take it up again."""
+Queued = Callable[[], Awaitable[tuple[Run, bool]]]
+"""Gives a queued run, and says whether it is of this sync's own making and nobody else waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ class Syncer:
             runs += await self._attempts(account, stream, ticket, again)
         filled = await self._holes(account, stream, again) if wish.request.kind is Kind.INCREMENTAL else []
         runs += filled
-        runs += await self._queued(account, stream, again)
+        runs += await self._adopted(account, stream, again)
         runs += await self._hinted(account, stream, again)
         is_filled = any(run.state is RunState.SUCCEEDED for run in filled)
         if await self._following.is_reconcile_due(account, stream, filled=is_filled):
@@ -163,12 +168,12 @@ class Syncer:
             runs += await self._attempts(account, stream, ticket, wish)
         return runs
 
-    async def _queued(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
+    async def _adopted(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
         """Adopt what earlier processes left in the queue of this stream."""
         runs: list[Run] = []
         for run in await self._store.queued(f"{account.name}/{stream.name}"):
             if run.not_before is None or run.not_before <= self._clock.now():
-                runs += await self._attempts_of(account, stream, run, wish)
+                runs += await self._attempts_of(account, stream, _known(run), wish)
         return runs
 
     async def _hinted(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
@@ -179,20 +184,24 @@ class Syncer:
         return await self._attempts(account, stream, ticket, wish)
 
     async def _attempts(self, account: AccountPlan, stream: StreamPlan, ticket: Ticket, wish: Wish) -> list[Run]:
-        run_id = self._new_id()
-        run = await self._store.enqueue(ticket, run_id=run_id)
-        return await self._attempts_of(account, stream, run, wish, is_ours=run.id == run_id)
+        async def queued() -> tuple[Run, bool]:
+            run_id = self._new_id()
+            priority = urgency(ticket.trigger, ticket.request.text)
+            ahead = replace(ticket, not_before=self._clock.now() + OURS, priority=priority)
+            run = await self._store.enqueue(ahead, run_id=run_id)
+            return run, run.id == run_id
 
-    async def _attempts_of(
-        self, account: AccountPlan, stream: StreamPlan, run: Run, wish: Wish, *, is_ours: bool = False
-    ) -> list[Run]:
+        return await self._attempts_of(account, stream, queued, wish)
+
+    async def _attempts_of(self, account: AccountPlan, stream: StreamPlan, queued: Queued, wish: Wish) -> list[Run]:
         """Execute a queued run, and its successors after their backoff."""
         runs: list[Run] = []
-        following: Run | None = run
+        following: Queued | None = queued
         while following is not None:
-            ended = await self._execute(account, stream, following, wish, is_ours=is_ours)
+            ended = await self._execute(account, stream, following, wish)
             runs.append(ended)
-            following, is_ours = await self._next_attempt(ended), False
+            successor = await self._next_attempt(ended)
+            following = _known(successor) if successor is not None else None
         return runs
 
     async def _next_attempt(self, ended: Run) -> Run | None:
@@ -218,27 +227,45 @@ class Syncer:
             sleeping.cancel()
         return not self._executor.stopping.is_set()
 
-    async def _execute(self, account: AccountPlan, stream: StreamPlan, run: Run, wish: Wish, *, is_ours: bool) -> Run:
-        """Execute a run; wait for a held scope if that was asked, else end it as skipped."""
+    async def _execute(self, account: AccountPlan, stream: StreamPlan, queued: Queued, wish: Wish) -> Run:
+        """Execute a run; wait for a held scope if that was asked, else end it as skipped.
+
+        It is queued when there is a place for it, and not before: a server on this database would take it, and what
+        was asked for this sync alone (a preview, pages in flight, a confirmation) would be lost.
+        """
         if wish.concurrency is not None:
             stream = replace(stream, request=replace(stream.request, concurrency=wish.concurrency))
+        asked: tuple[Run, bool] | None = None
         told = False
         while True:
-            try:
-                async with self.workers.place(account.name):
-                    answer = await self._executor.execute(
-                        run, account, stream, deletions_confirmed=wish.deletions_confirmed
-                    )
-            except LeaseLost:
-                # Another process took this very run out of the queue between our look and our claim.
-                return await self._store.run(run.id) or run
+            async with self.workers.place(account.name):
+                run, is_ours = asked = asked or await queued()
+                answer = await self._answer(run, account, stream, wish)
             if isinstance(answer, Run):
                 return answer
+            if answer is None or (isinstance(answer, Occupied) and answer.holder == run.id):
+                return await self._followed(run)
             if not told:
                 await self._tell_busy(run, answer, waiting=wish.wait)
                 told = True
             if not wish.wait or not await self._waited(POLL):
                 return await self._skip(run, answer, is_ours=is_ours)
+
+    async def _answer(
+        self, run: Run, account: AccountPlan, stream: StreamPlan, wish: Wish
+    ) -> Run | Occupied | Denied | None:
+        """Execute a queued run; ``None`` when somebody else took this very run out of the queue before."""
+        try:
+            return await self._executor.execute(run, account, stream, deletions_confirmed=wish.deletions_confirmed)
+        except LeaseLost:
+            return None
+
+    async def _followed(self, run: Run) -> Run:
+        """Return how a run ended that another process executes, or how it stands when we are told to stop."""
+        while True:
+            run = await self._store.run(run.id) or run
+            if run.state in TERMINAL or not await self._waited(POLL):
+                return run
 
     async def _tell_busy(self, run: Run, answer: Occupied | Denied, *, waiting: bool) -> None:
         if isinstance(answer, Occupied):
@@ -260,6 +287,15 @@ class Syncer:
             skipped = replace(skipped, state=RunState.SKIPPED, error=error)
         self._observer.ended(skipped)
         return skipped
+
+
+def _known(run: Run) -> Queued:
+    """Return the way to a run that somebody queued before."""
+
+    async def queued() -> tuple[Run, bool]:
+        return run, False
+
+    return queued
 
 
 def _busy(occupied: Occupied) -> Busy:
