@@ -60,6 +60,22 @@ async def test_rows_left_out_of_a_page_are_fetched(workshop: Workshop, page: int
     assert workshop.rows() == workshop.truth()
 
 
+async def test_a_row_that_is_here_and_was_left_out_is_fetched_where_nothing_bears_a_stamp(workshop: Workshop) -> None:
+    """It may have changed: that there is some row of that key says nothing."""
+    things = workshop.source.stream(is_stamped=False)
+    things.put_many(range(1, 31))
+    await workshop.run()
+    things.put(5, name="changed")
+    workshop.passes(minutes=10)
+    workshop.source.script.on("page", answers=_without_middle)
+
+    run = await workshop.run()
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert counted(run) == (30, 0, 1, 29, 0, 0)
+    assert workshop.rows() == workshop.truth()
+
+
 async def test_rows_that_never_come_keep_the_window_open(workshop: Workshop) -> None:
     """Listed four times and not to be had: the run fails with the keys and claims nothing."""
     workshop.source.stream().put_many(range(1, 31), stamp=at(9))

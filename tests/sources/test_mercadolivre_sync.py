@@ -7,6 +7,7 @@ import pytest
 from tests.sources.mercadolivre_desk import SELLER
 from tests.sources.mercadolivre_shop import Shop, agreed, hours_ago, open_shop
 
+from comporta.core.instant import instant_text
 from comporta.core.run import RunState
 from comporta.core.window import Kind
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
@@ -216,3 +217,23 @@ async def test_more_orders_than_a_search_shows_are_read_whole_while_they_change(
             assert first.counts.read - first.counts.inserted < 200
             assert people > 100
             assert shop.differences() == []
+
+
+async def test_what_is_told_of_an_item_that_a_sweep_could_not_read_is_looked_at(tmp_path: Path) -> None:
+    """The instant is covered, for the item waits in quarantine; the item is not here for that."""
+    with MercadoLivreSandbox(records=1, items=8, sellers=1) as sandbox:
+        async with open_shop(tmp_path, sandbox) as shop:
+            key = next(iter(sandbox.world.shelves[SELLER].items))
+            await shop.run("items")
+            told = [{"scope": "loja/items", "parent": key, "told_at": instant_text(hours_ago(0.1))}]
+            shop.database.write(lambda session: session.each("hint", told)).result()
+            sandbox.faults.add(f"multiget_code=404@{key}")
+            swept = await shop.run("items")
+            sandbox.faults.clear()
+            sandbox.world.change_item(key, stock=777)
+            looked = await shop.run("items", Kind.NOTIFICATION)
+
+            assert (swept.state, swept.counts.read, swept.counts.rejected) == (RunState.SUCCEEDED, 8, 1)
+            assert looked.counts.read == 1
+            assert shop.differences("items") == []
+            assert shop.query("SELECT count(*) FROM cmp_quarantine") == [(0,)]

@@ -37,6 +37,8 @@ async def drive(work: Work) -> None:
     plan = await plan_pass(work)
     if not work.run.dry_run:
         plan = await _prepared(work, plan)
+    if work.shape.stamp is None and plan.read == 0:
+        work.seen = set()
     before = await work.reader.count(since=plan.window.asked_since, until=plan.window.asked_until)
     if before != 0 and not work.run.dry_run:
         await _write_lookups(work)

@@ -115,10 +115,11 @@ async def _answered(work: Work, hints: Sequence[Hint], coverage: Coverage) -> Se
     keys = [key_from_text(each.key) for each in told]
     ours = await work.store.stamps(work.account, work.shape, Among(keys=keys))
     has_stamp = work.shape.stamp is not None
+    waiting = {each.key for each in await work.store.quarantine(work.scope)}  # covered, but not here
     return [
         each
         for key, each in zip(keys, told, strict=True)
-        if is_answered(each, coverage, stamp=ours.get(key), has_stamp=has_stamp)
+        if each.key not in waiting and is_answered(each, coverage, stamp=ours.get(key), has_stamp=has_stamp)
     ]
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from comporta.core.counts import Counts
 from comporta.core.lease import Lease, Settlement, settle
-from comporta.core.record import Page, Shape
+from comporta.core.record import Key, Page, Shape
 from comporta.core.run import Run, RunState
 from comporta.core.window import Request
 from comporta.errors import CommitOutcomeUnknown, LeaseLost
@@ -66,6 +66,8 @@ class Work:
         self.counts = Counts()
         self.beside: Mapping[str, object] = {}
         """What the last batch wrote beside what is counted, for its log line."""
+        self.seen: set[Key] | None = None
+        """The keys that this pass wrote, for a stream without stamps: that a row is here does not say how old it is."""
         self.log: list[LogLine] = []
 
     @property
@@ -109,6 +111,9 @@ class Work:
                 committed = await self._commit(batch, None)
             counts = committed.counts
             self.beside = {"nested": dict(committed.nested)} if committed.nested else {}
+        if self.seen is not None:
+            place = batch.shape.index(batch.shape.key)
+            self.seen.update(row[place] for row in batch.rows)  # type: ignore[misc]  # a key
         self.counts += counts
         self.progress.touch()
         return counts

@@ -97,7 +97,7 @@ class FakeReader:
             if not part:
                 return
             last = part[-1].key
-            yield [(record.key, record.stamp) for record in part]
+            yield [(record.key, record.stamp if self._stream.is_stamped else None) for record in part]
 
     async def fetch(self, keys: Sequence[Key]) -> Page:
         """Return those of the records that exist and the domain admits."""
