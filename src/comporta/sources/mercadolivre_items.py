@@ -24,7 +24,7 @@ from comporta.errors import (
     SourceTruncated,
 )
 from comporta.errors_mercadolivre import ItemsUntold, PolicyRefused
-from comporta.ports.progress import Progress
+from comporta.ports.progress import Notice, Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.answers import Answer, quote
 from comporta.sources.mercadolivre_errors import FORBIDDEN, NOT_FOUND, POLICIES, TOO_MANY, refuse
@@ -45,6 +45,9 @@ WAVE = 10
 LISTED = 10_000
 PRICES = frozenset({"price", "original_price", "currency_id"})
 """Fields that an item may not tell any more, and its sale price does."""
+FOR_SALE = frozenset({"active", "paused", None})
+"""Statuses of an item that has a price; of one that is closed or under review there may be none any more."""
+PRICE_TRIES = 2
 ALWAYS = ("id", "seller_id", "attributes", "seller_custom_field", "variations")
 """Fields that decide whose an item is, what the seller calls it, and what its variations are."""
 CONTEXT = {"context": "channel_marketplace"}
@@ -137,10 +140,12 @@ class ItemsReader:
     async def fetch(self, keys: Sequence[Key]) -> Page:
         """Return those of the items that exist and are the seller's; what fails or is refused alone is rejected."""
         found = await self._looked_at([str(key) for key in keys])
-        priced = await self._priced([each for each in found if not isinstance(each, _Untold)])
+        priced, unpriced = await self._priced([each for each in found if not isinstance(each, _Untold)])
         page = self._plan.page([prepared(ITEMS, each, seller=self._seller) for each in priced])
         failed = [each.rejected for each in found if isinstance(each, _Untold)]
-        return replace(page, rejected=[*page.rejected, *failed])
+        place = self.shape.index(self.shape.key)
+        limited = frozenset(number for number, row in enumerate(page.rows) if row[place] in unpriced)
+        return replace(page, rejected=[*page.rejected, *failed], limited=limited)
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
         """Return which of the keys live: each is looked at; of what cannot be told is not said that it is gone."""
@@ -265,15 +270,24 @@ class ItemsReader:
         owner = item.get("seller_id")
         return owner is None or str(owner) == self._seller
 
-    async def _priced(self, found: Sequence[Record]) -> Sequence[Record]:
-        """Return the items with their price, asked for where the item does not tell it any more."""
-        if not self._columns & PRICES:
-            return found
-        bare = [each for each in found if each.get("price") is None]
-        width = self._session.in_flight(self._concurrency)
-        told = await side_by_side(self._sale_price, [str(each["id"]) for each in bare], width=width)
-        prices = {str(each["id"]): price for each, price in zip(bare, told, strict=True) if price is not None}
-        return [_with_price(each, prices.get(str(each["id"]))) for each in found]
+    async def _priced(self, found: Sequence[Record]) -> tuple[Sequence[Record], frozenset[str]]:
+        """Return the items with their price, asked for where the item does not tell it any more.
+
+        And which of those that are for sale have none, twice asked: one odd answer must not empty what is known.
+        """
+        bare = [str(each["id"]) for each in found if each.get("price") is None] if self._columns & PRICES else []
+        prices: dict[str, Record] = {}
+        for _ in range(PRICE_TRIES):
+            left = [key for key in bare if key not in prices]
+            told = await side_by_side(self._sale_price, left, width=self._session.in_flight(self._concurrency))
+            prices |= {key: price for key, price in zip(left, told, strict=True) if price is not None}
+        missing = set(bare) - prices.keys()
+        unpriced = [str(each["id"]) for each in found if each["id"] in missing and each.get("status") in FOR_SALE]
+        if unpriced:
+            fields = {"items": len(unpriced), "first": unpriced[0]}
+            message = f"{len(unpriced)} items came without a price (first: {unpriced[0]}); what is here of them stays"
+            self._progress.tell(Notice("prices_missing", message, fields, level="warning"))
+        return [_with_price(each, prices.get(str(each["id"]))) for each in found], frozenset(unpriced)
 
     async def _sale_price(self, key: str) -> Record | None:
         wanted = Wanted(f"items/{key}/sale_price", f"price of {key}", "items: price", CONTEXT)
@@ -284,7 +298,7 @@ class ItemsReader:
         if request.fields is None:
             return ""
         named = {each.path[0] for each in self._plan.fields if each.path} - {"seller_sku"}
-        priced = PRICES if self._columns & PRICES else frozenset()
+        priced = {*PRICES, "status"} if self._columns & PRICES else frozenset[str]()
         return ",".join(sorted({*named, *priced, *ALWAYS}))
 
     def _subject(self, what: str) -> str:
