@@ -11,6 +11,8 @@ from comporta.bootstrap import open_workspace
 from comporta.cli import scrape
 from comporta.cli.scrape import Scrape, watch_loop
 from comporta.coordination.measured import Measured
+from comporta.core.run import Trigger
+from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request
 from comporta.errors import DestinationBusy
 from comporta.observability.metrics import METRICS, Metrics
@@ -62,6 +64,19 @@ async def test_a_paused_account_has_no_promise(asked: Scrape) -> None:
     assert figure(text, "comporta_paused_accounts") == 1
     assert figure(text, f"comporta_promised_interval_seconds{{{STREAM}}}") is None
     assert figure(text, f"comporta_freshness_seconds{{{STREAM}}}") is not None
+
+
+async def test_what_nobody_here_would_begin_is_no_queue_that_stands(asked: Scrape) -> None:
+    """Neither a run of an account that left the settings, nor what a pause holds back; what a person wants counts."""
+    store = asked.workspace.store
+    await store.enqueue(Ticket("gone", "sale.order", Request(), Trigger.SCHEDULE))
+    await store.enqueue(Ticket("loja", "sale.order", Request(), Trigger.RETRY))
+    await store.enqueue(Ticket("loja", "res.partner", Request(), Trigger.MANUAL))
+    await asked.workspace.pause("loja")
+    text = await asked.text()
+
+    assert figure(text, 'comporta_queue_oldest_seconds{priority="schedule"}') is None
+    assert figure(text, 'comporta_queued_runs{priority="person"}') == 1
 
 
 async def test_one_picture_serves_all_who_ask(asked: Scrape, monkeypatch: pytest.MonkeyPatch) -> None:

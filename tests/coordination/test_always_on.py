@@ -9,6 +9,7 @@ import pytest
 from tests.coordination.always_on import POLL, STARTED, Server, until
 from tests.engine.workshop import ORDERS, Workshop, at
 
+from comporta.coordination import dispatcher
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.schedule import Every, urgency
 from comporta.core.ticket import Ticket
@@ -213,6 +214,26 @@ async def test_a_run_of_a_stream_that_is_gone_ends_with_a_reason(workshop: Works
 
 
 @pytest.mark.full
+async def test_what_waits_for_an_account_that_is_gone_hides_nothing_and_ends(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many such runs there are; of one that another process may have they wait for a day."""
+    monkeypatch.setattr(dispatcher, "DUE_MAX", 2)
+    open_shop(workshop)
+    gone = [await workshop.store.enqueue(ticket(f"gone{n}", Kind.FULL, Trigger.MANUAL)) for n in range(2)]
+    workshop.passes(hours=25)
+    other = await workshop.store.enqueue(ticket("other", Kind.INCREMENTAL, Trigger.MANUAL))
+    ours = await workshop.store.enqueue(ticket("matriz", Kind.INCREMENTAL, Trigger.SCHEDULE))
+    server = Server(workshop, has_scheduler=False).start()
+    await workshop.clock.sleep(timedelta(minutes=1))
+    await server.stop()
+
+    found = {run.id: run for run in await workshop.store.runs()}
+    assert [found[run.id].state for run in (ours, other)] == [RunState.SUCCEEDED, RunState.QUEUED]
+    assert {found[run.id].state for run in gone} == {RunState.SKIPPED}
+    assert [(found[run.id].error or {}).get("code") for run in gone] == ["CMP-SET-005"] * 2
+
+
 async def test_a_comparison_that_is_due_follows_as_a_run_of_its_own(workshop: Workshop) -> None:
     """In the queue, so that whoever is free does it, behind what is fresh."""
     open_shop(workshop)

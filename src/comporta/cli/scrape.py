@@ -15,7 +15,7 @@ from comporta import __version__
 from comporta.coordination.execute import priority_of
 from comporta.coordination.measured import Measured
 from comporta.core.login import Standing
-from comporta.core.run import Run, RunState
+from comporta.core.run import Run, Trigger
 from comporta.errors import ComportaError
 from comporta.observability.metrics import METRICS, Metrics, Picture, Value
 from comporta.settings_values import Place, read_limit
@@ -107,7 +107,8 @@ async def picture(workspace: "Workspace") -> Picture:
         if row.holder and row.since and row.expires_at and row.expires_at > now:
             account, _, stream = row.scope.partition("/")
             gauges["comporta_lease_age_seconds"].append(((account, stream), (now - row.since).total_seconds()))
-    _queue(workspace, await workspace.store.runs(state=RunState.QUEUED, limit=QUEUED_MAX), gauges)
+    due = await workspace.store.due(QUEUED_MAX, workspace.plans)
+    _queue(workspace, [run for run in due if run.trigger is Trigger.MANUAL or run.account not in paused], gauges)
     await _budgets(workspace, gauges)
     for name, login in (await workspace.logins()).items():
         gauges["comporta_needs_login"].append(((name,), float(login.standing is Standing.NEEDS_LOGIN)))
@@ -136,13 +137,12 @@ def _stream(
             gauges[name].append((scope, figure))
 
 
-def _queue(workspace: "Workspace", queued: Sequence[Run], gauges: Mapping[str, list[Value]]) -> None:
+def _queue(workspace: "Workspace", due: Sequence[Run], gauges: Mapping[str, list[Value]]) -> None:
     now = workspace.clock.now()
     waits: dict[str, list[float]] = {}
-    for run in queued:
-        due = max(filter(None, (run.not_before, run.queued_at)), default=now)
-        if due <= now:
-            waits.setdefault(priority_of(run).name.lower(), []).append((now - due).total_seconds())
+    for run in due:
+        since = max(filter(None, (run.not_before, run.queued_at)), default=now)
+        waits.setdefault(priority_of(run).name.lower(), []).append(max(0.0, (now - since).total_seconds()))
     for priority, ages in waits.items():
         gauges["comporta_queued_runs"].append(((priority,), float(len(ages))))
         gauges["comporta_queue_oldest_seconds"].append(((priority,), max(ages)))

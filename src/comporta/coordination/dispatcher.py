@@ -34,6 +34,10 @@ DENIED_S = 15.0
 """And one whose older program holds its key."""
 DUE_MAX = 1_000
 """Queued runs that are looked at together."""
+STRANDED = timedelta(days=1)
+"""A run that waits so long for an account that no process here knows waits in vain."""
+STRANDED_MAX = 100
+STRANDED_EVERY_S = 3_600.0
 
 
 class Dispatcher:
@@ -66,6 +70,7 @@ class Dispatcher:
         self._active: set[str] = set()
         self._held: dict[str, float] = {}
         self._waiting: Counter[str] = Counter()
+        self._stranded_at = 0.0
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -77,6 +82,7 @@ class Dispatcher:
         stopping = self._executor.stopping
         async with asyncio.TaskGroup() as group:
             while not stopping.is_set():
+                await self._end_stranded()
                 scopes = {run.scope: run.account for run in await self._due()}
                 for account, wanted in Counter(scopes.values()).items():
                     for _ in range(wanted - self._waiting[account]):
@@ -84,10 +90,27 @@ class Dispatcher:
                         group.create_task(self._serve(account))
                 await self._until_woken()
 
+    async def _end_stranded(self) -> None:
+        """End what waits for an account that left the settings: nobody would ever begin it."""
+        now = self._clock.monotonic()
+        if now < self._stranded_at:
+            return
+        try:
+            before = self._clock.now() - STRANDED
+            runs = await self._store.stranded(STRANDED_MAX, accounts=self._accounts, before=before)
+            for run in runs:
+                message = f"{run.account}/{run.stream}: there is no such account any more"
+                await self._store.skip(run, UnknownAccount(message).as_json())
+        except ComportaError as error:
+            self._log.write("error", "dispatching_failed", {"code": error.code, "message": error.message})
+            return
+        if len(runs) < STRANDED_MAX:
+            self._stranded_at = now + STRANDED_EVERY_S
+
     async def _due(self) -> list[Run]:
         """Return the runs that this process could begin now."""
         try:
-            runs = await self._store.due(DUE_MAX)
+            runs = await self._store.due(DUE_MAX, self._accounts)
             paused = await self._paused() if runs else ()
         except ComportaError as error:
             self._log.write("error", "dispatching_failed", {"code": error.code, "message": error.message})
@@ -98,9 +121,7 @@ class Dispatcher:
         return [
             run
             for run in runs
-            if run.account in self._accounts
-            and run.scope not in taken
-            and (run.trigger is Trigger.MANUAL or run.account not in paused)
+            if run.scope not in taken and (run.trigger is Trigger.MANUAL or run.account not in paused)
         ]
 
     async def _serve(self, account: str) -> None:

@@ -7,7 +7,8 @@ transaction in ``batches``, the rows in the destination.
 # ruff: noqa: D102  ports.store.Store says what each method promises
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from secrets import token_hex
@@ -97,10 +98,13 @@ class LedgerStore:
     async def tick(self, ticket: Ticket, at: datetime, *, run_id: str) -> Run | None:
         return await self._write(lambda s: leases.queue_tick(s, ticket, at, run_id=run_id))
 
-    async def due(self, limit: int) -> Sequence[Run]:
-        return await self._read(
-            lambda s: [run_from(row) for row in s.all("due", {"now": text_of(s.now), "limit": limit})]
-        )
+    async def due(self, limit: int, accounts: Collection[str] | None = None) -> Sequence[Run]:
+        values = {"limit": limit, "accounts": None if accounts is None else json.dumps(list(accounts))}
+        return await self._read(lambda s: [run_from(row) for row in s.all("due", values | {"now": text_of(s.now)})])
+
+    async def stranded(self, limit: int, *, accounts: Collection[str], before: datetime) -> Sequence[Run]:
+        values = {"limit": limit, "accounts": json.dumps(list(accounts)), "before": text_of(before)}
+        return await self._read(lambda s: [run_from(row) for row in s.all("stranded", values)])
 
     async def beat(self, instance: str, *, roles: str, version: str) -> None:
         values = {"instance": instance, "roles": roles, "version": version}

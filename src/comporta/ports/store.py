@@ -5,7 +5,7 @@ transaction, so there is no moment at which one of them is true and another is n
 but ``renew`` and ``cancel_requested``, which a heartbeat calls from its own thread.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -229,8 +229,14 @@ class Store(Protocol):
         Return what was queued; ``None`` when nothing was, because somebody took this tick, or a later one, before.
         """
 
-    async def due(self, limit: int) -> Sequence[Run]:
-        """Return the queued runs that may begin now, the most urgent first, then the oldest."""
+    async def due(self, limit: int, accounts: Collection[str] | None = None) -> Sequence[Run]:
+        """Return the queued runs that may begin now, the most urgent first, then the oldest.
+
+        Of these accounts, or of all; of one that is paused, what a person asked for.
+        """
+
+    async def stranded(self, limit: int, *, accounts: Collection[str], before: datetime) -> Sequence[Run]:
+        """Return runs that wait since before, for an account that is not among these, not kept here and not paused."""
 
     async def beat(self, instance: str, *, roles: str, version: str) -> None:
         """Say that a server is alive."""

@@ -382,7 +382,15 @@ WHERE scope = :scope AND request = :request AND state = 'queued' AND (scheduled_
 
 -- name: due
 SELECT * FROM comporta.cmp_run WHERE state = 'queued' AND (not_before IS NULL OR not_before <= :now)
+  AND (CAST(:accounts AS jsonb) IS NULL OR account IN (SELECT jsonb_array_elements_text(CAST(:accounts AS jsonb))))
+  AND (trigger = 'manual' OR account NOT IN (SELECT account FROM comporta.cmp_pause))
 ORDER BY priority DESC, queued_at, id LIMIT :limit;
+
+-- name: stranded
+SELECT * FROM comporta.cmp_run WHERE state = 'queued' AND coalesce(not_before, queued_at) < :before
+  AND account NOT IN (SELECT jsonb_array_elements_text(CAST(:accounts AS jsonb)))
+  AND account NOT IN (SELECT name FROM comporta.cmp_account) AND account NOT IN (SELECT account FROM comporta.cmp_pause)
+LIMIT :limit;
 
 -- name: beat
 INSERT INTO comporta.cmp_instance(instance, roles, version, started_at, seen_at) VALUES (:instance, :roles, :version, :now, :now)

@@ -359,7 +359,15 @@ WHERE scope = :scope AND request = :request AND state = 'queued' AND (scheduled_
 
 -- name: due
 SELECT * FROM cmp_run WHERE state = 'queued' AND (not_before IS NULL OR not_before <= :now)
+  AND (:accounts IS NULL OR account IN (SELECT value FROM json_each(:accounts)))
+  AND (trigger = 'manual' OR account NOT IN (SELECT account FROM cmp_pause))
 ORDER BY priority DESC, queued_at, id LIMIT :limit;
+
+-- name: stranded
+SELECT * FROM cmp_run WHERE state = 'queued' AND coalesce(not_before, queued_at) < :before
+  AND account NOT IN (SELECT value FROM json_each(:accounts)) AND account NOT IN (SELECT name FROM cmp_account)
+  AND account NOT IN (SELECT account FROM cmp_pause)
+LIMIT :limit;
 
 -- name: beat
 INSERT INTO cmp_instance(instance, roles, version, started_at, seen_at) VALUES (:instance, :roles, :version, :now, :now)
