@@ -18,7 +18,7 @@ from comporta.channel_kinds import make_reach
 from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.legacy_locks import SUBJECT, LegacyLocks
 from comporta.coordination.plans import AccountPlan, Conduct, Feed, StreamPlan
-from comporta.coordination.rescuer import rescue_forever
+from comporta.coordination.rescuer import rescue, rescue_forever
 from comporta.coordination.traced import Traced
 from comporta.coordination.watchers import Watchers
 from comporta.core.guard import LegacyKey, Without
@@ -87,7 +87,7 @@ async def _opened(settings: Settings, observer: Observer, clock: Clock, meter: M
     keys: LockKeys | None = None
     try:
         keys = open_lock_keys(settings)
-        await _tidy(store, clock.now() - settings.retention)
+        await _tidy(store, clock.now() - settings.retention, observer)
         settings = settings.with_accounts(_stored(database, settings))
         plans = {name: _account_plan(told, database, settings, outside) for name, told in settings.accounts.items()}
         workspace = Workspace(
@@ -103,7 +103,7 @@ async def _opened(settings: Settings, observer: Observer, clock: Clock, meter: M
         )
         workspace.reach = make_reach(settings, database, clock)
         workspace.is_renewing = outside.is_renewing
-        rescuing = asyncio.ensure_future(rescue_forever(store, clock, settings.retention))
+        rescuing = asyncio.ensure_future(rescue_forever(store, clock, settings.retention, observer))
         try:
             with _seldom_collecting():
                 yield workspace
@@ -120,9 +120,9 @@ async def _opened(settings: Settings, observer: Observer, clock: Clock, meter: M
         await store.aclose()
 
 
-async def _tidy(store: Store, before: datetime) -> None:
+async def _tidy(store: Store, before: datetime, observer: Observer) -> None:
     """End what died while nobody looked, and forget what is old."""
-    await store.reap()
+    await rescue(store, observer)
     await store.forget(before)
 
 

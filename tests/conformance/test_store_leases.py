@@ -102,6 +102,7 @@ async def test_a_lease_that_ran_out_is_taken_and_its_run_is_lost(store: Store, c
     queued = await store.runs(state=RunState.QUEUED)
 
     assert (dead.lease.epoch, heir.lease.epoch) == (1, 2)
+    assert list(heir.lost) == [lost]
     assert (lost.state, lost.finished_at, (lost.error or {})["code"]) == (RunState.LOST, clock.now(), "CMP-RUN-006")
     assert [(run.id, run.attempt, run.trigger) for run in queued] == [(f"{dead.run.id}.2", 2, Trigger.RETRY)]
 

@@ -13,6 +13,7 @@ from tests.engine.workshop import Workshop
 from comporta.coordination.dispatcher import Dispatcher
 from comporta.coordination.execute import Executor
 from comporta.coordination.following import Following
+from comporta.coordination.rescuer import rescue
 from comporta.coordination.scheduler import Scheduler
 from comporta.coordination.workers import Workers
 from comporta.observability.log import Silence
@@ -66,7 +67,7 @@ class Server:
     async def _rescue(self) -> None:
         """Take expired leases away, as every process does."""
         while not self.executor.stopping.is_set():
-            await self.workshop.store.reap()
+            await rescue(self.workshop.store, self.workshop.witness)
             await self.workshop.clock.sleep(self.poll)
 
     def _scheduler(self) -> Scheduler:

@@ -108,8 +108,9 @@ def test_refusals_losses_retries_and_errors_are_counted() -> None:
     measured = Measured(kept)
     measured.busy(RUN, Occupied("a/s", "r9", None, AT, "host:1"), waiting=False)
     measured.ended(replace(RUN, state=RunState.SKIPPED, error=Busy("held").as_json()))
-    measured.ended(replace(RUN, state=RunState.LOST))
-    measured.retrying(RUN, timedelta(seconds=1), 2)
+    measured.taken(replace(RUN, state=RunState.LOST, attempt=4))
+    measured.ended(replace(RUN, state=RunState.LOST, attempt=4))
+    measured.retrying(replace(RUN, state=RunState.FAILED), timedelta(seconds=1), 2)
 
     assert kept.counted == {
         ("lease_refusals_total", "a", "s"): 1,

@@ -96,7 +96,7 @@ async def test_a_dead_process_is_rescued_by_any_other(workshop: Workshop, other:
     workshop.source.stream().put_many(range(1, 36), stamp=at(9))
     queued = await queue(workshop)
     await workshop.store.acquire(queued, ttl=timedelta(seconds=30), timeout=timedelta(hours=2), instance="dead:1")
-    rescuing = asyncio.ensure_future(rescue_forever(other.store, other.clock, RETENTION))
+    rescuing = asyncio.ensure_future(rescue_forever(other.store, other.clock, RETENTION, other.witness))
     while not (found := await other.store.runs(state=RunState.LOST)):
         await asyncio.sleep(0)
     rescuing.cancel()
@@ -114,7 +114,7 @@ async def test_the_rescuer_outlives_a_database_in_trouble(workshop: Workshop, er
     queued = await queue(workshop)
     workshop.account()
     await workshop.store.acquire(queued, ttl=timedelta(seconds=5), timeout=timedelta(hours=2), instance="dead:1")
-    rescuing = asyncio.ensure_future(rescue_forever(store, workshop.clock, RETENTION))
+    rescuing = asyncio.ensure_future(rescue_forever(store, workshop.clock, RETENTION, workshop.witness))
     while not await workshop.store.runs(state=RunState.LOST):
         await asyncio.sleep(0)
     rescuing.cancel()

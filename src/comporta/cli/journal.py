@@ -64,6 +64,11 @@ class Journal:
         self._write("warning", "run_retrying", run, delay_s=delay.total_seconds(), next_attempt=attempt)
         self._following.retrying(run, delay, attempt)
 
+    def taken(self, run: Run) -> None:
+        """Log that somebody else's lease, or our own, ran out."""
+        self._write("warning", "lease_lost", run, error=run.error)
+        self._following.taken(run)
+
     def ended(self, run: Run) -> None:
         """Log it with counts and error."""
         level = LEVELS.get(run.state, "error")

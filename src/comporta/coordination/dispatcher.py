@@ -69,6 +69,7 @@ class Dispatcher:
         self._poll = poll
         self._active: set[str] = set()
         self._held: dict[str, float] = {}
+        self._told: set[str] = set()
         self._waiting: Counter[str] = Counter()
         self._stranded_at = 0.0
         self._woken = asyncio.Event()
@@ -117,6 +118,7 @@ class Dispatcher:
             return []
         now = self._clock.monotonic()
         self._held = {scope: until for scope, until in self._held.items() if until > now}
+        self._told &= {run.id for run in runs}
         taken = self._active | self._held.keys()
         return [
             run
@@ -152,7 +154,7 @@ class Dispatcher:
             is_confirmed = parse_request(run.request).kind is Kind.CLEAR_FIRST
             ended = await self._executor.execute(run, account, stream, deletions_confirmed=is_confirmed)
             if isinstance(ended, Occupied):
-                self._observer.busy(run, ended, waiting=True)
+                self._tell_busy(run, ended)
                 self._held[run.scope] = self._clock.monotonic() + HELD_S
                 return
             if isinstance(ended, Denied):
@@ -170,6 +172,12 @@ class Dispatcher:
             self._log.write("error", "dispatching_failed", {**fields, "code": error.code, "message": error.message})
         finally:
             self._active.discard(run.scope)
+
+    def _tell_busy(self, run: Run, occupied: Occupied) -> None:
+        """Tell once for each run who holds its stream, however often it is looked at; not that it holds it itself."""
+        if run.id not in self._told and occupied.holder != run.id:
+            self._told.add(run.id)
+            self._observer.busy(run, occupied, waiting=True)
 
     async def _until_woken(self) -> None:
         waits: Collection[asyncio.Future[object]] = {

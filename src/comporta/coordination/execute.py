@@ -69,6 +69,8 @@ _STATES: dict[type[ComportaError], RunState] = {
     RunStalled: RunState.TIMED_OUT,
     DeadlinePassed: RunState.TIMED_OUT,
 }
+AGAIN = frozenset({RunState.FAILED, RunState.TIMED_OUT})
+"""Ends after which a run may be tried again after a pause."""
 _STEPS = {
     RunState.CANCELLED: "run_cancelled",
     RunState.INTERRUPTED: "run_interrupted",
@@ -86,6 +88,7 @@ class _Active:
     work: Work | None = None
     reason: StandDown | None = None
     is_abandoned: bool = False
+    delay: timedelta | None = None  # before it is tried again
 
     def stand_down(self, reason: StandDown) -> None:
         """Cancel the work for that reason; the first reason counts. Safe from any thread."""
@@ -144,6 +147,8 @@ class Executor:
         )
         if isinstance(answer, Occupied):
             return answer
+        for lost in answer.lost:
+            self._observer.taken(lost)
         progress = Progress(self._clock, scope=run.scope, priority=priority_of(answer.run), rate=account.limit)
         self._observer.started(answer.run, progress)
         perform = self._perform(answer, account, stream, progress, guard, confirmed=confirmed)
@@ -169,6 +174,8 @@ class Executor:
         finally:
             del self._active[run.id]
         self._observer.ended(ended)
+        if active.delay is not None and ended.state in AGAIN and not ended.cancel_requested:
+            self._observer.retrying(ended, active.delay, ended.attempt + 1)
         if active.is_abandoned:
             raise asyncio.CancelledError  # it was for us: whoever cancelled us wants more to end than this run
         return ended
@@ -233,7 +240,7 @@ class Executor:
     async def _end(self, granted: Granted, active: _Active, problem: ComportaError | None, progress: Progress) -> Run:
         """Write how the run ended, unless the work wrote it, or somebody else may have."""
         if problem is not None and not isinstance(problem, LeaseLost):
-            ending = self._ending(granted.run, problem)
+            ending, active.delay = self._ending(granted.run, problem)
             # The lease was lost, or the database cannot take even this now: then the lease runs out, and
             # whoever finds it marks the run lost and queues its successor.
             with suppress(LeaseLost, Retryable, DestinationRefused):
@@ -258,17 +265,19 @@ class Executor:
             await self._clock.sleep(BUSY_PAUSE)
         return await ask()
 
-    def _ending(self, run: Run, problem: ComportaError) -> Ending:
+    def _ending(self, run: Run, problem: ComportaError) -> tuple[Ending, timedelta | None]:
+        """Return how the run ends, and after what pause it is tried again."""
         state = _STATES.get(type(problem), RunState.FAILED)
         ticket: Ticket | None = None
-        again: tuple[LogLine, ...] = ()
+        delay: timedelta | None = None
         if isinstance(problem, RunInterrupted):
             ticket = successor(run, not_before=None)
         elif isinstance(problem, (Retryable, RunStalled, DeadlinePassed)):
             delay = self.retry_delay(run, problem)
             ticket = successor(run, not_before=self._clock.now() + delay) if delay is not None else None
-            again = () if delay is None else (_again(run, delay),)
-        return Ending(state, problem.as_json(), successor=ticket, log=(_told(problem, state), *again))
+        delay = delay if ticket is not None else None
+        again = () if delay is None else (_again(run, delay),)
+        return Ending(state, problem.as_json(), successor=ticket, log=(_told(problem, state), *again)), delay
 
     def retry_delay(self, run: Run, problem: ComportaError) -> timedelta | None:
         """Return how long to wait before the next attempt, ``None`` after the last."""

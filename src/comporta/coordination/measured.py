@@ -13,6 +13,7 @@ from typing import cast
 
 from comporta.core.counts import Counts
 from comporta.core.run import Run, RunState
+from comporta.core.ticket import successor
 from comporta.observability.meter import Meter
 from comporta.ports.events import Unwatched
 from comporta.ports.progress import Progress, Requests
@@ -61,26 +62,33 @@ class Measured(Unwatched):
             self._records(run, told, told.counts + Counter(_figures(line.fields)))
 
     def busy(self, run: Run, occupied: Occupied, *, waiting: bool) -> None:  # noqa: ARG002  the port's signature
-        """Count it once for each run, whether it waits or not."""
+        """Count it: told once for each run, whether it waits or not."""
         self._meter.count("comporta_lease_refusals_total", **_scope(run))
 
     def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:  # noqa: ARG002  the port's signature
-        """Count it."""
-        self._meter.count("comporta_run_retries_total", **_scope(run))
+        """Count it, but for a lost run, which is counted where it was taken."""
+        if run.state is not RunState.LOST:
+            self._meter.count("comporta_run_retries_total", **_scope(run))
+
+    def taken(self, run: Run) -> None:
+        """Count the loss, and that it ended so: there may be nobody else left to do it."""
+        self._count_end(run)
+        self._meter.count("comporta_leases_lost_total", **_scope(run))
+        if not run.cancel_requested and successor(run, not_before=None) is not None:
+            self._meter.count("comporta_run_retries_total", **_scope(run))
 
     def ended(self, run: Run) -> None:
-        """Tell how it ended, how long it took, and what was not told yet."""
+        """Tell how it ended, how long it took, and what was not told yet.
+
+        That it was lost is counted where its lease was taken, which may be in another process.
+        """
         told = self._running.pop(run.id, None)
-        scope = _scope(run)
-        self._meter.count("comporta_runs_total", **scope, state=run.state.value)
-        if run.error:
-            self._meter.count("comporta_run_errors_total", **scope, code=run.error.get("code", OTHER))
-        if run.state is RunState.LOST:
-            self._meter.count("comporta_leases_lost_total", **scope)
+        if run.state is not RunState.LOST:
+            self._count_end(run)
         if told is None:
             return
         if run.duration_s is not None:
-            self._meter.observe("comporta_run_duration_seconds", run.duration_s, **scope)
+            self._meter.observe("comporta_run_duration_seconds", run.duration_s, **_scope(run))
         self._requests(run.account, run.stream, told)
         if not run.dry_run:
             self._records(run, told, Counter(run.counts.as_json()))
@@ -91,6 +99,11 @@ class Measured(Unwatched):
             account, _, stream = told.progress.scope.partition("/")
             if run_id in self._running:
                 self._requests(account, stream, told)
+
+    def _count_end(self, run: Run) -> None:
+        self._meter.count("comporta_runs_total", **_scope(run), state=run.state.value)
+        if run.error:
+            self._meter.count("comporta_run_errors_total", **_scope(run), code=run.error.get("code", OTHER))
 
     def _records(self, run: Run, told: _Told, now: "Counter[str]") -> None:
         """Tell what was added; a figure that is behind what was told already waits until it has caught up."""

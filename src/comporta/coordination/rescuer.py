@@ -9,18 +9,25 @@ from datetime import timedelta
 
 from comporta.errors import DestinationRefused, Retryable
 from comporta.ports.clock import Clock
+from comporta.ports.events import Observer
 from comporta.ports.store import Store
 
 EVERY = timedelta(seconds=10)
 
 
-async def rescue_forever(store: Store, clock: Clock, retention: timedelta) -> None:
+async def rescue_forever(store: Store, clock: Clock, retention: timedelta, observer: Observer) -> None:
     """Reap every ten seconds until cancelled, and forget history that is older than its retention."""
     while True:
         await clock.sleep(EVERY)
         try:
-            await store.reap()
+            await rescue(store, observer)
             await store.forget(clock.now() - retention)
         except (Retryable, DestinationRefused):
             # The database is busy or full now: the next round asks again, and nothing dead can write meanwhile.
             continue
+
+
+async def rescue(store: Store, observer: Observer) -> None:
+    """Reap once, and tell of every run that is lost: there may be nobody else left to do it."""
+    for lost in await store.reap():
+        observer.taken(lost)

@@ -213,7 +213,8 @@ class Syncer:
         if successor is None:
             return None
         delay = max((successor.not_before or self._clock.now()) - self._clock.now(), timedelta())
-        self._observer.retrying(ended, delay, successor.attempt)
+        if ended.state is RunState.LOST:  # of the others the executor has told
+            self._observer.retrying(ended, delay, successor.attempt)
         return successor if delay <= FOREGROUND_WAIT_MAX and await self._waited(delay) else None
 
     async def _waited(self, delay: timedelta) -> bool:

@@ -48,6 +48,11 @@ class Watchers:
         for each in self._observers:
             each.retrying(run, delay, attempt)
 
+    def taken(self, run: Run) -> None:
+        """Tell everybody."""
+        for each in self._observers:
+            each.taken(run)
+
     def ended(self, run: Run) -> None:
         """Tell everybody."""
         for each in self._observers:

@@ -85,14 +85,14 @@ def acquire(session: Session, run: Run, *, ttl: timedelta, timeout: timedelta, i
         return occupied(session, run.scope)
     # Not the instant at which the transaction began: it may have waited for the row, or been stopped, since.
     at = instant_of(taken["at"])
-    _mark_lost(session, run.scope, at)
+    lost = _mark_lost(session, run.scope, at)
     times = {"now": text_of(at), "deadline_at": text_of(at + timeout)}
     started = session.one("start_run", {"run": run.id, "epoch": taken["epoch"], "instance": instance} | times)
     if started is None:
         # Somebody else started this very run and has already ended it, or a person cancelled it.
         message = f"{run.scope}: run {run.id} is no longer queued; another process took it"
         raise LeaseLost(message)
-    return Granted(Lease(run.scope, taken["epoch"], run.id, taken["commits"]), run_from(started))
+    return Granted(Lease(run.scope, taken["epoch"], run.id, taken["commits"]), run_from(started), lost)
 
 
 def queued_before(session: Session, run_id: str) -> Run | None:
@@ -122,10 +122,11 @@ def _granted_before(session: Session, run: Run, tried: Sequence[Granted]) -> Gra
     if held is None or held["holder"] != run.id:
         return None
     row = session.one("run", {"run": run.id})
-    began = {(each.lease.epoch, each.run.started_at) for each in tried}
+    began = {(each.lease.epoch, each.run.started_at): each.lost for each in tried}
     if row is None or row["epoch"] != held["epoch"] or (row["epoch"], instant_from(row["started_at"])) not in began:
         return None
-    return Granted(Lease(run.scope, held["epoch"], run.id, held["commits"]), run_from(row))
+    lost = began[row["epoch"], instant_from(row["started_at"])]
+    return Granted(Lease(run.scope, held["epoch"], run.id, held["commits"]), run_from(row), lost)
 
 
 def ended_before(session: Session, lease: Lease, state: RunState) -> Run | None:

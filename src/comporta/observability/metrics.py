@@ -96,8 +96,10 @@ METRICS = MappingProxyType(
         "comporta_request_failures_total": _counter(
             "Requests that went wrong, by what they were to do.", "account", "operation"
         ),
-        "comporta_lease_refusals_total": _counter("Runs that found their stream held by another.", *SCOPE),
-        "comporta_leases_lost_total": _counter("Runs whose lease ran out or was taken.", *SCOPE),
+        "comporta_lease_refusals_total": _counter("Runs that found their stream held by another, each once.", *SCOPE),
+        "comporta_leases_lost_total": _counter(
+            "Runs whose lease ran out, counted by the server that took it away.", *SCOPE
+        ),
         "comporta_database_write_wait_seconds": _histogram(
             "From asking for a write until its transaction has the right to write.", QUICK
         ),

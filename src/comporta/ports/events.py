@@ -30,6 +30,12 @@ class Observer(Protocol):
     def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
         """Hear that a run ended without success and will be tried again after ``delay``."""
 
+    def taken(self, run: Run) -> None:
+        """Hear that a run is lost: its lease had run out and was taken away here.
+
+        Whoever held it is dead, or elsewhere, or here; if alive, it tells the end of the run too.
+        """
+
     def ended(self, run: Run) -> None:
         """Hear that a run ended; its state says how."""
 
@@ -50,6 +56,9 @@ class Unwatched:
         """Ignore it."""
 
     def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
+        """Ignore it."""
+
+    def taken(self, run: Run) -> None:
         """Ignore it."""
 
     def ended(self, run: Run) -> None:

@@ -23,10 +23,11 @@ from comporta.ports.progress import Requests
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The lease was acquired; the run is running."""
+    """The lease was acquired; the run is running. ``lost``: what it was taken from, because it had run out."""
 
     lease: Lease
     run: Run
+    lost: Sequence[Run] = ()
 
 
 @dataclass(frozen=True, slots=True)
