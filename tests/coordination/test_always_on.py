@@ -168,7 +168,7 @@ async def test_a_click_on_a_paused_account_is_served_though_a_run_of_it_waits(wo
     server = Server(workshop, has_scheduler=False, paused={"matriz"}).start()
     clicked = await workshop.store.enqueue(ticket("matriz", Kind.INCREMENTAL, Trigger.MANUAL))
     server.dispatcher.wake()
-    await workshop.clock.sleep(timedelta(minutes=1))
+    await until(workshop, lambda: bool(workshop.witness.ended_runs))
     await server.stop()
 
     assert clicked.id == waiting.id
