@@ -71,7 +71,11 @@ METRICS = MappingProxyType(
         "comporta_quarantined_records": _gauge("Records that wait in quarantine.", *SCOPE),
         "comporta_last_run_timestamp_seconds": _gauge("When the last run ended, by the ledger.", *SCOPE),
         "comporta_lease_age_seconds": _gauge("How long a living lease has been held.", *SCOPE),
-        "comporta_queued_runs": _gauge("Runs that wait, and whose time has come.", "priority"),
+        "comporta_queued_runs": _gauge(
+            "Runs that wait, and whose time has come; without those of paused accounts and of accounts that are not in"
+            " the settings.",
+            "priority",
+        ),
         "comporta_queue_oldest_seconds": _gauge("How long the one that waits longest has been waiting.", "priority"),
         "comporta_budget_allowed_requests_per_second": _gauge(
             "The rate that the budget goes by now; absent where none is known.", "account"
