@@ -6,7 +6,7 @@ They share a clock that jumps when everybody waits, so a day of theirs takes a m
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tests.engine.workshop import Workshop
 
@@ -17,10 +17,31 @@ from comporta.coordination.rescuer import rescue
 from comporta.coordination.scheduler import Scheduler
 from comporta.coordination.workers import Workers
 from comporta.observability.log import Silence
+from comporta.ports.clock import Clock
 
 POLL, LOOK = timedelta(seconds=20), timedelta(minutes=5)
 """Each look costs the jumping clock some milliseconds of ours."""
 STARTED: list["Server"] = []
+
+
+@dataclass
+class Behind:
+    """The clock of a machine that is behind the database's; time passes as it does there."""
+
+    right: Clock
+    by: timedelta
+
+    def now(self) -> datetime:
+        """Return the instant by this clock."""
+        return self.right.now() - self.by
+
+    def monotonic(self) -> float:
+        """Return the seconds that passed."""
+        return self.right.monotonic()
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Wait."""
+        await self.right.sleep(duration)
 
 
 @dataclass
@@ -33,6 +54,7 @@ class Server:
     has_scheduler: bool = True
     has_dispatcher: bool = True
     poll: timedelta = POLL
+    behind: timedelta = timedelta()
     paused: set[str] = field(default_factory=set)
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
@@ -73,7 +95,7 @@ class Server:
     def _scheduler(self) -> Scheduler:
         return Scheduler(
             store=self.workshop.store,
-            clock=self.workshop.clock,
+            clock=Behind(self.workshop.clock, self.behind),
             accounts=self.workshop.plans,
             paused=self._paused,
             stopping=self.executor.stopping,

@@ -67,6 +67,16 @@ async def test_each_tick_is_one_run_however_many_schedulers(workshop: Workshop) 
 
 
 @pytest.mark.full
+async def test_a_machine_whose_clock_is_behind_schedules_by_the_databases(workshop: Workshop) -> None:
+    """By its own it would offer for hours what was served before."""
+    open_shop(workshop)
+    for behind in (timedelta(), 3 * HOUR):
+        server = Server(workshop, has_dispatcher=False, poll=timedelta(minutes=5), behind=behind)
+        await server.lives(HOUR + timedelta(minutes=1))
+
+    assert [tick for tick, _ in workshop.query(TICKS)] == ["2026-03-10T14:00:00.000000Z"]
+
+
 async def test_a_day_of_downtime_is_made_up_for_by_one_run(workshop: Workshop) -> None:
     """The window begins at the end of coverage, so one run brings all that was missed."""
     open_shop(workshop)

@@ -1,8 +1,9 @@
 """The scheduler: puts a run into the queue when a stream is due.
 
-Any number of them may run on one database: the ledger takes each tick of a stream once. It keeps nothing that it could
-lose; after a start it offers the latest tick of every stream, and those that were served are refused. Whoever sees
-that nobody schedules any more sees it by ``cmp_instance``, in which each server says that it is alive.
+Any number of them may run on one database: the ledger takes each tick of a stream once, and the hour is the database's,
+or a machine whose clock is behind would offer what was served. A scheduler keeps nothing that it could lose; after a
+start it offers the latest tick of every stream, and those that were served are refused. Whoever sees that nobody
+schedules any more sees it by ``cmp_instance``, in which each server says that it is alive.
 """
 
 import asyncio
@@ -76,7 +77,7 @@ class Scheduler:
 
     async def _offer_tick(self, account: AccountPlan, stream: StreamPlan, *, at_once: bool) -> bool:
         """Say whether a run was queued for the latest tick."""
-        scope, now = f"{account.name}/{stream.name}", self._clock.now()
+        scope, now = f"{account.name}/{stream.name}", self._store.now()
         tick = stream.schedule.last(now) if stream.schedule is not None else None
         if stream.schedule is None or tick is None or self._offered.get(scope) == tick:
             return False
@@ -92,7 +93,7 @@ class Scheduler:
 
     def _until_next(self) -> timedelta:
         """Return how long nothing becomes due, and no longer than is worth waiting."""
-        now = self._clock.now()
+        now = self._store.now()
         ticks = [
             tick
             for account in self._accounts.values()

@@ -95,6 +95,9 @@ class LedgerStore:
         values = {"scope": scope, "limit": QUEUED_MAX}
         return await self._read(lambda s: [run_from(row) for row in s.all("queued", values)])
 
+    def now(self) -> datetime:
+        return self._database.now()
+
     async def tick(self, ticket: Ticket, at: datetime, *, run_id: str) -> Run | None:
         return await self._write(lambda s: leases.queue_tick(s, ticket, at, run_id=run_id))
 

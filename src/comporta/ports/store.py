@@ -224,6 +224,9 @@ class Store(Protocol):
     async def queued(self, scope: str) -> Sequence[Run]:
         """Return what waits in the queue of a stream, the oldest first."""
 
+    def now(self) -> datetime:
+        """Return the instant by the database's clock, by which ticks are taken; it asks nobody."""
+
     async def tick(self, ticket: Ticket, at: datetime, *, run_id: str) -> Run | None:
         """Queue a run for a tick of its schedule, or let one that waits anyway serve it.
 
@@ -231,10 +234,7 @@ class Store(Protocol):
         """
 
     async def due(self, limit: int, accounts: Collection[str] | None = None) -> Sequence[Run]:
-        """Return the queued runs that may begin now, the most urgent first, then the oldest.
-
-        Of these accounts, or of all; of one that is paused, what a person asked for.
-        """
+        """Return the queued runs of these accounts that may begin now, the most urgent first; paused: those by hand."""
 
     async def stranded(self, limit: int, *, accounts: Collection[str], before: datetime) -> Sequence[Run]:
         """Return runs that wait since before, for an account that is not among these, not kept here and not paused."""
