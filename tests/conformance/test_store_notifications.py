@@ -14,6 +14,7 @@ from comporta.core.instant import instant_text
 from comporta.core.notification import AHEAD_MAX, Notification, Pointer
 from comporta.core.record import Column, ColumnType, Shape
 from comporta.core.run import RunState
+from comporta.core.schema import WRITTEN_BY
 from comporta.ledger.notifications import LedgerInbox
 from comporta.ledger.rows import instant_from
 from comporta.ledger.session import Database
@@ -246,6 +247,29 @@ async def test_a_table_says_what_its_rows_refer_to(ledger: Ledger) -> None:
     assert (found, all_of_them) == (2, ["1", "2"])
     assert open_ones == 1
     assert await ledger.store.hints(SCOPE, 9) == [Hint("1"), Hint("2")]
+
+
+async def test_a_table_says_what_its_cells_hold(ledger: Ledger) -> None:
+    """As the source gave them, and whose they are; of living rows alone, null where there is no column yet."""
+    kinds = {"flag": ColumnType.BOOLEAN, "size": ColumnType.NUMERIC, "list": ColumnType.JSON, "late": ColumnType.TEXT}
+    added = tuple(Column(name, kind, name) for name, kind in kinds.items())
+    before = Shape("shop", "thing", (*THINGS.columns, *added[:-1]), "id", "write_date")
+    shape = Shape("shop", "thing", (*THINGS.columns, *added), "id", "write_date")
+    granted = await start(ledger.store)
+    run = granted.lease.holder
+    nothing = await ledger.store.cells("shop", shape, [1], ["flag"])
+    await ledger.store.prepare(granted.lease, before)
+    rows = [(*thing(1), True, 7.5, '[{"a":1}]'), (*thing(2), None, None, None), (*thing(3), False, 7, "[]")]
+    committed = await ledger.store.commit(granted.lease, Batch(before, rows))
+    await ledger.store.commit(committed.lease, Batch(before, deleted=[3]))
+
+    found = await ledger.store.cells("shop", shape, [1, 2, 3, 4], [WRITTEN_BY, "flag", "size", "list", "late"])
+
+    assert nothing == {}
+    assert {key: list(cells) for key, cells in found.items()} == {
+        1: [run, True, 7.5, '[{"a":1}]', None],
+        2: [run, None, None, None, None],
+    }
 
 
 async def test_a_table_says_what_its_rows_refer_to_that_another_lacks(ledger: Ledger, clock: FakeClock) -> None:

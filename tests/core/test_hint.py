@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from comporta.core.coverage import Coverage, Interval
-from comporta.core.hint import DELAYS, NEAR, SLOW, SLOWEST, TICK, Hint, is_answered, looked_in_vain
+from comporta.core.hint import DELAYS, NEAR, SLOW, SLOWEST, TICK, Hint, Version, is_answered, looked_in_vain
 from comporta.core.instant import instant_text
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -38,16 +38,35 @@ def test_it_is_known_if_its_instant_is_covered_by_a_version_of_then(
     told_at: datetime | None, stamp: datetime | None, has_stamp: bool, is_known: bool
 ) -> None:
     """Coverage alone would miss what searches hide; a version alone would miss what followed it."""
-    known = is_answered(told(told_at), MORNING, stamp=instant_text(stamp) if stamp else None, has_stamp=has_stamp)
+    ours = Version(instant_text(stamp) if stamp else None)
+    known = is_answered(told(told_at), MORNING, ours, has_stamp=has_stamp)
 
     assert known is is_known
+
+
+@pytest.mark.parametrize(
+    ("stamp", "begun_at", "is_known"),
+    [
+        (NOON - HOUR - NEAR, NOON - HOUR, True),
+        (NOON - HOUR - NEAR - TICK, NOON - HOUR, False),
+        (NOON - HOUR, NOON - HOUR - TICK, False),
+        (NOON - HOUR, None, False),
+    ],
+)
+def test_where_records_are_hidden_it_is_known_only_if_read_since(
+    stamp: datetime, begun_at: datetime | None, is_known: bool
+) -> None:
+    """What was read between two changes, of which a search hides the second, says nothing of that one."""
+    ours = Version(instant_text(stamp), begun_at)
+
+    assert is_answered(told(NOON - HOUR), MORNING, ours, has_stamp=True, hides=True) is is_known
 
 
 def test_in_a_hole_nothing_is_known() -> None:
     """Whatever is covered before and after it."""
     holed = Coverage((Interval(NOON - 12 * HOUR, NOON - 2 * HOUR), Interval(NOON - HOUR, NOON)))
 
-    known = is_answered(told(NOON - HOUR - TICK), holed, stamp=instant_text(NOON), has_stamp=True)
+    known = is_answered(told(NOON - HOUR - TICK), holed, Version(instant_text(NOON)), has_stamp=True)
 
     assert not known
 

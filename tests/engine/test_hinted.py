@@ -74,6 +74,36 @@ async def test_what_the_window_did_not_show_is_read(workshop: Workshop) -> None:
     assert workshop.rows()[3] == "cancelled"
 
 
+async def test_what_followed_what_was_read_is_not_known_where_records_are_hidden(workshop: Workshop) -> None:
+    """An order is paid, read, and cancelled seconds later: its version is near, and a sync covers the instant."""
+    await ten_orders(workshop, settled=SETTLED)
+    workshop.source.stream().put(3, name="paid", state="paid")
+    workshop.passes(minutes=2)
+    workshop.source.stream().put(3, name="paid", state="paid")
+    workshop.passes(seconds=2)
+    await workshop.run(since=at(12, 20), until=at(12, 33))
+    workshop.passes(seconds=2)
+    hint(workshop, 3, told_at=workshop.source.now())
+    workshop.passes(minutes=10)
+    await workshop.run()
+    workshop.source.stream().write(3, {"name": "cancelled", "state": "done"}, stamp=at(12, 33))
+
+    run = await told(workshop)
+
+    assert (run.counts.read, workshop.rows()[3]) == (1, "cancelled")
+
+
+async def test_what_was_read_after_it_was_told_is_known_where_records_are_hidden(workshop: Workshop) -> None:
+    """A day of missed notifications is no day of requests there either."""
+    await ten_orders(workshop, settled=SETTLED)
+    workshop.source.stream().put(3, name="changed", state="paid")
+    hint(workshop, 3, told_at=workshop.source.now())
+    workshop.passes(minutes=10)
+    await workshop.run()
+
+    assert (await told(workshop)).counts.read == 0
+
+
 async def test_without_an_instant_it_is_read_whatever_is_known(workshop: Workshop) -> None:
     """Another stream says that a record changed, and not when."""
     await ten_orders(workshop)

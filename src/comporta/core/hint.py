@@ -6,7 +6,8 @@ hint stays until its record was read *after* it was told: told again meanwhile, 
 What a notification tells may be known already, read by the window that covers its instant. Then the record is not
 fetched a second time, as a day of missed notifications would do with everything that was changed that day. To be sure
 takes both: the instant is covered, and the version here was made about when the notification was sent. An order
-that is cancelled is hidden from searches, so coverage alone says nothing of it.
+that is cancelled is hidden from searches, so coverage alone says nothing of it; and paid a moment before, it may have
+been read between the two. So where records are hidden the row must also be of a run that began after it was told of.
 """
 
 from dataclasses import dataclass
@@ -33,6 +34,14 @@ TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """What we have of a record: its stamp, and when the run began that wrote it, by the source's clock."""
+
+    stamp: str | None
+    begun_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hint:
     """One record, or parent of records, to be looked at.
 
@@ -46,19 +55,24 @@ class Hint:
     tries: int = 0
 
 
-def is_answered(hint: Hint, coverage: Coverage, *, stamp: str | None, has_stamp: bool) -> bool:
-    """Say whether what was told is here; ``stamp`` is our version, ``has_stamp`` whether its stream bears versions.
+def is_answered(hint: Hint, coverage: Coverage, ours: Version | None, *, has_stamp: bool, hides: bool = False) -> bool:
+    """Say whether what was told is here; ``has_stamp``: its stream bears versions, ``hides``: not all are listed.
 
     >>> told = Hint("7", told_at=datetime(2026, 3, 2, 12, tzinfo=UTC))
     >>> day = Coverage((Interval(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC)),))
-    >>> is_answered(told, day, stamp="2026-03-02T11:59:58.000000Z", has_stamp=True)
+    >>> is_answered(told, day, Version("2026-03-02T11:59:58.000000Z"), has_stamp=True)
     True
-    >>> is_answered(told, day, stamp="2026-03-02T11:00:00.000000Z", has_stamp=True)
+    >>> is_answered(told, day, Version("2026-03-02T11:00:00.000000Z"), has_stamp=True)
     False
     """
     if hint.told_at is None or not coverage.covers(Interval(hint.told_at, hint.told_at + TICK)):
         return False
-    return not has_stamp or (stamp is not None and parse_instant(stamp) >= hint.told_at - NEAR)
+    if not has_stamp:
+        return True
+    if ours is None or ours.stamp is None:
+        return False
+    is_since = not hides or (ours.begun_at is not None and ours.begun_at >= hint.told_at)
+    return is_since and parse_instant(ours.stamp) >= hint.told_at - NEAR
 
 
 def looked_in_vain(hint: Hint, now: datetime, *, is_ours: bool = False) -> datetime | None:

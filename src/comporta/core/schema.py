@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from comporta.core.record import Column, ColumnType, Value
 
-OURS = ("_cmp_run", "_cmp_synced_at", "_cmp_deleted_at", "_cmp_hash", "_cmp_extra")
+WRITTEN_BY = "_cmp_run"
+OURS = (WRITTEN_BY, "_cmp_synced_at", "_cmp_deleted_at", "_cmp_hash", "_cmp_extra")
 """The columns of ours at the end of every mirrored table; ``account`` stands before the source's key."""
 
 _INT64 = 2**63

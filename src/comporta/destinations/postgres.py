@@ -18,7 +18,7 @@ from functools import partial
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from comporta.core.counts import Counts
-from comporta.core.record import Bucket, Key, Rejected, Shape
+from comporta.core.record import Bucket, Key, Rejected, Shape, Value
 from comporta.destinations import account_views, nested, postgres_account_views, postgres_views
 from comporta.destinations import postgres_reads as reads
 from comporta.destinations.postgres_fitting import fit_table
@@ -39,6 +39,7 @@ from comporta.destinations.postgres_tables import (
 )
 from comporta.destinations.sort import newest, set_aside, sort_batch
 from comporta.destinations.tally import change, foreseen, gone, total
+from comporta.destinations.upsert import placed
 from comporta.ports.destination import Written
 from comporta.ports.store import Among, Batch, Change
 
@@ -118,6 +119,16 @@ class PostgresDestination:
         if not self._present(connection, shape):
             return {}
         return reads.stamps(connection, Table(self._schema, shape), account, among)
+
+    def cells(
+        self, connection: Connection, account: str, shape: Shape, keys: Sequence[Key], names: Sequence[str]
+    ) -> Mapping[Key, Sequence[Value]]:
+        """Return what some columns, of the shape's or ``WRITTEN_BY``, hold in the living rows of those keys."""
+        present = self._present(connection, shape)
+        if not present:
+            return {}
+        columns = placed(plan_for(present, shape), shape, names)
+        return reads.cells(connection, Table(self._schema, shape), account, keys, columns=columns)
 
     def children(self, connection: Connection, account: str, shape: Shape, parents: Sequence[Key]) -> frozenset[Key]:
         """Return the keys of living rows whose parent is one of ``parents``."""

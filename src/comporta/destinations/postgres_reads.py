@@ -107,6 +107,23 @@ def values(
     return [row[0] for row in execute(connection, query, account)]
 
 
+def cells(
+    connection: Connection,
+    table: Table,
+    account: str,
+    keys: Sequence[Key],
+    columns: Sequence[tuple[str | None, ColumnType]],
+) -> dict[Key, Sequence[Value]]:
+    """Return what columns, ``None`` for one that is not there, hold in the living rows of those keys."""
+    listed = "".join(", NULL" if name is None else f", {canonical(name, kind)}" for name, kind in columns)
+    found: dict[Key, Sequence[Value]] = {}
+    for condition, values in _conditions(table, Among(keys=keys)):
+        query = f"SELECT {table.key}{listed} FROM {table.name} WHERE {_LIVING}{condition}"
+        for key, *told in execute(connection, query, account, *values):
+            found[key] = [_plain(cell, kind, None) for cell, (_, kind) in zip(told, columns, strict=True)]
+    return found
+
+
 def children(connection: Connection, table: Table, account: str, parents: Sequence[Key]) -> frozenset[Key]:
     """Return the keys of living rows whose parent is one of ``parents``."""
     parent = table.shape.parent

@@ -27,6 +27,7 @@ from comporta.destinations.upsert import (
     chunks,
     create_table,
     marks,
+    placed,
     quoted,
     still_open,
     with_fields,
@@ -137,6 +138,25 @@ class SqliteDestination:
             )
             limit = f" LIMIT {among.limit}" if among.limit is not None else ""
             found.update(tuple(row) for row in connection.execute(query + limit, (account, *values)))
+        return found
+
+    def cells(
+        self, connection: sqlite3.Connection, account: str, shape: Shape, keys: Sequence[Key], names: Sequence[str]
+    ) -> Mapping[Key, Sequence[Value]]:
+        """Return what some columns, of the shape's or ``WRITTEN_BY``, hold in the living rows of those keys."""
+        present = columns_of(connection, shape.table)
+        if not present:
+            return {}
+        columns = placed(plan_table(with_fields(present, shape), shape.columns), shape, names)
+        listed = "".join(", NULL" if name is None else f", {quoted(name)}" for name, _ in columns)
+        found: dict[Key, Sequence[Value]] = {}
+        for condition, values in _conditions(shape, Among(keys=keys)):
+            query = (
+                f"SELECT {quoted(shape.key)}{listed} FROM {quoted(shape.table)} WHERE account = ?"
+                f" AND _cmp_deleted_at IS NULL{condition}"
+            )
+            for key, *cells in connection.execute(query, (account, *values)):
+                found[key] = [_plain(cell, kind) for cell, (_, kind) in zip(cells, columns, strict=True)]
         return found
 
     def children(
@@ -347,6 +367,11 @@ def _conditions(shape: Shape, among: Among) -> Iterator[tuple[str, tuple[object,
             condition += f" AND {quoted(column)} {operator} ?"
             values.append(bound)
     yield condition, tuple(values)
+
+
+def _plain(cell: Value, kind: ColumnType) -> Value:
+    """Return a value as the canonical one it came from: a boolean is stored as a number."""
+    return bool(cell) if kind == ColumnType.BOOLEAN and cell is not None else cell
 
 
 def _execute(connection: sqlite3.Connection, statements: Sequence[str]) -> None:

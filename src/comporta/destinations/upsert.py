@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from comporta.core.record import Column, ColumnType, Shape
-from comporta.core.schema import OURS, beside_name
+from comporta.core.schema import OURS, WRITTEN_BY, TablePlan, beside_name
 
 SQLITE_TYPES = {
     ColumnType.BOOLEAN: "BOOLEAN",
@@ -83,6 +83,14 @@ def with_fields(present: Mapping[str, Column], shape: Shape) -> dict[str, Column
     fields = {beside_name(each.name, kind, names, present): each.field for each in shape.columns for kind in ColumnType}
     fields |= {each.name: each.field for each in shape.columns}
     return {name: Column(name, each.type, fields.get(name, "")) for name, each in present.items()}
+
+
+def placed(plan: TablePlan, shape: Shape, names: Sequence[str]) -> list[tuple[str | None, ColumnType]]:
+    """Return where a table has columns of a shape, ``None`` if it does not yet, and their types."""
+    lacking = {each.name for each in plan.added}
+    places = dict(zip((each.name for each in shape.columns), plan.placed, strict=True)) | {WRITTEN_BY: WRITTEN_BY}
+    kinds = {each.name: each.type for each in shape.columns} | {WRITTEN_BY: ColumnType.TEXT}
+    return [(None if places[name] in lacking else places[name], kinds[name]) for name in names]
 
 
 def chunks(keys: Sequence[object]) -> Iterator[Sequence[object]]:

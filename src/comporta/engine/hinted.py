@@ -11,12 +11,13 @@ record of ours gave, and nobody else would give again, stays until its record co
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from comporta.core.coverage import Coverage
-from comporta.core.hint import Hint, is_answered, is_slow, looked_in_vain
+from comporta.core.hint import Hint, Version, is_answered, is_slow, looked_in_vain
 from comporta.core.instant import short_text
 from comporta.core.record import Key, Page, Rejected, key_from_text
+from comporta.core.schema import WRITTEN_BY
 from comporta.core.window import Kind
 from comporta.engine.plan import is_claiming, make_fit, plan_gathering, refuse_another_database
 from comporta.engine.verify import confirmed_gone
@@ -113,14 +114,31 @@ async def _answered(work: Work, hints: Sequence[Hint], coverage: Coverage) -> Se
     if not told or work.shape.referred_by is not None:
         return []
     keys = [key_from_text(each.key) for each in told]
-    ours = await work.store.stamps(work.account, work.shape, Among(keys=keys))
-    has_stamp = work.shape.stamp is not None
+    ours = await _versions(work, keys)
+    has_stamp, hides = work.shape.stamp is not None, work.shape.settled is not None
     waiting = {each.key for each in await work.store.quarantine(work.scope)}  # covered, but not here
     return [
         each
         for key, each in zip(keys, told, strict=True)
-        if each.key not in waiting and is_answered(each, coverage, stamp=ours.get(key), has_stamp=has_stamp)
+        if each.key not in waiting and is_answered(each, coverage, ours.get(key), has_stamp=has_stamp, hides=hides)
     ]
+
+
+async def _versions(work: Work, keys: Sequence[Key]) -> dict[Key, Version]:
+    """Return what we have of records; where some are hidden it matters since when that was read."""
+    stamps = await work.store.stamps(work.account, work.shape, Among(keys=keys))
+    if work.shape.settled is None:
+        return {key: Version(stamp) for key, stamp in stamps.items()}
+    cells = await work.store.cells(work.account, work.shape, keys, [WRITTEN_BY])
+    begun = {name: await _begun_at(work, name) for name in sorted({str(name) for (name,) in cells.values()})}
+    return {key: Version(stamp, begun[str(cells[key][0])]) for key, stamp in stamps.items()}
+
+
+async def _begun_at(work: Work, run_id: str) -> datetime | None:
+    """Return when a run began by the source's clock, ``None`` if nobody knows any more."""
+    run = await work.store.run(run_id)
+    offset = timedelta(seconds=(await work.store.facts(work.scope)).clock_offset_s or 0)
+    return None if run is None or run.started_at is None else run.started_at + offset
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage
 from comporta.core.hint import Hint
 from comporta.core.lease import Lease, ScopeState
-from comporta.core.record import Bucket, Key, Shape
+from comporta.core.record import Bucket, Key, Shape, Value
 from comporta.core.run import Run, RunState, run_name
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
@@ -256,6 +256,11 @@ class LedgerStore:
 
     async def stamps(self, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
         return await self._read(lambda s: self._destination.stamps(s.connection, account, shape, among))
+
+    async def cells(
+        self, account: str, shape: Shape, keys: Sequence[Key], names: Sequence[str]
+    ) -> Mapping[Key, Sequence[Value]]:
+        return await self._read(lambda s: self._destination.cells(s.connection, account, shape, keys, names))
 
     async def children(self, account: str, shape: Shape, parents: Sequence[Key]) -> frozenset[Key]:
         return await self._read(lambda s: self._destination.children(s.connection, account, shape, parents))

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from comporta.core.counts import Counts
-from comporta.core.record import Bucket, Key, Rejected, Shape
+from comporta.core.record import Bucket, Key, Rejected, Shape, Value
 from comporta.ports.store import Among, Batch, Change, LogLine
 
 Connection = Any
@@ -59,6 +59,11 @@ class Destination(Protocol):
 
     def stamps(self, connection: Connection, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
         """Return key and stamp of the living rows among those, by key."""
+
+    def cells(
+        self, connection: Connection, account: str, shape: Shape, keys: Sequence[Key], names: Sequence[str]
+    ) -> Mapping[Key, Sequence[Value]]:
+        """Return what some columns, of the shape's or ``WRITTEN_BY``, hold in the living rows of those keys."""
 
     def children(self, connection: Connection, account: str, shape: Shape, parents: Sequence[Key]) -> frozenset[Key]:
         """Return the keys of living rows whose parent is one of ``parents``."""

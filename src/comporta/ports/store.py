@@ -14,7 +14,7 @@ from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage, Interval
 from comporta.core.hint import Hint
 from comporta.core.lease import Lease, ScopeState
-from comporta.core.record import Bucket, Key, Lookup, Nested, Rejected, Row, Shape
+from comporta.core.record import Bucket, Key, Lookup, Nested, Rejected, Row, Shape, Value
 from comporta.core.run import Run, RunState
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request, Window
@@ -340,6 +340,11 @@ class Store(Protocol):
 
     async def stamps(self, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
         """Return key and stamp, by key, of our living rows among those."""
+
+    async def cells(
+        self, account: str, shape: Shape, keys: Sequence[Key], names: Sequence[str]
+    ) -> Mapping[Key, Sequence[Value]]:
+        """Return what some columns hold in our living rows of those keys; ``WRITTEN_BY`` may be one of them."""
 
     async def children(self, account: str, shape: Shape, parents: Sequence[Key]) -> frozenset[Key]:
         """Return the keys of our living rows whose parent is one of ``parents``."""
