@@ -7,7 +7,8 @@ import pytest
 from tests.coordination.processes import FAST, ended, queue, start, started, successor_of
 from tests.engine.workshop import ORDERS, Workshop, at, code
 
-from comporta.core.run import RunState
+from comporta.core.run import Run, RunState
+from comporta.core.window import Kind
 from comporta.testing import Turn
 
 
@@ -146,7 +147,7 @@ async def test_stop_hands_over(workshop: Workshop, hanging: Turn) -> None:
     successor = await successor_of(workshop)
     assert (run.state, code(run), run.counts.read) == (RunState.INTERRUPTED, "CMP-RUN-005", 20)
     assert successor is not None
-    assert (successor.attempt, successor.not_before) == (2, None)
+    assert (successor.id, successor.attempt, successor.not_before) == (f"{run.id}.2", 1, None)
     assert (await workshop.store.scope_state(f"matriz/{ORDERS}")).holder is None
 
 
@@ -160,9 +161,49 @@ async def test_another_process_takes_the_successor(workshop: Workshop, hanging: 
 
     runs = await workshop.sync()
 
-    assert [(run.state, run.attempt, run.counts.read) for run in runs] == [(RunState.SUCCEEDED, 2, 15)]
+    assert [(run.state, run.attempt, run.counts.read) for run in runs] == [(RunState.SUCCEEDED, 1, 15)]
     assert await successor_of(workshop) is None
     assert workshop.rows() == workshop.truth()
+
+
+async def deploys(workshop: Workshop, times: int, *, pages: int) -> list[Run]:
+    """Hand a run over so often, each time after so many pages, and return the run of each process."""
+    workshop.source.page_size = 2
+    workshop.source.stream().put_many(range(1, 36), stamp=at(9))
+    runs: list[Run] = []
+    following: Run | None = await queue(workshop, Kind.FULL)
+    while following is not None and len(runs) < times:
+        turn = workshop.source.script.on("page", skip=pages, waits=True)
+        executor = workshop.executor(lease=FAST)
+        task = start(workshop, following, executor)
+        await turn.reached.wait()
+        await workshop.witness.saw("batch_committed", pages * (len(runs) + 1))
+        executor.stop()
+        runs.append(await ended(task))
+        following = await successor_of(workshop)
+    return runs
+
+
+async def test_a_run_that_got_on_is_handed_over_as_often_as_there_are_deploys(workshop: Workshop) -> None:
+    """It did not fail: what a person asked for is not given up at the fourth."""
+    first, *others = await deploys(workshop, 6, pages=1)
+    following = await successor_of(workshop)
+    assert following is not None
+
+    last = await ended(start(workshop, following))
+
+    assert {(run.attempt, run.state) for run in (first, *others)} == {(1, RunState.INTERRUPTED)}
+    assert [run.id for run in (*others, last)] == [f"{first.id}.{number}" for number in range(2, 8)]
+    assert (last.state, last.attempt) == (RunState.SUCCEEDED, 1)
+    assert workshop.rows() == workshop.truth()
+
+
+async def test_a_run_that_gets_nowhere_is_handed_over_three_times(workshop: Workshop) -> None:
+    """Whatever keeps it from its first batch, the schedule's next is as good."""
+    runs = await deploys(workshop, 6, pages=0)
+
+    assert [run.attempt for run in runs] == [1, 2, 3, 4]
+    assert [run.id for run in runs[1:]] == [f"{runs[0].id}.{number}" for number in (2, 3, 4)]
 
 
 async def test_a_run_that_begins_after_stop_is_handed_over(workshop: Workshop) -> None:

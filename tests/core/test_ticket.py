@@ -44,6 +44,14 @@ def test_there_are_three_more_tries_in_a_row(attempt: int, *, is_followed: bool)
     assert (successor(make_run(attempt=attempt), not_before=None) is not None) == is_followed
 
 
+def test_a_run_that_got_on_uses_up_no_attempt() -> None:
+    """It was only told to end."""
+    following = successor(make_run(attempt=4), not_before=None, got_on=True)
+
+    assert following is not None
+    assert following.attempt == 4
+
+
 def test_a_dry_run_has_no_successor() -> None:
     """It changed nothing; whoever wants it starts another."""
     assert successor(make_run(dry_run=True), not_before=None) is None

@@ -240,7 +240,8 @@ class Executor:
     async def _end(self, granted: Granted, active: _Active, problem: ComportaError | None, progress: Progress) -> Run:
         """Write how the run ended, unless the work wrote it, or somebody else may have."""
         if problem is not None and not isinstance(problem, LeaseLost):
-            ending, active.delay = self._ending(granted.run, problem)
+            got_on = active.work is not None and active.work.counts.read > 0
+            ending, active.delay = self._ending(granted.run, problem, got_on=got_on)
             # The lease was lost, or the database cannot take even this now: then the lease runs out, and
             # whoever finds it marks the run lost and queues its successor.
             with suppress(LeaseLost, Retryable, DestinationRefused):
@@ -265,13 +266,18 @@ class Executor:
             await self._clock.sleep(BUSY_PAUSE)
         return await ask()
 
-    def _ending(self, run: Run, problem: ComportaError) -> tuple[Ending, timedelta | None]:
-        """Return how the run ends, and after what pause it is tried again."""
+    def _ending(self, run: Run, problem: ComportaError, *, got_on: bool) -> tuple[Ending, timedelta | None]:
+        """Return how the run ends, and after what pause it is tried again.
+
+        A hand-over at a shutdown uses up an attempt only if the run got nowhere; the loss of an older program's key,
+        which may come again every second, always does.
+        """
         state = _STATES.get(type(problem), RunState.FAILED)
         ticket: Ticket | None = None
         delay: timedelta | None = None
         if isinstance(problem, RunInterrupted):
-            ticket = successor(run, not_before=None)
+            is_told_to_end = got_on and not isinstance(problem, LegacyLockLost)
+            ticket = successor(run, not_before=None, got_on=is_told_to_end)
         elif isinstance(problem, (Retryable, RunStalled, DeadlinePassed)):
             delay = self.retry_delay(run, problem)
             ticket = successor(run, not_before=self._clock.now() + delay) if delay is not None else None

@@ -31,21 +31,23 @@ class Ticket:
         return f"{self.account}/{self.stream}"
 
 
-def successor(run: Run, *, not_before: datetime | None) -> Ticket | None:
+def successor(run: Run, *, not_before: datetime | None, got_on: bool = False) -> Ticket | None:
     """Return the next attempt of a run; ``None`` after the last in a row, and for what nobody confirmed again.
 
     A clear-first load removes rows, so it is never handed over: who wants it still asks for it again. The successor is
     as urgent as what it follows, though nobody asks for it: whoever waited for the one, waits for the other.
+    ``got_on``: it wrote something and was only told to end, which is no attempt in vain: it keeps its number.
     """
     request = parse_request(run.request)
-    if run.attempt > RUN_RETRIES.retries or run.dry_run or request.kind is Kind.CLEAR_FIRST:
+    attempt = run.attempt if got_on else run.attempt + 1
+    if attempt > RUN_RETRIES.retries + 1 or run.dry_run or request.kind is Kind.CLEAR_FIRST:
         return None
     return Ticket(
         account=run.account,
         stream=run.stream,
         request=request,
         trigger=Trigger.RETRY,
-        attempt=run.attempt + 1,
+        attempt=attempt,
         not_before=not_before,
         priority=max(run.priority, urgency(run.trigger, run.request)),
     )

@@ -72,10 +72,11 @@ def _after_jump(session: Session, scope: str) -> None:
 
 
 def queue_successor(session: Session, run: Run, ticket: Ticket) -> None:
-    """Queue the next attempt of a run, named after the first, unless a person asked the run to end."""
+    """Queue the successor of a run, named after the first and numbered, unless a person asked the run to end."""
     if run.cancel_requested:
         return
-    queue_run(session, ticket, run_id=f"{run.id.partition('.')[0]}.{ticket.attempt}")
+    first, _, number = run.id.partition(".")
+    queue_run(session, ticket, run_id=f"{first}.{int(number or 1) + 1}")
 
 
 def acquire(session: Session, run: Run, *, ttl: timedelta, timeout: timedelta, instance: str) -> Granted | Occupied:

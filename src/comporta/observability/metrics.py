@@ -76,7 +76,9 @@ METRICS = MappingProxyType(
             " the settings.",
             "priority",
         ),
-        "comporta_queue_oldest_seconds": _gauge("How long the one that waits longest has been waiting.", "priority"),
+        "comporta_queue_oldest_seconds": _gauge(
+            "How long the one of them that waits longest has been waiting.", "priority"
+        ),
         "comporta_budget_allowed_requests_per_second": _gauge(
             "The rate that the budget goes by now; absent where none is known.", "account"
         ),
