@@ -10,7 +10,8 @@ from comporta.core.instant import parse_instant
 from comporta.core.record import Bucket, Column, ColumnType, Lookup, Rejected, Row, Shape
 from comporta.core.schema import OURS
 from comporta.errors import NameTaken
-from comporta.ports.store import Among, Batch
+from comporta.ports.rows import Among
+from comporta.ports.store import Batch
 
 OLD, NEW = "2026-03-01T08:00:00.000000Z", "2026-03-01T09:00:00.000000Z"
 

@@ -18,7 +18,8 @@ from comporta.core.record import Column, ColumnType, Shape
 from comporta.destinations.postgres import PostgresDestination
 from comporta.destinations.postgres_tables import fitting
 from comporta.errors import NameTaken
-from comporta.ports.store import Among, Batch
+from comporta.ports.rows import Among
+from comporta.ports.store import Batch
 
 pytestmark = [each_postgres, pytest.mark.full]
 OLD, NEW = "2026-03-01T08:00:00.000000Z", "2026-03-01T09:00:00.000000Z"

@@ -13,7 +13,8 @@ from comporta.destinations.nested import Upserted
 from comporta.destinations.postgres_reads import canonical, stamps
 from comporta.destinations.postgres_rows import locking
 from comporta.destinations.postgres_tables import Connection, Table, execute, named
-from comporta.ports.store import Among, Batch
+from comporta.ports.rows import Among
+from comporta.ports.store import Batch
 
 
 @dataclass(frozen=True, slots=True)

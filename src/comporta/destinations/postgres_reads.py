@@ -16,7 +16,8 @@ from comporta.core.schema import TablePlan
 from comporta.destinations.postgres_tables import Connection, Table, execute, named
 from comporta.destinations.sort import Sorted, Stored, UnfitError
 from comporta.destinations.upsert import chunks, still_open
-from comporta.ports.store import Among, Batch
+from comporta.ports.rows import Among
+from comporta.ports.store import Batch
 
 _CANONICAL: Mapping[ColumnType, str] = {
     ColumnType.TIMESTAMP: "pg_catalog.to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",

@@ -34,7 +34,8 @@ from comporta.destinations.upsert import (
 )
 from comporta.errors import NameTaken
 from comporta.ports.destination import Written
-from comporta.ports.store import Among, Batch, Change, LogLine
+from comporta.ports.rows import Among
+from comporta.ports.store import Batch, Change, LogLine
 
 SPARSE_MAX = 4
 """Rows passed over for each one wanted: up to here one range is quicker than a list of keys."""

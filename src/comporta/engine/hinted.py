@@ -23,7 +23,8 @@ from comporta.engine.plan import is_claiming, make_fit, plan_gathering, refuse_a
 from comporta.engine.verify import confirmed_gone
 from comporta.engine.work import Work, well
 from comporta.errors import RecordAbsent
-from comporta.ports.store import Among, Batch
+from comporta.ports.rows import Among
+from comporta.ports.store import Batch
 
 PORTION = 100
 """Records looked at in one transaction."""

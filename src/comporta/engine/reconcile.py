@@ -24,7 +24,8 @@ from comporta.engine.plan import make_fit, origin_of, refuse_another_database
 from comporta.engine.verify import confirmed_gone, parts, refuse_mass_deletion, sweep
 from comporta.engine.work import Work, well
 from comporta.errors import WrongUse
-from comporta.ports.store import Among, Batch
+from comporta.ports.rows import Among
+from comporta.ports.store import Batch
 
 HOUR = timedelta(hours=1)
 HOURS_MAX = 24

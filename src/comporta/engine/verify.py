@@ -17,7 +17,8 @@ from comporta.core.record import Key
 from comporta.core.window import Kind, Window
 from comporta.engine.work import Work
 from comporta.errors import SourceIncomplete, TooManyDeleted, TotalShrank, UnconfirmedEmpty
-from comporta.ports.store import Among, Batch, Pass
+from comporta.ports.rows import Among
+from comporta.ports.store import Batch, Pass
 
 FETCH_MAX = 1000
 """Records fetched by key in one request."""

@@ -37,8 +37,8 @@ from comporta.ledger.rows import (
 )
 from comporta.ledger.session import Database, Session
 from comporta.ports.destination import Destination
+from comporta.ports.rows import Among
 from comporta.ports.store import (
-    Among,
     Batch,
     Change,
     Checkpoint,

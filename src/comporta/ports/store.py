@@ -14,11 +14,12 @@ from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage, Interval
 from comporta.core.hint import Hint
 from comporta.core.lease import Lease, ScopeState
-from comporta.core.record import Bucket, Key, Lookup, Nested, Rejected, Row, Shape, Value
+from comporta.core.record import Key, Lookup, Nested, Rejected, Row, Shape
 from comporta.core.run import Run, RunState
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request, Window
 from comporta.ports.progress import Requests
+from comporta.ports.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,22 +182,6 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Among:
-    """A part of a table: the given keys, or keys in ``(after, upto]``; stamped in ``[since, until)``.
-
-    ``is_open`` leaves out what the shape calls settled.
-    """
-
-    keys: Sequence[Key] | None = None
-    after: Key | None = None
-    upto: Key | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    limit: int | None = None
-    is_open: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Quarantined:
     """One record that waits, with its reason."""
 
@@ -211,7 +196,7 @@ class Quarantined:
     times: int
 
 
-class Store(Protocol):
+class Store(Rows, Protocol):
     """The database: mirrored tables and ledger."""
 
     async def enqueue(self, ticket: Ticket, *, run_id: str | None = None) -> Run:
@@ -337,23 +322,6 @@ class Store(Protocol):
 
     async def wake(self, lease: Lease) -> None:
         """Let what records of ours name be looked for now, however long it was to wait."""
-
-    async def stamps(self, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
-        """Return key and stamp, by key, of our living rows among those."""
-
-    async def cells(
-        self, account: str, shape: Shape, keys: Sequence[Key], names: Sequence[str]
-    ) -> Mapping[Key, Sequence[Value]]:
-        """Return what some columns hold in our living rows of those keys; ``WRITTEN_BY`` may be one of them."""
-
-    async def children(self, account: str, shape: Shape, parents: Sequence[Key]) -> frozenset[Key]:
-        """Return the keys of our living rows whose parent is one of ``parents``."""
-
-    async def buckets(self, account: str, shape: Shape, until: datetime) -> Sequence[Bucket]:
-        """Return count and sum of keys of our living rows for every hour before ``until``."""
-
-    async def count_rows(self, account: str, shape: Shape) -> int:
-        """Return how many living rows the account has in the table; 0 when there is no table."""
 
     async def preview(self, account: str, batch: Batch) -> tuple[Counts, Sequence[Change]]:
         """Return what ``commit`` would count and change, writing nothing."""
