@@ -133,8 +133,17 @@ def test_a_row_is_the_same_read_by_search_or_by_id() -> None:
     by_search, by_key = read({**ORDER, "expiration_date": "2026-04-02T10:00:00.000-04:00"}), read(by_id)
 
     assert (by_search.rows, by_search.extras, by_search.nested) == (by_key.rows, by_key.extras, by_key.nested)
-    assert [each.rows for each in by_search.lookups] == [[(3_800_300_400, "Ana", None, "COMPRADOR")]]
+    assert [each.rows for each in by_search.lookups] == [[(3_800_300_400, None, "Ana", None, None, "COMPRADOR")]]
     assert not by_key.lookups
+
+
+def test_nothing_of_a_buyer_is_lost() -> None:
+    """The key to the tax data has a column, and what nobody knows yet is kept beside it."""
+    buyer = {**ORDER["buyer"], "billing_info": {"id": 600_000_000_000_000_007}, "new": 1}
+    (named,) = read({**ORDER, "buyer": buyer}).lookups
+    found = dict(zip([each.name for each in named.shape.columns], named.rows[0], strict=True))
+
+    assert (found["billing_info_id"], found["more"]) == ("600000000000000007", '{"new":1}')
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 """From Mercado Livre's records to canonical rows, with the lists inside them as rows of tables of their own.
 
 A record that cannot be typed waits in quarantine, and the others go on; its lists wait with it. A time is kept in UTC,
-and as it was written in the column ``times_as_sent``. What is not known of a record is kept beside its row; of a line
-or payment, in its column ``more``.
+and as it was written in the column ``times_as_sent``. What is not known of a record is kept beside its row; of a line,
+payment or buyer, in its column ``more``.
 """
 
 from collections.abc import Mapping, Sequence

@@ -68,7 +68,7 @@ _ORDER_PAYMENTS = {
     TIME: f"date_approved date_created date_last_modified {ORDER_STAMP}",
     DOCUMENT: "atm_transfer_reference available_actions",
 }
-_BUYERS = {INTEGER: "id", TEXT: "nickname first_name last_name"}
+_BUYERS = {INTEGER: "id", TEXT: "nickname first_name last_name billing_info.id=billing_info_id"}
 _SHIPMENTS = {
     INTEGER: "id destination.receiver_id=receiver_id lead_time.option_id=option_id",
     TEXT: (
@@ -112,7 +112,7 @@ _ITEM_VARIATIONS = {
     DOCUMENT: "attribute_combinations attributes picture_ids sale_terms",
 }
 DROPPED: Mapping[str, frozenset[str]] = {
-    # Searches alone show these; what else is in a buyer, a seller or a shipping is of that record, not of the order.
+    # Searches alone show these. A buyer has a row of its own; the rest of a seller or a shipping is not of the order.
     ORDERS: frozenset(
         {"date_last_updated", "expiration_date", "order_items", "payments", "buyer", "seller", "shipping"}
     ),
@@ -163,7 +163,7 @@ def table(stream: str) -> Table:
     found = [_field(text, kind) for kind, texts in told.items() for text in texts.split()]
     if any(each.column.type is TIME and each.column.name != ORDER_STAMP for each in found):
         found.append(Field((), Column(TIMES, DOCUMENT, TIMES)))
-    if stream in {"order_items", "order_payments", "item_variations"}:
+    if stream in {"order_items", "order_payments", "buyers", "item_variations"}:
         found.append(Field((), Column(MORE, DOCUMENT, MORE)))
     return Table(stream, tuple(sorted(found, key=lambda each: (each.column.name != KEY, each.column.name))))
 
