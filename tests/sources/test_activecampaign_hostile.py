@@ -1,4 +1,4 @@
-"""What an ActiveCampaign account says that no list should: for ever the same page, totals without end."""
+"""What an ActiveCampaign account says that it should not: for ever the same page, totals without end, half a record."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -35,15 +35,21 @@ class Always(dict[str, Reply]):
 
 
 @pytest.fixture
-async def deals(server: ScriptedServer, clock: SteppingClock) -> AsyncIterator[ActiveCampaignReader]:
-    """Return the reader of deals from a server that says what a test wrote."""
+async def source(server: ScriptedServer, clock: SteppingClock) -> AsyncIterator[ActiveCampaignSource]:
+    """Return an account at a server that says what a test wrote."""
     config = ActiveCampaignConfig(
         server.url, "s3cret-key", ZoneInfo("UTC"), page_size=SIZE, rate=(1_000, timedelta(seconds=1))
     )
     budgets = SharedBudgets(MemoryLog(clock), clock)
     source = ActiveCampaignSource(config, account="crm", clock=clock, budgets=budgets, dice=Random(1))
-    yield await source.read(StreamRequest("deals"), Progress(clock))
+    yield source
     await source.aclose()
+
+
+@pytest.fixture
+async def deals(source: ActiveCampaignSource, clock: SteppingClock) -> ActiveCampaignReader:
+    """Return the reader of its deals."""
+    return await source.read(StreamRequest("deals"), Progress(clock))
 
 
 def said(count: int, **more: object) -> bytes:
@@ -85,3 +91,14 @@ async def test_a_total_that_no_list_can_have_is_none(
     server.overrides = Always(said(3, meta={"total": total}))
 
     assert await deals.count(since=None, until=None) is None
+
+
+@pytest.mark.parametrize(("count", "limited"), [(None, {0}), ("0", set())])
+async def test_an_account_that_is_asked_for_alone_empties_no_count(
+    source: ActiveCampaignSource, server: ScriptedServer, clock: SteppingClock, count: object, limited: set[int]
+) -> None:
+    """Lists count its deals and contacts; where a single answer does not, it is a part of the row only."""
+    server.overrides = Always(http({"account": {"id": "1", "name": "A", "contactCount": count, "dealCount": count}}))
+    accounts = await source.read(StreamRequest("accounts"), Progress(clock))
+
+    assert (await accounts.fetch([1])).limited == limited

@@ -30,6 +30,7 @@ from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
+from comporta.sandbox.activecampaign_lists import shown
 from comporta.sources.activecampaign import ActiveCampaignConfig, ActiveCampaignSource
 from comporta.sources.activecampaign_reader import ActiveCampaignReader
 from comporta.sources.activecampaign_rows import Plan
@@ -84,15 +85,11 @@ async def told(server: ScriptedServer, clock: SteppingClock) -> AsyncIterator[Ac
 
 
 async def pages_of(
-    reader: ActiveCampaignReader,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    *,
-    after: str | None = None,
-    limit: int | None = None,
+    reader: ActiveCampaignReader, since: datetime | None = None, until: datetime | None = None, **how: Anything
 ) -> list[Page]:
     """Read all pages."""
-    return [page async for page in reader.pages(since=since, until=until, after=after, limit=limit)]
+    told = {"after": None, "limit": None, **how}
+    return [page async for page in reader.pages(since=since, until=until, **told)]
 
 
 def keys_of(pages: list[Page]) -> list[int]:
@@ -106,9 +103,10 @@ async def listed(reader: ActiveCampaignReader, **bounds: datetime | None) -> lis
 
 
 def truth(sandbox: ActiveCampaignSandbox, stream: str) -> dict[int, tuple[object, ...]]:
-    """Return every row that the simulator has, as a row of ours, by key."""
+    """Return every row that the simulator has, with what it counts when asked to, as a row of ours, by key."""
     plan = Plan(fields_of(StreamRequest(stream)), stamp=None, zone=ZONE)
-    batch = plan.rows([dict(row) for row in sandbox.world.rows(stream)], subject="the truth")
+    world, asked, faults = sandbox.world, {"count_deals": "true"}, sandbox.faults
+    batch = plan.rows([shown(world, stream, row, asked, faults) for row in world.rows(stream)], subject="the truth")
     return {int(row[0]): tuple(row) for row in batch.rows}  # type: ignore[arg-type]
 
 

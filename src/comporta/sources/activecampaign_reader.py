@@ -121,7 +121,7 @@ class ActiveCampaignReader:
         rows = [row for batch in found for row in batch.rows]
         places = {row[0]: place for place, row in enumerate(rows)}
         extras = {places[batch.keys[0]]: text for batch in found for text in batch.extras.values()}
-        limited = frozenset(places[batch.keys[0]] for batch in found if batch.limited)
+        limited = frozenset(places[batch.keys[0]] for batch in found if batch.limited or self._is_uncounted(batch))
         return Page(rows, [each for batch in found for each in batch.rejected], extras, is_last=True, limited=limited)
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:  # noqa: ARG002  no stream has a parent here
@@ -147,6 +147,11 @@ class ActiveCampaignReader:
     async def lookups(self) -> Sequence[Lookup]:
         """Return nothing: what the ids mean is in streams of their own."""
         return []
+
+    def _is_uncounted(self, batch: Batch) -> bool:
+        """Say whether a record lacks what lists count: alone it empties no column."""
+        columns = [place for place, each in enumerate(self.shape.columns) if each.name in self.endpoint.counted]
+        return bool(columns) and all(row[place] is None for row in batch.rows for place in columns)
 
     def _planned(self, fields: Sequence[Field], *, keeps_unknown: bool) -> Plan:
         return Plan(

@@ -89,7 +89,8 @@ class ActiveCampaignSession:
         self, endpoint: Endpoint, plan: Plan, query: Mapping[str, object], *, what: str, progress: Progress
     ) -> Leaf:
         """Return one page of a list."""
-        ask = self._ask(endpoint.name, {**query, **(endpoint.orders or {})}, what, f"{endpoint.name}: page")
+        asked = {**query, **(endpoint.orders or {}), **(endpoint.always or {})}
+        ask = self._ask(endpoint.name, asked, what, f"{endpoint.name}: page")
 
         def accept(answer: Answer) -> Leaf:
             refuse(answer, subject=ask.subject, now=self.clock.now())
@@ -106,7 +107,7 @@ class ActiveCampaignSession:
 
     async def record(self, endpoint: Endpoint, plan: Plan, key: int, progress: Progress) -> Batch | None:
         """Return one record as a batch of its own, ``None`` if there is none of that id."""
-        ask = self._ask(f"{endpoint.name}/{key}", {}, f"id {key}", f"{endpoint.name}: one record")
+        ask = self._ask(f"{endpoint.name}/{key}", endpoint.always or {}, f"id {key}", f"{endpoint.name}: one record")
 
         def accept(answer: Answer) -> Batch | None:
             if answer.status == NOT_FOUND and not answer.is_page:

@@ -13,7 +13,8 @@ class Endpoint:
 
     ``singular`` is the envelope of one record. ``stamp`` names the field that ``filters[updated_after]`` goes by, where
     there is such a filter. ``orders`` are sent with every page; ``is_keyset`` says that ``id_greater`` works too.
-    ``order_field`` is what the list comes in order of, beside the id: it never changes.
+    ``order_field`` is what the list comes in order of, beside the id: it never changes. ``always`` is sent with every
+    request; ``counted`` are the columns that come of it, which a record that is asked for alone may lack.
     """
 
     name: str
@@ -22,6 +23,8 @@ class Endpoint:
     orders: Mapping[str, str] | None = None
     order_field: str | None = None
     is_keyset: bool = False
+    always: Mapping[str, str] | None = None
+    counted: tuple[str, ...] = ()
 
 
 ENDPOINTS: Mapping[str, Endpoint] = {
@@ -30,7 +33,8 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         Endpoint("dealGroups", "dealGroup"),
         Endpoint("dealStages", "dealStage"),
         Endpoint("users", "user"),
-        Endpoint("accounts", "account"),
+        # Both counts come as null unless they are asked for.
+        Endpoint("accounts", "account", always={"count_deals": "true"}, counted=("contact_count", "deal_count")),
         Endpoint("contacts", "contact", stamp="udate", orders={"orders[id]": "ASC"}, is_keyset=True),
         Endpoint("deals", "deal", stamp="mdate", orders={"orders[cdate]": "ASC"}, order_field="cdate"),
         Endpoint("dealCustomFieldMeta", "dealCustomFieldMetum"),
