@@ -320,7 +320,7 @@ class World:
         """End a run without claiming anything, also one whose last commit was never answered."""
         following = None
         if state in {RunState.FAILED, RunState.INTERRUPTED}:
-            following = successor(worker.run, not_before=None)
+            following = successor(worker.run, not_before=None, got_on=state is RunState.INTERRUPTED)
         self._as_holder(worker, self.store.finish(worker.lease, Ending(state, successor=following)))
         if worker in self.workers:
             self.workers.remove(worker)

@@ -43,11 +43,13 @@ def message(run: Run) -> str:
 
 
 async def interrupted(world: World, task: "asyncio.Task[Run]") -> Run:
-    """Return a run that stopped after its two batches and left a successor."""
+    """Return a run that stopped after its two batches and left a successor, of which there are so many in a row."""
     run = await task
     assert (run.state, code(run), run.counts.read) == (RunState.INTERRUPTED, "CMP-RUN-007", 20)
     assert (await world.workshop.covered()).intervals == ()
-    assert await successor_of(world.workshop) is not None
+    following = await successor_of(world.workshop)
+    assert following is not None
+    assert following.attempt == run.attempt + 1
     return run
 
 
