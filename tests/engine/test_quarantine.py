@@ -67,6 +67,20 @@ async def test_waiting_records_can_be_tried_again(workshop: Workshop) -> None:
     assert (waiting.key, waiting.times) == ("9", 2)
 
 
+async def test_what_the_source_does_not_have_any_more_waits_no_longer(workshop: Workshop) -> None:
+    """A complete pass that did not meet it again, and a direct look, let it go; what is still there waits on."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    spoil(workshop, 7, 8)
+    await workshop.run()
+    workshop.source.stream().remove(7)
+    workshop.passes(minutes=30)
+
+    run = await workshop.run(Kind.FULL)
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert [each.key for each in await workshop.store.quarantine()] == ["8"]
+
+
 async def test_too_many_rejections_leave_the_window_open(workshop: Workshop) -> None:
     """Above the share the run fails and nobody tries it unchanged; what could be written is kept."""
     workshop.source.stream().put_many(range(1, 101), stamp=at(9))

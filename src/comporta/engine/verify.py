@@ -7,13 +7,14 @@ Where a stream has no stamps a row may be as old as it likes: only what this pas
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from comporta.core.compare import Differences, compare_stamps
 from comporta.core.completeness import LISTINGS_MAX, Verdict, judge, unexplained_fall
 from comporta.core.counts import too_many
 from comporta.core.instant import instant_text
-from comporta.core.record import Key
+from comporta.core.record import Key, key_from_text
 from comporta.core.window import Kind, Window
 from comporta.engine.work import Work
 from comporta.errors import SourceIncomplete, TooManyDeleted, TotalShrank, UnconfirmedEmpty
@@ -60,16 +61,23 @@ async def gone_at_source(work: Work, plan: Pass, *, is_agreed: bool) -> Batch:
     is_clearing = plan.window.kind is Kind.CLEAR_FIRST
     if work.shape.settled is not None and not is_clearing:
         return Batch(work.shape)
+    last = Batch(work.shape, released=await _gone_from_quarantine(work), remove_deleted=is_clearing)
     here = await work.store.count_rows(work.account, work.shape)
     if is_agreed and plan.read == 0 and here == work.counts.read - work.counts.rejected:
-        return Batch(work.shape, remove_deleted=is_clearing)
+        return last
     gone = await confirmed_gone(work, (await sweep(work, since=plan.window.asked_since)).extra)
     if is_clearing:
-        return Batch(work.shape, removed=gone, remove_deleted=True)
+        return replace(last, removed=gone)
     await refuse_mass_deletion(work, gone)
     if gone:
         work.tell("records_deleted", f"{len(gone)} rows are gone at the source", {"keys": gone[:50], "rows": len(gone)})
-    return Batch(work.shape, deleted=gone, hints=work.rules.hints)
+    return replace(last, deleted=gone, hints=work.rules.hints)
+
+
+async def _gone_from_quarantine(work: Work) -> list[str]:
+    """Return the waiting records that a complete pass did not meet and that a direct look does not find either."""
+    waiting = [key_from_text(each.key) for each in await work.store.quarantine(work.scope) if each.run != work.run.id]
+    return [str(key) for key in await confirmed_gone(work, waiting)]
 
 
 async def sweep(work: Work, *, since: datetime | None, until: datetime | None = None) -> Differences:
