@@ -7,7 +7,7 @@ that closes the pair is open and the database has taken a write; one that is bus
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -16,7 +16,7 @@ from comporta.bootstrap import outside_of, secret_of
 from comporta.coordination.logins import KEEP_PATIENCE_S, KEEP_PAUSE
 from comporta.core.login import LoginState, token_fingerprint
 from comporta.databases import ledger_key, open_database
-from comporta.errors import ComportaError, DestinationRefused, Retryable, SecretMissing, WrongUse
+from comporta.errors import AnswerLost, ComportaError, DestinationRefused, Retryable, SecretMissing, WrongUse
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
 from comporta.ledger.logins import connect_login, login_states
@@ -63,7 +63,9 @@ class Granting:
         """Return the pair that a code buys, once it is stored."""
         progress = Progress(self.clock)
         await self._try_to_write()
-        tokens = await self.oauth.exchange(code, verifier=verifier, redirect_uri=redirect_uri, progress=progress)
+        tokens = await _bought(
+            lambda: self.oauth.exchange(code, verifier=verifier, redirect_uri=redirect_uri, progress=progress)
+        )
         return await self._kept(tokens)
 
     async def renew(self, refresh: str) -> Tokens:
@@ -73,7 +75,7 @@ class Granting:
             """Nobody else has this token."""
 
         await self._try_to_write()
-        tokens = await self.oauth.renew(refresh, Progress(self.clock), at_once)
+        tokens = await _bought(lambda: self.oauth.renew(refresh, Progress(self.clock), at_once))
         return await self._kept(tokens, first=token_fingerprint(refresh))
 
     async def user(self, tokens: Tokens) -> User:
@@ -158,6 +160,14 @@ async def open_granting(
             yield Granting(told, shown, client, oauth, database, clock, key, tell, peers)
         finally:
             await outside.aclose()
+
+
+async def _bought(ask: Callable[[], Awaitable[Tokens]]) -> Tokens:
+    """Return the pair; without an answer ask once more with the same, which costs nothing (core.login)."""
+    try:
+        return await ask()
+    except AnswerLost:
+        return await ask()
 
 
 def holder_of(states: Mapping[str, LoginState], name: str, user_id: str, *, peers: frozenset[str]) -> str | None:

@@ -145,6 +145,16 @@ def test_a_pair_outlives_a_database_that_is_busy_when_it_comes(
     assert rows(shop, "SELECT token FROM cmp_login") == [(token_fingerprint(logins(market)[1001]["current"]),)]
 
 
+@pytest.mark.usefixtures("shop")
+def test_an_answer_that_never_came_is_asked_for_once_more(market: MercadoLivreSandbox, comporta: Command) -> None:
+    """Either the token was not used, or nobody has the pair: the same token again costs nothing."""
+    market.faults.add("oauth_cut_before=1:1")
+
+    said = comporta("connect", "mercadolivre", "loja1", *APP, "--refresh-token", "file:1001", "--url", market.url)
+
+    assert (said.code, logins(market)[1001]["refreshes"]) == (0, 1)
+
+
 def test_connecting_again_stores_a_new_pair_and_needs_no_application(
     shop: Path, market: MercadoLivreSandbox, comporta: Command
 ) -> None:
