@@ -116,17 +116,32 @@ async def told_by(server: ScriptedServer, clock: SteppingClock, answers: Mapping
 SHIPMENT: Mapping[str, Any] = {"id": 5, "status": "shipped", "last_updated": "2026-03-02T10:00:00.000-04:00"}
 
 
-@pytest.mark.parametrize("costs", [http({}, status=404), http(b"", status=204), http({})])
+COSTLY = frozenset({"costs", "gross_amount", "receiver_cost", "sender_cost"})
+SAID_NOTHING = http({"status": 403, "error": "access_denied", "message": "forbidden"}, status=403)
+
+
+@pytest.mark.parametrize(
+    ("costs", "untold"),
+    [
+        (http({}, status=404), {5: COSTLY}),
+        (http(b"", status=204), {5: COSTLY}),
+        (SAID_NOTHING, {5: COSTLY}),
+        (http({}), {}),
+    ],
+)
 async def test_a_shipment_without_costs_is_a_shipment(
-    server: ScriptedServer, clock: SteppingClock, costs: Reply
+    server: ScriptedServer, clock: SteppingClock, costs: Reply, untold: Mapping[int, frozenset[str]]
 ) -> None:
-    """What it costs is null then."""
+    """What it costs is null then; that nothing was said of it is said, so that nobody takes it for the truth."""
     desk = await told_by(server, clock, {"/shipments/5": http(SHIPMENT), "/shipments/5/costs": costs})
     reader = await desk.read("shipments")
 
-    (row,) = (await reader.fetch([5])).rows
+    found = await reader.fetch([5])
+    (row,) = found.rows
 
     assert cells(reader.shape, row)["sender_cost"] is None
+    assert found.untold == untold
+    assert not found.extras
     assert all(each.headers["x-format-new"] == "true" for each in server.received)
     await desk.source.aclose()
 

@@ -28,6 +28,8 @@ DELAYS = (
 """A record that was just told of may not be there yet. After the last of these nobody waits for it any more."""
 SLOW, SLOWEST = timedelta(hours=6), timedelta(days=7)
 """A record that another of ours names is looked for on and on: first after so long, then twice as long each time."""
+UNTOLD_TRIES = len(DELAYS) + 5
+"""Of a record that came without all of it the rest is looked for as often: for a week."""
 UNDATED = datetime(9999, 1, 1, tzinfo=UTC)
 """When a record was told of if nobody knows when: later than all that is covered."""
 TICK = timedelta(microseconds=1)

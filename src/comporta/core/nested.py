@@ -5,6 +5,7 @@ lists is in it: what the older one listed besides has gone.
 """
 
 from collections.abc import Collection, Container, Sequence
+from dataclasses import replace
 
 from comporta.core.record import Nested, Page, Row, Shape, Value
 
@@ -43,7 +44,7 @@ def only(page: Page, shape: Shape, places: Sequence[int]) -> Page:
     extras = {new: page.extras[old] for new, old in enumerate(places) if old in page.extras}
     limited = frozenset(new for new, old in enumerate(places) if old in page.limited)
     kept = page.nested and of_parents(page.nested, _keys(shape, rows))
-    return Page(rows, page.rejected, extras, page.position, page.is_last, limited, kept, page.lookups)
+    return replace(page, rows=rows, extras=extras, limited=limited, nested=kept)
 
 
 def lists_of(pages: Sequence[Page], shape: Shape) -> list[Nested]:

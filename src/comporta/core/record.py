@@ -17,7 +17,7 @@ json       ``str``, compact JSON text
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -129,6 +129,7 @@ class Page:
     ``nested`` holds the lists inside the records, ``lookups`` names that came along; neither is counted.
     ``position`` is where a later run goes on after this page; ``is_last`` is the source's own word
     that nothing follows. ``unseen``: records that were asked for by key and are not shown, and what was said instead.
+    ``untold``: by key, columns that the source should tell and did not this time: what the table has of them stays.
     """
 
     rows: Sequence[Row]
@@ -140,6 +141,7 @@ class Page:
     nested: Sequence[Nested] = ()
     lookups: Sequence[Lookup] = ()
     unseen: Sequence[Rejected] = ()
+    untold: Mapping[Key, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,10 @@ def joined(pages: Sequence[Page], shape: Shape) -> Page:
         limited_rows |= {len(rows) + place for place in page.limited}
         rows += page.rows
         rejected += page.rejected
-    last, lists, lookups = pages[-1], lists_of(pages, shape), _lookups(pages)
-    return Page(rows, rejected, extras, last.position, last.is_last, frozenset(limited_rows), lists, lookups)
+    lists, lookups = lists_of(pages, shape), _lookups(pages)
+    untold = {key: names for page in pages for key, names in page.untold.items()}
+    last = replace(pages[-1], rows=rows, rejected=rejected, extras=extras, limited=frozenset(limited_rows))
+    return replace(last, nested=lists, lookups=lookups, untold=untold)
 
 
 async def limited(pages: AsyncIterator[Page], shape: Shape, maximum: int | None) -> AsyncGenerator[Page, None]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from comporta.core.coverage import Coverage
-from comporta.core.hint import Hint, Version, is_answered, is_slow, looked_in_vain
+from comporta.core.hint import UNTOLD_TRIES, Hint, Version, is_answered, is_slow, looked_in_vain
 from comporta.core.instant import short_text
 from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
@@ -144,9 +144,10 @@ async def _begun_at(work: Work, run_id: str) -> datetime | None:
 
 @dataclass(slots=True)
 class _Missing:
-    """What was hinted at and did not come: looked for again at an instant, shown to people, or given up."""
+    """What was hinted at and did not come, or not all of it: looked for again, shown to people, or given up."""
 
     later: list[tuple[Hint, datetime]] = field(default_factory=list)
+    untold: list[Hint] = field(default_factory=list)
     shown: list[Rejected] = field(default_factory=list)
     given_up: list[Hint] = field(default_factory=list)
 
@@ -168,6 +169,8 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
         f" {counts.unchanged} unchanged, {later} not there yet, {given_up} not there at all",
         {"hints": len(hints), "known": known, "later": later, "given_up": given_up, **counts.as_json()},
     )
+    if missing.untold:
+        _tell_untold(work, page, missing)
     for rejected in page.rejected:
         work.tell(
             "records_rejected",
@@ -175,6 +178,18 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
             {"key": rejected.key, "reason": rejected.reason},
             level="warning",
         )
+
+
+def _tell_untold(work: Work, page: Page, missing: _Missing) -> None:
+    """Tell which records came without all of them; as a warning where that lasts."""
+    keys = [each.key for each in missing.untold]
+    columns = ", ".join(sorted({name for names in page.untold.values() for name in names}))
+    work.tell(
+        "records_untold",
+        f"{len(keys)} records came without {columns}: what is known of these stays, and they are asked for again",
+        {"rows": len(keys), "columns": columns, "keys": keys[:50]},
+        level="warning" if any(is_slow(each) for each in missing.untold) else "info",
+    )
 
 
 async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
@@ -187,10 +202,15 @@ async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
     said = {each.key: each for each in page.unseen}
     settled = await _settled(work, [each for each in wanted if each.key not in found and is_slow(each)])
     missing = _Missing()
+    untold = {str(key) for key in page.untold}
     for each in wanted:
+        is_ours = work.shape.referred_by is not None and each.told_at is None and each.key not in settled
+        if each.key in untold:
+            missing.untold.append(each)
+            at = looked_in_vain(each, work.clock.now(), is_ours=is_ours and each.tries < UNTOLD_TRIES)
+            missing.later += [] if at is None else [(each, at)]
         if each.key in found:
             continue
-        is_ours = work.shape.referred_by is not None and each.told_at is None and each.key not in settled
         at = looked_in_vain(each, work.clock.now(), is_ours=is_ours)
         if at is None:
             missing.given_up.append(each)

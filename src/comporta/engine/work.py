@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from comporta.core.counts import Counts
 from comporta.core.lease import Lease, Settlement, settle
-from comporta.core.record import Key, Page, Shape
+from comporta.core.record import Key, Page, Row, Shape, Value
 from comporta.core.run import Run, RunState
 from comporta.core.window import Request
 from comporta.errors import CommitOutcomeUnknown, LeaseLost
@@ -96,11 +96,12 @@ class Work:
     def batch(self, page: Page, *, overwrite: bool = False, **more: object) -> Batch:
         """Return the batch that writes a page."""
         rows = (page.rows, page.extras, page.rejected, page.limited, page.lookups, page.nested)
-        batch = Batch(self.shape, *rows, overwrite=overwrite)
+        batch = Batch(self.shape, *rows, overwrite=overwrite, untold=page.untold)
         return replace(batch, hints=self.rules.hints, **more)  # type: ignore[arg-type]  # Batch's own fields
 
     async def write(self, batch: Batch) -> Counts:
         """Commit a batch under the fence, or preview it; return what it counted."""
+        batch = await self._filled(batch)
         if self.run.dry_run:
             counts, changes = await self.store.preview(self.account, batch)
             self.observer.changed(self.run, changes)
@@ -155,6 +156,15 @@ class Work:
             self.observer.stepped(self.run, line)
         return ended
 
+    async def _filled(self, batch: Batch) -> Batch:
+        """Return the batch with what the table has in place of what was not told: nobody else writes it meanwhile."""
+        if not batch.untold:
+            return batch
+        names = sorted({name for each in batch.untold.values() for name in each})
+        ours = await self.store.cells(self.account, self.shape, list(batch.untold), names)
+        key = self.shape.index(self.shape.key)
+        return replace(batch, rows=[_completed(self.shape, row, names, ours.get(row[key])) for row in batch.rows])  # type: ignore[arg-type]  # a key
+
     async def _ask_guard(self) -> None:
         """Stop here if somebody else's lock, which this run honours, is no longer ours."""
         if (line := await self._guard.check()) is not None:
@@ -193,6 +203,14 @@ class Work:
         row = await self.store.run(self.run.id)
         counts = row.counts - self.counts if row is not None else Counts()
         return Committed(self.lease.advanced(), counts)
+
+
+def _completed(shape: Shape, row: Row, names: Sequence[str], known: Sequence[Value] | None) -> Row:
+    """Return a row with what is known where it says nothing."""
+    if known is None:
+        return row
+    values = dict(zip((shape.index(name) for name in names), known, strict=True))
+    return tuple(values.get(place) if value is None else value for place, value in enumerate(row))
 
 
 async def _to_the_end(commit: Awaitable[T]) -> T:

@@ -37,6 +37,7 @@ EVENTS = MappingProxyType(
         "page_read": "One answer of the source was read.",
         "batch_committed": "Rows, counts and resume point were committed.",
         "records_rejected": "Records that cannot be written went to quarantine.",
+        "records_untold": "Records came without a part that the source should tell; what is known of it stays.",
         "records_deleted": "Rows that are gone at the source were marked deleted.",
         "children_relisted": "The lines of changed parents were listed again, to find deleted ones.",
         "hints_handled": "Single records that were told of, by a notification or by another stream, were read by key.",

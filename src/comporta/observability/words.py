@@ -143,6 +143,10 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             "{key} cannot be written, and waits in quarantine: {reason}",
             "{key} não pode ser gravado, e espera em quarentena: {reason}",
         ),
+        "records_untold": _words(
+            "{rows} records came without {columns}: what is known of these stays, and they are asked for again",
+            "{rows} registros vieram sem {columns}: o que já se sabe deles fica, e eles são pedidos de novo",
+        ),
         "records_deleted": _words("{rows} rows are gone at the source", "{rows} linhas não existem mais na origem"),
         "children_relisted": _words(
             "of {parents} changed parents: {inserted} new, {updated} changed, {gone} gone",

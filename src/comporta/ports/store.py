@@ -107,6 +107,7 @@ class Batch:
     ``limited``: indexes of rows of which the source gave only a part; where the table has the key, they count as
     unchanged and change nothing, else they are inserted. A row that was marked deleted lives again as it was, and
     counts as updated.
+    ``untold``: by key, columns that rows say nothing of; whoever writes puts in what the table has.
     ``nested``: the lists inside the rows. What a row does not list any more is marked deleted, unless the table has it
     from a newer version; rows that are marked or removed take theirs with them.
     ``overwrite``: repair, full and clear-first passes write whatever the stored stamp says.
@@ -124,6 +125,7 @@ class Batch:
     limited: frozenset[int] = frozenset()
     lookups: Sequence[Lookup] = ()
     nested: Sequence[Nested] = ()
+    untold: Mapping[Key, Collection[str]] = field(default_factory=dict)
     overwrite: bool = False
     deleted: Sequence[Key] = ()
     removed: Sequence[Key] = ()

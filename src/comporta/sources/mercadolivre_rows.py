@@ -13,7 +13,6 @@ from comporta.core.record import ColumnType, Lookup, Nested, Page, Rejected, Row
 from comporta.errors import RecordRejected, SourceChangedShape
 from comporta.sources.answers import quote
 from comporta.sources.mercadolivre_shape import (
-    ADDED,
     DROPPED,
     KEY,
     MORE,
@@ -57,7 +56,7 @@ class Plan:
         self.fields = kept.fields
         stream = kept.stream
         self._stream = stream
-        tops = {each.path[0] for each in table(stream).fields if each.path} - ADDED.get(stream, frozenset())
+        tops = {each.path[0] for each in table(stream).fields if each.path}
         self._known = tops | DROPPED[stream] if keeps_unknown else None
         whole = {each.path[0] for each in table(stream).fields if len(each.path) == 1}
         self._inside = {each.path[0] for each in table(stream).fields if len(each.path) > 1} - whole

@@ -122,9 +122,6 @@ DROPPED: Mapping[str, frozenset[str]] = {
 }
 """Top fields that are no columns of the stream's own table and are not kept beside its rows either."""
 
-ADDED = {ITEMS: frozenset({"seller_sku"}), SHIPMENTS: frozenset({"sender_cost"})}
-"""Columns that no field of their own feeds."""
-
 
 @dataclass(frozen=True, slots=True)
 class Field:

@@ -2,10 +2,11 @@
 
 An answer of 404 is no record, and so is a 403: the order of another seller, which a forged notification may name. What
 was said instead of a record is handed on. But a 403 that is about the application, or that comes for all of many, is a
-right that is missing, and ends the run.
+right that is missing, and ends the run. A shipment whose costs are not told is written without them, where none are
+known yet, and is to be asked for again.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,9 +20,10 @@ from comporta.sources.mercadolivre_errors import NO_CONTENT, NOT_FOUND, refuse
 from comporta.sources.mercadolivre_rows import Plan, Record, prepared
 from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, decoded
 from comporta.sources.mercadolivre_shape import table_for
-from comporta.sources.mercadolivre_streams import SHIPMENTS
 from comporta.sources.parallel import side_by_side
 
+COSTLY = frozenset({("costs",), ("sender_cost",)})
+"""Where the columns begin that the costs of a shipment feed."""
 NEW_FORM = {"x-format-new": "true"}
 REFUSED_LEAST = 5
 """Records asked for at once that are all refused: no notification forges so many."""
@@ -105,6 +107,7 @@ class SingleReader:
         self._progress = progress
         self._seller = seller
         self._concurrency = request.concurrency
+        self._costly = frozenset(each.column.name for each in self._plan.fields if each.path[:1] in COSTLY)
 
     @property
     def query(self) -> Mapping[str, object]:
@@ -120,11 +123,13 @@ class SingleReader:
         width = self._session.in_flight(self._concurrency)
         looked = await records_by_key(self._session, self._stream, keys, progress=self._progress, width=width)
         found = looked.found
-        if self._stream == SHIPMENTS:
+        untold: Mapping[Key, Collection[str]] = {}
+        if self._costly:
             costs = await side_by_side(self._costs, list(found), width=width)
             found = {key: {**found[key], "costs": told} for key, told in zip(found, costs, strict=True)}
+            untold = {int(key): self._costly for key, each in found.items() if each["costs"] is None}
         page = self._plan.page([prepared(self._stream, each, seller=self._seller) for each in found.values()])
-        return replace(page, unseen=looked.unseen)
+        return replace(page, unseen=looked.unseen, untold=untold)
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
         """Return all of them: what is not shown any more is not deleted."""

@@ -6,6 +6,7 @@ test learns with it holds for them. Bounds, order and pages are checked as the p
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -180,14 +181,19 @@ class FakeReader:
 
     def _as_page(self, found: Sequence[FakeRecord], *, position: str | None = None, is_last: bool) -> Page:
         sound = [record for record in found if record.spoilt is None]
-        rows = [row_of(record, self.shape) for record in sound]
+        untold = {record.key: self._stream.untold[record.key] for record in sound if record.key in self._stream.untold}
+        rows = [row_of(_without(record, untold.get(record.key, frozenset())), self.shape) for record in sound]
         spoilt = [
             Rejected(str(record.key), RecordRejected.code, record.spoilt, json.dumps(dict(record.values)))
             for record in found
             if record.spoilt is not None
         ]
         lists = self._stream.nested(self.shape, sound)
-        return Page(rows, spoilt, position=position, is_last=is_last, nested=lists)
+        return Page(rows, spoilt, position=position, is_last=is_last, nested=lists, untold=untold)
+
+
+def _without(record: FakeRecord, names: frozenset[str]) -> FakeRecord:
+    return replace(record, values={name: value for name, value in record.values.items() if name not in names})
 
 
 def _bounds(since: datetime | None, until: datetime | None) -> tuple[str, str]:

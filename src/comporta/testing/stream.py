@@ -39,6 +39,7 @@ class FakeStream:
     key_type: ColumnType = ColumnType.INTEGER
     settled: tuple[str, frozenset[str]] | None = None
     referred_by: str | None = None
+    untold: dict[Key, frozenset[str]] = field(default_factory=dict)
     records: dict[Key, FakeRecord] = field(default_factory=dict)
     lookups: Sequence[Lookup] = ()
     lists: Mapping[str, Mapping[str, ColumnType]] = field(default_factory=dict)
