@@ -27,6 +27,8 @@ def is_json(body: bytes) -> bool:
         ("truncate_clean=1:1", 200, lambda reply: not is_json(reply.body)),
         ("json_garbage=1:1", 200, lambda reply: not is_json(reply.body)),
         ("forbidden=1:1", 403, lambda reply: reply.json["code"] == "FORBIDDEN"),
+        ("forbidden=1:1 body_403=scopes", 403, lambda reply: reply.json["error"] == "Invalid scopes"),
+        ("forbidden=1:1 body_403=policy", 403, lambda reply: reply.json["code"].startswith("PA_UNAUTHORIZED")),
     ],
 )
 def test_an_answer_may_be_no_answer(
@@ -35,7 +37,8 @@ def test_an_answer_may_be_no_answer(
     """Once, and then all is well."""
     market = open_market()
     shop = Shopkeeper(market)
-    market.faults.add(fault)
+    for each in fault.split():
+        market.faults.add(each)
     reply = shop.search()
 
     assert reply.status == status

@@ -151,9 +151,10 @@ def test_a_code_is_bound_to_its_challenge(market: MercadoLivreSandbox, method: s
 
 def test_a_person_may_refuse(open_market: OpenMarket) -> None:
     """The redirect then says so; or PKCE may be demanded of who did not offer it."""
-    market = open_market(faults=["denied=1:1", "pkce_required"])
+    market = open_market(faults=["denied=1:1", "denied_operator=1:1", "pkce_required"])
 
     assert consent(market, state="abc") == {"error": "access_denied", "state": "abc"}
+    assert consent(market, state="abc") == {"error": "invalid_operator_user_id", "state": "abc"}
     code = consent(market)["code"]
     refused = token_call(market, grant_type="authorization_code", code=code, redirect_uri=BACK)
     assert (refused.status, refused.json["error"]) == (400, "invalid_request")

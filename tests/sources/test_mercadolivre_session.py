@@ -20,7 +20,7 @@ from comporta.errors import (
     SourceUnavailable,
     UnknownStream,
 )
-from comporta.errors_mercadolivre import TokenRefused
+from comporta.errors_mercadolivre import PolicyRefused, TokenRefused
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 
@@ -117,16 +117,21 @@ async def test_a_429_of_any_form_is_one(desk: Desk, sandbox: MercadoLivreSandbox
         ("error_502", SourceBadGateway),
         ("throttled", RateLimited),
         ("forbidden", AccessRefused),
+        ("forbidden body_403=scopes", PolicyRefused),
+        ("forbidden body_403=policy", PolicyRefused),
     ],
 )
 async def test_a_fault_passes_or_is_named(
     desk: Desk, sandbox: MercadoLivreSandbox, fault: str, error: type[ComportaError]
 ) -> None:
     """Twice is a stumble, but for a right that is refused: the page is asked again, and nothing is lost."""
-    if fault != "forbidden":
-        sandbox.faults.add(f"{fault}=1@orders/search", times=2)
+    name, *forms = fault.split()
+    for form in forms:
+        sandbox.faults.add(form)
+    if name != "forbidden":
+        sandbox.faults.add(f"{name}=1@orders/search", times=2)
         assert len(keys_of(*await pages_of(await desk.read(concurrency=1)))) == len(orders_of(sandbox))
-    sandbox.faults.add(f"{fault}=1@orders/search")
+    sandbox.faults.add(f"{name}=1@orders/search")
 
     with pytest.raises(error, match="mercadolivre/loja orders: "):
         await pages_of(await desk.read())

@@ -11,7 +11,7 @@ from typing import Any
 
 from comporta.sandbox.exchange import Answer, Plan, Request
 from comporta.sandbox.faults import Faults
-from comporta.sandbox.mercadolivre_errors import Refused, forbidden, missing, standard, too_many, unauthorized
+from comporta.sandbox.mercadolivre_errors import Refused, missing, refused, standard, too_many, unauthorized
 from comporta.sandbox.mercadolivre_logins import Logins
 from comporta.sandbox.meter import Meter
 
@@ -63,13 +63,13 @@ class Api:
         if self.faults.happens("error_500", label):
             return standard(500, "internal_server_error", "Internal server error")
         if self.faults.happens("forbidden", label):
-            return forbidden()
+            return refused(self.faults, label)
         if request.method != "GET":
             return standard(405, "method_not_allowed", "This simulator is read only")
         try:
             return self._router(seller, path.split("/"), request, label)
-        except Refused as refused:
-            return refused.answer
+        except Refused as refusal:
+            return refusal.answer
 
 
 def token_of(request: Request) -> str:

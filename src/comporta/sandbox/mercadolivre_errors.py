@@ -47,6 +47,21 @@ def forbidden() -> Answer:
     return json_answer({**said, "code": "FORBIDDEN"}, 403)
 
 
+def refused(faults: Faults, label: str) -> Answer:
+    """Return a 403 in the form that the faults choose: about the data, or about what the application may do.
+
+    That of a permission which is missing is a guess but for its code.
+    """
+    form = faults.strikes("body_403", label)
+    if form and form.value == "scopes":
+        return json_answer({"status": 403, "error": "Invalid scopes", "code": "FORBIDDEN"}, 403)
+    if form and form.value == "policy":
+        code = "PA_UNAUTHORIZED_RESULT_FROM_POLICIES"
+        said = {"status": 403, "error": "forbidden", "message": "At least one policy returned UNAUTHORIZED."}
+        return json_answer({**said, "code": code}, 403)
+    return forbidden()
+
+
 def order_missing() -> Answer:
     """Return the 404 of an order."""
     return standard(404, "order_not_found", "Order not found.", None)

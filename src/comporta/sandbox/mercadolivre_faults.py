@@ -7,10 +7,12 @@ from comporta.sandbox.server import TRANSPORT_FAULTS
 
 MERCADOLIVRE_FAULTS = {
     **{name: usual for name, usual in TRANSPORT_FAULTS.items() if name not in {"slow_page", "cut_after", "http_429"}},
+    "body_403": "access|scopes|policy",
     "body_429": "empty|text|json",
     "cancelled": "shown",
     "cap": "100",
     "denied": "1",
+    "denied_operator": "1",
     "duplicate_notifications": "1",
     "error_500": "1",
     "forbidden": "1",

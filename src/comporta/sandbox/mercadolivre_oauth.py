@@ -93,13 +93,19 @@ class OAuth:
             return invalid_grant()
         return json_answer(self.logins.consent(grant.seller))
 
+    def _denial(self) -> str | None:
+        if self.faults.happens("denied"):
+            return "access_denied"
+        return "invalid_operator_user_id" if self.faults.happens("denied_operator") else None
+
     def _authorize(self, query: Form) -> Answer:
         target = query.get("redirect_uri", "")
         if query.get("client_id") not in CLIENT_IDS or query.get("response_type") != "code" or not target:
             return bad_request("response_type=code, client_id and redirect_uri are required")
         said = {"state": query["state"]} if "state" in query else {}
-        if self.faults.happens("denied"):
-            said = {"error": "access_denied", **said}
+        error = self._denial()
+        if error:
+            said = {"error": error, **said}
         else:
             seller = query.get("seller", str(self.logins.sellers[0]))
             if not seller.isdigit() or int(seller) not in self.logins.sellers:
