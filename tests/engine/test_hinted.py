@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.engine.workshop import ORDER_SCOPE, Workshop, at, counted, hint, hints
+from tests.engine.workshop import ORDER_SCOPE, Workshop, at, code, counted, hint, hints
 
 from comporta.core.hint import DELAYS
 from comporta.core.run import Run, RunState
 from comporta.core.window import Kind
-from comporta.errors import SourceUnavailable
+from comporta.errors import SourceUnavailable, TooManyDeleted
 
 SETTLED = ("state", frozenset({"done"}))
 
@@ -214,6 +214,27 @@ async def test_what_is_given_up_and_was_here_is_gone_unless_its_source_hides_rec
     assert workshop.deleted() == deleted
     assert run.counts.deleted == len(deleted)
     assert hints(workshop) == {}
+
+
+async def test_too_many_that_are_given_up_stop_the_run_and_hold_up_nothing(workshop: Workshop) -> None:
+    """A person is asked, as in a reconciliation; what else was told of is written, and they are looked at again."""
+    workshop.source.stream().put_many(range(1, 61), stamp=at(9))
+    await workshop.run()
+    hint(workshop, *range(1, 31))
+    workshop.source.stream().remove(*range(1, 31))
+    for delay in DELAYS:
+        await told(workshop)
+        workshop.passes(seconds=delay.total_seconds())
+    workshop.source.stream().put(50, name="changed")
+    hint(workshop, 50)
+    stopped = await told(workshop)
+    marked, waiting = workshop.deleted(), len(hints(workshop))
+    workshop.passes(hours=6)
+    confirmed = await workshop.run(Kind.NOTIFICATION, confirmed=True)
+
+    assert (stopped.state, code(stopped)) == (RunState.FAILED, TooManyDeleted.code)
+    assert (marked, waiting, workshop.rows()[50]) == ([], 30, "changed")
+    assert (confirmed.counts.deleted, hints(workshop)) == (30, {})
 
 
 async def test_what_is_given_up_and_only_out_of_sight_lives_on(workshop: Workshop) -> None:

@@ -20,9 +20,9 @@ from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
 from comporta.core.window import Kind
 from comporta.engine.plan import is_claiming, make_fit, plan_gathering, refuse_another_database
-from comporta.engine.verify import confirmed_gone
+from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
-from comporta.errors import RecordAbsent
+from comporta.errors import RecordAbsent, TooManyDeleted
 from comporta.ports.rows import Among
 from comporta.ports.store import Batch
 
@@ -155,11 +155,11 @@ class _Missing:
 async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Sequence[Hint]) -> None:
     """Write what was found; what was not is looked for again later, and at last believed to be gone."""
     missing = await _missing(work, page, wanted)
+    gone, refusal = await _gone(work, missing)
     page = replace(page, rejected=[*page.rejected, *missing.shown])
     work.progress.rows_read += len(page.rows) + len(page.rejected)
     postponed = {each.key for each, _ in missing.later}
     handled = [each for each in hints if each.key not in postponed]
-    gone = await _gone(work, missing.given_up)
     batch = work.batch(page, handled_hints=handled, postponed_hints=missing.later, deleted=gone)
     counts = await work.write(batch)
     known, later, given_up = len(hints) - len(wanted), len(missing.later), len(missing.given_up)
@@ -178,6 +178,8 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
             {"key": rejected.key, "reason": rejected.reason},
             level="warning",
         )
+    if refusal is not None:
+        raise refusal
 
 
 def _tell_untold(work: Work, page: Page, missing: _Missing) -> None:
@@ -232,10 +234,23 @@ async def _settled(work: Work, hints: Sequence[Hint]) -> frozenset[str]:
     return frozenset(str(key) for key in here.keys() - still_open.keys())
 
 
-async def _gone(work: Work, missing: Sequence[Hint]) -> Sequence[Key]:
-    """Return those of the missing records that we have and the source deletes; others are only out of sight."""
-    if not missing or work.shape.settled is not None:
-        return []
-    keys = [key_from_text(each.key) for each in missing]
+async def _gone(work: Work, missing: _Missing) -> tuple[Sequence[Key], TooManyDeleted | None]:
+    """Return those of the missing records that we have and the source deletes; others are only out of sight.
+
+    If they are implausibly many, none is, and a person is asked: they are looked at again later, and hold up nothing
+    that is told of meanwhile.
+    """
+    if not missing.given_up or work.shape.settled is not None:
+        return [], None
+    keys = [key_from_text(each.key) for each in missing.given_up]
     ours = await work.store.stamps(work.account, work.shape, Among(keys=keys))
-    return await confirmed_gone(work, list(ours))
+    gone = await confirmed_gone(work, list(ours))
+    try:
+        await refuse_mass_deletion(work, gone)
+    except TooManyDeleted as error:
+        for each in missing.given_up:
+            if (at := looked_in_vain(each, work.clock.now(), is_ours=True)) is not None:
+                missing.later.append((each, at))
+        missing.given_up.clear()
+        return [], error
+    return gone, None
