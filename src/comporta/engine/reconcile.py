@@ -6,14 +6,18 @@ stamps, on both sides, then the hours that differ, and the last one that is not 
 blind to a row whose stamp moved within its hour, which ``exact`` sees. What differs is read again and
 written whatever the stored stamp says; what is gone is marked only after a direct look.
 
+Where records are hidden once they are settled, some change without their stamp too. So of those that are still open a
+slice is read again by key each time, the next one the next time: slow, but in the end all of them.
+
 A row that changed after ``until`` is not stale, only not synced yet: it is written too, and counted apart.
 A row that moved to another hour makes two hours differ: it is absent in one and extra in the other, so
 both kinds of suspects are fetched before anything is called deleted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from comporta.core.compare import Differences, compare_stamps, differing_hours
 from comporta.core.counts import Counts
@@ -28,6 +32,9 @@ from comporta.ports.rows import Among
 from comporta.ports.store import Batch
 
 HOUR = timedelta(hours=1)
+RECHECKED_MAX = 2_000
+"""Records that are read again by key in one reconciliation, though nothing says that they changed: one request each."""
+RECHECKED_UPTO = "rechecked_upto"
 HOURS_MAX = 24
 """More differing hours than this are compared by key at once: an hour costs a walk through the table."""
 
@@ -49,9 +56,12 @@ async def reconcile(work: Work) -> None:
     work.tell(
         "reconcile_compared", f"{found.total} suspects in {hours} hours", {"suspects": found.total, "hours": hours}
     )
-    counts = await _settle(work, found, instant_text(until))
+    again = await _next_slice(work)
+    counts = await _settle(work, {*found.absent, *found.stale, *found.extra, *again}, instant_text(until))
     mode = "exact" if is_exact else "hours"
     result = {"mode": mode, "hours_differing": hours, **_result(work, until, counts, here=here)}
+    if work.shape.settled is not None:
+        result |= {"rechecked": len(again), RECHECKED_UPTO: again[-1] if len(again) == RECHECKED_MAX else None}
     step = "reconcile_compared" if work.run.dry_run else "reconcile_repaired"
     work.tell(step, _told(counts), result)
     await work.close(Batch(work.shape), well(reconciled=None if work.run.dry_run else result))
@@ -129,12 +139,20 @@ async def _slice(work: Work, since: datetime, until: datetime) -> Differences:
     return replace(compare_stamps(theirs, ours), compared=0)
 
 
-async def _settle(work: Work, found: Differences, until: str) -> Counts:
+async def _next_slice(work: Work) -> Sequence[Key]:
+    """Return the records that may still change and follow, by key, those that were read again the last time."""
+    if work.shape.settled is None:
+        return []
+    after: Any = ((await work.store.facts(work.scope)).reconcile_result or {}).get(RECHECKED_UPTO)
+    which = Among(after=after, since=_since(work), limit=RECHECKED_MAX, is_open=True)
+    return list(await work.store.stamps(work.account, work.shape, which))
+
+
+async def _settle(work: Work, suspects: Collection[Key], until: str) -> Counts:
     """Read every suspect again, write what differs, mark what is gone; return what was not as it should be."""
-    suspects = sorted({*found.absent, *found.stale, *found.extra}, key=lambda key: (isinstance(key, str), key))
     wrong = Counts()
     missing: list[Key] = []
-    for part in parts(suspects):
+    for part in parts(sorted(suspects, key=lambda key: (isinstance(key, str), key))):
         page = await work.reader.fetch(part)
         place = work.shape.index(work.shape.key)
         seen = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
