@@ -10,7 +10,7 @@ from comporta.core.hint import DELAYS, UNTOLD_TRIES
 from comporta.core.record import ColumnType
 from comporta.core.run import Run, RunState
 from comporta.core.window import Kind
-from comporta.errors import RecordAbsent, SourceUnavailable
+from comporta.errors import AccessRefused, RecordAbsent, SourceUnavailable
 
 SHIPMENTS = "shipment"
 SCOPE = f"matriz/{SHIPMENTS}"
@@ -188,6 +188,30 @@ async def test_what_is_named_and_never_comes_is_shown_and_goes_on_being_looked_f
     assert soon.counts.read == 0
     assert counted(found) == (1, 1, 0, 0, 0, 0)
     assert (await waiting(workshop), hints(workshop, SCOPE)) == ([], {})
+
+
+async def test_what_is_named_and_refused_is_shown_at_once(workshop: Workshop) -> None:
+    """A right that is missing does not mend itself; but what is here and settled has nothing more to say."""
+    shipments(workshop)
+    ship(workshop, 1, 2, 3)
+    ship(workshop, 1, state="done")
+    workshop.passes(minutes=5)
+    await workshop.run()
+    workshop.source.stream(SHIPMENTS).refused = {103}
+    run = await workshop.run(stream=SHIPMENTS)
+    first = await waiting(workshop)
+    workshop.source.stream(SHIPMENTS).refused = {101, 102, 103}
+    hint(workshop, 101, 102, scope=SCOPE)
+    await workshop.run(stream=SHIPMENTS)
+    second = await waiting(workshop)
+    workshop.source.stream(SHIPMENTS).refused = set()
+    await workshop.run(Kind.RECONCILE, stream=SHIPMENTS)
+
+    assert counted(run) == (3, 2, 0, 0, 1, 0)
+    assert first == [("103", AccessRefused.code)]
+    assert second == [("102", AccessRefused.code), ("103", AccessRefused.code)]
+    assert (await waiting(workshop), hints(workshop, SCOPE)) == ([], {})
+    assert list(workshop.rows(SHIPMENTS)) == [101, 102, 103]
 
 
 async def test_a_reconciliation_looks_for_what_is_named_and_absent(workshop: Workshop) -> None:

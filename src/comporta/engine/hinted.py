@@ -202,7 +202,7 @@ async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
     place = work.shape.index(work.shape.key)
     found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
     said = {each.key: each for each in page.unseen}
-    settled = await _settled(work, [each for each in wanted if each.key not in found and is_slow(each)])
+    settled = await _settled(work, [each for each in wanted if each.key not in found])
     missing = _Missing()
     untold = {str(key) for key in page.untold}
     for each in wanted:

@@ -12,7 +12,7 @@ from functools import partial
 
 from comporta.core.instant import instant_text
 from comporta.core.record import Bucket, Key, Lookup, Page, Rejected, Shape
-from comporta.errors import FilterIgnored, RecordRejected, UnconfirmedEmpty
+from comporta.errors import AccessRefused, FilterIgnored, RecordRejected, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.testing.script import Script
@@ -104,8 +104,12 @@ class FakeReader:
         """Return those of the records that exist and the domain admits."""
         self._progress.count_request()
         wanted = set(keys)
-        found = await self._script.play("fetch", lambda: [each for each in self._admitted() if each.key in wanted])
-        return self._as_page(found, is_last=True)
+        refused = self._stream.refused & wanted
+        found = await self._script.play(
+            "fetch", lambda: [each for each in self._admitted() if each.key in wanted - refused]
+        )
+        unseen = [Rejected(str(key), AccessRefused.code, "not yours", "{}") for key in sorted(refused, key=str)]
+        return replace(self._as_page(found, is_last=True), unseen=unseen)
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:
         """Return every record whose parent is one of ``parents``."""

@@ -40,6 +40,7 @@ class FakeStream:
     settled: tuple[str, frozenset[str]] | None = None
     referred_by: str | None = None
     untold: dict[Key, frozenset[str]] = field(default_factory=dict)
+    refused: set[Key] = field(default_factory=set)
     records: dict[Key, FakeRecord] = field(default_factory=dict)
     lookups: Sequence[Lookup] = ()
     lists: Mapping[str, Mapping[str, ColumnType]] = field(default_factory=dict)
