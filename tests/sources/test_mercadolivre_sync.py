@@ -241,7 +241,7 @@ async def test_what_is_told_of_an_item_that_a_sweep_could_not_read_is_looked_at(
 
 @pytest.mark.parametrize("code", [204, 403, 404])
 async def test_a_price_that_is_not_told_leaves_the_one_that_is_known(tmp_path: Path, code: int) -> None:
-    """One odd answer empties no column; of an item that is closed there may be no price any more."""
+    """One odd answer empties no column, nor holds up the others; of what is closed there may be no price any more."""
     with MercadoLivreSandbox(records=1, items=6, sellers=1, faults=["price_removed=1"]) as sandbox:
         async with open_shop(tmp_path, sandbox) as shop:
             one, two = list(sandbox.world.shelves[SELLER].items)[:2]
@@ -252,10 +252,12 @@ async def test_a_price_that_is_not_told_leaves_the_one_that_is_known(tmp_path: P
             retried = await shop.run("items")
             sandbox.faults.add(f"price_code={code}")
             sandbox.world.change_item(two, status="closed")
+            sandbox.world.change_item(one, stock=777)
             without = await shop.run("items")
             warned = shop.query("SELECT run FROM cmp_log WHERE step = 'prices_missing'")
 
-            assert (retried.counts.unchanged, without.counts.unchanged, without.counts.updated) == (6, 5, 1)
+            assert (retried.counts.unchanged, without.counts.unchanged, without.counts.updated) == (6, 4, 2)
+            assert shop.query(f"SELECT available_quantity FROM mercadolivre_items WHERE id = '{one}'") == [(777,)]
             assert shop.query(query) == [row for row in known if row[0] != two]
             assert shop.query(f"SELECT status, price FROM mercadolivre_items WHERE id = '{two}'") == [("closed", None)]
             assert warned == [(without.id,)]

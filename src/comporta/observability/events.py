@@ -31,7 +31,7 @@ EVENTS = MappingProxyType(
         "pass_started": "A window is read from its beginning.",
         "pass_resumed": "A window is read on from where an earlier run stopped.",
         "request_retried": "A request went wrong or came too early and is sent again.",
-        "prices_missing": "Items came without the price that is asked for by itself; their rows stay as they were.",
+        "prices_missing": "Items came without the price that is asked for by itself; the one that is here stays.",
         "login_renewed": "The account has a new pair of tokens, and it is stored.",
         "login_not_renewed": "A pair of tokens could not be renewed now; the present one still holds and is used.",
         "page_read": "One answer of the source was read.",

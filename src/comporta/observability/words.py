@@ -121,8 +121,8 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             ("{operation}: deu errado ({code}), enviada de novo, tentativa {attempt} de {attempts}: {error}"),
         ),
         "prices_missing": _words(
-            "{items} items came without a price (first: {first}); what is here of them stays",
-            "{items} anúncios vieram sem preço (primeiro: {first}); o que já está aqui deles fica",
+            "{items} items came without a price (first: {first}); the price that is here stays",
+            "{items} anúncios vieram sem preço (primeiro: {first}); o preço que já está aqui fica",
         ),
         "login_renewed": _words(
             "the login was renewed, valid until {until}", "o acesso foi renovado, válido até {until}"

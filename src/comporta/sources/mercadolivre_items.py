@@ -143,9 +143,8 @@ class ItemsReader:
         priced, unpriced = await self._priced([each for each in found if not isinstance(each, _Untold)])
         page = self._plan.page([prepared(ITEMS, each, seller=self._seller) for each in priced])
         failed = [each.rejected for each in found if isinstance(each, _Untold)]
-        place = self.shape.index(self.shape.key)
-        limited = frozenset(number for number, row in enumerate(page.rows) if row[place] in unpriced)
-        return replace(page, rejected=[*page.rejected, *failed], limited=limited)
+        untold: dict[Key, frozenset[str]] = dict.fromkeys(unpriced, PRICES & self._columns)
+        return replace(page, rejected=[*page.rejected, *failed], untold=untold)
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
         """Return which of the keys live: each is looked at; of what cannot be told is not said that it is gone."""
@@ -285,7 +284,7 @@ class ItemsReader:
         unpriced = [str(each["id"]) for each in found if each["id"] in missing and each.get("status") in FOR_SALE]
         if unpriced:
             fields = {"items": len(unpriced), "first": unpriced[0]}
-            message = f"{len(unpriced)} items came without a price (first: {unpriced[0]}); what is here of them stays"
+            message = f"{len(unpriced)} items came without a price (first: {unpriced[0]}); the price that is here stays"
             self._progress.tell(Notice("prices_missing", message, fields, level="warning"))
         return [_with_price(each, prices.get(str(each["id"]))) for each in found], frozenset(unpriced)
 
