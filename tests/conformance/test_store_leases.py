@@ -1,6 +1,7 @@
 """Who may write: runs are queued, leased, lost, unlocked and cancelled as the port of the store promises."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,8 @@ from comporta.core.window import Kind, Request
 from comporta.errors import Busy, LeaseLost
 from comporta.ports.store import Batch, Ending, Occupied, Store, StreamFacts
 from comporta.testing.clock import BEGUN, FakeClock
+
+MINUTE = timedelta(minutes=1)
 
 
 async def test_a_wish_is_queued_as_it_was_made(store: Store) -> None:
@@ -33,6 +36,19 @@ async def test_an_equal_wish_joins_the_queued_one_and_hurries_it_along(store: St
 
     assert (joined.id, joined.not_before) == (late.id, None)
     assert other.id != late.id
+
+
+@pytest.mark.parametrize(
+    ("trigger", "wait"), [(Trigger.MANUAL, MINUTE), (Trigger.CATCH_UP, HOUR), (Trigger.RETRY, HOUR)]
+)
+async def test_a_person_who_joins_a_waiting_run_ends_its_wait(store: Store, trigger: Trigger, wait: timedelta) -> None:
+    """Also one who keeps it to themselves for a minute; nobody puts it off, and only a person hurries it."""
+    late = await store.enqueue(ticket(not_before=BEGUN + HOUR))
+    joined = await store.enqueue(replace(ticket(not_before=BEGUN + MINUTE), trigger=trigger))
+    again = await store.enqueue(replace(ticket(not_before=BEGUN + 2 * HOUR), trigger=trigger))
+
+    assert (joined.id, joined.not_before) == (late.id, BEGUN + wait)
+    assert again.not_before == joined.not_before
 
 
 @pytest.mark.parametrize("waiting", [Trigger.SCHEDULE, Trigger.RETRY])

@@ -3,14 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from tests.coordination.processes import queue
 from tests.engine.workshop import ORDERS, Workshop, at
 
 from comporta.core.outcome import ExitCode, exit_code
 from comporta.core.retry import FOREGROUND_WAIT_MAX
 from comporta.core.run import RunState
+from comporta.core.window import Kind
 from comporta.errors import RateLimited
 
-SECOND = timedelta(seconds=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
 async def throttled(workshop: Workshop, retry_after: timedelta) -> None:
@@ -54,6 +56,21 @@ async def test_the_next_sync_does_what_was_put_off(workshop: Workshop) -> None:
 
     assert (runs[0].state, runs[0].attempt) == (RunState.SUCCEEDED, 2)
     assert workshop.rows() == workshop.truth()
+
+
+async def test_what_was_put_off_for_hours_does_not_wait_on_once_a_sync_asked_for_it(workshop: Workshop) -> None:
+    """Though the stream is held just now, and the sync ends without it."""
+    await throttled(workshop, timedelta(days=1))
+    await workshop.sync()
+    other = await queue(workshop, Kind.RECONCILE)
+    await workshop.store.acquire(other, ttl=MINUTE, timeout=MINUTE, instance="there")
+
+    skipped = await workshop.sync()
+
+    (waiting,) = await workshop.queued()
+    assert ([run.state for run in skipped], skipped[0].id) == ([RunState.SKIPPED], waiting.id)
+    assert waiting.not_before is not None
+    assert waiting.not_before - workshop.clock.now() <= MINUTE
 
 
 async def test_a_run_that_a_person_unlocked_says_so(workshop: Workshop) -> None:

@@ -7,7 +7,8 @@
 INSERT INTO comporta.cmp_run AS r(id, scope, account, stream, state, trigger, request, not_before, priority, attempt, dry_run, partial, queued_at)
 VALUES (:id, :scope, :account, :stream, 'queued', :trigger, :request, :not_before, :priority, :attempt, :dry_run, :partial, :now)
 ON CONFLICT(scope, request) WHERE state = 'queued' DO UPDATE
-SET priority = greatest(r.priority, excluded.priority), not_before = CASE WHEN excluded.not_before IS NULL THEN NULL ELSE r.not_before END,
+SET priority = greatest(r.priority, excluded.priority), not_before = CASE WHEN excluded.not_before IS NULL OR r.not_before IS NULL THEN NULL
+    WHEN excluded.trigger = 'manual' THEN least(r.not_before, excluded.not_before) ELSE r.not_before END,
   trigger = CASE WHEN excluded.trigger = 'manual' THEN 'manual' ELSE r.trigger END
 RETURNING *;
 

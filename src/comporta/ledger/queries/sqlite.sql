@@ -5,7 +5,8 @@
 INSERT INTO cmp_run(id, scope, account, stream, state, trigger, request, not_before, priority, attempt, dry_run, partial, queued_at)
 VALUES (:id, :scope, :account, :stream, 'queued', :trigger, :request, :not_before, :priority, :attempt, :dry_run, :partial, :now)
 ON CONFLICT(scope, request) WHERE state = 'queued' DO UPDATE
-SET priority = max(priority, excluded.priority), not_before = CASE WHEN excluded.not_before IS NULL THEN NULL ELSE not_before END,
+SET priority = max(priority, excluded.priority), not_before = CASE WHEN excluded.not_before IS NULL OR not_before IS NULL THEN NULL
+    WHEN excluded.trigger = 'manual' THEN min(not_before, excluded.not_before) ELSE not_before END,
   trigger = CASE WHEN excluded.trigger = 'manual' THEN 'manual' ELSE trigger END
 RETURNING *;
 
