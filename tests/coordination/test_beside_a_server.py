@@ -9,7 +9,9 @@ import pytest
 from tests.coordination.always_on import STARTED, Server
 from tests.engine.workshop import ORDERS, Anything, Witness, Workshop, at
 
+from comporta.core.outcome import ExitCode, exit_code
 from comporta.core.run import Run, RunState
+from comporta.errors import UnknownAccount
 from comporta.ports.store import Store
 from comporta.testing import FakeSource
 
@@ -122,3 +124,17 @@ async def test_a_sync_that_is_told_to_end_follows_nobody_any_longer(workshop: Wo
     (run,) = await workshop.sync(syncer=workshop.syncer(executor, store=store))
 
     assert (run.state, run.instance) == (RunState.RUNNING, "there")
+
+
+async def test_a_run_that_is_removed_while_it_is_waited_for_is_not_followed_for_ever(workshop: Workshop) -> None:
+    """Whoever removes an account removes what waits for it; the sync says so and fails."""
+
+    async def remove(run: Run) -> None:
+        workshop.database.write_now(lambda s: s.connection.execute("DELETE FROM cmp_run WHERE id = ?", (run.id,)))
+
+    async with asyncio.timeout(5):
+        (run,) = await overtaken(workshop, remove)
+
+    assert (run.state, exit_code([run])) == (RunState.SKIPPED, ExitCode.FAILED)
+    assert run.error is not None
+    assert run.error["code"] == UnknownAccount.code

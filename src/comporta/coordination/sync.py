@@ -25,7 +25,7 @@ from comporta.core.run import TERMINAL, Run, RunState, Trigger, run_name
 from comporta.core.schedule import urgency
 from comporta.core.ticket import Ticket
 from comporta.core.window import GIVEN, Kind, Request
-from comporta.errors import Busy, ComportaError, LeaseLost, Retryable
+from comporta.errors import Busy, ComportaError, LeaseLost, Retryable, UnknownAccount
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
 from comporta.ports.store import LogLine, Occupied, Store
@@ -264,9 +264,12 @@ class Syncer:
     async def _followed(self, run: Run) -> Run:
         """Return how a run ended that another process executes, or how it stands when we are told to stop."""
         while True:
-            run = await self._store.run(run.id) or run
-            if run.state in TERMINAL or not await self._waited(POLL):
-                return run
+            now = await self._store.run(run.id)
+            if now is None:  # whoever removes an account removes what waits for it
+                gone = UnknownAccount(f"{run.scope}: run {run.id} was removed while it waited, with its account")
+                return replace(run, state=RunState.SKIPPED, error=gone.as_json())
+            if now.state in TERMINAL or not await self._waited(POLL):
+                return now
 
     async def _tell_busy(self, run: Run, answer: Occupied | Denied, *, waiting: bool) -> None:
         if isinstance(answer, Occupied):
