@@ -43,7 +43,7 @@ class Outside:
     logins: list[SharedLogin] = field(default_factory=list)
 
     def is_renewing(self) -> bool:
-        """Say whether a login has begun what must not be cut off."""
+        """Say whether a login has sent what must not be cut off."""
         return any(login.is_under_way for login in self.logins)
 
     async def aclose(self) -> None:

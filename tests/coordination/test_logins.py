@@ -312,6 +312,32 @@ async def test_whoever_is_cancelled_does_not_take_the_renewal_along(world: Login
     assert world.server.uses == ["TG-0"]
 
 
+async def test_only_a_token_that_was_sent_keeps_a_process_from_ending(world: LoginWorld) -> None:
+    """From just before it is sent until the new pair is stored; a look into a dead database loses nothing."""
+    login, seen = world.process(), dict[str, bool]()
+    login._checkpoint = lambda name: seen.update({name: login.is_under_way})
+    await login.tokens(world.progress)
+
+    assert seen == {
+        "login_leased": False,
+        "login_written": False,
+        "login_checked": True,
+        "login_answered": True,
+        "login_kept": False,
+    }
+
+
+@pytest.mark.parametrize("fault", ["500", "cut", "cut before"])
+async def test_a_renewal_that_brought_nothing_keeps_no_process_from_ending(world: LoginWorld, fault: str) -> None:
+    """There is nothing to be stored."""
+    login = world.process()
+    world.server.script = [fault] * 9
+    with pytest.raises((SourceUnavailable, LoginNeeded)):
+        await login.tokens(world.progress)
+
+    assert not login.is_under_way
+
+
 async def test_another_first_token_is_used_at_once_when_the_present_one_is_refused(world: LoginWorld) -> None:
     """Nobody has to try twice after having granted access again and written the new token into the settings."""
     login = world.process()

@@ -3,7 +3,8 @@
 A database that another program keeps locked, or that answers no more, would hold up the end of every run and then the
 closing, one after another. After the deadline the process ends as it would by a kill, which nothing here minds: what
 was not committed is rolled back, and what still runs is taken up by another process when its lease has run out.
-One thing is waited for: a pair of tokens that was just bought exists once, and must get onto the disk.
+One thing is waited for: a pair of tokens that was just bought, or is being bought, exists once and must get onto the
+disk. A renewal that has sent nothing yet is not.
 """
 
 import threading

@@ -90,6 +90,7 @@ class SharedLogin:
         self._rests_until = float("-inf")
         self._rounds = 0
         self._failure: ComportaError | None = None
+        self._is_sent = False
         self._unkept: tuple[Leased, str, Tokens] | None = None
         self._after_refusal: str | None = None
 
@@ -109,8 +110,8 @@ class SharedLogin:
 
     @property
     def is_under_way(self) -> bool:
-        """Say whether a renewal is under way, or a pair waits to be stored: what it brings exists once."""
-        return self._unkept is not None or (self._task is not None and not self._task.done())
+        """Say whether a token was sent and its answer is awaited, or a pair waits to be stored: it exists once."""
+        return self._is_sent or self._unkept is not None
 
     async def aclose(self) -> None:
         """Wait for a renewal that is under way, and store a pair that could not be stored before."""
@@ -262,6 +263,7 @@ class SharedLogin:
         beating = asyncio.ensure_future(self._beat(leased))
         try:
             tokens = await self._renew(used, progress, lambda: self._may_send(leased, used))
+            self._unkept = (leased, used, tokens)  # before ``_is_sent`` ends: another thread looks at both
         except LeaseLost:
             await self._store.release(lease)
             return None
@@ -275,9 +277,9 @@ class SharedLogin:
             standing = Standing.RENEWING if isinstance(error, AnswerLost) else after_failure(before)
             return error if await self._store.fail(lease, account, used, standing, error.message) else None
         finally:
+            self._is_sent = False
             beating.cancel()
         self._checkpoint("login_answered")
-        self._unkept = (leased, used, tokens)
         self._after_refusal = tokens.access if refused is not None else None
         await self._keep(*self._unkept, patience_s=KEEP_PATIENCE_S)
         self._checkpoint("login_kept")
@@ -288,6 +290,7 @@ class SharedLogin:
     async def _may_send(self, leased: Leased, used: str) -> None:
         if not await self._store.may_send(leased.lease, self._account, used, TTL):
             raise LeaseLost(f"{leased.lease.scope}: another took over before the request was sent; nothing was sent")
+        self._is_sent = True
         self._checkpoint("login_checked")
 
     async def _keep(self, leased: Leased, used: str, tokens: Tokens, *, patience_s: float) -> None:
