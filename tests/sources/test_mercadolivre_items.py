@@ -237,10 +237,20 @@ async def test_a_refusal_of_all_items_or_about_the_application_ends_the_run(
 ) -> None:
     """It is us then, and nothing waits in quarantine for it."""
     refused = {"code": 403, "body": {"message": message, "status": 403}}
-    desk = await told_by(server, clock, lambda path, query: http([refused for _ in query["ids"].split(",")]))
+    told = {True: ids(*"abcde"[:count], total=count, scroll=None), False: http([refused] * count)}
+    desk = await told_by(server, clock, lambda path, query: told[path.endswith("search")])
 
     with pytest.raises(error):
-        await (await desk.read("items")).existing([f"MLB{number}" for number in range(count)])
+        await pages_of(await desk.read("items"))
+    await desk.source.aclose()
+
+
+async def test_items_looked_at_alone_and_all_refused_wait(server: ScriptedServer, clock: SteppingClock) -> None:
+    """They may be those that are refused for good: the reader cannot tell."""
+    desk = await told_by(server, clock, lambda path, query: http([{"code": 403, "body": {"status": 403}}] * 5))
+    page = await (await desk.read("items")).fetch(["MLB1", "MLB2", "MLB3", "MLB4", "MLB5"])
+
+    assert [each.code for each in page.rejected] == [AccessRefused.code] * 5
     await desk.source.aclose()
 
 

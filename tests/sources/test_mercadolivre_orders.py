@@ -176,14 +176,15 @@ async def test_orders_are_read_by_key_whether_shown_or_not(desk: Desk, sandbox: 
 
 
 async def test_a_right_that_is_missing_is_said(desk: Desk, sandbox: MercadoLivreSandbox) -> None:
-    """One refusal is another seller's order; where all are refused, it is us."""
+    """One refusal is another seller's order; none of many is taken for gone where all are refused."""
     reader = await desk.read()
     sandbox.faults.add("forbidden=1@orders/2")
     keys = [each.id for each in sandbox.world.orders_of(SELLER)[:6]]
 
     assert keys_of(await reader.fetch(keys[:1])) == []
+    assert {each.code for each in (await reader.fetch(keys)).unseen} == {AccessRefused.code}
     with pytest.raises(AccessRefused):
-        await reader.fetch(keys)
+        await reader.existing(keys)
 
 
 async def test_a_part_of_the_data_is_none(desk: Desk, sandbox: MercadoLivreSandbox) -> None:

@@ -20,9 +20,10 @@ from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
 from comporta.core.window import Kind
 from comporta.engine.plan import is_claiming, make_fit, plan_gathering, refuse_another_database
+from comporta.engine.refusals import all_refused
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
-from comporta.errors import RecordAbsent, TooManyDeleted
+from comporta.errors import ComportaError, RecordAbsent, TooManyDeleted
 from comporta.ports.rows import Among
 from comporta.ports.store import Batch
 
@@ -156,6 +157,9 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
     """Write what was found; what was not is looked for again later, and at last believed to be gone."""
     missing = await _missing(work, page, wanted)
     gone, refusal = await _gone(work, missing)
+    if (refused := await all_refused(work, page, wanted)) is not None:
+        refusal = refused
+        _wait_for_all(work, missing, wanted)
     page = replace(page, rejected=[*page.rejected, *missing.shown])
     work.progress.rows_read += len(page.rows) + len(page.rejected)
     postponed = {each.key for each, _ in missing.later}
@@ -180,6 +184,15 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
         )
     if refusal is not None:
         raise refusal
+
+
+def _wait_for_all(work: Work, missing: _Missing, wanted: Sequence[Hint]) -> None:
+    """Look again later at what is in quarantine, too: the refusal was ours, and said nothing of the records."""
+    known = {each.key for each, _ in missing.later} | {each.key for each in missing.given_up}
+    for each in wanted:
+        at = looked_in_vain(each, work.clock.now())
+        if each.key not in known and at is not None:
+            missing.later.append((each, at))
 
 
 def _tell_untold(work: Work, page: Page, missing: _Missing) -> None:
@@ -234,7 +247,7 @@ async def _settled(work: Work, hints: Sequence[Hint]) -> frozenset[str]:
     return frozenset(str(key) for key in here.keys() - still_open.keys())
 
 
-async def _gone(work: Work, missing: _Missing) -> tuple[Sequence[Key], TooManyDeleted | None]:
+async def _gone(work: Work, missing: _Missing) -> tuple[Sequence[Key], ComportaError | None]:
     """Return those of the missing records that we have and the source deletes; others are only out of sight.
 
     If they are implausibly many, none is, and a person is asked: they are looked at again later, and hold up nothing

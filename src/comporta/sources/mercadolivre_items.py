@@ -62,7 +62,8 @@ class _Untold:
 
     @property
     def rejected(self) -> Rejected:
-        return Rejected(self.key, RecordRejected.code, self.error.message, "{}")
+        code = AccessRefused.code if isinstance(self.error, AccessRefused) else RecordRejected.code
+        return Rejected(self.key, code, self.error.message, "{}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,6 @@ class ItemsReader:
         self._session = session
         self._progress = progress
         self._seller = seller
-        self._has_read = False
         self._concurrency = request.concurrency
         self._columns = {each.column.name for each in self._plan.fields}
         self._projection = self._projected(request)
@@ -117,10 +117,13 @@ class ItemsReader:
     ) -> AsyncGenerator[Page, None]:
         """Yield all items, each once."""
         ids = await self._all_ids(at_most=limit)
-        size, absent = MULTIGET * WAVE, list[str]()
+        size, absent, has_read = MULTIGET * WAVE, list[str](), False
         for start in range(0, max(1, len(ids)), size):
             part = ids[start : start + size]
-            page = await self.fetch(part)
+            page, failed = await self._fetched(part)
+            has_read |= bool(page.rows)
+            if len(failed) == len(part) >= REFUSED_LEAST and not has_read:  # it is us then, not the items
+                raise failed[0].error
             absent += self._absent(part, page) if limit is None else []
             yield replace(page, is_last=start + size >= len(ids) and not absent)
         if absent:
@@ -139,12 +142,17 @@ class ItemsReader:
 
     async def fetch(self, keys: Sequence[Key]) -> Page:
         """Return those of the items that exist and are the seller's; what fails or is refused alone is rejected."""
-        found = await self._looked_at([str(key) for key in keys])
+        page, _ = await self._fetched([str(key) for key in keys])
+        return page
+
+    async def _fetched(self, keys: Sequence[str]) -> tuple[Page, Sequence[_Untold]]:
+        found = await self._looked_at(keys)
         priced, unpriced = await self._priced([each for each in found if not isinstance(each, _Untold)])
         page = self._plan.page([prepared(ITEMS, each, seller=self._seller) for each in priced])
-        failed = [each.rejected for each in found if isinstance(each, _Untold)]
+        failed = [each for each in found if isinstance(each, _Untold)]
         untold: dict[Key, frozenset[str]] = dict.fromkeys(unpriced, PRICES & self._columns)
-        return replace(page, rejected=[*page.rejected, *failed], untold=untold)
+        rejected = [*page.rejected, *(each.rejected for each in failed)]
+        return replace(page, rejected=rejected, untold=untold), failed
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
         """Return which of the keys live: each is looked at; of what cannot be told is not said that it is gone."""
@@ -213,12 +221,7 @@ class ItemsReader:
         chunks = [asked[start : start + MULTIGET] for start in range(0, len(asked), MULTIGET)]
         width = self._session.in_flight(self._concurrency)
         parts = await side_by_side(self._chunk, chunks, width=width)
-        found = [each for part in parts for each in part]
-        refused = [each for each in found if isinstance(each, _Untold)]
-        self._has_read |= len(refused) < len(found)
-        if len(refused) == len(asked) >= REFUSED_LEAST and not self._has_read:  # it is us then, not the items
-            raise refused[0].error
-        return found
+        return [each for part in parts for each in part]
 
     async def _chunk(self, keys: Sequence[str]) -> Sequence[Record | _Untold]:
         """Return the items of one request; where one of them fails, each is asked for by itself."""

@@ -12,7 +12,7 @@ from array import array
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,7 +28,7 @@ from comporta.sources.mercadolivre_rows import Plan, Record
 from comporta.sources.mercadolivre_scroll import scanned
 from comporta.sources.mercadolivre_session import MercadoLivreSession
 from comporta.sources.mercadolivre_shape import table_for
-from comporta.sources.mercadolivre_single import records_by_key
+from comporta.sources.mercadolivre_single import Looked, records_by_key
 from comporta.sources.mercadolivre_values import instant_of
 from comporta.sources.offset_pages import EndlessError, OffsetPages
 
@@ -131,16 +131,19 @@ class OrdersReader:
 
     async def fetch(self, keys: Sequence[Key]) -> Page:
         """Return those of the orders that exist and are the seller's, each asked for by itself."""
-        return self._plan.page(list((await self._records(keys)).values()))
+        looked = await self._looked_at(keys)
+        return replace(self._plan.page(list(looked.found.values())), unseen=looked.unseen)
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:  # noqa: ARG002  no order has a parent
         """Return nothing."""
         return Page([], is_last=True)
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
-        """Return which of the keys live: each is looked at by itself."""
-        found = await self._records(keys)
-        return frozenset(key for key in keys if str(key) in found)
+        """Return which of the keys live: each is looked at by itself. Where all of many are refused, it is us."""
+        looked = await self._looked_at(keys)
+        if looked.refusal is not None:
+            raise looked.refusal
+        return frozenset(key for key in keys if str(key) in looked.found)
 
     async def buckets(self, *, until: datetime) -> Sequence[Bucket]:
         """Return count and sum of keys for every hour before ``until``, summed up here."""
@@ -155,9 +158,9 @@ class OrdersReader:
         """Return nothing: buyers come with their orders."""
         return []
 
-    async def _records(self, keys: Sequence[Key]) -> Mapping[str, Record]:
+    async def _looked_at(self, keys: Sequence[Key]) -> Looked:
         width = self._session.in_flight(self._concurrency)
-        return (await records_by_key(self._session, "orders", keys, progress=self._progress, width=width)).found
+        return await records_by_key(self._session, "orders", keys, progress=self._progress, width=width)
 
     async def _walk(self, whole: Hours, size: int) -> AsyncGenerator[tuple[Hours, Sequence[Record], bool], None]:
         """Yield the orders that did not come before, with the part they are of, and whether they are the last."""

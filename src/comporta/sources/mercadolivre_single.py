@@ -1,9 +1,9 @@
 """Records that are asked for by key, one request each: single orders, and shipments and packs, which have no list.
 
 An answer of 404 is no record, and so is a 403: the order of another seller, which a forged notification may name. What
-was said instead of a record is handed on. But a 403 that is about the application, or that comes for all of many, is a
-right that is missing, and ends the run. A shipment whose costs are not told is written without them, where none are
-known yet, and is to be asked for again.
+was said instead of a record is handed on; whether so many refusals are about us, whoever asks can tell. But a 403 that
+is about the application is a right that is missing, and ends the run. A shipment whose costs are not told is written
+without them, where none are known yet, and is to be asked for again.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
@@ -35,12 +35,14 @@ class Looked:
 
     found: Mapping[str, Record]
     unseen: Sequence[Rejected]
+    refusal: AccessRefused | None
+    """The first, where all of many were refused."""
 
 
 async def records_by_key(
     session: MercadoLivreSession, kind: str, keys: Sequence[Key], *, progress: Progress, width: int
 ) -> Looked:
-    """Ask for records, each by itself; raise where all of many are refused, for it is us then."""
+    """Ask for records, each by itself."""
 
     async def look(key: str) -> Record | ComportaError:
         wanted = Wanted(f"{kind}/{key}", f"id {key}", f"{kind}: one record")
@@ -54,12 +56,11 @@ async def records_by_key(
     asked = sorted({str(key) for key in keys})
     told = await side_by_side(look, asked, width=width)
     refusals = [each for each in told if isinstance(each, AccessRefused)]
-    if len(refusals) == len(asked) >= REFUSED_LEAST:
-        raise refusals[0]
     answers = list(zip(asked, told, strict=True))
     found = {key: each for key, each in answers if not isinstance(each, ComportaError)}
     errors = [(key, each) for key, each in answers if isinstance(each, ComportaError)]
-    return Looked(found, [Rejected(key, each.code, each.message, "{}") for key, each in errors])
+    unseen = [Rejected(key, each.code, each.message, "{}") for key, each in errors]
+    return Looked(found, unseen, refusals[0] if len(refusals) == len(asked) >= REFUSED_LEAST else None)
 
 
 async def record(session: MercadoLivreSession, wanted: Wanted, progress: Progress) -> Record | None:
