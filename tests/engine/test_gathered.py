@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from tests.engine.workshop import ORDERS, Workshop, counted, hint, hints
 
 from comporta.coordination.plans import Child
@@ -227,6 +228,18 @@ async def test_a_reconciliation_looks_for_what_is_named_and_absent(workshop: Wor
 
     assert list(workshop.rows(SHIPMENTS)) == [101, 102, 103, 104]
     assert counted(run) == (4, 2, 0, 2, 0, 0)
+
+
+@pytest.mark.parametrize("kind", [Kind.FULL, Kind.CLEAR_FIRST])
+async def test_who_asks_for_everything_gets_what_would_be_looked_for_later(workshop: Workshop, kind: Kind) -> None:
+    """It came meanwhile, and its hint would wait for hours."""
+    await unseen(workshop)
+    ship(workshop, 3)
+
+    run = await workshop.run(kind, stream=SHIPMENTS, confirmed=True)
+
+    assert counted(run) == (3, 1, 0, 2, 0, 0)
+    assert (await waiting(workshop), hints(workshop, SCOPE)) == ([], {})
 
 
 async def test_what_is_absent_is_looked_for_as_seldom_after_a_reconciliation(workshop: Workshop) -> None:

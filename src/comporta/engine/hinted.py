@@ -73,6 +73,7 @@ async def _refer(work: Work, *, is_whole: bool) -> None:
     if is_whole and shape.parent_stream is not None and shape.referred_by is not None:
         parents = replace(shape, stream=shape.parent_stream, settled=None)
         found = await work.store.refer(work.lease, parents, shape.referred_by)
+        await work.store.wake(work.lease)
         work.tell(
             "pass_started",
             f"{found} records that {shape.parent_stream} refer to",
