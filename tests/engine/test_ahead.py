@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 
 import pytest
 
@@ -112,3 +113,23 @@ async def test_whoever_stops_early_stops_the_reading_too() -> None:
     await rest()
 
     assert (reader.given, reader.is_closed) == (given, True)
+
+
+async def test_a_reader_that_loses_a_cancellation_holds_up_no_end() -> None:
+    """It was told to stop when its answer was there already, and gave that; nobody takes it any more."""
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def pages() -> AsyncGenerator[Page, None]:
+        yield page(1)
+        asked.set()
+        with suppress(asyncio.CancelledError):
+            await may_answer.wait()
+        yield page(2)
+        yield page(3)
+
+    batches = in_batches(pages(), KEYS, lambda: 1)
+    taken = await anext(batches)
+    await asked.wait()
+    await asyncio.wait_for(batches.aclose(), 5)
+
+    assert taken.rows == [(1,)]

@@ -25,6 +25,7 @@ async def in_batches(
             yield joined(batch, shape)
         await fetching
     finally:
+        waiting.close()
         fetching.cancel()
         await asyncio.gather(fetching, return_exceptions=True)
         await pages.aclose()
@@ -88,14 +89,20 @@ class _Waiting:
         self._pages: deque[Page] = deque()
         self._came = asyncio.Event()
         self._went = asyncio.Event()
+        self.is_closed = False
 
     async def put(self, page: Page) -> None:
-        """Add a page, then wait until there is room to fetch another."""
+        """Add a page, then wait until there is room to fetch another, or nobody takes any more."""
         self._pages.append(page)
         self._came.set()
-        while sum(map(records, self._pages)) >= self._wanted():
+        while not self.is_closed and sum(map(records, self._pages)) >= self._wanted():
             self._went.clear()
             await self._went.wait()
+
+    def close(self) -> None:
+        """Let nobody wait for room: no more is taken."""
+        self.is_closed = True
+        self._went.set()
 
     async def take(self, fetching: "asyncio.Future[None]") -> list[Page]:
         """Return what waits, once anything does; nothing when fetching has ended."""
@@ -124,5 +131,5 @@ class _Waiting:
 async def _fetch(pages: AsyncIterator[Page], waiting: _Waiting) -> None:
     async for page in pages:
         await waiting.put(page)
-        if page.is_last:
+        if page.is_last or waiting.is_closed:
             return

@@ -4,6 +4,7 @@ The only module that knows the HTTP library, and it is imported with the first r
 command which never asks a source does not pay for it. Redirects are never followed.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -90,7 +91,7 @@ class Transport:
         ``before`` is awaited when the request's turn has come; what it raises keeps it from being sent.
         ``accept`` runs inside the loop because a cut or half-written answer shows only when it is decoded.
         """
-        tried = Tried()
+        tried, cancelled = Tried(), _cancellations()
         while True:
             exchange = _Exchange()
             try:
@@ -98,12 +99,14 @@ class Transport:
                     await self._exchange(ask, progress, exchange, is_retried=tried != Tried(), before=before)
                 )
             except ComportaError as error:
+                _obey(cancelled)
                 self._mask(error)
                 if exchange.sent_s is None:  # its turn did not come: that is not the source's doing
                     raise
                 progress.count_failure(ask.what)
                 tried = await self._tried(ask, progress, exchange, error, tried)
             else:
+                _obey(cancelled)
                 progress.touch()
                 return accepted
 
@@ -197,6 +200,22 @@ class Transport:
             yield
         except PyreqwestError as error:
             raise _failure(ask, error, self._timeout) from error
+
+
+def _cancellations() -> int:
+    """Return how often the present task was asked to end."""
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
+
+
+def _obey(before: int) -> None:
+    """Raise the cancellation that the library lost, if there was one.
+
+    Where it meets an answer that is there already, the library gives the answer. Whoever was told to stop would go on,
+    or wait for ever for somebody who has stopped.
+    """
+    if _cancellations() > before:
+        raise asyncio.CancelledError
 
 
 def _notice(ask: Ask, error: ComportaError, times: str, *, of: tuple[int, int]) -> Notice:
