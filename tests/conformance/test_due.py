@@ -58,3 +58,14 @@ async def test_what_waits_for_an_account_that_nobody_knows_is_stranded(store: Le
 
     assert list(early) == []
     assert [run.id for run in found] == [gone.id]
+
+
+async def test_what_a_person_asked_for_is_never_stranded(store: LedgerStore, clock: FakeClock) -> None:
+    """Nor are its retries: it may be another process that knows the account, and a window is asked for only once."""
+    asked = await queue(store, "gone", Trigger.MANUAL)
+    again = Ticket("gone", "thing", Request(Kind.RECONCILE), Trigger.RETRY)
+    await store.enqueue(again, run_id=f"{asked.id}.2")
+    scheduled = await queue(store, "gone")
+    clock.advance(2 * DAY)
+
+    assert [run.id for run in await store.stranded(9, accounts=(), before=clock.now() - DAY)] == [scheduled.id]

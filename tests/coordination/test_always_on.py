@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from tests.coordination.always_on import POLL, STARTED, Server, until
+from tests.coordination.always_on import POLL, STARTED, Behind, Server, until
 from tests.engine.workshop import ORDERS, Workshop, at
 
 from comporta.coordination import dispatcher
@@ -268,3 +268,19 @@ async def test_many_runs_of_many_accounts_are_done_by_two_processes_once_each(wo
     runs = await ended(workshop)
     assert sorted(run.account for run in runs) == sorted(names)
     assert {run.instance for run in runs} <= {"here:0", "here:1"}
+
+
+@pytest.mark.parametrize("age", [timedelta(), 2 * DAY])
+async def test_what_waits_for_an_account_that_is_gone_is_ended_by_the_databases_clock(
+    workshop: Workshop, age: timedelta
+) -> None:
+    """A machine whose clock is days ahead ends nothing of another process's that was queued just now."""
+    open_shop(workshop)
+    gone = await workshop.store.enqueue(ticket("gone", Kind.INCREMENTAL, Trigger.SCHEDULE))
+    workshop.passes(seconds=age.total_seconds())
+    server = Server(workshop, has_scheduler=False)
+    server.dispatcher._clock = Behind(workshop.clock, -3 * DAY)
+    await server.lives(timedelta(minutes=1))
+
+    (run,) = await workshop.store.runs(account="gone")
+    assert (run.id, run.state) == (gone.id, RunState.SKIPPED if age else RunState.QUEUED)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import cast
 
 import pytest
-from tests.coordination.always_on import STARTED, Server
+from tests.coordination.always_on import STARTED, Behind, Server
 from tests.engine.workshop import ORDERS, Anything, Witness, Workshop, at
 
 from comporta.core.outcome import ExitCode, exit_code
@@ -74,14 +74,19 @@ async def test_a_sync_does_all_of_it_itself(workshop: Workshop) -> None:
     assert len(workshop.witness.changes) == 6
 
 
-async def test_what_a_sync_is_about_to_begin_is_due_for_nobody_else(workshop: Workshop) -> None:
-    """Between the queue and the lease there is a moment, long where the database is far away."""
+@pytest.mark.parametrize("behind", [timedelta(), timedelta(hours=1)])
+async def test_what_a_sync_is_about_to_begin_is_due_for_nobody_else(workshop: Workshop, behind: timedelta) -> None:
+    """Between the queue and the lease there is a moment, long where the database is far away; its clock is asked."""
     due: list[Run] = []
 
     async def look(_: Run) -> None:
         due.extend(await workshop.store.due(9))
 
-    (run,) = await overtaken(workshop, look)
+    workshop.source.stream().put(1, stamp=at(9))
+    workshop.account()
+    syncer = workshop.syncer(store=cast("Store", Overtaken(workshop.store, look)))
+    syncer._clock = Behind(workshop.clock, behind)
+    (run,) = await workshop.sync(syncer=syncer)
 
     assert run.state is RunState.SUCCEEDED
     assert due == []

@@ -35,7 +35,7 @@ DENIED_S = 15.0
 DUE_MAX = 1_000
 """Queued runs that are looked at together."""
 STRANDED = timedelta(days=1)
-"""A run that waits so long for an account that no process here knows waits in vain."""
+"""A run that nobody asked for waits in vain when it waits so long for an account that no process here knows."""
 STRANDED_MAX = 100
 STRANDED_EVERY_S = 3_600.0
 
@@ -92,12 +92,12 @@ class Dispatcher:
                 await self._until_woken()
 
     async def _end_stranded(self) -> None:
-        """End what waits for an account that left the settings: nobody would ever begin it."""
+        """End what was queued by itself for an account that left the settings: nobody would ever begin it."""
         now = self._clock.monotonic()
         if now < self._stranded_at:
             return
         try:
-            before = self._clock.now() - STRANDED
+            before = self._store.now() - STRANDED
             runs = await self._store.stranded(STRANDED_MAX, accounts=self._accounts, before=before)
             for run in runs:
                 message = f"{run.account}/{run.stream}: there is no such account any more"

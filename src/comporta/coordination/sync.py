@@ -187,7 +187,7 @@ class Syncer:
         async def queued() -> tuple[Run, bool]:
             run_id = self._new_id()
             priority = urgency(ticket.trigger, ticket.request.text)
-            ahead = replace(ticket, not_before=self._clock.now() + OURS, priority=priority)
+            ahead = replace(ticket, not_before=self._store.now() + OURS, priority=priority)
             run = await self._store.enqueue(ahead, run_id=run_id)
             return run, run.id == run_id
 

@@ -224,7 +224,10 @@ class Store(Rows, Protocol):
         """Return the queued runs of these accounts that may begin now, the most urgent first; paused: those by hand."""
 
     async def stranded(self, limit: int, *, accounts: Collection[str], before: datetime) -> Sequence[Run]:
-        """Return runs that wait since before, for an account that is not among these, not kept here and not paused."""
+        """Return runs that wait since before, for an account that is not among these, not kept here and not paused.
+
+        What a person asked for is not among them, nor its retries: another process may know the account.
+        """
 
     async def beat(self, instance: str, *, roles: str, version: str) -> None:
         """Say that a server is alive."""

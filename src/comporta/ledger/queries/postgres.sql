@@ -388,9 +388,10 @@ SELECT * FROM comporta.cmp_run WHERE state = 'queued' AND (not_before IS NULL OR
 ORDER BY priority DESC, queued_at, id LIMIT :limit;
 
 -- name: stranded
-SELECT * FROM comporta.cmp_run WHERE state = 'queued' AND coalesce(not_before, queued_at) < :before
+SELECT * FROM comporta.cmp_run AS r WHERE state = 'queued' AND trigger <> 'manual' AND coalesce(not_before, queued_at) < :before
   AND account NOT IN (SELECT jsonb_array_elements_text(CAST(:accounts AS jsonb)))
   AND account NOT IN (SELECT name FROM comporta.cmp_account) AND account NOT IN (SELECT account FROM comporta.cmp_pause)
+  AND NOT EXISTS (SELECT 1 FROM comporta.cmp_run AS f WHERE f.id = split_part(r.id, '.', 1) AND f.trigger = 'manual')
 LIMIT :limit;
 
 -- name: beat

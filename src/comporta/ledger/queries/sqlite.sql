@@ -365,9 +365,10 @@ SELECT * FROM cmp_run WHERE state = 'queued' AND (not_before IS NULL OR not_befo
 ORDER BY priority DESC, queued_at, id LIMIT :limit;
 
 -- name: stranded
-SELECT * FROM cmp_run WHERE state = 'queued' AND coalesce(not_before, queued_at) < :before
+SELECT * FROM cmp_run AS r WHERE state = 'queued' AND trigger <> 'manual' AND coalesce(not_before, queued_at) < :before
   AND account NOT IN (SELECT value FROM json_each(:accounts)) AND account NOT IN (SELECT name FROM cmp_account)
   AND account NOT IN (SELECT account FROM cmp_pause)
+  AND NOT EXISTS (SELECT 1 FROM cmp_run AS f WHERE f.id = substr(r.id, 1, instr(r.id || '.', '.') - 1) AND f.trigger = 'manual')
 LIMIT :limit;
 
 -- name: beat
