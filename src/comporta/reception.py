@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from comporta.coordination.rescuer import release
 from comporta.core.asked import Asked, request_for
 from comporta.core.instant import short_text
 from comporta.core.run import TERMINAL, Run
@@ -132,7 +133,7 @@ class WorkspaceReception:
                 f"{scope} is held by {held.holder}, which is alive on {held.instance}; its work would be lost",
                 next_step='Add "confirm": true to take it away all the same.',
             )
-        released = await self._workspace.store.unlock(scope)
+        released = await release(self._workspace.store, self._workspace.observer, scope)
         self._workspace.wake()
         return released
 

@@ -100,7 +100,7 @@ class Workspace:
             store=store, clock=clock, observer=observer, conduct=conduct, executor=self._executor, accounts=plans
         )
         self._conduct = conduct
-        self._observer = observer
+        self.observer = observer
         self._loop = asyncio.get_running_loop()
         self._wakeable: list[Callable[[], None]] = []
 
@@ -245,7 +245,7 @@ class Workspace:
         dispatcher = Dispatcher(
             store=self.store,
             clock=self.clock,
-            observer=self._observer,
+            observer=self.observer,
             executor=self._executor,
             workers=self._syncer.workers,
             following=Following(self.store, self.clock, self._conduct),

@@ -150,6 +150,18 @@ def test_unlock_of_a_free_stream_says_so(synced: Path, comporta: Command) -> Non
     assert said.json["unlocked"] is False
 
 
+def test_unlock_tells_which_run_is_lost_by_it(synced: Path, comporta: Command) -> None:
+    """Nobody else may be left to tell."""
+    with closing(sqlite3.connect(synced / "shop.db")) as database, database:
+        database.execute("UPDATE cmp_run SET state = 'running', finished_at = NULL WHERE scope = 'loja/sale.order'")
+        held = "UPDATE cmp_scope SET expires_at = '2999-01-01T00:00:00.000000Z', holder = (SELECT id FROM cmp_run r"
+        database.execute(f"{held} WHERE r.scope = cmp_scope.scope) WHERE scope = 'loja/sale.order'")
+    said = comporta("unlock", "loja/sale.order", "--yes", "--verbose")
+
+    assert said.out == "loja/sale.order: free\n"
+    assert "lease_lost" in said.err
+
+
 @pytest.mark.full
 def test_reconcile_finds_and_repairs(synced: Path, comporta: Command) -> None:
     """What was changed behind our back is different, and then it is not."""

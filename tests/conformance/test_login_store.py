@@ -212,7 +212,7 @@ async def test_a_dead_renewal_is_reaped_without_a_run(
 
     assert (shown.scope, shown.holder, shown.since, shown.instance) == (SCOPE, "host:1 abcd", None, None)
     assert lost == []
-    assert await store.unlock(SCOPE)
+    assert await store.unlock(SCOPE) == []
     assert [row.holder for row in await store.leases()] == [None]
 
 

@@ -204,11 +204,13 @@ async def test_a_run_that_is_lost_again_and_again_is_tried_four_times(store: Sto
 async def test_unlocking_fences_the_holder(store: Store) -> None:
     """Unlike deleting a lock key it is safe; a free scope is left as it is."""
     granted = await start(store)
-    told = [await store.unlock(SCOPE), await store.unlock(SCOPE), await store.unlock("no/body")]
+    lost = await store.unlock(SCOPE)
+    told = [await store.unlock(SCOPE), await store.unlock("no/body")]
 
     with pytest.raises(LeaseLost):
         await store.commit(granted.lease, Batch(THINGS, [thing(1)]))
-    assert told == [True, False, False]
+    assert lost == [await get(store, granted.run)]
+    assert (lost[0].state, told) == (RunState.LOST, [None, None])
     assert await store.scope_state(SCOPE) == ScopeState(2, None, 0)
 
 

@@ -11,6 +11,7 @@ from tests.coordination.test_measured import Kept
 from tests.engine.workshop import ORDERS, Witness, Workshop, at
 
 from comporta.coordination.measured import Measured
+from comporta.coordination.rescuer import release
 from comporta.coordination.watchers import Watchers
 from comporta.core.run import RunState
 from comporta.core.window import Kind
@@ -104,3 +105,15 @@ async def test_a_run_that_loses_its_lease_in_the_process_that_takes_it_is_counte
     assert run.state is RunState.LOST
     assert kept.counted["leases_lost_total", *SCOPE] == 1
     assert kept.counted["runs_total", *SCOPE, "lost"] == 1
+
+
+async def test_a_run_that_a_person_releases_is_counted_where_they_do(workshop: Workshop, kept: Kept) -> None:
+    """Its holder, if alive, leaves that to who took the lease; where nobody holds it there is nothing to count."""
+    dead = await queue(workshop, Kind.FULL)
+    await workshop.store.acquire(dead, ttl=20 * SECOND, timeout=HOUR, instance="dead")
+    released = [await release(workshop.store, workshop.witness, dead.scope) for _ in range(2)]
+
+    assert released == [True, False]
+    assert kept.counted["leases_lost_total", *SCOPE] == 1
+    assert kept.counted["runs_total", *SCOPE, "lost"] == 1
+    assert kept.counted["run_retries_total", *SCOPE] == 1

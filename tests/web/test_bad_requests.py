@@ -1,9 +1,14 @@
 """What is sent by mistake or in bad faith: refused with all that is wrong, kept nowhere, and never a fault of ours."""
 
+from typing import cast
+
 import pytest
+from tests.coordination.test_measured import Kept
 from tests.engine.workshop import LINES, ORDERS
 from tests.web.office import Office
 
+from comporta.coordination.measured import Measured
+from comporta.coordination.watchers import Watchers
 from comporta.errors import DestinationBusy, DestinationRefused
 
 pytestmark = pytest.mark.full
@@ -107,7 +112,9 @@ async def test_a_database_that_cannot_keep_it_is_to_be_asked_again(
 
 
 async def test_a_lease_that_is_alive_is_taken_only_on_purpose(office: Office) -> None:
-    """Its holder would lose its work; one that nobody holds is free already."""
+    """Its holder would lose its work, which is counted once; one that nobody holds is free already."""
+    meter = Kept()
+    cast("Watchers", office.workspace.observer).add(Measured(meter))
     hanging = office.workshop.source.script.on("page", waits=True)
     await office.post("/runs", {**ME, "stream": ORDERS})
     await hanging.reached.wait()
@@ -120,3 +127,4 @@ async def test_a_lease_that_is_alive_is_taken_only_on_purpose(office: Office) ->
 
     assert (refused.status, refused.body["error"]["code"], held["alive"]) == (409, "CMP-WEB-006", True)
     assert (free["released"], taken["released"]) == (False, True)
+    assert meter.counted["leases_lost_total", "matriz", ORDERS] == 1

@@ -73,6 +73,8 @@ def unlock(
     console = Console(is_json=as_json, is_verbose=verbose)
 
     async def work(workspace: "Workspace") -> bool:
+        from comporta.coordination.rescuer import release
+
         workspace.expect_scope(stream)
         now = workspace.clock.now()
         held = next((row for row in await workspace.store.leases() if row.scope == stream and row.holder), None)
@@ -82,7 +84,7 @@ def unlock(
                 raise WrongUse(
                     f"unlock: {stream} was not typed, so nothing was done", next_step="Use --yes in scripts."
                 )
-        return await workspace.store.unlock(stream)
+        return await release(workspace.store, workspace.observer, stream)
 
     freed = with_workspace(config, work, console=console)
     console.document({"ok": True, "unlocked": freed, "scope": stream})

@@ -1,4 +1,4 @@
-"""The rescuer: takes expired leases away, so that nothing dead is called running.
+"""The rescuer: takes expired leases away, so that nothing dead is called running, and those that a person releases.
 
 Every process that has the database open rescues, without a leader: the statement is safe to run by many
 at once. It also runs once when a database is opened, so that ``comporta runs`` after a crash tells the
@@ -31,3 +31,11 @@ async def rescue(store: Store, observer: Observer) -> None:
     """Reap once, and tell of every run that is lost: there may be nobody else left to do it."""
     for lost in await store.reap():
         observer.taken(lost)
+
+
+async def release(store: Store, observer: Observer, scope: str) -> bool:
+    """Take a lease away because a person says so, tell of the run that is lost, and say whether anybody held it."""
+    lost = await store.unlock(scope)
+    for run in lost or ():
+        observer.taken(run)
+    return lost is not None

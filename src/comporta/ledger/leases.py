@@ -175,13 +175,12 @@ def reap(session: Session) -> list[Run]:
     return [lost for row in seized for lost in _mark_lost(session, row["scope"], instant_of(row["at"]))]
 
 
-def unlock(session: Session, scope: str) -> bool:
-    """Free a scope by hand: the reaper's statements without the test of time."""
+def unlock(session: Session, scope: str) -> list[Run] | None:
+    """Free a scope by hand, ``None`` when it is free: the reaper's statements without the test of time."""
     seized = session.one("seize_one", {"scope": scope, "now": text_of(session.now)})
     if seized is None:
-        return False
-    _mark_lost(session, scope, instant_of(seized["at"]), why="a person released it (`comporta unlock`)")
-    return True
+        return None
+    return _mark_lost(session, scope, instant_of(seized["at"]), why="a person released it (`comporta unlock`)")
 
 
 def end_run(session: Session, lease: Lease, *, values: Mapping[str, object], error: Mapping[str, str] | None) -> Run:

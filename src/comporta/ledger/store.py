@@ -155,7 +155,7 @@ class LedgerStore:
             return 0
         return await self._write(lambda s: retention.forget(s, before))
 
-    async def unlock(self, scope: str) -> bool:
+    async def unlock(self, scope: str) -> Sequence[Run] | None:
         return await self._write(lambda s: leases.unlock(s, scope))
 
     async def cancel(self, run_id: str) -> Run | None:

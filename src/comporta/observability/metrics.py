@@ -104,7 +104,7 @@ METRICS = MappingProxyType(
         ),
         "comporta_lease_refusals_total": _counter("Runs that found their stream held by another, each once.", *SCOPE),
         "comporta_leases_lost_total": _counter(
-            "Runs whose lease ran out, counted by the server that took it away.", *SCOPE
+            "Runs whose lease ran out or was released, counted by the server that took it.", *SCOPE
         ),
         "comporta_database_write_wait_seconds": _histogram(
             "From asking for a write until its transaction has the right to write.", QUICK

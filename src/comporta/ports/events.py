@@ -31,7 +31,7 @@ class Observer(Protocol):
         """Hear that a run ended without success and will be tried again after ``delay``."""
 
     def taken(self, run: Run) -> None:
-        """Hear that a run is lost: its lease had run out and was taken away here.
+        """Hear that a run is lost: its lease had run out, or a person released it, and it was taken away here.
 
         Whoever held it is dead, or elsewhere, or here; if alive, it tells the end of the run too.
         """

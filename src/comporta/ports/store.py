@@ -259,8 +259,11 @@ class Store(Rows, Protocol):
         Dry runs that wait for longer than an hour are ended as skipped: nobody is there to do them.
         """
 
-    async def unlock(self, scope: str) -> bool:
-        """Free a scope by raising its epoch; say whether anybody held it."""
+    async def unlock(self, scope: str) -> Sequence[Run] | None:
+        """Free a scope by raising its epoch; return the runs that are lost by it, ``None`` when nobody held it.
+
+        A login's renewal is no run: none is lost then.
+        """
 
     async def cancel(self, run_id: str) -> Run | None:
         """Cancel a queued run, or ask a running one to end; ``None`` when there is no such run."""
