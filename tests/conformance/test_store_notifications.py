@@ -215,7 +215,24 @@ async def test_a_postponed_hint_waits_for_its_time(ledger: Ledger, clock: FakeCl
 
     assert now == []
     assert told_again == [Hint("2", 2, BEGUN)]
-    assert await ledger.store.hints(SCOPE, 9) == [Hint("1", 1, BEGUN, tries=1), Hint("2", 2, BEGUN)]
+    assert await ledger.store.hints(SCOPE, 9) == [Hint("2", 2, BEGUN), Hint("1", 1, BEGUN, tries=1)]
+
+
+async def test_what_was_looked_for_least_is_looked_at_first(ledger: Ledger, clock: FakeClock) -> None:
+    """By key among equals, up to the limit; what is due only later than that instant is not looked at."""
+    ledger.hint(("1", BEGUN), ("2", BEGUN), ("3", BEGUN))
+    granted = await start(ledger.store)
+    begun = clock.now()
+    later = [(each, begun + MINUTE) for each in await ledger.store.hints(SCOPE, 2)]
+    committed = await ledger.store.commit(granted.lease, Batch(THINGS, postponed_hints=later))
+    await ledger.store.commit(committed.lease, Batch(THINGS, postponed_hints=later[:1]))
+    ledger.hint(("4", BEGUN))
+    clock.advance(MINUTE)
+
+    assert [each.key for each in await ledger.store.hints(SCOPE, 9)] == ["3", "4", "2", "1"]
+    assert [each.key for each in await ledger.store.hints(SCOPE, 3)] == ["3", "4", "2"]
+    assert [each.key for each in await ledger.store.hints(SCOPE, 1)] == ["3"]
+    assert [each.key for each in await ledger.store.hints(SCOPE, 9, due=begun)] == ["3", "4"]
 
 
 async def test_what_was_told_again_meanwhile_is_not_postponed(ledger: Ledger, clock: FakeClock) -> None:
@@ -290,7 +307,7 @@ async def test_a_table_says_what_its_rows_refer_to_that_another_lacks(ledger: Le
     await ledger.store.wake(committed.lease)
 
     assert (found, before) == (3, ["2", "4"])
-    assert await ledger.store.hints(SCOPE, 9) == [Hint("2"), Hint("3", tries=1), Hint("4")]
+    assert await ledger.store.hints(SCOPE, 9) == [Hint("2"), Hint("4"), Hint("3", tries=1)]
 
 
 async def test_a_stream_is_due_that_was_loaded_has_hints_and_is_held_by_nobody(

@@ -29,7 +29,8 @@ DELAYS = (
 SLOW, SLOWEST = timedelta(hours=6), timedelta(days=7)
 """A record that another of ours names is looked for on and on: first after so long, then twice as long each time."""
 UNTOLD_TRIES = len(DELAYS) + 5
-"""Of a record that came without all of it the rest is looked for as often: for a week."""
+"""Of a record that came without all of it the rest is looked for as often: for more than a week."""
+UNTOLD_SLOWEST = timedelta(days=1)
 UNDATED = datetime(9999, 1, 1, tzinfo=UTC)
 """When a record was told of if nobody knows when: later than all that is covered."""
 TICK = timedelta(microseconds=1)
@@ -92,6 +93,20 @@ def looked_in_vain(hint: Hint, now: datetime, *, is_ours: bool = False) -> datet
         return now + DELAYS[hint.tries]
     doublings = min(hint.tries - len(DELAYS), 9)
     return now + min(SLOW * 2**doublings, SLOWEST) if is_ours else None
+
+
+def told_in_part(hint: Hint, now: datetime, *, is_ours: bool) -> datetime | None:
+    """Return when to ask again for the rest of a record, ``None`` when it was asked for often enough.
+
+    Seldom from the first: the record is here, there may be no more to tell, and all of it is read each time.
+
+    >>> noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    >>> told_in_part(Hint("7"), noon, is_ours=True).hour, told_in_part(Hint("7", tries=5), noon, is_ours=False)
+    (18, None)
+    """
+    if hint.tries >= (UNTOLD_TRIES if is_ours else len(DELAYS)):
+        return None
+    return now + min(SLOW * (1 << min(hint.tries, 9)), UNTOLD_SLOWEST)
 
 
 def is_slow(hint: Hint) -> bool:

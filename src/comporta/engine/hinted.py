@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from comporta.core.coverage import Coverage
-from comporta.core.hint import UNTOLD_TRIES, Hint, Version, is_answered, is_slow, looked_in_vain
+from comporta.core.hint import Hint, Version, is_answered, is_slow, looked_in_vain, told_in_part
 from comporta.core.instant import short_text
 from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
@@ -100,9 +100,9 @@ async def _drain(work: Work) -> None:
 
 async def _portions(work: Work) -> AsyncIterator[Sequence[Hint]]:
     """Yield what is hinted at until nothing is, or as much as was asked for; a dry run takes no hint away."""
-    left = work.request.max_records
+    left, begun = work.request.max_records, work.clock.now()  # what is postponed meanwhile is for another run
     while left is None or left > 0:
-        hints = await work.store.hints(work.scope, min(PORTION, left or PORTION))
+        hints = await work.store.hints(work.scope, min(PORTION, left or PORTION), due=begun)
         if not hints:
             return
         yield hints
@@ -223,7 +223,7 @@ async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
         is_ours = work.shape.referred_by is not None and each.told_at is None and each.key not in settled
         if each.key in untold:
             missing.untold.append(each)
-            at = looked_in_vain(each, work.clock.now(), is_ours=is_ours and each.tries < UNTOLD_TRIES)
+            at = told_in_part(each, work.clock.now(), is_ours=is_ours)
             missing.later += [] if at is None else [(each, at)]
         if each.key in found:
             continue

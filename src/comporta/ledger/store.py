@@ -234,9 +234,11 @@ class LedgerStore:
         }
         await self._held(lease, lambda s: s.run("learn", NOTHING_LEARNT | values))
 
-    async def hints(self, scope: str, limit: int) -> Sequence[Hint]:
+    async def hints(self, scope: str, limit: int, *, due: datetime | None = None) -> Sequence[Hint]:
         values = {"scope": scope, "limit": limit}
-        return await self._read(lambda s: [hint_from(row) for row in s.all("hints", values | {"now": text_of(s.now)})])
+        return await self._read(
+            lambda s: [hint_from(row) for row in s.all("hints", values | {"due": text_of(due or s.now)})]
+        )
 
     async def refer(
         self, lease: Lease, shape: Shape, column: str, *, is_open: bool = False, lacking: Shape | None = None

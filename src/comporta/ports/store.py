@@ -316,8 +316,8 @@ class Store(Rows, Protocol):
     async def learn(self, lease: Lease, facts: StreamFacts) -> None:
         """Record the facts that are not ``None``."""
 
-    async def hints(self, scope: str, limit: int) -> Sequence[Hint]:
-        """Return what should be looked at now, by key."""
+    async def hints(self, scope: str, limit: int, *, due: datetime | None = None) -> Sequence[Hint]:
+        """Return what is to be looked at now, or at ``due``: first what was looked for least, by key."""
 
     async def refer(
         self, lease: Lease, shape: Shape, column: str, *, is_open: bool = False, lacking: Shape | None = None

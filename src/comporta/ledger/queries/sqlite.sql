@@ -168,8 +168,11 @@ INSERT INTO cmp_hint(scope, parent) VALUES (:scope, :parent) ON CONFLICT(scope, 
 UPDATE cmp_hint SET not_before = NULL WHERE scope = :scope AND told_at IS NULL;
 
 -- name: hints
-SELECT parent, times, told_at, tries FROM cmp_hint
-WHERE scope = :scope AND (not_before IS NULL OR not_before <= :now) ORDER BY parent LIMIT :limit;
+SELECT * FROM (SELECT parent, times, told_at, tries FROM cmp_hint
+  WHERE scope = :scope AND tries = 0 AND (not_before IS NULL OR not_before <= :due) ORDER BY parent LIMIT :limit) AS new
+UNION ALL SELECT * FROM (SELECT parent, times, told_at, tries FROM cmp_hint
+  WHERE scope = :scope AND tries > 0 AND (not_before IS NULL OR not_before <= :due) ORDER BY tries, parent LIMIT :limit) AS again
+LIMIT :limit;
 
 -- name: forget_hint
 DELETE FROM cmp_hint WHERE scope = :scope AND parent = :parent AND times = :times;
