@@ -9,12 +9,12 @@ from typing import cast
 
 import pytest
 from tests.coordination.processes import FAST, ended, queue, start, started
-from tests.engine.workshop import Workshop, at, open_workshop
+from tests.engine.workshop import Witness, Workshop, at, open_workshop
 
 from comporta.coordination.rescuer import EVERY, rescue_forever
-from comporta.core.run import RunState
+from comporta.core.run import Run, RunState
 from comporta.errors import ComportaError, DestinationBusy, DestinationRefused, SourceRefused
-from comporta.ports.store import Store
+from comporta.ports.store import LogLine, Store
 
 RETENTION = timedelta(days=90)
 
@@ -149,15 +149,38 @@ async def test_an_end_that_cannot_be_written_is_left_to_the_rescuer(workshop: Wo
     store = cast("Store", Failing(workshop.store, "finish", error, times=3))
 
     run = await ended(start(workshop, await queue(workshop), workshop.executor(store)))
-    told = set(workshop.witness.steps)
+    told = workshop.witness.steps[:]
     workshop.passes(seconds=31)
     (lost,) = await workshop.store.reap()
     resumed = await workshop.run()
 
     assert run.state is RunState.RUNNING
-    assert not {"run_failed", "lease_released"} & told
+    assert not {"run_failed", "lease_released"} & set(told)
+    assert told.count("end_not_written") == 1
     assert lost.id == run.id
     assert (resumed.state, resumed.attempt, resumed.counts.read) == (RunState.SUCCEEDED, 2, 15)
+
+
+async def test_what_a_run_ended_with_is_in_the_programs_log_though_the_database_is_gone(workshop: Workshop) -> None:
+    """Nowhere else is it told any more: not even the run's row can be read."""
+
+    class Lines(Witness):
+        def stepped(self, run: Run, line: LogLine) -> None:
+            super().stepped(run, line)
+            lines.append(line)
+
+    lines: list[LogLine] = []
+    workshop.witness = Lines()
+    workshop.source.stream().put_many(range(1, 36), stamp=at(9))
+    workshop.source.script.on("page", skip=2, raises=SourceRefused("no"))
+    finish = cast("Store", Failing(workshop.store, "finish", DestinationBusy("locked"), times=9))
+    store = cast("Store", Failing(finish, "run", DestinationBusy("locked"), times=9))
+
+    with pytest.raises(DestinationBusy):
+        await ended(start(workshop, await queue(workshop), workshop.executor(store)))
+
+    (told,) = [line for line in lines if line.step == "end_not_written"]
+    assert (told.level, told.fields["code"], told.fields["unwritten"]) == ("error", SourceRefused.code, "locked")
 
 
 async def test_an_end_that_is_written_at_the_second_try_has_the_whole_log(workshop: Workshop) -> None:

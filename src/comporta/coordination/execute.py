@@ -244,8 +244,12 @@ class Executor:
             ending, active.delay = self._ending(granted.run, problem, got_on=got_on)
             # The lease was lost, or the database cannot take even this now: then the lease runs out, and
             # whoever finds it marks the run lost and queues its successor.
-            with suppress(LeaseLost, Retryable, DestinationRefused):
+            try:
                 return await self._patiently(lambda: self._write_end(granted, active, ending, progress))
+            except LeaseLost:
+                pass
+            except (Retryable, DestinationRefused) as error:
+                self._observer.stepped(granted.run, _unwritten(ending.log[0], error))
         ended = await self._store.run(granted.run.id)
         return ended if ended is not None else granted.run
 
@@ -325,6 +329,12 @@ def _told(problem: ComportaError, state: RunState) -> LogLine:
     if problem.__cause__ is not None and isinstance(problem, Unforeseen):
         fields["traceback"] = "".join(traceback.format_exception(problem.__cause__))
     return LogLine("error", _STEPS[state], problem.message, fields)
+
+
+def _unwritten(told: LogLine, error: ComportaError) -> LogLine:
+    """Return the line for the program's log, the only one that still says how a run ended."""
+    message = f"ended, which could not be written ({error.message}): {told.message}"
+    return LogLine("error", "end_not_written", message, {**told.fields, "unwritten": error.message})
 
 
 async def _problem(active: _Active, run_id: str) -> ComportaError | None:

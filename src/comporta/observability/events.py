@@ -23,6 +23,7 @@ EVENTS = MappingProxyType(
         "lease_acquired": "A run may write its stream, under a new epoch.",
         "lease_released": "A run gave its stream back, in the transaction that ended it.",
         "lease_lost": "Another run took over, or may have: this one writes nothing more.",
+        "end_not_written": "A run's end could not be written: it stands as running until its lease runs out.",
         "legacy_lock_awaited": "A run waits until the key of an older program is free, or Redis answers.",
         "legacy_lock_unreachable": "Redis does not answer, and a run goes on with the lease in the database alone.",
         "window_planned": "Which slice of source time the run reads, and why.",

@@ -73,6 +73,10 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             "the lease was lost: another run took over, or may have",
             "o bloqueio foi perdido: outra execução assumiu, ou pode ter assumido",
         ),
+        "end_not_written": _words(
+            ("ended, which could not be written ({unwritten}): {code} {message}", "ended, which could not be written"),
+            ("terminou, e isso não pôde ser gravado ({unwritten}): {code} {message}", "o fim não pôde ser gravado"),
+        ),
         "legacy_lock_awaited": _words(
             "waits for the key of an older program: {message}",
             "espera pela chave de um programa antigo: {message}",
