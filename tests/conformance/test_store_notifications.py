@@ -12,7 +12,7 @@ from tests.conformance.tables import THINGS, thing
 from comporta.core.hint import UNDATED, Hint
 from comporta.core.instant import instant_text
 from comporta.core.notification import AHEAD_MAX, Notification, Pointer
-from comporta.core.record import Column, ColumnType, Shape
+from comporta.core.record import Column, ColumnType, Rejected, Shape
 from comporta.core.run import RunState
 from comporta.core.schema import WRITTEN_BY
 from comporta.ledger.notifications import LedgerInbox
@@ -308,6 +308,29 @@ async def test_a_table_says_what_its_rows_refer_to_that_another_lacks(ledger: Le
 
     assert (found, before) == (3, ["2", "4"])
     assert await ledger.store.hints(SCOPE, 9) == [Hint("2"), Hint("4"), Hint("3", tries=1)]
+
+
+async def test_what_no_row_names_any_more_is_let_go(ledger: Ledger, clock: FakeClock) -> None:
+    """With its place in quarantine; but what is here, was told of, or was not looked for yet, is looked for on."""
+    named = Shape("shop", "named", THINGS.columns, "id", "write_date")
+    granted = await start(ledger.store)
+    for shape in (THINGS, named):
+        await ledger.store.prepare(granted.lease, shape)
+    committed = await ledger.store.commit(granted.lease, Batch(THINGS, [thing(1)]))
+    committed = await ledger.store.commit(committed.lease, Batch(named, [thing(2)]))
+    ledger.hint(("1", None), ("2", None), ("3", None), ("4", BEGUN))
+    vain = [(each, clock.now() + MINUTE) for each in await ledger.store.hints(SCOPE, 9)]
+    ledger.hint(("5", None))
+    waiting = [Rejected(str(key), "X", "not there", "{}") for key in range(1, 6)]
+    batch = Batch(THINGS, postponed_hints=vain, rejected=waiting)
+    committed = await ledger.store.commit(committed.lease, batch)
+
+    found = await ledger.store.let_go(committed.lease, named, THINGS, "id")
+    clock.advance(MINUTE)
+
+    assert found == 1
+    assert sorted(each.key for each in await ledger.store.hints(SCOPE, 9)) == ["1", "2", "4", "5"]
+    assert [each.key for each in await ledger.store.quarantine(SCOPE)] == ["1", "2", "4", "5"]
 
 
 async def test_a_stream_is_due_that_was_loaded_has_hints_and_is_held_by_nobody(

@@ -253,6 +253,24 @@ async def test_what_is_absent_is_looked_for_as_seldom_after_a_reconciliation(wor
     assert (run.counts.read, hints(workshop, SCOPE)) == (0, {"103": (1, len(DELAYS) + 2)})
 
 
+async def test_what_no_order_names_any_more_is_let_go(workshop: Workshop) -> None:
+    """The order names another shipment by then; what is named still is looked for on."""
+    await unseen(workshop)
+    workshop.source.stream().put(4, name="S4", shipment_id=104)
+    ship(workshop, 5)
+    workshop.source.stream().put(3, shipment_id=105)
+    workshop.passes(minutes=5)
+    await workshop.run()
+    await workshop.run(stream=SHIPMENTS)
+    before = await waiting(workshop), list(hints(workshop, SCOPE))
+
+    run = await workshop.run(Kind.RECONCILE, stream=SHIPMENTS)
+
+    assert before == ([("103", RecordAbsent.code)], ["103", "104"])
+    assert (await waiting(workshop), hints(workshop, SCOPE)) == ([], {"104": (1, 2)})
+    assert "hints_let_go" in await workshop.steps(run)
+
+
 async def test_a_retry_of_the_quarantine_does_not_forget_what_is_named(workshop: Workshop) -> None:
     """That the source does not show it is the very reason why it waits there."""
     await unseen(workshop)

@@ -84,6 +84,9 @@ async def _refer(work: Work, *, is_whole: bool) -> None:
         if shape.parent_stream is not None and shape.referred_by is not None:
             parents = replace(shape, stream=shape.parent_stream, settled=None)
             found += await work.store.refer(work.lease, parents, shape.referred_by, lacking=shape)
+            if gone := await work.store.let_go(work.lease, shape, parents, shape.referred_by):
+                message = f"{gone} records that were looked for in vain are named by no {shape.parent_stream} any more"
+                work.tell("hints_let_go", message, {"hints": gone, "by": shape.parent_stream})
         await work.store.wake(work.lease)
         work.tell("pass_started", f"{found} records that may still change", {"changeable": found})
 

@@ -18,7 +18,7 @@ from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage
 from comporta.core.hint import Hint
 from comporta.core.lease import Lease, ScopeState
-from comporta.core.record import Bucket, Key, Shape, Value
+from comporta.core.record import Bucket, Key, Shape, Value, key_from_text
 from comporta.core.run import Run, RunState, run_name
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
@@ -250,6 +250,23 @@ class LedgerStore:
             found = self._destination.values(*table, is_open=is_open, lacking=lacking)
             session.each("refer", [{"scope": lease.scope, "parent": str(key)} for key in found])
             return len(found)
+
+        return await self._held(lease, work)
+
+    async def let_go(self, lease: Lease, shape: Shape, parents: Shape, column: str) -> int:
+        account = lease.scope.partition("/")[0]
+
+        def work(session: Session) -> int:
+            vain = [row["parent"] for row in session.all("vain_hints", {"scope": lease.scope})]
+            table = session.connection, account, parents, column
+            named = self._destination.values(*table, is_open=False, lacking=shape) if vain else ()
+            left = set(vain).difference(map(str, named))
+            keys = [key_from_text(each) for each in sorted(left)]
+            here = self._destination.stamps(session.connection, account, shape, Among(keys=keys)) if keys else {}
+            gone = sorted(left.difference(map(str, here)))
+            session.each("let_hint_go", [{"scope": lease.scope, "parent": each} for each in gone])
+            session.each("leave_quarantine", [{"scope": lease.scope, "key": each} for each in gone])
+            return len(gone)
 
         return await self._held(lease, work)
 

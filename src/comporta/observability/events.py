@@ -42,6 +42,7 @@ EVENTS = MappingProxyType(
         "records_deleted": "Rows that are gone at the source were marked deleted.",
         "children_relisted": "The lines of changed parents were listed again, to find deleted ones.",
         "hints_handled": "Single records that were told of, by a notification or by another stream, were read by key.",
+        "hints_let_go": "What was looked for in vain is named by no record of the other stream now, and let go.",
         "schema_changed": "A table or view was made or widened to fit the source's fields.",
         "coverage_voided": "The stream's query changed, so what was covered counts no more.",
         "reconcile_compared": "Table and source were compared.",

@@ -162,6 +162,10 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             "{hints} avisados: {known} já conhecidos, {inserted} novos, {updated} alterados, {unchanged} iguais,"
             " {later} ainda não existem, {given_up} não existem",
         ),
+        "hints_let_go": _words(
+            "{hints} records that were looked for in vain are named by no {by} any more",
+            "{hints} registros procurados em vão já não são citados por nenhum registro de {by}",
+        ),
         "schema_changed": _words("table or view fitted: {change}", "tabela ou visão ajustada: {change}"),
         "coverage_voided": _words(
             (

@@ -328,6 +328,9 @@ class Store(Rows, Protocol):
         looked for in vain before goes on being looked for as seldom.
         """
 
+    async def let_go(self, lease: Lease, shape: Shape, parents: Shape, column: str) -> int:
+        """Forget what was looked for in vain, is not here and no living row of ``parents`` names; return how many."""
+
     async def wake(self, lease: Lease) -> None:
         """Let what records of ours name be looked for now, however long it was to wait."""
 

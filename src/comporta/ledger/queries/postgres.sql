@@ -174,6 +174,13 @@ ON CONFLICT(scope, parent) DO UPDATE SET told_at = NULL;
 -- name: wake_hints
 UPDATE comporta.cmp_hint SET not_before = NULL WHERE scope = :scope AND told_at IS NULL;
 
+-- name: vain_hints
+SELECT parent FROM comporta.cmp_hint WHERE scope = :scope AND told_at IS NULL AND tries > 0 ORDER BY parent;
+
+-- name: let_hint_go
+DELETE FROM comporta.cmp_hint WHERE (scope, parent) IN (SELECT * FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[])))
+  AND told_at IS NULL AND tries > 0;
+
 -- name: hints
 SELECT * FROM (SELECT parent, times, told_at, tries FROM comporta.cmp_hint
   WHERE scope = :scope AND tries = 0 AND (not_before IS NULL OR not_before <= :due) ORDER BY parent LIMIT :limit) AS new

@@ -167,6 +167,12 @@ INSERT INTO cmp_hint(scope, parent) VALUES (:scope, :parent) ON CONFLICT(scope, 
 -- name: wake_hints
 UPDATE cmp_hint SET not_before = NULL WHERE scope = :scope AND told_at IS NULL;
 
+-- name: vain_hints
+SELECT parent FROM cmp_hint WHERE scope = :scope AND told_at IS NULL AND tries > 0 ORDER BY parent;
+
+-- name: let_hint_go
+DELETE FROM cmp_hint WHERE scope = :scope AND parent = :parent AND told_at IS NULL AND tries > 0;
+
 -- name: hints
 SELECT * FROM (SELECT parent, times, told_at, tries FROM cmp_hint
   WHERE scope = :scope AND tries = 0 AND (not_before IS NULL OR not_before <= :due) ORDER BY parent LIMIT :limit) AS new
