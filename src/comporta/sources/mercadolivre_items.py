@@ -278,13 +278,13 @@ class ItemsReader:
         And which of those that are for sale have none, twice asked: one odd answer must not empty what is known.
         """
         bare = [str(each["id"]) for each in found if each.get("price") is None] if self._columns & PRICES else []
+        for_sale = {str(each["id"]) for each in found if each.get("status") in FOR_SALE}
         prices: dict[str, Record] = {}
-        for _ in range(PRICE_TRIES):
-            left = [key for key in bare if key not in prices]
+        for tries in range(PRICE_TRIES):
+            left = [key for key in bare if key not in prices and (tries == 0 or key in for_sale)]
             told = await side_by_side(self._sale_price, left, width=self._session.in_flight(self._concurrency))
             prices |= {key: price for key, price in zip(left, told, strict=True) if price is not None}
-        missing = set(bare) - prices.keys()
-        unpriced = [str(each["id"]) for each in found if each["id"] in missing and each.get("status") in FOR_SALE]
+        unpriced = [key for key in bare if key not in prices and key in for_sale]
         if unpriced:
             fields = {"items": len(unpriced), "first": unpriced[0]}
             message = f"{len(unpriced)} items came without a price (first: {unpriced[0]}); the price that is here stays"
