@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--deep", action="store_true", help="leave nothing out: every boundary, every moment, 40,000 orders"
     )
-    parser.addoption("--chaos-rounds", type=int, default=20, help="how many times each chaos story is played")
+    parser.addoption("--chaos-rounds", type=int, default=12, help="how many times each chaos story is played")
     parser.addoption(
         "--chaos-seconds", type=float, default=20, help="for how long workers, server and connections are struck"
     )

@@ -54,8 +54,8 @@ def full(session: nox.Session) -> None:
     look(session)
     # Hundreds of examples take longer than the ten seconds that a fast test has.
     pytest(session, "-n", "2", "--hypothesis-profile", "full", "--timeout", "120", "--ignore", "tests/acceptance")
-    # Most of their time acceptance tests wait, for a lease to run out or a retry to come: four find room on two cores.
-    pytest(session, "-n", "4", "--dist", "worksteal", "tests/acceptance", "-m", "not alone")
+    # Most of their time acceptance tests wait, for a lease to run out or a retry to come: three find room on two cores.
+    pytest(session, "-n", "3", "--dist", "worksteal", "tests/acceptance", "-m", "not alone")
     pytest(session, "tests/acceptance", "-m", "alone")
 
 

@@ -26,7 +26,8 @@ KEY = "carteira:sync:incremental:lock"
 SCRIPT = "cron:17"
 STREAM = "matriz/sale.order"
 PAGES = "sale.order/search_read"
-LEASE_S = 1
+LEASE_S = 2
+"""Also how long the key lives. What is committed later than that after the last look would be beyond any look."""
 ROUNDS = 12
 STOP_MAX_S = 10.0
 """What `comporta serve` promises for its end."""

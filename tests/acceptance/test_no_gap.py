@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(60)  # processes start, and the machine may be 
 ORDERS = "sale.order"
 OVERLAP_MINUTES = 10
 """The default."""
-SEEDS_QUICK, SEEDS_FULL = 1, 40
+SEEDS_QUICK, SEEDS_FULL, SEEDS_DEEP = 1, 12, 40
 RECORDS = 40
 
 
@@ -104,10 +104,11 @@ def test_a_commit_within_the_overlap_is_never_missing(
 @pytest.mark.full
 @pytest.mark.timeout(300)
 def test_a_commit_within_the_overlap_is_never_missing_whatever_the_seed(
-    at_work: Project, standing: Company, source_time: SourceTime, chaos_seed: int
+    at_work: Project, standing: Company, source_time: SourceTime, chaos_seed: int, *, is_deep: bool
 ) -> None:
     """The same for many more days, one after the other."""
-    days = [a_day_at_the_office(at_work, standing, source_time, chaos_seed + day) for day in range(SEEDS_FULL)]
+    seeds = range(chaos_seed, chaos_seed + (SEEDS_DEEP if is_deep else SEEDS_FULL))
+    days = [a_day_at_the_office(at_work, standing, source_time, seed) for seed in seeds]
 
     assert [each for day in days for each in day] == []
 
@@ -210,7 +211,7 @@ def test_a_deploy_in_a_first_load_is_handed_over_and_the_next_run_goes_on(
     for count in ("read", "inserted"):
         assert one["counts"][count] + two["counts"][count] == 600
     assert 30 < one["counts"]["read"] < 600
-    # Sixty full pages, the empty one after them, the list of keys that ends a resumed pass, and again the one
-    # that was in flight at the signal.
-    assert long_load.calls("sale.order/search_read") <= 60 + 1 + 1 + 1
+    # Sixty full pages, the empty one after them, the list of keys that ends a resumed pass, and again what was in
+    # flight or waited to be written at the signal: one page, or some where the database is slow.
+    assert long_load.calls("sale.order/search_read") <= 60 + 1 + 1 + 10
     assert differences(long_load, new_project.database, ORDERS) == []
