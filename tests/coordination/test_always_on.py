@@ -230,9 +230,9 @@ async def test_what_waits_for_an_account_that_is_gone_hides_nothing_and_ends(
     """However many such runs there are; of one that another process may have they wait for a day."""
     monkeypatch.setattr(dispatcher, "DUE_MAX", 2)
     open_shop(workshop)
-    gone = [await workshop.store.enqueue(ticket(f"gone{n}", Kind.FULL, Trigger.MANUAL)) for n in range(2)]
+    gone = [await workshop.store.enqueue(ticket(f"gone{n}", Kind.FULL, Trigger.SCHEDULE)) for n in range(2)]
     workshop.passes(hours=25)
-    other = await workshop.store.enqueue(ticket("other", Kind.INCREMENTAL, Trigger.MANUAL))
+    other = await workshop.store.enqueue(ticket("other", Kind.INCREMENTAL, Trigger.SCHEDULE))
     ours = await workshop.store.enqueue(ticket("matriz", Kind.INCREMENTAL, Trigger.SCHEDULE))
     server = Server(workshop, has_scheduler=False).start()
     await workshop.clock.sleep(timedelta(minutes=1))

@@ -32,7 +32,7 @@ from comporta.ports.store import LogLine, Occupied, Store
 
 POLL = timedelta(seconds=1)
 """How often a waiting run looks whether the scope is free."""
-OURS = timedelta(minutes=1)
+OURS = timedelta(seconds=15)
 """For so long a run that this process queues, and begins at once, is not due for any other."""
 FOLLOWED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.LOST})
 """Ends after which a successor may be queued that this very sync goes on with. A process that was starved of time
