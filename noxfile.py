@@ -1,4 +1,4 @@
-"""The checks, for people and CI alike: `nox` in under a minute, `nox -s full` in a quarter of an hour, `nox -s deep`.
+"""The checks, for people and CI alike: `nox` in under a minute, `nox -s full` in half an hour, `nox -s deep` in some.
 
 Sessions use the environment nox itself runs in (`uv run nox`, or a venv with the dev group), so
 nothing is installed twice. What follows `--` goes to pytest: `nox -s full -- --chaos-rounds 50`.
