@@ -8,6 +8,7 @@ import asyncio
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -16,6 +17,20 @@ TICK_S = 0.001
 LATE_MAX_S = 0.05
 STILL_MIN_S = 0.005
 """Later than this no thread wakes on a machine that has a core to spare."""
+
+
+def share_used(arrived: Sequence[float], limit: int, stood_still: Sequence[tuple[float, float]] = ()) -> float:
+    """Return the least time for what came, against the time it took, from the second burst to the last.
+
+    From one request to the ``limit``-th after it a second passes at least, whether they come in bursts or evenly. The
+    first burst is left out: it is spread over as long as processes take to connect. Nor is the time counted in which
+    the machine let nobody work: when the thread of a ``StrictServer``, which has nothing to do, woke late.
+    """
+    came = arrived[limit:]
+    bursts = (len(came) - 1) // limit
+    first, last = came[0], came[bursts * limit]
+    still_s = sum(late for at, late in stood_still if first < at < last)
+    return bursts * SECOND / (last - first - still_s)
 
 
 @dataclass
@@ -51,15 +66,8 @@ class StrictServer:
 
     @property
     def share_used(self) -> float:
-        """Return the least time for what came, against the time it took, from the second burst on.
-
-        Of n requests the last leaves with the burst number (n - 1) // limit, counted from 0, and each burst takes a
-        second. The first burst is left out: it is spread over as long as processes take to connect. Nor is the time
-        counted in which the machine let nobody work: when this thread, which has nothing to do, woke late.
-        """
-        came = self.arrived[self.limit :]
-        stood_still_s = sum(late for at, late in self.stood_still if at > came[0])
-        return (len(came) - 1) // self.limit * SECOND / (came[-1] - came[0] - stood_still_s)
+        """Return how much of the limit was used by what came."""
+        return share_used(self.arrived, self.limit, self.stood_still)
 
     async def _open(self) -> str:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
