@@ -1,7 +1,9 @@
 """Databases for the tests of moving: empty ones of each kind, and one that a simulated company was synced into."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.moving.scissors import PAGE_ROWS, Scissors
@@ -13,6 +15,7 @@ from comporta.moving import copying
 from comporta.sandbox.odoo import OdooSandbox
 
 Address = Callable[[str], str]
+Said = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture
@@ -68,3 +71,16 @@ def synced(company: OdooSandbox, tmp_path_factory: pytest.TempPathFactory) -> Sh
 def shop(synced: Shop, tmp_path: Path) -> Shop:
     """Return a folder of the test's own with the synced database."""
     return Shop(tmp_path, synced.url).copy_of(synced)
+
+
+@pytest.fixture
+def said(shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Said:
+    """Return a way to run a command in the shop's folder and get its exit code and JSON."""
+    monkeypatch.chdir(shop.folder)
+
+    def call(*arguments: str) -> tuple[int, Any]:
+        capsys.readouterr()
+        code = shop.command(*arguments, "--json")
+        return code, json.loads(capsys.readouterr().out)
+
+    return call

@@ -1,11 +1,9 @@
 """An account under another name, or gone: all that is known of it at once, on either database."""
 
-import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.moving.conftest import Address
+from tests.moving.conftest import Address, Said
 from tests.moving.shop import Shop
 
 from comporta.core.outcome import ExitCode
@@ -19,20 +17,6 @@ from comporta.settings import read_settings
 pytestmark = [pytest.mark.full, pytest.mark.timeout(120)]
 BOTH = pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
 HELD = "UPDATE cmp_scope SET holder = 'r', expires_at = '2099-01-01T00:00:00Z' WHERE scope = 'filial/res.partner'"
-Said = Callable[..., tuple[int, Any]]
-
-
-@pytest.fixture
-def said(shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Said:
-    """Return a way to run a command in the shop's folder and get its exit code and JSON."""
-    monkeypatch.chdir(shop.folder)
-
-    def call(*arguments: str) -> tuple[int, Any]:
-        capsys.readouterr()
-        code = shop.command(*arguments, "--json")
-        return code, json.loads(capsys.readouterr().out)
-
-    return call
 
 
 @pytest.fixture

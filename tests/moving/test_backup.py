@@ -1,16 +1,14 @@
 """A backup is one moment of the database, whatever is written meanwhile; a restore is taken for what it is."""
 
-import json
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.moving.conftest import Address
+from tests.moving.conftest import Address, Said
 from tests.moving.shop import Shop
 from tests.servers.builds import Build
 
@@ -23,20 +21,6 @@ VALUES ('r1', 'loja/sale.order', 'loja', 'sale.order', 99, 'running', 'manual', 
 UPDATE cmp_scope SET epoch = 99, holder = 'r1', expires_at = '{until}' WHERE scope = 'loja/sale.order';
 """
 FUTURE, PAST = "2099-01-01T00:00:00.000000Z", "2020-01-01T00:00:00.000000Z"
-Said = Callable[..., tuple[int, Any]]
-
-
-@pytest.fixture
-def said(shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Said:
-    """Return a way to run a command in the shop's folder and get its exit code and JSON."""
-    monkeypatch.chdir(shop.folder)
-
-    def call(*arguments: str) -> tuple[int, Any]:
-        capsys.readouterr()
-        code = shop.command(*arguments, "--json")
-        return code, json.loads(capsys.readouterr().out)
-
-    return call
 
 
 def written(path: Path, script: str) -> None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
+from comporta.coordination.sleeping import slept
 from comporta.errors import DestinationRefused, Retryable
 from comporta.ports.clock import Clock
 from comporta.settings import read_supervision
@@ -38,18 +39,14 @@ class Supervisor:
     async def watch(self, look: Callable[[], Awaitable[object]], *, stopping: asyncio.Event, clock: Clock) -> None:
         """Say that we are ready, then again and again that we are alive, and at last that we end."""
         self.tell("READY=1")
-        ending = asyncio.ensure_future(stopping.wait())
         try:
             while self.every is not None and not stopping.is_set():
                 with suppress(Retryable, DestinationRefused):
                     await look()
                     self.tell("WATCHDOG=1")
-                pause = asyncio.ensure_future(clock.sleep(self.every))
-                await asyncio.wait({ending, pause}, return_when=asyncio.FIRST_COMPLETED)
-                pause.cancel()
-            await ending
+                await slept(clock, self.every, stopping)
+            await stopping.wait()
         finally:
-            ending.cancel()
             self.tell("STOPPING=1")
 
 

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from comporta.coordination.plans import AccountPlan
+from comporta.coordination.sleeping import slept
 from comporta.coordination.sync import Syncer, Wish
 from comporta.core.notification import again_after
 from comporta.core.run import Run, RunState, Trigger
@@ -89,7 +90,7 @@ class Deliveries:
             await self._syncer.sync(targets, Wish(Request(), wait=True, trigger=Trigger.CATCH_UP))
         self._ready.add(plan.name)
         self.wake()
-        while await self._slept(MISSED_EVERY):
+        while await slept(self._clock, MISSED_EVERY, self._stopping):
             await self._ask_for_missed(plan)
 
     async def _ask_for_missed(self, plan: AccountPlan) -> None:
@@ -185,7 +186,7 @@ class Deliveries:
             return None
 
     async def _until_woken(self) -> None:
-        await self._slept(GATHERING)
+        await slept(self._clock, GATHERING, self._stopping)
         waiting = [asyncio.ensure_future(each.wait()) for each in (self._woken, self._stopping)]
         polling = asyncio.ensure_future(self._clock.sleep(POLL - GATHERING))
         try:
@@ -194,14 +195,3 @@ class Deliveries:
             for each in (*waiting, polling):
                 each.cancel()
         self._woken.clear()
-
-    async def _slept(self, duration: timedelta) -> bool:
-        """Wait, and say whether nobody told us to stop meanwhile."""
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        sleeping = asyncio.ensure_future(self._clock.sleep(duration))
-        try:
-            await asyncio.wait({stopping, sleeping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-            sleeping.cancel()
-        return not self._stopping.is_set()

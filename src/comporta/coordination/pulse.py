@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import comporta
+from comporta.coordination.sleeping import slept
 from comporta.errors import ComportaError
 from comporta.observability.log import Log
 from comporta.ports.clock import Clock
@@ -38,12 +39,6 @@ class Pulse:
                 await self._store.beat(self._instance, roles=self._roles, version=comporta.__version__)
             except ComportaError as error:
                 self._log.write("error", "beat_failed", {"code": error.code, "message": error.message})
-            stopping = asyncio.ensure_future(self._stopping.wait())
-            sleeping = asyncio.ensure_future(self._clock.sleep(EVERY))
-            try:
-                await asyncio.wait({stopping, sleeping}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                stopping.cancel()
-                sleeping.cancel()
+            await slept(self._clock, EVERY, self._stopping)
         with suppress(ComportaError):
             await self._store.leave(self._instance)

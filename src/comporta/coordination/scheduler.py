@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from secrets import token_hex
 
 from comporta.coordination.plans import AccountPlan, StreamPlan
+from comporta.coordination.sleeping import slept
 from comporta.core.run import Trigger, run_name
 from comporta.core.schedule import spread, urgency
 from comporta.core.ticket import Ticket
@@ -58,7 +59,7 @@ class Scheduler:
                 at_once = False
             except (Retryable, DestinationRefused) as error:
                 self._log.write("error", "scheduling_failed", {"code": error.code, "message": error.message})
-            await self._slept(self._until_next())
+            await slept(self._clock, self._until_next(), self._stopping)
 
     async def _look(self, *, at_once: bool) -> None:
         paused = await self._paused()
@@ -101,16 +102,6 @@ class Scheduler:
             if stream.schedule is not None and (tick := stream.schedule.following(now)) is not None
         ]
         return min([self._look_every, *(tick - now for tick in ticks)])
-
-    async def _slept(self, duration: timedelta) -> None:
-        """Wait, and no longer than until told to stop."""
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        sleeping = asyncio.ensure_future(self._clock.sleep(duration))
-        try:
-            await asyncio.wait({stopping, sleeping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-            sleeping.cancel()
 
 
 def _ticket(account: AccountPlan, stream: StreamPlan, not_before: datetime | None) -> Ticket:

@@ -18,6 +18,7 @@ from comporta.coordination.execute import Executor
 from comporta.coordination.following import Following
 from comporta.coordination.legacy_locks import Denied
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
+from comporta.coordination.sleeping import slept
 from comporta.coordination.workers import Workers
 from comporta.core.instant import instant_text
 from comporta.core.retry import FOREGROUND_WAIT_MAX
@@ -218,15 +219,7 @@ class Syncer:
         return successor if delay <= FOREGROUND_WAIT_MAX and await self._waited(delay) else None
 
     async def _waited(self, delay: timedelta) -> bool:
-        """Wait, and say whether nobody told us to stop meanwhile."""
-        stopping = asyncio.ensure_future(self._executor.stopping.wait())
-        sleeping = asyncio.ensure_future(self._clock.sleep(delay))
-        try:
-            await asyncio.wait({stopping, sleeping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-            sleeping.cancel()
-        return not self._executor.stopping.is_set()
+        return await slept(self._clock, delay, self._executor.stopping)
 
     async def _execute(self, account: AccountPlan, stream: StreamPlan, queued: Queued, wish: Wish) -> Run:
         """Execute a run; wait for a held scope if that was asked, else end it as skipped.
