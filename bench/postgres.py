@@ -107,7 +107,7 @@ class Cluster:
         for path in files:
             relation = f"{tablespace[0]}/{path.removeprefix('base/')}"
             command = [*self._waldump, *span, "-R", relation]
-            ended = subprocess.run(command, capture_output=True, text=True, check=False, **self._kept)  # type: ignore[call-overload]
+            ended = subprocess.run(command, capture_output=True, text=True, check=False, **self._kept)  # type: ignore[call-overload]  # as Popen takes them
             if ended.returncode:
                 raise NoServerError(f"pg_waldump ended with {ended.returncode}: {ended.stderr[-300:]}")
             found += sum(map(int, re.findall(r"len \(rec/tot\): *\d+/ *(\d+)", ended.stdout)))
@@ -130,7 +130,7 @@ def cluster() -> Iterator[Cluster]:
             os.chown(folder, account.pw_uid, account.pw_gid)
         kept = {"cwd": folder, "env": {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}, **owner}
         init = [str(binaries / "initdb"), "-D", "data", "--username=bench", "--auth=trust", "--encoding=UTF8"]
-        made = subprocess.run(init, capture_output=True, text=True, check=False, **kept)  # type: ignore[call-overload]
+        made = subprocess.run(init, capture_output=True, text=True, check=False, **kept)  # type: ignore[call-overload]  # as Popen takes them
         if made.returncode:
             raise NoServerError(f"initdb ended with {made.returncode}: {made.stderr[-500:]}")
         with _started(binaries, folder, kept) as running:
@@ -146,7 +146,7 @@ def _started(binaries: Path, folder: Path, kept: dict[str, object]) -> Iterator[
         port = free.getsockname()[1]
     command = [str(binaries / "postgres"), "-D", "data", "-p", str(port), "-k", str(folder)]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, **kept)  # type: ignore[call-overload]
+        process = subprocess.Popen(command, stdout=log, stderr=log, **kept)  # type: ignore[call-overload]  # as Popen takes them
     try:
         waldump = [str(binaries / "pg_waldump"), "-p", str(folder / "data" / "pg_wal")]
         yield Cluster(process.pid, port, _wait(process, port, folder / "log"), waldump, kept)

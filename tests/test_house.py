@@ -121,6 +121,14 @@ def numbered_todos(module: Module) -> Iterator[str]:
             yield f"{module.path}:{line}: {comment}: without an issue number"
 
 
+def reasoned_exceptions(module: Module) -> Iterator[str]:
+    """Whoever is let off a rule says why, on the line."""
+    for line, comment in module.comments:
+        exception = r"(noqa: [A-Z]+[0-9]+(, [A-Z]+[0-9]+)*|type: ignore\[[a-z, -]+\]|pragma: no cover)"
+        if re.fullmatch(rf"(# {exception}\s*)+", comment):
+            yield f"{module.path}:{line}: {comment}: without a reason"
+
+
 def plain_comments(module: Module) -> Iterator[str]:
     """No banner lines and no emoji: a file that needs signposts is two files."""
     for line, comment in module.comments:
@@ -182,6 +190,8 @@ PLANTED: list[tuple[Check, Module]] = [
     (telling_class_names, Module("src/comporta/core/x.py", "class HTTPHandler: ...\n")),
     (telling_class_names, Module("src/comporta/ports/x.py", "class ISource: ...\n")),
     (numbered_todos, Module("src/comporta/core/x.py", "x = 1  # TODO: mend\n")),
+    (reasoned_exceptions, Module("src/comporta/core/x.py", "x = 1  # noqa: PLR2004\n")),
+    (reasoned_exceptions, Module("tests/core/x.py", "x = f()  # type: ignore[arg-type]  # noqa: B008\n")),
     (plain_comments, Module("src/comporta/core/x.py", "# ---------\n")),
     (plain_comments, Module("src/comporta/core/x.py", "x = '\U0001f600'\n")),
     (two_levels, Module("src/comporta/sources/odoo/login.py", "")),
@@ -198,7 +208,8 @@ CHECKS = list(dict.fromkeys(check for check, _ in PLANTED))
 INNOCENT = Module(
     "src/comporta/ledger/database.py",
     '"""Keep the database.\n\nIt may be a file.\n"""\n\n\nclass Database:\n    """As named."""\n\n\n'
-    "# TODO #12: speak of it\ntry:\n    x = Database()\nexcept BaseException:\n    del Database\n    raise\n",
+    "# TODO #12: speak of it\nx = 60  # noqa: PLR2004  a minute\n"
+    "try:\n    x = Database()\nexcept BaseException:\n    del Database\n    raise\n",
 )
 
 

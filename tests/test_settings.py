@@ -200,8 +200,8 @@ def test_a_password_in_an_address_that_works_is_masked_too(tmp_path: Path) -> No
     text = ACCOUNT.replace("https://erp", "https://user:p@ss wo@erp")
     shown = masked(read(tmp_path, text), environ={})["accounts"]
 
-    assert shown["matriz"]["url"] == "https://***@erp.example.com"  # type: ignore[index]
-    assert shown["matriz"]["options"]["login"] == "sync@example.com"  # type: ignore[index]
+    assert shown["matriz"]["url"] == "https://***@erp.example.com"  # type: ignore[index]  # shown as JSON
+    assert shown["matriz"]["options"]["login"] == "sync@example.com"  # type: ignore[index]  # shown as JSON
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_secrets_are_shown_as_where_they_are(tmp_path: Path) -> None:
     text = ACCOUNT + 'api_key = "env:KEY"'
     shown = [masked(read(tmp_path, text), environ=environ)["accounts"] for environ in ({"KEY": "k"}, {})]
 
-    assert [each["matriz"]["api_key"] for each in shown] == ["env:KEY (set)", "env:KEY (missing)"]  # type: ignore[index]
+    assert [each["matriz"]["api_key"] for each in shown] == ["env:KEY (set)", "env:KEY (missing)"]  # type: ignore[index]  # shown as JSON
 
 
 def test_a_secret_is_revealed_from_where_it_is(tmp_path: Path) -> None:

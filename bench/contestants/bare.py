@@ -40,7 +40,7 @@ def into_sqlite(path: str) -> tuple[object, Callable[[list[Row]], None]]:
     database = sqlite3.connect(path, isolation_level=None)
     database.executescript(PRAGMAS)
     # Or None and bool are looked up as foreign types, value by value.
-    sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
+    sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]  # sqlite3's own way
     sqlite3.register_adapter(bool, int)
     columns = ", ".join(f"{name} INTEGER PRIMARY KEY" if name == "id" else name for name in FIELDS)
     database.execute(f"CREATE TABLE IF NOT EXISTS sale_order ({columns}, hash INTEGER)")

@@ -31,7 +31,7 @@ _NULLABLE = [name not in BOOLEANS for name in FIELDS]
 
 
 class _Reply(msgspec.Struct):
-    result: list[_Record]  # type: ignore[valid-type]
+    result: list[_Record]  # type: ignore[valid-type]  # a type made at run time
 
 
 class Pages:

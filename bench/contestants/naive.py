@@ -75,7 +75,7 @@ def into_postgres(url: str, address: str, mode: str) -> None:
     with psycopg.connect(address) as database, database.cursor() as cursor:
         cursor.execute("CREATE SCHEMA IF NOT EXISTS bench")
         cursor.execute(f"CREATE TABLE IF NOT EXISTS bench.sale_order ({columns})")
-        last = cursor.execute("SELECT max(write_date) FROM bench.sale_order").fetchone()[0]  # type: ignore[index]
+        last = cursor.execute("SELECT max(write_date) FROM bench.sale_order").fetchone()[0]  # type: ignore[index]  # there is a row
         database.commit()
         for rows in pages(url, last if mode == "cursor" else None):
             cursor.executemany(upsert, rows)

@@ -59,7 +59,7 @@ def opened(told: dict[str, Any], clock: Clock) -> SharedBudgets:
     if told["mutant"] == "alone":
         log = MemoryLog(clock)
     if told["mutant"] == "early":
-        module.SharedBudget = EarlyBudget  # type: ignore[misc]
+        module.SharedBudget = EarlyBudget  # type: ignore[misc]  # on purpose
     if told["mutant"] == "fixed":
         rules.ask = fixed_windows
     return SharedBudgets(log, clock)
@@ -82,7 +82,7 @@ async def main(told: dict[str, Any]) -> None:
         for _ in range(told["requests"] // AHEAD):
             await transport.send(Ask("GET", url, "acme records: page"), progress, accept)
 
-    print("ready", flush=True)  # noqa: T201
+    print("ready", flush=True)  # noqa: T201  how it speaks with the test
     await asyncio.to_thread(sys.stdin.readline)
     try:
         pairs = zip(transports, told["urls"], strict=True)

@@ -90,7 +90,7 @@ def test_servers_that_follow_one_another_lose_and_double_nothing(
         present = stack.enter_context(serving(new_project))
         while time.monotonic() < deadline:
             before = begun(new_project) if stops else 0
-            until(lambda before=before: _has_begun(new_project, before + 3), "runs begin")  # type: ignore[misc]
+            until(lambda before=before: _has_begun(new_project, before + 3), "runs begin")  # type: ignore[misc]  # a lambda with a default
             following = stack.enter_context(serving(new_project))
             until(lambda: _servers(new_project) > len(stops) + 1, "the next server is there")
             stops.append(stop(present))

@@ -111,10 +111,10 @@ def test_the_database_can_take_no_more(office: Office, odoo: OdooSandbox) -> Non
     """SQLite is allowed no further page, which is how it meets a full disk."""
 
     async def fill(workspace: Workspace) -> None:
-        database = workspace.store._database  # type: ignore[attr-defined]
+        database = workspace.store._database  # type: ignore[attr-defined]  # reached from outside
 
         def work(session: object) -> None:
-            connection = session.connection  # type: ignore[attr-defined]
+            connection = session.connection  # type: ignore[attr-defined]  # reached from outside
             connection.execute("CREATE TABLE ballast(what)")
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
             connection.execute(f"PRAGMA max_page_count = {pages}")

@@ -30,7 +30,7 @@ def test_what_was_answered_is_kept_whatever_kills_the_server(new_project: Projec
     taken: set[int] = set()
     for _ in range(3):
         with serving(new_project) as server, Crowd(server.url or "", first=max(taken, default=0) + 1_000) as crowd:
-            until(lambda crowd=crowd: len(crowd.taken) >= ENOUGH, "a flood is taken")  # type: ignore[misc]
+            until(lambda crowd=crowd: len(crowd.taken) >= ENOUGH, "a flood is taken")  # type: ignore[misc]  # a lambda with a default
             # Not a wait for something: the random moment of the crash itself.
             Event().wait(dice.uniform(0, MOMENT_MAX_S))
             server.process.kill()

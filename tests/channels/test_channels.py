@@ -228,7 +228,7 @@ async def test_apprise_gets_the_letter_for_all_addresses(monkeypatch: pytest.Mon
     await AppriseChannel(lambda: "tgram://good/1\n").send(letter(OPEN))
     for urls in ("tgram://good/1\nslack://bad/2", "nothing://token-7"):
         with pytest.raises(ChannelFailed) as caught:
-            await AppriseChannel(lambda urls=urls: urls).send(letter(OPEN))  # type: ignore[misc]
+            await AppriseChannel(lambda urls=urls: urls).send(letter(OPEN))  # type: ignore[misc]  # a lambda with a default
         assert "token" not in caught.value.message
         assert "bad" not in caught.value.message
 

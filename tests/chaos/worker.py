@@ -143,7 +143,7 @@ def plug_in(orders: Orders, diary: Diary) -> None:
     sync.POLL = timedelta(seconds=0.4)
     AttemptWithBackoff.INITIAL_DELAY = 0.1  # a second, doubled each time, would leave little time to work in
     impatient = RetryPolicy(retries=3, base=timedelta(seconds=0.5), cap=timedelta(seconds=2))
-    execute.RUN_RETRIES = ticket.RUN_RETRIES = impatient  # type: ignore[attr-defined]
+    execute.RUN_RETRIES = ticket.RUN_RETRIES = impatient  # type: ignore[attr-defined]  # on purpose
     _witness_settlements(diary, marks)
 
 
@@ -177,7 +177,7 @@ def _witness_settlements(diary: Diary, marks: dict[str, tuple[Batch, str]]) -> N
             diary.write("acknowledged", marks[lease.holder][1])
         return settlement
 
-    work.settle = settle  # type: ignore[attr-defined]
+    work.settle = settle  # type: ignore[attr-defined]  # on purpose
     for name in [name for name in vars(leases) if name.endswith("_before")]:
         setattr(leases, name, _noted(getattr(leases, name), name.lstrip("_"), diary))
 

@@ -340,7 +340,7 @@ def test_a_demo_in_json_is_one_document(comporta: Command) -> None:
 
 def ended(state: RunState, request: str = "incremental", **more: object) -> Run:
     """Return a run that ended."""
-    return Run("r", f"a/{request}", "a", "s", state, Trigger.MANUAL, request, **more)  # type: ignore[arg-type]
+    return Run("r", f"a/{request}", "a", "s", state, Trigger.MANUAL, request, **more)  # type: ignore[arg-type]  # as the caller says
 
 
 HELD = Busy("held").as_json()

@@ -30,7 +30,7 @@ class StillClock:
 
 def run(state: RunState = RunState.RUNNING, run_id: str = "r", **more: object) -> Run:
     """Return a run."""
-    return Run(run_id, "a/s", "a", "s", state, Trigger.MANUAL, "incremental", **more)  # type: ignore[arg-type]
+    return Run(run_id, "a/s", "a", "s", state, Trigger.MANUAL, "incremental", **more)  # type: ignore[arg-type]  # as the caller says
 
 
 def drawn(table: LiveTable) -> str:

@@ -19,14 +19,14 @@ def test_the_page_names_every_command_and_no_other() -> None:
         for word in re.findall(r"`comporta ([\w-]+)", cell)
     }
 
-    assert named == set(get_command(app).commands)  # type: ignore[attr-defined]
+    assert named == set(get_command(app).commands)  # type: ignore[attr-defined]  # a group, which has commands
 
 
 def test_the_page_names_every_flag_of_sync() -> None:
     """Its table is what scripts are written from."""
     flags = {
         option
-        for parameter in get_command(app).commands["sync"].params  # type: ignore[attr-defined]
+        for parameter in get_command(app).commands["sync"].params  # type: ignore[attr-defined]  # a group, which has commands
         for option in parameter.opts
         if option.startswith("--")
     }

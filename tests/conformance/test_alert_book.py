@@ -224,7 +224,7 @@ async def test_a_look_sees_what_the_ledger_knows(store: LedgerStore, clock: Fake
             f" VALUES ('{SCOPE}', '1', 'c', 'r', '{{}}', 'x', '{now}', '{now}', 1)"
         ),
     ):
-        book.database.write_now(lambda session, query=query: session.connection.execute(query))  # type: ignore[misc]
+        book.database.write_now(lambda session, query=query: session.connection.execute(query))  # type: ignore[misc]  # a lambda with a default
     granted = await start(store)
     running = await book.ledger.look({}, [SCOPE], depth=60)
     await store.finish(

@@ -18,7 +18,7 @@ VARIATIONS = ITEMS.nested[0]
 def row(shape: Shape, **values: object) -> Row:
     """Return a row with these columns, the others null."""
     assert {column.name for column in shape.columns} >= values.keys()
-    return tuple(values.get(column.name) for column in shape.columns)  # type: ignore[misc]
+    return tuple(values.get(column.name) for column in shape.columns)  # type: ignore[misc]  # as many as there are columns
 
 
 def order(key: int, **values: object) -> Row:

@@ -42,7 +42,7 @@ class Crowd:
         self.sent: list[float] = []
 
     async def ask(self, budget: SharedBudget, name: str, times: int = 1, **of: object) -> Progress:
-        progress = Progress(self.clock, scope=str(of.pop("scope", name)), **of)  # type: ignore[arg-type]
+        progress = Progress(self.clock, scope=str(of.pop("scope", name)), **of)  # type: ignore[arg-type]  # as the caller says
         for _ in range(times):
             async with budget.turn(progress, name) as waited_s:
                 self.order.append(name)

@@ -159,7 +159,7 @@ def test_no_login_is_lost_but_by_an_answer_that_was_not_heard(siege: Siege, logi
     for name in list(siege.workers):
         siege.kill(name)
     siege.start("a")
-    siege.wait(lambda: siege.login().state.standing == "good", "a login that is good in the end")  # type: ignore[union-attr]
+    siege.wait(lambda: siege.login().state.standing == "good", "a login that is good in the end")  # type: ignore[union-attr]  # there is one by then
     mark = siege.diary().count("login_kept")
     siege.wait(lambda: siege.diary().count("login_kept") > mark + 1, "two more renewals")
     siege.kill("a")

@@ -221,7 +221,7 @@ class UsedBeforeStored(SharedLogin):
     async def _keep(self, leased: Leased, used: str, tokens: Tokens, *, patience_s: float) -> None:
         raise Given(tokens)
 
-    async def _obtain(self, progress, refused):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    async def _obtain(self, progress, refused):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  # its base's signature
         try:
             return await super()._obtain(progress, refused)
         except Given as given:

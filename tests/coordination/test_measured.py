@@ -25,7 +25,7 @@ class Kept:
         self.observed: list[tuple[str, float]] = []
 
     def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
-        self.counted[name.removeprefix("comporta_"), *labels.values()] += amount  # type: ignore[assignment]
+        self.counted[name.removeprefix("comporta_"), *labels.values()] += amount  # type: ignore[assignment]  # counts are numbers
 
     def observe(self, name: str, value: float, /, **_: str) -> None:
         self.observed.append((name.removeprefix("comporta_"), value))

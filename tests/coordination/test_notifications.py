@@ -63,7 +63,7 @@ class Post:
         """Remember what was logged."""
         self.said.append((event, fields))
 
-    def account(self, name: str, *, source: FakeSource | None = None, **stream: Any) -> None:  # noqa: ANN401
+    def account(self, name: str, *, source: FakeSource | None = None, **stream: Any) -> None:  # noqa: ANN401  anything may be given
         """Make an account whose source notifies, and whose user bears its name."""
 
         async def missed(progress: Progress) -> AsyncIterator[Sequence[Notification]]:

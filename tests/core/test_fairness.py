@@ -32,17 +32,17 @@ def test_a_place_is_given_only_if_there_is_one_and_to_who_wants_it(hall: dict[st
     """Never more runs than places, whatever else."""
     chosen = next_account(**hall)  # type: ignore[arg-type]  # drawn with the right types
 
-    assert chosen is None or chosen in hall["waiting"]  # type: ignore[operator]
-    assert chosen is None or sum(hall["running"].values()) < hall["places"]  # type: ignore[attr-defined, operator]
+    assert chosen is None or chosen in hall["waiting"]  # type: ignore[operator]  # the hall is a dict of several types
+    assert chosen is None or sum(hall["running"].values()) < hall["places"]  # type: ignore[attr-defined, operator]  # the hall is a dict of several types
 
 
 @given(halls())
 def test_nobody_runs_more_while_another_waits_who_runs_less(hall: dict[str, object]) -> None:
     """The chosen one runs the fewest of all who wait."""
-    chosen = next_account(**hall)  # type: ignore[arg-type]
-    running: Counter[str] = hall["running"]  # type: ignore[assignment]
+    chosen = next_account(**hall)  # type: ignore[arg-type]  # as the caller says
+    running: Counter[str] = hall["running"]  # type: ignore[assignment]  # the hall is a dict of several types
 
-    assert chosen is None or all(running[chosen] <= running[other] for other in hall["waiting"])  # type: ignore[attr-defined]
+    assert chosen is None or all(running[chosen] <= running[other] for other in hall["waiting"])  # type: ignore[attr-defined]  # the hall is a dict of several types
 
 
 @given(total=st.integers(2, 4), steps=st.lists(st.tuples(st.integers(0, 3), st.sampled_from("+++-")), max_size=40))

@@ -53,7 +53,7 @@ def test_every_command_is_one_of_ours(name: str) -> None:
     assert found
     for line in found:
         command, *options = line.split()
-        known = {option for parameter in group.commands[command].params for option in parameter.opts}  # type: ignore[attr-defined]
+        known = {option for parameter in group.commands[command].params for option in parameter.opts}  # type: ignore[attr-defined]  # a group, which has commands
         assert set(options) <= known
 
 

@@ -94,7 +94,7 @@ def test_both_languages_give_the_same_commands(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_that_is_named_exists(page: str, language: str) -> None:
     """With the options that it is named with; in text, in tables and where it cannot be executed."""
-    commands = get_command(app).commands  # type: ignore[attr-defined]
+    commands = get_command(app).commands  # type: ignore[attr-defined]  # a group, which has commands
     calls = named(language + page)
 
     assert calls

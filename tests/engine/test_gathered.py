@@ -101,7 +101,7 @@ async def test_a_notification_claims_nothing(workshop: Workshop) -> None:
     assert await workshop.covered(SHIPMENTS) == before
 
 
-async def test_what_was_cut_off_goes_on_without_fetching_all_again(workshop: Workshop, monkeypatch: Any) -> None:  # noqa: ANN401
+async def test_what_was_cut_off_goes_on_without_fetching_all_again(workshop: Workshop, monkeypatch: Any) -> None:  # noqa: ANN401  anything may be given
     """The hints that are left are the resume point."""
     monkeypatch.setattr("comporta.engine.hinted.PORTION", 2)
     shipments(workshop)
@@ -354,7 +354,7 @@ async def test_what_was_never_told_comes_with_a_reconciliation(workshop: Worksho
     assert (before, workshop.rows(SHIPMENTS)) == ({101: None}, {101: "to 1"})
 
 
-async def test_a_run_looks_at_each_record_once_however_long_it_takes(workshop: Workshop, monkeypatch: Any) -> None:  # noqa: ANN401
+async def test_a_run_looks_at_each_record_once_however_long_it_takes(workshop: Workshop, monkeypatch: Any) -> None:  # noqa: ANN401  anything may be given
     """What was not there, or came in part, is for another run, and for after those that were not looked at yet."""
     monkeypatch.setattr("comporta.engine.hinted.PORTION", 2)
     shipments(workshop)

@@ -33,7 +33,7 @@ async def loaded(workshop: Workshop) -> Workshop:
 def lose(workshop: Workshop, *statements: str) -> None:
     """Do to the table what a person might."""
     for statement in statements:
-        workshop.database.write(lambda s, statement=statement: s.connection.execute(statement)).result()  # type: ignore[misc]
+        workshop.database.write(lambda s, statement=statement: s.connection.execute(statement)).result()  # type: ignore[misc]  # a lambda with a default
 
 
 def named(workshop: Workshop) -> list[object]:

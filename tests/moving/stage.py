@@ -91,7 +91,7 @@ def asked(address: str, query: str) -> list[dict[str, Value]]:
         connection.row_factory = sqlite3.Row
         kinds_by_name = _json_columns(connection)
         return [
-            {name: _document(row[name]) if name in kinds_by_name else row[name] for name in row.keys()}  # noqa: SIM118
+            {name: _document(row[name]) if name in kinds_by_name else row[name] for name in row.keys()}  # noqa: SIM118  a row of sqlite3 iterates over its values
             for row in connection.execute(_placed(query, "", ""))
         ]
 

@@ -40,7 +40,7 @@ async def connect(clock: SteppingClock) -> AsyncIterator[Connect]:
 
     def make(url: str, **settings: object) -> OdooSource:
         known = {"database": "demo", "login": "demo", "api_key": "s3cret-key", **settings}
-        config = OdooConfig(url, **known)  # type: ignore[arg-type]
+        config = OdooConfig(url, **known)  # type: ignore[arg-type]  # as the caller says
         budgets = SharedBudgets(MemoryLog(clock), clock)
         made.append(OdooSource(config, account="matriz", clock=clock, budgets=budgets, dice=Random(1)))
         return made[-1]

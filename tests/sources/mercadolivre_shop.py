@@ -68,7 +68,7 @@ class Shop:
         """Let something be done when so many more requests were answered; ``stop`` ends the run that is under way."""
         self.sandbox._control.perform({**act, "after": after, "on": on})
 
-    async def run(self, stream: str = "orders", kind: Kind = Kind.INCREMENTAL, **how: Any) -> Run:  # noqa: ANN401
+    async def run(self, stream: str = "orders", kind: Kind = Kind.INCREMENTAL, **how: Any) -> Run:  # noqa: ANN401  anything may be given
         """Execute one run and return how it ended, also when it was stopped."""
         dry_run = how.pop("dry_run", False)
         ticket = Ticket("loja", stream, Request(kind, **how), Trigger.MANUAL, dry_run=dry_run)

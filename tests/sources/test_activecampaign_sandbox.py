@@ -94,7 +94,7 @@ async def pages_of(
 
 def keys_of(pages: list[Page]) -> list[int]:
     """Return the keys of all rows."""
-    return [int(row[0]) for page in pages for row in page.rows]  # type: ignore[arg-type]
+    return [int(row[0]) for page in pages for row in page.rows]  # type: ignore[arg-type]  # the key is there
 
 
 async def listed(reader: ActiveCampaignReader, **bounds: datetime | None) -> list[tuple[Key, str | None]]:
@@ -107,7 +107,7 @@ def truth(sandbox: ActiveCampaignSandbox, stream: str) -> dict[int, tuple[object
     plan = Plan(fields_of(StreamRequest(stream)), stamp=None, zone=ZONE)
     world, asked, faults = sandbox.world, {"count_deals": "true"}, sandbox.faults
     batch = plan.rows([shown(world, stream, row, asked, faults) for row in world.rows(stream)], subject="the truth")
-    return {int(row[0]): tuple(row) for row in batch.rows}  # type: ignore[arg-type]
+    return {int(row[0]): tuple(row) for row in batch.rows}  # type: ignore[arg-type]  # the key is there
 
 
 @pytest.mark.parametrize("stream", DEFAULT_STREAMS)
@@ -119,7 +119,7 @@ async def test_what_is_read_is_what_is_there(account: Account, sandbox: ActiveCa
     after = await reader.count(since=None, until=None)
 
     expected = truth(sandbox, stream)
-    rows = {int(row[0]): tuple(row) for page in pages for row in page.rows}  # type: ignore[arg-type]
+    rows = {int(row[0]): tuple(row) for page in pages for row in page.rows}  # type: ignore[arg-type]  # the key is there
     assert rows == expected
     assert len(keys_of(pages)) == len(expected)
     assert not any(page.rejected or page.limited or page.extras for page in pages)
@@ -214,7 +214,7 @@ async def test_deals_that_may_not_be_seen_whole_are_limited(account: Account, sa
     pages = await pages_of(reader)
 
     assert hidden
-    assert sorted(int(page.rows[place][0]) for page in pages for place in page.limited) == hidden  # type: ignore[arg-type]
+    assert sorted(int(page.rows[place][0]) for page in pages for place in page.limited) == hidden  # type: ignore[arg-type]  # the key is there
     assert len(keys_of(pages)) == DEALS
     assert len((await reader.fetch(hidden)).limited) == len(hidden)
     assert await reader.existing(hidden) == set(hidden)

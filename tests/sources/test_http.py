@@ -42,7 +42,7 @@ async def build(clock: SteppingClock) -> AsyncIterator[Build]:
 
     def make(terms: BudgetTerms = FREE, **settings: object) -> Transport:
         budget = SharedBudgets(MemoryLog(clock), clock).of(terms)
-        made.append(Transport(clock, dice=Random(1), budget=budget, **settings))  # type: ignore[arg-type]
+        made.append(Transport(clock, dice=Random(1), budget=budget, **settings))  # type: ignore[arg-type]  # as the caller says
         return made[-1]
 
     yield make
@@ -349,7 +349,7 @@ async def test_the_limit_is_kept_by_sending_time(
     assert 2.0 < sum(clock.slept) < 2.3
     assert progress.requests.sent == 5
     assert progress.requests.waited_s == pytest.approx(sum(clock.slept))
-    assert progress.requests.last_s - progress.requests.first_s == pytest.approx(sum(clock.slept))  # type: ignore[operator]
+    assert progress.requests.last_s - progress.requests.first_s == pytest.approx(sum(clock.slept))  # type: ignore[operator]  # both were noted
 
 
 async def test_slow_failures_do_not_add_up(

@@ -153,7 +153,7 @@ async def test_a_scroll_that_always_ends_too_early_is_no_success(
     """After a few scans the run fails with the numbers, and may be tried again."""
     crowd(sandbox, 120)
     reader = await desk.read()
-    scrolls = sandbox._api._router.__self__.search.scrolls  # type: ignore[attr-defined]
+    scrolls = sandbox._api._router.__self__.search.scrolls  # type: ignore[attr-defined]  # reached from outside
     step = scrolls.step
 
     def slow(*told: Any) -> Any:  # noqa: ANN401  whatever a step answers

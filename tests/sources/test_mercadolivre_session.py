@@ -209,7 +209,7 @@ async def test_check_says_what_works(desk: Desk, sandbox: MercadoLivreSandbox) -
 async def test_a_login_that_is_lost_is_the_only_finding(desk: Desk, sandbox: MercadoLivreSandbox) -> None:
     """Without it nothing further can be said."""
     sandbox.logins.revoke(SELLER)
-    sandbox.logins.bearer = lambda token: None  # type: ignore[method-assign]
+    sandbox.logins.bearer = lambda token: None  # type: ignore[method-assign]  # one answer of its own
 
     (finding,) = await desk.source.check([StreamRequest("orders")])
 

@@ -125,7 +125,7 @@ async def read(
 
 def shelf(count: int, seed: int = 1, **how: object) -> Shelf:
     """Return a list with gaps between its keys."""
-    return Shelf([2 * number for number in range(1, count + 1)], random.Random(seed), **how)  # type: ignore[arg-type]
+    return Shelf([2 * number for number in range(1, count + 1)], random.Random(seed), **how)  # type: ignore[arg-type]  # as the caller says
 
 
 TELLS: dict[str, Callable[[int], int | None]] = {
@@ -207,7 +207,7 @@ async def test_a_record_that_moves_ahead_is_noticed_without_a_total() -> None:
             moving.keys.insert(0, moving.keys.pop(25))
         return await fetch(offset, size)
 
-    moving.fetch = fetched  # type: ignore[method-assign]
+    moving.fetch = fetched  # type: ignore[method-assign]  # one answer of its own
 
     found, pages = await read(moving, in_flight=1)
 
@@ -270,7 +270,7 @@ async def test_a_page_that_fails_ends_the_reading_and_what_was_asked_ahead() -> 
             raise ConnectionError
         return leaf
 
-    still.fetch = fetched  # type: ignore[method-assign]
+    still.fetch = fetched  # type: ignore[method-assign]  # one answer of its own
 
     with pytest.raises(ConnectionError):
         await read(still, size=100)
@@ -288,7 +288,7 @@ async def test_a_list_whose_rest_is_hidden_is_not_proved(flight: int) -> None:
         leaf = await fetch(offset, size)
         return leaf if offset < 20 else Leaf([], leaf.total)
 
-    hiding.fetch = fetched  # type: ignore[method-assign]
+    hiding.fetch = fetched  # type: ignore[method-assign]  # one answer of its own
 
     found, pages = await read(hiding, in_flight=flight)
 

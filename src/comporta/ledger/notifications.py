@@ -55,7 +55,7 @@ class LedgerInbox:
             except CommitOutcomeUnknown:
                 if not left:
                     raise
-        raise AssertionError("the last try returns or raises")  # pragma: no cover
+        raise AssertionError("the last try returns or raises")  # pragma: no cover  # never reached
 
 
 def put_notifications(session: Session, told: Sequence[Notification]) -> None:

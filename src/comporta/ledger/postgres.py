@@ -206,7 +206,7 @@ class PostgresDatabase:
             threading.Event().wait(self._chance.uniform(0, pause_s))
             self._meter.count("comporta_database_retries_total")
             pause_s, since = pause_s * 2, None
-        raise AssertionError("the last try returns or raises")  # pragma: no cover
+        raise AssertionError("the last try returns or raises")  # pragma: no cover  # never reached
 
     def _once(self, work: Callable[[Session], T], begin: str, since: float | None) -> T:
         connection = self._connection()

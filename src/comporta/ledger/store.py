@@ -355,7 +355,7 @@ class LedgerStore:
                 if not left:
                     raise
                 work = again or work
-        raise AssertionError("the last try returns or raises")  # pragma: no cover
+        raise AssertionError("the last try returns or raises")  # pragma: no cover  # never reached
 
     async def _write_once(self, work: Callable[[Session], T], *, is_brief: bool = False) -> T:
         return await asyncio.wrap_future(self._database.write(work, is_brief=is_brief))

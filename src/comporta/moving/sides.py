@@ -107,7 +107,7 @@ def settled(database: Database, work: Callable[[Session], T]) -> T:
         except CommitOutcomeUnknown:
             if not left:
                 raise
-    raise AssertionError("the last try returns or raises")  # pragma: no cover
+    raise AssertionError("the last try returns or raises")  # pragma: no cover  # never reached
 
 
 def unstorable(part: Part, key: Cells, where: str, reason: str) -> DestinationRefused:
