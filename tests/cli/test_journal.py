@@ -49,3 +49,16 @@ def test_a_step_may_have_a_message_among_its_fields() -> None:
     Journal(kept, Unwatched()).stepped(run, LogLine("warning", "legacy_lock_awaited", "held", Busy("held").as_json()))
 
     assert kept.lines == [("warning", "legacy_lock_awaited")]
+
+
+@pytest.mark.parametrize(
+    ("state", "level"),
+    [(RunState.INTERRUPTED, "warning"), (RunState.CANCELLED, "warning"), (RunState.FAILED, "error")],
+)
+def test_what_was_meant_to_end_is_no_error(state: RunState, level: str) -> None:
+    """Whoever is woken by errors is not woken by each deploy."""
+    kept = Kept()
+
+    Journal(kept, Unwatched()).ended(Run("r", "a/s", "a", "s", state, Trigger.MANUAL, "full"))
+
+    assert [each for each, _ in kept.lines] == [level]

@@ -21,8 +21,13 @@ ENDS = {
     RunState.LOST: "lease_lost",
     RunState.SKIPPED: "run_skipped",
 }
-LEVELS = {RunState.SUCCEEDED: "info", RunState.SKIPPED: "warning"}
-"""Every other end is an error."""
+LEVELS = {
+    RunState.SUCCEEDED: "info",
+    RunState.SKIPPED: "warning",
+    RunState.INTERRUPTED: "warning",
+    RunState.CANCELLED: "warning",
+}
+"""Every other end is an error. A hand-over at a deploy is none, and what a person cancels was meant."""
 
 
 def journalled(observer: Observer | None, lowest: str | None) -> Observer:
