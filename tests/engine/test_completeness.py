@@ -76,6 +76,23 @@ async def test_a_row_that_is_here_and_was_left_out_is_fetched_where_nothing_bear
     assert workshop.rows() == workshop.truth()
 
 
+async def test_a_list_without_stamps_may_grow_quicker_than_it_is_fetched(workshop: Workshop) -> None:
+    """What came after the first listing is the next run's; what that listing itself left out is not."""
+    things = workshop.source.stream(is_stamped=False)
+    things.put_many(range(1, 31))
+    younger = iter(range(31, 1000, 5))
+    workshop.source.script.on("page", answers=_without_middle)
+    workshop.source.script.on("listing", answers=lambda part: [each for each in part if each.key != 6])
+    workshop.source.script.on(
+        "fetch", times=None, does=lambda: things.put_many(range(first := next(younger), first + 5))
+    )
+
+    run = await workshop.run()
+
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert set(range(1, 31)) <= workshop.rows().keys() < workshop.truth().keys()
+
+
 async def test_rows_that_never_come_keep_the_window_open(workshop: Workshop) -> None:
     """Listed four times and not to be had: the run fails with the keys and claims nothing."""
     workshop.source.stream().put_many(range(1, 31), stamp=at(9))

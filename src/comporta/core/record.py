@@ -60,7 +60,8 @@ class Column:
 class Shape:
     """A stream as its source describes it when a run starts.
 
-    ``key`` and ``stamp`` name columns; the stamp is the cursor field and the version at once.
+    ``key`` and ``stamp`` name columns; the stamp is the cursor field and the version at once. Where there is none,
+    the keys are numbers that rise as records come.
     ``parent`` names the column that points to the stream in ``parent_stream``, where there is one.
     ``nested`` are the lists inside its records that people join on, each a table of its own: their ``parent`` points
     to this stream's key, and their stamp, if any, is that of the record they came with.

@@ -150,12 +150,19 @@ async def _ask_again(work: Work, window: Window, *, before: int | None, after: i
 
 
 async def _until_listed(work: Work, window: Window) -> int:
-    """List the window and fetch what is missing, until a listing finds everything here."""
+    """List the window and fetch what is missing, until a listing finds everything here.
+
+    Stamps say what is younger than the window. Where there are none, ids rise, and what the first listing did not
+    reach came after it: a list that grows faster than its records are fetched would never be here otherwise.
+    """
     missing: list[Key] = []
+    last: int | None = None
     for _ in range(LISTINGS_MAX):
-        listed, missing = await _missing(work, window)
+        listed, missing, reached = await _missing(work, window, upto=last)
         if not missing:
             return listed
+        if work.shape.stamp is None and last is None:
+            last = reached
         for part in parts(missing):
             await work.write(work.batch(await work.reader.fetch(part)))
     message = (
@@ -165,21 +172,27 @@ async def _until_listed(work: Work, window: Window) -> int:
     raise SourceIncomplete(message)
 
 
-async def _missing(work: Work, window: Window) -> tuple[int, list[Key]]:
-    """Return how many records the window lists, and the keys that are not here at that version."""
+async def _missing(work: Work, window: Window, *, upto: int | None) -> tuple[int, list[Key], int | None]:
+    """Return how many records the window lists, the keys that are not here at that version, and the last number listed.
+
+    Keys beyond ``upto`` are not looked at.
+    """
     waiting = {each.key for each in await work.store.quarantine(work.scope)}
     claimed = instant_text(window.until)
     listed, missing = 0, []
+    reached: int | None = None
     async for part in work.reader.listing(since=window.asked_since, until=window.asked_until):
         work.progress.touch()
         listed += len(part)
+        reached = max((key for key, _ in part if isinstance(key, int)), default=reached)
         ours = await work.store.stamps(work.account, work.shape, Among(keys=[key for key, _ in part]))
         for key, stamp in part:
             is_read = work.seen is None or key in work.seen
             is_here = key in ours and is_read and str(ours[key] or "") >= str(stamp or "")
-            if not is_here and str(stamp or "") < claimed and str(key) not in waiting:
+            is_younger = upto is not None and isinstance(key, int) and key > upto
+            if not is_here and not is_younger and str(stamp or "") < claimed and str(key) not in waiting:
                 missing.append(key)
-    return listed, missing
+    return listed, missing, reached
 
 
 async def _explain_fall(work: Work, window: Window, *, before: int, after: int) -> None:
