@@ -21,7 +21,7 @@ from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.coordination.pulse import SEEN_WITHIN, Pulse
 from comporta.coordination.scheduler import Scheduler
 from comporta.coordination.sync import Syncer, Wish
-from comporta.coordination.trials import Comparison, Trial, watched
+from comporta.coordination.trials import Comparison, compared
 from comporta.core.coverage import Coverage
 from comporta.core.instant import BEGINNING, parse_instant
 from comporta.core.login import LOGIN_SCOPE, LoginState
@@ -188,15 +188,7 @@ class Workspace:
     async def compare(self, name: str, sizes: Sequence[int], *, in_flight: int | None = None) -> list[Comparison]:
         """Read the first records of a stream dry, one page after another and then several at once, at each size."""
         account, stream = self._one(name)
-        plan = self.plans[account]
-
-        async def trial(size: int, concurrency: int | None) -> Trial:
-            watched_plan, seen = watched(plan, size)
-            wish = Wish(Request(Kind.FULL, max_records=size), dry_run=True, concurrency=concurrency)
-            runs = await self._syncer.run_one(account, stream, wish, Trigger.MANUAL, instead=watched_plan)
-            return Trial(concurrency, runs[-1], seen)
-
-        return [Comparison(size, await trial(size, 1), await trial(size, in_flight)) for size in sizes]
+        return await compared(self._syncer, self.plans[account], stream, sizes, in_flight=in_flight, clock=self.clock)
 
     async def limits(self) -> list[tuple[str, BudgetState]]:
         """Return how the budget of each account stands, in the order of the accounts."""

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Command
 
+from comporta.sandbox.activecampaign import ActiveCampaignSandbox
+
 
 def test_both_ways_at_each_size_with_the_same_data(folder: Path, comporta: Command) -> None:
     """Dry: in the history, with no row written and nothing covered."""
@@ -19,6 +21,17 @@ def test_both_ways_at_each_size_with_the_same_data(folder: Path, comporta: Comma
     runs = comporta("runs", "--json").json["runs"]
     assert [(run["dry_run"], run["window"]["kind"]) for run in runs] == [(True, "full")] * 4
     assert comporta("coverage", "loja/sale.order", "--json").json["coverage"]["intervals"] == []
+
+
+def test_the_first_way_does_not_pay_for_the_clock(folder: Path, comporta: Command) -> None:
+    """What whoever comes first asks for all was asked before: the same size takes the same requests."""
+    with ActiveCampaignSandbox(records=30) as crm:
+        settings = (folder / "comporta.toml").read_text("utf-8")
+        settings += f'[accounts.crm]\nsource = "activecampaign"\nurl = "{crm.url}"\napi_key = "file:key"\n'
+        (folder / "comporta.toml").write_text(settings, encoding="utf-8")
+        (found,) = comporta("compare", "crm/deals", "--max-records", "5", "--json").json["comparisons"]
+
+    assert found["sequential"]["requests"] == found["parallel"]["requests"] == 1
 
 
 @pytest.mark.parametrize(("name", "begins"), [("report.md", "# loja/sale.order: "), ("report.json", "{")])

@@ -5,14 +5,18 @@ pass by. The database is not asked, so a trial says nothing of rows that differ 
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, cast
 
 from comporta.coordination.plans import AccountPlan
+from comporta.coordination.sync import Syncer, Wish
 from comporta.core.record import Key, Page
-from comporta.core.run import Run, RunState
+from comporta.core.run import Run, RunState, Trigger
+from comporta.core.window import Kind, Request
+from comporta.errors import ComportaError
+from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, Reader, Source, StreamRequest
 
@@ -86,6 +90,23 @@ class Comparison:
             "different": self.different,
             "speedup": self.speedup,
         }
+
+
+async def compared(
+    syncer: Syncer, account: AccountPlan, stream: str, sizes: Sequence[int], *, in_flight: int | None, clock: Clock
+) -> list[Comparison]:
+    """Read the first records of a stream dry, one page after another and then several at once, at each size."""
+    with suppress(ComportaError):  # the first trial tells of it
+        reader = await account.source.read(account.streams[stream].request, Progress(clock, scope=account.name))
+        await reader.clock()  # connects and logs in, which only the first way would pay for
+
+    async def trial(size: int, concurrency: int | None) -> Trial:
+        plan, seen = watched(account, size)
+        wish = Wish(Request(Kind.FULL, max_records=size), dry_run=True, concurrency=concurrency)
+        runs = await syncer.run_one(account.name, stream, wish, Trigger.MANUAL, instead=plan)
+        return Trial(concurrency, runs[-1], seen)
+
+    return [Comparison(size, await trial(size, 1), await trial(size, in_flight)) for size in sizes]
 
 
 def watched(account: AccountPlan, size: int) -> tuple[AccountPlan, Seen]:

@@ -1,7 +1,7 @@
 """When one request is sent again, as data. A run that fails is tried again by ``core.retry``, not here.
 
 Only what may work a moment later is repeated: ``Retryable``, and what a source names besides. A throttled
-request is no failure: it has a bound of its own, and its budget says when it is sent again. All pauses between
+request is no failure: it is counted by itself, and its budget says when it is sent again. All pauses between
 failures together stay below the default ``stall_timeout``.
 """
 
@@ -31,7 +31,7 @@ class Retry:
     """
 
     tries_max: int = 5
-    throttles_max: int = 10
+    throttles_max: int = 5
     base: timedelta = timedelta(seconds=0.5)
     within: timedelta = timedelta(minutes=3)
     wait_max: timedelta = timedelta(seconds=60)
