@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from comporta import __version__
 from comporta.channel_kinds import make_reach
 from comporta.coordination.budgets import SharedBudgets
+from comporta.coordination.late_budgets import LateBudgets
 from comporta.coordination.legacy_locks import SUBJECT, LegacyLocks
 from comporta.coordination.plans import AccountPlan, Conduct, Feed, StreamPlan
 from comporta.coordination.rescuer import rescue, rescue_forever
@@ -29,8 +30,8 @@ from comporta.databases import ledger_key, open_budgets, open_database, open_inb
 from comporta.errors import SettingsError
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
-from comporta.ledger.logins import LedgerLogins
-from comporta.ledger.secrets import get_secret, put_secret
+from comporta.ledger.logins import LedgerLogins, login_states
+from comporta.ledger.secrets import get_secret, get_secrets, put_secret
 from comporta.ledger.session import Database, Session
 from comporta.observability.meter import UNMEASURED, Meter
 from comporta.ports.clock import Clock
@@ -43,8 +44,9 @@ from comporta.ports.store import Store
 from comporta.ports.system_clock import SystemClock
 from comporta.settings import read_account, redis_address, reveal
 from comporta.settings_tree import AccountSettings, Settings, StreamSettings
-from comporta.source_kinds import HOOKS, Outside, kind_of, make_source
+from comporta.source_kinds import HOOKS, Outside, budget_of, kind_of, make_source
 from comporta.sources.connections import Connections
+from comporta.sources.mercadolivre_config import counted
 from comporta.workspace import Workspace
 
 COLLECTING = (50_000, 20, 20)
@@ -169,9 +171,11 @@ def _seldom_collecting() -> Iterator[None]:
 
 def outside_of(settings: Settings, database: Database, clock: Clock) -> Outside:
     """Return the ways out that the sources of this process share."""
+    budgets = SharedBudgets(open_budgets(settings, clock), clock)
     return Outside(
         clock,
-        SharedBudgets(open_budgets(settings, clock), clock),
+        budgets,
+        LateBudgets(budgets, lambda: _counted(database, settings)),
         Connections(),
         LedgerLogins(database, lambda may_make: ledger_key(settings, create=may_make)),
         _instance(),
@@ -235,7 +239,6 @@ def _conduct(settings: Settings) -> Conduct:
 
 def _account_plan(told: AccountSettings, database: Database, settings: Settings, outside: Outside) -> AccountPlan:
     kind = kind_of(told)
-    terms = kind.terms(told)
 
     def made() -> Source:
         return make_source(
@@ -250,8 +253,8 @@ def _account_plan(told: AccountSettings, database: Database, settings: Settings,
         streams={
             name: _stream_plan(told, name, settings.zone) for name in dict.fromkeys([*kind.streams, *told.streams])
         },
-        limit=terms.rate,
-        budget=outside.budgets.of(terms),
+        limit=kind.terms(told).rate,
+        budget=budget_of(told, outside),
         lanes=kind.lanes,
         stall_timeout=told.stall_timeout,
         feed=Feed(told.source, hook.point, source.missed) if hook else None,
@@ -339,6 +342,25 @@ def secret_of(told: AccountSettings, name: str, database: Database, settings: Se
         return reveal(reference, what=f"account {told.name}: {name}")
     key = ledger_key(settings, create=False)
     return database.read(lambda session: get_secret(session, key, secret_id=reference.name))
+
+
+def _counted(database: Database, settings: Settings) -> dict[str, str]:
+    """Return whom Mercado Livre counts, by account, as far as both the application and the seller are known."""
+    sellers = {name: state.user_id for name, state in database.read(login_states).items() if state.user_id}
+    if not sellers:
+        return {}
+    known: dict[str, str] = {}
+    with suppress(SettingsError):
+        key = ledger_key(settings, create=False)
+        known = database.read(lambda session: get_secrets(session, key, ending="/client_id"))
+    found: dict[str, str] = {}
+    for name, told in settings.with_accounts(_stored(database, settings)).accounts.items():
+        if name in sellers and (reference := told.secrets.get("client_id")) is not None:
+            with suppress(SettingsError):
+                is_stored = reference.kind == "stored"
+                client = known.get(reference.name) if is_stored else reveal(reference, what=f"account {name}")
+                found |= {name: counted(client, sellers[name])} if client else {}
+    return found
 
 
 def _stored(database: Database, settings: Settings) -> dict[str, AccountSettings]:

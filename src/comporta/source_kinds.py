@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from comporta.coordination.budgets import SharedBudgets
+from comporta.coordination.late_budgets import LateBudgets
 from comporta.coordination.logins import SharedLogin
 from comporta.coordination.plans import Child
 from comporta.core.notification import Notification, Pointer
-from comporta.ports.budget import BudgetTerms
+from comporta.ports.budget import Budget, BudgetTerms
 from comporta.ports.clock import Clock
 from comporta.ports.login_store import LoginStore
 from comporta.ports.notifications import Point
@@ -33,10 +34,14 @@ Reveal = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What all sources of a process share on their way out. ``instance`` is what others call this process."""
+    """What all sources of a process share on their way out. ``instance`` is what others call this process.
+
+    ``late`` are the budgets of which the login decides whom they count.
+    """
 
     clock: Clock
     budgets: SharedBudgets
+    late: LateBudgets
     connections: Connections
     store: LoginStore
     instance: str
@@ -66,7 +71,7 @@ class Hook:
 class SourceKind:
     """One source. ``children`` are streams to be looked at when records of another change, by that other's name.
 
-    ``lanes`` as in ``AccountPlan``.
+    ``lanes`` as in ``AccountPlan``; ``is_late``: the login decides whose budget it is.
     """
 
     streams: tuple[str, ...]
@@ -74,6 +79,7 @@ class SourceKind:
     make: Callable[[AccountSettings, Settings, Reveal, Outside], Source]
     children: Mapping[str, tuple[Child, ...]] = field(default_factory=dict)
     lanes: Mapping[str, str] = field(default_factory=dict)
+    is_late: bool = False
 
 
 def _read_mercadolivre(body: bytes) -> Notification:
@@ -95,6 +101,13 @@ HOOKS: Mapping[str, Hook] = {"mercadolivre": Hook(_read_mercadolivre, _point_mer
 def kind_of(told: AccountSettings) -> SourceKind:
     """Return the kind of an account's source."""
     return KINDS[told.source]
+
+
+def budget_of(told: AccountSettings, outside: Outside) -> Budget:
+    """Return the budget that an account spends."""
+    kind = kind_of(told)
+    terms = kind.terms(told)
+    return outside.late.of(told.name, terms) if kind.is_late else outside.budgets.of(terms)
 
 
 def make_source(told: AccountSettings, settings: Settings, *, reveal: Reveal, outside: Outside) -> Source:
@@ -161,16 +174,16 @@ def mercadolivre_oauth(told: AccountSettings, config: MercadoLivreConfig, outsid
     """Return the token endpoint of an account's application, within the account's budget."""
     from comporta.sources.mercadolivre_oauth import MercadoLivreOAuth
 
-    budget = outside.budgets.of(mercadolivre_terms(told))
+    budget = budget_of(told, outside)
     return MercadoLivreOAuth(
         config, account=told.name, clock=outside.clock, budget=budget, connections=outside.connections
     )
 
 
 def mercadolivre_terms(told: AccountSettings) -> BudgetTerms:
-    """Return whose budget a Mercado Livre account spends."""
+    """Return where a Mercado Livre account spends its budget; the login decides whose."""
     rate = tuple(told.limit) if told.limit else None
-    return terms(told.name, told.url, rate)  # type: ignore[arg-type]  # checked by settings
+    return terms(told.url, rate)  # type: ignore[arg-type]  # checked by settings
 
 
 def mercadolivre_login(
@@ -199,7 +212,14 @@ def _mercadolivre(told: AccountSettings, _: Settings, reveal: Reveal, outside: O
 
     config = mercadolivre_config(told, client_id=reveal("client_id"), client_secret=reveal("client_secret"))
     login = mercadolivre_login(told, config, reveal, outside)
-    return MercadoLivreSource(config, account=told.name, login=login, **_ways_out(outside))
+    return MercadoLivreSource(
+        config,
+        account=told.name,
+        login=login,
+        clock=outside.clock,
+        budget=budget_of(told, outside),
+        connections=outside.connections,
+    )
 
 
 def _ways_out(outside: Outside) -> dict[str, Any]:
@@ -227,5 +247,6 @@ KINDS: Mapping[str, SourceKind] = {
             parent: tuple(Child(*each) for each in told) for parent, told in mercadolivre_streams.REFERENCES.items()
         },
         lanes=mercadolivre_streams.LANES,
+        is_late=True,
     ),
 }

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -22,6 +23,7 @@ from comporta.errors import DestinationBusy, WrongUse
 from comporta.ledger.session import Session
 from comporta.ledger.sqlite import SqliteDatabase
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
+from comporta.sources.mercadolivre_config import counted
 
 APP = ("--client-id", "env:APP", "--client-secret", "env:APP")
 
@@ -72,6 +74,27 @@ def test_a_token_brought_along_is_exchanged_and_everything_kept(
     ]
     assert newest.encode() not in b"".join(path.read_bytes() for path in shop.glob("shop.db*"))
     assert newest not in said.out + said.err
+
+
+def test_accounts_of_one_application_and_seller_share_a_budget(
+    shop: Path, market: MercadoLivreSandbox, comporta: Command
+) -> None:
+    """One of the database under another name, one of a second file of settings; another seller has its own."""
+    base = ("connect", "mercadolivre", "--url", market.url, *APP, "--refresh-token")
+    for account, seller in (("loja1", "1001"), ("loja2", "1002")):
+        comporta(*base, f"file:{seller}", account)
+    before = {each["account"]: each["key"] for each in comporta("status", "--json").json["limits"]}
+    with (shop / "comporta.toml").open("a", encoding="utf-8") as file:
+        file.write(f'[accounts.nova]\nsource = "mercadolivre"\nurl = "{market.url}/"\n')
+        file.write('client_id = "env:APP"\nclient_secret = "env:APP"\n')
+    with closing(sqlite3.connect(shop / "shop.db")) as connection, connection:
+        connection.execute("UPDATE cmp_login SET account = 'nova' WHERE account = 'loja1'")
+
+    after = {each["account"]: each["key"] for each in comporta("status", "--json").json["limits"]}
+
+    assert before["loja1"] == after["nova"] == f"mercadolivre {market.url} {counted('demo', '1001')}"
+    assert before["loja2"] == after["loja2"] == f"mercadolivre {market.url} {counted('demo', '1002')}"
+    assert after["loja1"] == f"mercadolivre {market.url} loja1"
 
 
 def test_another_seller_s_consent_is_not_kept(shop: Path, market: MercadoLivreSandbox, comporta: Command) -> None:

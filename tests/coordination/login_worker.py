@@ -79,7 +79,7 @@ async def work(database: Database, market: str, folder: Path, name: str, diary: 
     """Ask for the login until killed."""
     clock = SystemClock()
     config = MercadoLivreConfig("demo", "demo", url=market, timeout=timedelta(seconds=5))
-    budget = SharedBudgets(MemoryLog(clock), clock).of(terms(ACCOUNT, market, None))
+    budget = SharedBudgets(MemoryLog(clock), clock).of(terms(market, None))
     oauth = MercadoLivreOAuth(config, account=ACCOUNT, clock=clock, budget=budget, connections=Connections())
     login = SharedLogin(
         ACCOUNT,

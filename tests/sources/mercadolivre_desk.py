@@ -18,6 +18,7 @@ from comporta.ports.source import Reader, StreamRequest
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 from comporta.sandbox.mercadolivre_routes import truth_of
 from comporta.sources.mercadolivre import MercadoLivreConfig, MercadoLivreSource
+from comporta.sources.mercadolivre_config import terms
 from comporta.sources.mercadolivre_rows import Plan
 from comporta.sources.mercadolivre_shape import table_for
 
@@ -60,12 +61,13 @@ class Desk:
     def __init__(self, url: str, clock: Clock, login: StandIn, **settings: Anything) -> None:
         self.progress = Progress(clock)
         self.login = login
+        config = MercadoLivreConfig("demo", SECRET, url=url, **settings)
         self.source = MercadoLivreSource(
-            MercadoLivreConfig("demo", SECRET, url=url, **settings),
+            config,
             account="loja",
             login=login,
             clock=clock,
-            budgets=SharedBudgets(MemoryLog(clock), clock),
+            budget=SharedBudgets(MemoryLog(clock), clock).of(terms(url, config.rate)),
             dice=Random(1),
         )
 

@@ -30,6 +30,7 @@ from comporta.ports.system_clock import SystemClock
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 from comporta.sandbox.mercadolivre_routes import truth_of
 from comporta.sources.mercadolivre import MercadoLivreConfig, MercadoLivreSource
+from comporta.sources.mercadolivre_config import terms
 from comporta.sources.mercadolivre_rows import Plan, prepared
 from comporta.sources.mercadolivre_shape import table_for
 
@@ -123,7 +124,7 @@ class Shop:
             account="loja",
             login=StandIn(new, self.clock),
             clock=self.clock,
-            budgets=SharedBudgets(MemoryLog(self.clock), self.clock),
+            budget=SharedBudgets(MemoryLog(self.clock), self.clock).of(terms(self.sandbox.url, None)),
             dice=random.Random(1),
         )
         plan = StreamPlan(StreamRequest(stream, concurrency=self.width), timedelta(hours=1), timedelta(hours=2))

@@ -43,7 +43,7 @@ def oauth_at(
 ) -> MercadoLivreOAuth:
     """Return the client under test."""
     config = MercadoLivreConfig(client, secret, url=url, timeout=timedelta(seconds=timeout_s))
-    budget = SharedBudgets(MemoryLog(clock), clock).of(terms("loja1", url, None))
+    budget = SharedBudgets(MemoryLog(clock), clock).of(terms(url, None))
     return MercadoLivreOAuth(config, account="loja1", clock=clock, budget=budget)
 
 

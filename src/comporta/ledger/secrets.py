@@ -14,7 +14,7 @@ from secrets import token_bytes, token_hex
 
 from comporta.errors import MasterKeyWrong, SecretMissing, SettingsError
 from comporta.ledger.rows import text_of
-from comporta.ledger.session import Session
+from comporta.ledger.session import Row, Session
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -65,15 +65,33 @@ def put_secret(session: Session, key: bytes, *, secret_id: str, secret: str) -> 
 
 def get_secret(session: Session, key: bytes, *, secret_id: str) -> str:
     """Return a stored secret; ``MasterKeyWrong`` if this key does not open it."""
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
     row = session.one("secret", {"id": secret_id})
     if row is None:
         raise SecretMissing(
             f"secret {secret_id}: not in the database, and the settings name no other place",
             next_step='Store it with `comporta connect`, or write a reference such as api_key = "env:NAME".',
         )
+    return _opened(row, key, secret_id)
+
+
+def get_secrets(session: Session, key: bytes, *, ending: str) -> dict[str, str]:
+    """Return all stored secrets whose ids end so, by id, in one statement; those that do not open are left out."""
+    found = {}
+    for row in session.all("secrets", {"ending": f"%{ending}"}):
+        with suppress(MasterKeyWrong):
+            found[row["id"]] = _opened(row, key, row["id"])
+    return found
+
+
+def closed_by(session: Session) -> dict[str, str]:
+    """Return which key closed each stored secret, by the secret's id."""
+    return {row["id"]: row["key_id"] for row in session.all("secret_keys", {})}
+
+
+def _opened(row: Row, key: bytes, secret_id: str) -> str:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     closed_by, nonce, ciphertext = row["key_id"], row["nonce"], row["ciphertext"]
     if closed_by != key_id(key):
         raise MasterKeyWrong(f"secret {secret_id}: closed with key {closed_by}, but this master key is {key_id(key)}")
@@ -81,11 +99,6 @@ def get_secret(session: Session, key: bytes, *, secret_id: str) -> str:
         return AESGCM(key).decrypt(nonce, ciphertext, secret_id.encode()).decode()
     except InvalidTag as error:
         raise MasterKeyWrong(f"secret {secret_id}: the row was changed or moved since it was written") from error
-
-
-def closed_by(session: Session) -> dict[str, str]:
-    """Return which key closed each stored secret, by the secret's id."""
-    return {row["id"]: row["key_id"] for row in session.all("secret_keys", {})}
 
 
 def _read(path: Path) -> str:

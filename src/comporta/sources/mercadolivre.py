@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from random import Random
 
 from comporta.core.notification import Notification
-from comporta.ports.budget import Budgets
+from comporta.ports.budget import Budget
 from comporta.ports.clock import Clock
 from comporta.ports.login import Login
 from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, Reader, StreamRequest
 from comporta.sources.connections import Connections
 from comporta.sources.mercadolivre_check import check_account
-from comporta.sources.mercadolivre_config import MercadoLivreConfig, terms
+from comporta.sources.mercadolivre_config import MercadoLivreConfig
 from comporta.sources.mercadolivre_items import ItemsReader
 from comporta.sources.mercadolivre_notifications import missed_notifications
 from comporta.sources.mercadolivre_orders import OrdersReader
@@ -42,7 +42,7 @@ class MercadoLivreSource:
         account: str,
         login: Login,
         clock: Clock,
-        budgets: Budgets,
+        budget: Budget,
         connections: Connections | None = None,
         dice: Random | None = None,
     ) -> None:
@@ -54,7 +54,7 @@ class MercadoLivreSource:
             account=account,
             login=login,
             clock=clock,
-            budget=budgets.of(terms(account, config.url, config.rate)),
+            budget=budget,
             dice=dice or Random(),  # noqa: S311 - it spreads retries
             connections=connections,
         )

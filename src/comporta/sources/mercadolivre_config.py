@@ -3,6 +3,7 @@
 One application (client) reads many sellers, each with a pair of tokens of its own; the pair is not here, it changes.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -67,6 +68,15 @@ class MercadoLivreConfig:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 
 
-def terms(account: str, url: str, rate: Rate | None) -> BudgetTerms:
-    """Return what the source declares of its budget: an application at a seller is counted, by no known figure."""
-    return BudgetTerms(f"mercadolivre {url.rstrip('/')} {account}", rate, in_flight_max=IN_FLIGHT_MAX)
+def terms(url: str, rate: Rate | None) -> BudgetTerms:
+    """Return what the source declares of its budget, by no known figure; whom it counts there, ``counted`` says."""
+    return BudgetTerms(f"mercadolivre {url.rstrip('/')}", rate, in_flight_max=IN_FLIGHT_MAX)
+
+
+def counted(client_id: str, seller: str) -> str:
+    """Return whom the vendor counts: an application at a seller. The application's id is not shown, as elsewhere.
+
+    >>> counted("4242", "1001")
+    'application 0315b402 seller 1001'
+    """
+    return f"application {hashlib.sha256(client_id.encode()).hexdigest()[:8]} seller {seller}"

@@ -343,6 +343,9 @@ ON CONFLICT(id) DO UPDATE SET key_id = excluded.key_id, nonce = excluded.nonce, 
 -- name: secret
 SELECT key_id, nonce, ciphertext FROM comporta.cmp_secret WHERE id = :id;
 
+-- name: secrets
+SELECT id, key_id, nonce, ciphertext FROM comporta.cmp_secret WHERE id LIKE :ending;
+
 -- name: secret_keys
 SELECT id, key_id FROM comporta.cmp_secret ORDER BY id;
 
