@@ -4,20 +4,18 @@ The demo leaves a folder with a comporta.toml, a key file and the database, whic
 as simulators listen at the addresses in the file: `comporta sandbox …` starts them again.
 """
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from comporta.cli.console import Console
+from comporta.cli.demo_server import EVERY, go_on, place_for
 from comporta.cli.options import Json, Verbose
 from comporta.cli.sandbox import Activity, Seed
-from comporta.cli.session import with_workspace
 from comporta.cli.sync import Asked, perform, summary
 from comporta.cli.words import columns, counts_text
 from comporta.core.outcome import ExitCode, exit_code
@@ -25,23 +23,12 @@ from comporta.core.run import Run
 from comporta.core.window import Kind, Request
 from comporta.errors import WrongUse
 from comporta.settings import read_settings
-from comporta.settings_tree import Settings
-
-if TYPE_CHECKING:
-    from comporta.sandbox.activecampaign import ActiveCampaignSandbox
-    from comporta.sandbox.mercadolivre import MercadoLivreSandbox
-    from comporta.sandbox.odoo import OdooSandbox
-    from comporta.workspace import Workspace
-
-    Simulators = tuple[OdooSandbox, ActiveCampaignSandbox, MercadoLivreSandbox]
+from comporta.settings_tree import STREAM_DEFAULTS, Settings
 
 ACCOUNT = "demo"
 KEY_FILE = "demo.key"
 DATABASE_FILE = "comporta-demo.db"
 OWN_DATABASE = f"sqlite:///{DATABASE_FILE}"
-AGAIN_EVERY = timedelta(seconds=5)
-GLANCE = timedelta(seconds=0.25)
-"""How often a waiting demo looks whether it was told to stop."""
 ACTIVITY = 2.0
 DEALS = 60
 """So many that the account's five requests a second are felt, and so few that nobody waits for long."""
@@ -74,13 +61,13 @@ url = "{url}"
 database = "demo"
 login = "demo"
 api_key = "file:demo.key"
-
+{erp_often}
 [accounts.crm]
 source = "activecampaign"
 url = "{crm_url}"
 api_key = "file:demo.key"
 limit = "{limit}/1s"
-{sellers}"""
+{crm_often}{sellers}"""
 SELLER = """
 [accounts.loja{number}]
 source = "mercadolivre"
@@ -88,7 +75,7 @@ url = "{url}"
 client_id = "file:demo.key"
 client_secret = "file:demo.key"
 refresh_token = "file:loja{number}.token"
-"""
+{often}"""
 Records = Annotated[int, typer.Option(min=1, max=1_000_000, metavar="N", help="How many sale orders.")]
 
 
@@ -102,10 +89,13 @@ def demo(
         str, typer.Option(metavar="URL", help="A database of yours, postgresql://…, instead of a file in the folder.")
     ] = OWN_DATABASE,
     activity: Activity = ACTIVITY,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, metavar="P", help="Where the server listens, without --once.")
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> int:
-    """See it work, offline: simulated Odoo, ActiveCampaign and Mercado Livre, an SQLite file, a sync."""
+    """See it work, offline: simulated Odoo, ActiveCampaign and Mercado Livre, an SQLite file, a sync, a server."""
     from comporta.sandbox.activecampaign import ActiveCampaignSandbox
     from comporta.sandbox.mercadolivre import MercadoLivreSandbox
     from comporta.sandbox.odoo import OdooSandbox
@@ -119,30 +109,42 @@ def demo(
         ActiveCampaignSandbox(records=DEALS, seed=seed, activity=pace, limit=LIMIT) as crm,
         MercadoLivreSandbox(records=SALES, items=ITEMS, seed=seed, activity=pace, first_token=token) as market,
     ):
-        config = prepare(folder, Servers(erp.url, crm.url, market.url, token), database)
+        config = prepare(folder, Servers(erp.url, crm.url, market.url, token, is_live=not once), database)
         settings = read_settings(config, environ={})
+        address = None if once else place_for(settings, port, console)
         console.say(
             f"A simulated Odoo {erp.world.version} answers at {erp.url}, a simulated ActiveCampaign that allows "
             f"{LIMIT} requests a second at {crm.url}, a simulated Mercado Livre at {market.url}. Syncing …"
         )
         runs, _ = perform(settings, what_to_ask(database), console)
-        present(console, settings, config, runs)
         code = exit_code(runs)
-        return code if once or code is not ExitCode.DONE else go_on(console, settings, (erp, crm, market))
+        facts = document(settings, config, runs)
+        if address is None or code is not ExitCode.DONE:
+            console.document(facts)
+        present(console, settings, config, runs)
+        if address is None or code is not ExitCode.DONE:
+            return code
+        return go_on(console, settings, address, facts, market.notices.subscribe)
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where the simulators answer; ``token`` is what the sellers' first refresh tokens begin with."""
+    """Where the simulators answer; ``token`` is what the sellers' first refresh tokens begin with.
+
+    ``is_live``: a server will look at them again and again.
+    """
 
     erp: str
     crm: str
     market: str
     token: str
+    is_live: bool = False
 
     def toml(self, database: str) -> str:
         """Return the settings that name them."""
-        sellers = (SELLER.format(number=number, url=self.market) for number, _ in enumerate(SELLERS, start=1))
+        often = self._often("mercadolivre")
+        numbers = range(1, len(SELLERS) + 1)
+        sellers = (SELLER.format(number=number, url=self.market, often=often) for number in numbers)
         return TOML.format(
             mark=MARK,
             database=database,
@@ -154,8 +156,21 @@ class Servers:
             deals=DEALS,
             sales=SALES,
             limit=LIMIT,
+            erp_often=self._often("odoo"),
+            crm_often=self._often("activecampaign"),
             sellers="".join(sellers),
         )
+
+    def _often(self, source: str) -> str:
+        """Return the lines by which every stream of an account is due as often as somebody watches.
+
+        Not those that are seldom due elsewhere: they are read whole each time.
+        """
+        from comporta.source_kinds import KINDS
+
+        own = STREAM_DEFAULTS.get(source, {})
+        streams = [name for name in KINDS[source].streams if "every" not in own.get(name, {})] if self.is_live else []
+        return "".join(f'streams."{name}".every = "{EVERY}"\n' for name in streams)
 
 
 def _port(url: str) -> str:
@@ -192,16 +207,18 @@ def what_to_ask(database: str) -> Asked:
     return Asked() if is_new else Asked(request=Request(Kind.FULL), is_confirmed=True)
 
 
+def document(settings: Settings, config: Path, runs: Sequence[Run]) -> Mapping[str, object]:
+    """Return what `--json` prints."""
+    return {
+        "ok": exit_code(runs) is ExitCode.DONE,
+        "runs": [run.as_json() for run in runs],
+        "database": settings.database_shown,
+        "config": str(config.absolute()),
+    }
+
+
 def present(console: Console, settings: Settings, config: Path, runs: Sequence[Run]) -> None:
     """Print the runs, a few rows, where everything is and what to try."""
-    console.document(
-        {
-            "ok": exit_code(runs) is ExitCode.DONE,
-            "runs": [run.as_json() for run in runs],
-            "database": settings.database_shown,
-            "config": str(config.absolute()),
-        }
-    )
     if console.is_json:
         return
     rows = [
@@ -228,27 +245,3 @@ def present(console: Console, settings: Settings, config: Path, runs: Sequence[R
 def took(run: Run) -> str:
     """Return how long a run took, for people."""
     return f"{run.duration_s or 0:.1f} s"
-
-
-def go_on(console: Console, settings: Settings, servers: "Simulators") -> int:
-    """Sync again and again while people change things in all simulators, until told to stop."""
-    console.say(f"\nPeople change things now; every {AGAIN_EVERY.seconds} s a sync brings them over. Ctrl-C ends it.")
-    told = threading.Event()
-
-    async def work(workspace: "Workspace") -> None:
-        while not told.is_set():
-            changes = sum(each.people.changes for each in servers)
-            runs = await workspace.sync()
-            busy = [
-                f"{run.account}/{run.stream} {counts_text(run.counts)}"
-                for run in runs
-                if run.counts.inserted or run.counts.updated or run.counts.deleted
-            ]
-            console.say(f"{changes} changes so far; " + ("; ".join(busy) or "nothing new"))
-            for _ in range(AGAIN_EVERY // GLANCE):
-                if not told.is_set():
-                    await workspace.clock.sleep(GLANCE)
-
-    with_workspace(settings, work, console=console, hand_over=True, on_stop=told.set)
-    console.say("Stopped. The simulators are gone; the database stays.")
-    return ExitCode.DONE

@@ -5,7 +5,8 @@ over what runs and exits; the second ends the process at once.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from comporta.observability.log import Log
     from comporta.observability.meter import Meter
+    from comporta.ports.events import Observer
     from comporta.workspace import Workspace
 
 
@@ -38,6 +40,28 @@ class Role(StrEnum):
 
 LOG_LEVEL = "info"
 """A server has nobody who watches: its log is what it says."""
+
+
+def greet(console: Console, server: Mapping[str, object]) -> None:
+    """Say that the server is at work, and where."""
+    url = server["url"]
+    console.document({"ok": True, "server": server})
+    console.say(f"Listening at {url}. Ctrl-C ends it." if url else "At work, listening nowhere. Ctrl-C ends it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What one process does until it is told to end, who watches its runs, and what it says when it has begun.
+
+    ``level`` is from where on its log is shown, unless somebody asks for another.
+    """
+
+    roles: frozenset[Role]
+    address: tuple[str, int] = ("", 0)
+    at_once: bool = False
+    level: str = LOG_LEVEL
+    observers: "Sequence[Observer]" = ()
+    greet: Callable[[Console, Mapping[str, object]], None] = greet
 
 
 def serve(
@@ -60,34 +84,35 @@ def serve(
     if not roles:
         raise WrongUse("serve: --no-web, --no-scheduler and --no-workers leave nothing to do; expected at most two")
     address = (host or settings.host, settings.port if port is None else port)
-    return be_always_on(console, settings, roles, address, at_once=run_now)
+    return be_always_on(console, settings, Duty(roles, address, at_once=run_now))
 
 
 def worker(config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
     """Execute what is due, beside others on the same database. Ctrl-C ends it."""
     console = Console(is_json=as_json, is_verbose=verbose)
-    return be_always_on(console, read_settings(config), frozenset({Role.WORKERS}), ("", 0))
+    return be_always_on(console, read_settings(config), Duty(frozenset({Role.WORKERS})))
 
 
-def be_always_on(
-    console: Console, settings: Settings, roles: frozenset[Role], address: tuple[str, int], *, at_once: bool = False
-) -> int:
-    """Do what the roles are until told to end."""
+def be_always_on(console: Console, settings: Settings, duty: Duty) -> int:
+    """Do one's duty until told to end."""
     from comporta.cli.front import Watch, open_front
     from comporta.cli.scrape import watch_loop
 
     watch = Watch()
-    level = read_log_level(is_verbose=console.is_verbose) or LOG_LEVEL
+    for each in duty.observers:
+        watch.watchers.add(each)
+    level = read_log_level(is_verbose=console.is_verbose) or duty.level
     log = open_server_log(level, watch.metrics)
+    roles = duty.roles
 
     async def work(workspace: "Workspace") -> None:
         deliveries = workspace.deliveries(log)
         mailbox = workspace.mailbox(deliveries)
-        front = open_front(workspace, watch, mailbox, address) if Role.WEB in roles else None
+        front = open_front(workspace, watch, mailbox, duty.address) if Role.WEB in roles else None
         url = front.url if front else None
-        log.write("info", "server_started", {"url": url, "roles": sorted(roles)})
-        console.document({"ok": True, "server": {"url": url, "roles": sorted(roles)}})
-        console.say(f"Listening at {url}. Ctrl-C ends it." if url else "At work, listening nowhere. Ctrl-C ends it.")
+        server = {"url": url, "roles": sorted(roles)}
+        log.write("info", "server_started", server)
+        duty.greet(console, server)
         alive = supervisor().watch(workspace.look, stopping=workspace.stopping, clock=workspace.clock)
         parts = [
             alive,
@@ -98,7 +123,7 @@ def be_always_on(
         if Role.WORKERS in roles:
             parts += [deliveries.run(), workspace.dispatcher(log).run()]
         if Role.SCHEDULER in roles:
-            parts.append(workspace.scheduler(log).run(at_once=at_once))
+            parts.append(workspace.scheduler(log).run(at_once=duty.at_once))
         if front is not None:
             parts.append(front.run())
         await together(parts, stop=workspace.stop)

@@ -1,0 +1,51 @@
+"""What a demo says beside its server: where it will listen, and what runs brought."""
+
+import socket
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from comporta.cli.console import Console
+from comporta.cli.demo_server import News, place_for
+from comporta.core.counts import Counts
+from comporta.core.run import Run, RunState, Trigger
+from comporta.errors import WrongUse
+from comporta.settings_tree import Settings
+
+
+def test_a_taken_port_is_left_to_whoever_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """The usual one is exchanged for a free one, and that is said; one that was asked for is an error."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        instead = place_for(Settings(port=taken), None, Console())
+        with pytest.raises(WrongUse, match=str(taken)) as refused:
+            place_for(Settings(), taken, Console())
+
+    assert instead == ("127.0.0.1", 0)
+    assert f"Port {taken} is taken" in capsys.readouterr().out
+    assert refused.value.next_step == "Choose another --port."
+    assert place_for(Settings(port=taken), None, Console()) == ("127.0.0.1", taken)
+
+
+@pytest.mark.parametrize(
+    ("state", "counts", "said"),
+    [
+        (RunState.SUCCEEDED, Counts(read=3, inserted=2, unchanged=1), "loja1/orders: 2 new, 1 unchanged"),
+        (RunState.SUCCEEDED, Counts(read=3, unchanged=3), None),
+        (RunState.SUCCEEDED, Counts(deleted=1), "loja1/orders: 1 deleted"),
+        (RunState.FAILED, Counts(), "loja1/orders: failed: CMP-X the reason"),
+    ],
+)
+def test_only_what_changed_or_failed_is_said(state: RunState, counts: Counts, said: str | None) -> None:
+    """Twenty streams a minute have nothing new."""
+    error = {"code": "CMP-X", "message": "the reason"} if state is RunState.FAILED else None
+    lines: list[str] = []
+    run = Run(
+        "r", "loja1/orders", "loja1", "orders", state, Trigger.SCHEDULE, "incremental", counts=counts, error=error
+    )
+    News(lines.append).ended(run)
+    News(lines.append).ended(replace(run, finished_at=datetime(2026, 3, 1, 8, tzinfo=UTC)))
+
+    assert lines[:1] == ([said] if said else [])
+    assert [line[10:] for line in lines[1:]] == ([said] if said else [])
