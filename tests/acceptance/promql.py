@@ -5,13 +5,13 @@ import re
 FUNCTIONS = frozenset(
     {"sum", "max", "min", "count", "rate", "increase", "delta", "histogram_quantile", "label_values", "time", "avg"}
 )
-WORDS = frozenset({"by", "without", "on", "and", "or", "unless", "bool"})
+WORDS = frozenset({"by", "without", "on", "and", "or", "unless", "bool", "offset"})
 
 
 def names_in(expression: str) -> tuple[set[str], set[str]]:
     """Return the metrics and the labels that are named; raise for what is no expression.
 
-    >>> metrics, labels = names_in('sum by (a) (rate(x_total{b=~"c|d"}[5m])) > 2 * y')
+    >>> metrics, labels = names_in('sum by (a) (rate(x_total{b=~"c|d"}[5m]) unless x_total offset 1h) > 2 * y')
     >>> sorted(metrics), sorted(labels)
     (['x_total', 'y'], ['a', 'b'])
     """
@@ -22,7 +22,7 @@ def names_in(expression: str) -> tuple[set[str], set[str]]:
         labels |= set(re.findall(r"\w+", listed))
     bare = re.sub(r"\{[^{}]*\}|\[[^\[\]]*\]|\b(?:by|without|on)\s*\([^()]*\)", " ", bare)
     metrics = set()
-    for name, called in re.findall(r"([A-Za-z_:][\w:]*)\s*(\(?)", re.sub(r"\b\d[\d.]*(?:e\d+)?\b", " ", bare)):
+    for name, called in re.findall(r"([A-Za-z_:][\w:]*)\s*(\(?)", re.sub(r"\b\d[\d.]*(?:e\d+|[smhdwy])?\b", " ", bare)):
         if called and name not in FUNCTIONS | WORDS:
             raise ValueError(f"{name} is no function: {expression}")
         if not called and name not in WORDS | FUNCTIONS:
