@@ -13,6 +13,7 @@ from comporta.core.alert import Alert, Kind, Wanted
 from comporta.core.alert_settling import CLAIM
 from comporta.core.instant import instant_text
 from comporta.core.run import RunState
+from comporta.errors import RecordAbsent
 from comporta.ledger.alerts import LedgerAlerts
 from comporta.ledger.session import Database
 from comporta.ledger.store import LedgerStore
@@ -221,7 +222,8 @@ async def test_a_look_sees_what_the_ledger_knows(store: LedgerStore, clock: Fake
         f"INSERT INTO {schema}cmp_pause(account, paused_at) VALUES ('quiet', '{now}')",
         (
             f"INSERT INTO {schema}cmp_quarantine(scope, key, code, reason, payload, run, first_seen, last_seen, times)"
-            f" VALUES ('{SCOPE}', '1', 'c', 'r', '{{}}', 'x', '{now}', '{now}', 1)"
+            f" VALUES ('{SCOPE}', '1', 'c', 'r', '{{}}', 'x', '{now}', '{now}', 1),"
+            f" ('{SCOPE}', '2', '{RecordAbsent.code}', 'r', '{{}}', 'x', '{now}', '{now}', 1)"
         ),
     ):
         book.database.write_now(lambda session, query=query: session.connection.execute(query))  # type: ignore[misc]  # a lambda with a default
@@ -233,6 +235,8 @@ async def test_a_look_sees_what_the_ledger_knows(store: LedgerStore, clock: Fake
     clock.advance(MINUTE)
     ended = await book.ledger.look({}, [SCOPE], depth=60)
     again = await book.ledger.look(ended.newest, [SCOPE], depth=60)
+    clock.advance(60 * MINUTE)
+    later = await book.ledger.look(ended.newest, [SCOPE], depth=60)
 
     assert [each.id for each in running.running.values()] == [granted.run.id]
     assert running.newest == {}
@@ -242,6 +246,7 @@ async def test_a_look_sees_what_the_ledger_knows(store: LedgerStore, clock: Fake
     assert streak is not None
     assert (streak.code, streak.times) == ("CMP-NET-001", 1)
     assert again.histories == {}
-    assert (ended.logins, list(ended.paused), ended.quarantined) == ({"gone": "revoked"}, ["quiet"], {SCOPE: (1, 1)})
+    assert (ended.logins, list(ended.paused), ended.quarantined) == ({"gone": "revoked"}, ["quiet"], {SCOPE: (2, 1)})
+    assert later.quarantined == {SCOPE: (2, 2)}, "what may only be late is worth no alert for an hour"
     assert ended.scheduler is not None
     assert (ended.scheduler.instance, ended.scheduler.seen_at, ended.scheduler.has_ended) == ("box:7", BEGUN, False)

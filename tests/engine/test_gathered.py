@@ -3,46 +3,14 @@
 from typing import Any
 
 import pytest
-from tests.engine.workshop import ORDERS, Workshop, counted, hint, hints
+from tests.engine.shipping import SCOPE, SHIPMENTS, ship, shipments, shipped, waiting
+from tests.engine.workshop import Workshop, counted, hint, hints
 
-from comporta.coordination.plans import Child
 from comporta.core.coverage import Coverage
-from comporta.core.hint import DELAYS, UNTOLD_TRIES
-from comporta.core.record import ColumnType
+from comporta.core.hint import DELAYS
 from comporta.core.run import Run, RunState
 from comporta.core.window import Kind
 from comporta.errors import AccessRefused, RecordAbsent, SourceUnavailable
-
-SHIPMENTS = "shipment"
-SCOPE = f"matriz/{SHIPMENTS}"
-SETTLED = ("state", frozenset({"done"}))
-
-
-def shipments(workshop: Workshop) -> None:
-    """Make an account whose orders name their shipments, which cannot be listed."""
-    fields = {"name": ColumnType.TEXT, "state": ColumnType.TEXT, "shipment_id": ColumnType.INTEGER}
-    workshop.source.stream(fields=fields)
-    workshop.source.stream(SHIPMENTS, parent_stream=ORDERS, referred_by="shipment_id", settled=SETTLED)
-    orders = workshop.plan(children=(Child(SHIPMENTS, "shipment_id"),))
-    workshop.account(orders, workshop.plan(SHIPMENTS))
-
-
-def ship(workshop: Workshop, *orders: int, state: str = "sent") -> None:
-    """Put orders, each with a shipment of its own, whose number is a hundred higher."""
-    for order in orders:
-        workshop.source.stream().put(order, name=f"S{order}", shipment_id=100 + order)
-        workshop.source.stream(SHIPMENTS).put(100 + order, name=f"to {order}", state=state)
-
-
-async def shipped(workshop: Workshop, *orders: int) -> None:
-    """Load orders and their shipments."""
-    shipments(workshop)
-    ship(workshop, *orders)
-    workshop.passes(minutes=5)
-    await workshop.run()
-    await workshop.run(stream=SHIPMENTS)
-    workshop.passes(minutes=30)
-    workshop.source.script.asked.clear()
 
 
 async def test_the_first_time_everything_that_is_referred_to_is_gathered(workshop: Workshop) -> None:
@@ -166,15 +134,9 @@ async def unseen(workshop: Workshop, *, looks: int = len(DELAYS) + 1) -> Run:
     return await workshop.run(stream=SHIPMENTS)
 
 
-async def waiting(workshop: Workshop) -> list[tuple[str, str]]:
-    """Return key and code of what waits in quarantine."""
-    return [(each.key, each.code) for each in await workshop.store.quarantine(SCOPE)]
-
-
 async def test_what_is_named_and_never_comes_is_shown_and_goes_on_being_looked_for(workshop: Workshop) -> None:
     """Nobody else would tell of it again: after the last delay it is looked for seldom, not given up."""
     before = await unseen(workshop, looks=len(DELAYS))
-    last_delay = await waiting(workshop)
     workshop.passes(seconds=DELAYS[-1].total_seconds())
     shown = await workshop.run(stream=SHIPMENTS)
     in_quarantine, kept = await waiting(workshop), hints(workshop, SCOPE)
@@ -183,12 +145,60 @@ async def test_what_is_named_and_never_comes_is_shown_and_goes_on_being_looked_f
     workshop.passes(hours=6)
     found = await workshop.run(stream=SHIPMENTS)
 
-    assert (before.counts.rejected, last_delay) == (0, [])
+    levels = [
+        line.level
+        for run in (before, shown)
+        for _, _, line in await workshop.store.log(run.id)
+        if line.step == "records_rejected"
+    ]
+
+    assert levels == ["info", "warning"]
     assert counted(shown) == (1, 0, 0, 0, 1, 0)
     assert (in_quarantine, kept) == ([("103", RecordAbsent.code)], {"103": (1, len(DELAYS) + 1)})
     assert soon.counts.read == 0
     assert counted(found) == (1, 1, 0, 0, 0, 0)
     assert (await waiting(workshop), hints(workshop, SCOPE)) == ([], {})
+
+
+@pytest.mark.parametrize("answer", ["absent", "refused", "unavailable"])
+async def test_nothing_is_claimed_that_is_neither_here_nor_in_quarantine(workshop: Workshop, answer: str) -> None:
+    """From the first look on: not found, forbidden, or a server that cannot answer at first, which ends the run."""
+    await shipped(workshop, 1)
+    before = await workshop.covered(SHIPMENTS)
+    ship(workshop, 2, 3)
+    if answer == "absent":
+        workshop.source.stream(SHIPMENTS).remove(103)
+    elif answer == "refused":
+        workshop.source.stream(SHIPMENTS).refused = {103}
+    else:
+        workshop.source.script.on("fetch", raises=SourceUnavailable("500"))
+    workshop.passes(minutes=5)
+    await workshop.run()
+
+    run = await workshop.run(stream=SHIPMENTS)
+    here = {*workshop.rows(SHIPMENTS), *(int(key) for key, _ in await waiting(workshop))}
+
+    if answer == "unavailable":
+        assert (run.state, await workshop.covered(SHIPMENTS)) == (RunState.FAILED, before)
+        run = await workshop.run(stream=SHIPMENTS)
+        here = set(workshop.rows(SHIPMENTS))
+    assert (run.state, await workshop.covered(SHIPMENTS)) == (RunState.SUCCEEDED, await workshop.covered())
+    assert here == {101, 102, 103}
+
+
+async def test_a_notification_shows_what_is_not_there_too(workshop: Workshop) -> None:
+    """It postpones the next look, and a run that claims comes before that."""
+    await shipped(workshop, 1)
+    ship(workshop, 2)
+    workshop.source.stream(SHIPMENTS).remove(102)
+    workshop.passes(minutes=5)
+    await workshop.run()
+    await workshop.run(Kind.NOTIFICATION, stream=SHIPMENTS)
+
+    run = await workshop.run(stream=SHIPMENTS)
+
+    assert (run.counts.read, await workshop.covered(SHIPMENTS)) == (0, await workshop.covered())
+    assert await waiting(workshop) == [("102", RecordAbsent.code)]
 
 
 async def test_what_is_named_and_refused_is_shown_at_once(workshop: Workshop) -> None:
@@ -266,8 +276,9 @@ async def test_what_no_order_names_any_more_is_let_go(workshop: Workshop) -> Non
 
     run = await workshop.run(Kind.RECONCILE, stream=SHIPMENTS)
 
-    assert before == ([("103", RecordAbsent.code)], ["103", "104"])
-    assert (await waiting(workshop), hints(workshop, SCOPE)) == ([], {"104": (1, 2)})
+    assert before == ([("103", RecordAbsent.code), ("104", RecordAbsent.code)], ["103", "104"])
+    assert await waiting(workshop) == [("104", RecordAbsent.code)]
+    assert hints(workshop, SCOPE) == {"104": (1, 2)}
     assert "hints_let_go" in await workshop.steps(run)
 
 
@@ -308,84 +319,3 @@ async def test_what_is_here_and_settled_is_not_waited_for(workshop: Workshop) ->
 
     assert (hints(workshop, SCOPE), await waiting(workshop)) == ({}, [])
     assert list(workshop.rows(SHIPMENTS)) == [101]
-
-
-async def untold(workshop: Workshop, *keys: int) -> None:
-    """Let the names of shipments not be told from now on, only those."""
-    workshop.source.stream(SHIPMENTS).untold = {key: frozenset({"name"}) for key in keys}
-
-
-async def test_what_is_not_told_this_time_leaves_what_is_known(workshop: Workshop) -> None:
-    """The rest of the record is written all the same, and what was not told is asked for again."""
-    await shipped(workshop, 1, 2)
-    await untold(workshop, 101, 102)
-    workshop.source.stream(SHIPMENTS).put(101, name="to 1", state="there")
-    run = await workshop.run(Kind.RECONCILE, stream=SHIPMENTS)
-    kept = workshop.query("SELECT id, name, state FROM fake_shipment ORDER BY id")
-    waiting = hints(workshop, SCOPE)
-    await untold(workshop)
-    workshop.source.stream(SHIPMENTS).put(102, name="elsewhere", state="sent")
-    workshop.passes(hours=1)
-    soon = await workshop.run(stream=SHIPMENTS)
-    workshop.passes(hours=5)
-    again = await workshop.run(stream=SHIPMENTS)
-
-    assert counted(run) == (2, 0, 1, 1, 0, 0)
-    assert kept == [(101, "to 1", "there"), (102, "to 2", "sent")]
-    assert waiting == {"101": (1, 1), "102": (1, 1)}
-    assert "records_untold" in await workshop.steps(run)
-    assert (soon.counts.read, counted(again)) == (0, (2, 0, 1, 1, 0, 0))
-    assert (workshop.rows(SHIPMENTS)[102], hints(workshop, SCOPE)) == ("elsewhere", {})
-
-
-async def test_what_was_never_told_comes_with_a_reconciliation(workshop: Workshop) -> None:
-    """Also of a record that is settled, which it would not look at otherwise."""
-    shipments(workshop)
-    ship(workshop, 1, state="done")
-    await untold(workshop, 101)
-    workshop.passes(minutes=5)
-    await workshop.run()
-    await workshop.run(stream=SHIPMENTS)
-    before = workshop.rows(SHIPMENTS)
-    await untold(workshop)
-
-    await workshop.run(Kind.RECONCILE, stream=SHIPMENTS)
-
-    assert (before, workshop.rows(SHIPMENTS)) == ({101: None}, {101: "to 1"})
-
-
-async def test_a_run_looks_at_each_record_once_however_long_it_takes(workshop: Workshop, monkeypatch: Any) -> None:  # noqa: ANN401  anything may be given
-    """What was not there, or came in part, is for another run, and for after those that were not looked at yet."""
-    monkeypatch.setattr("comporta.engine.hinted.PORTION", 2)
-    shipments(workshop)
-    ship(workshop, *range(1, 7))
-    workshop.source.stream(SHIPMENTS).remove(101)
-    await untold(workshop, 102, 103)
-    workshop.passes(minutes=5)
-    await workshop.run()
-    workshop.source.script.asked.clear()
-    workshop.source.script.on("fetch", times=None, does=lambda: workshop.passes(minutes=1))
-
-    run = await workshop.run(stream=SHIPMENTS)
-
-    assert (counted(run), workshop.source.script.asked.count("fetch")) == ((5, 5, 0, 0, 0, 0), 3)
-    assert hints(workshop, SCOPE) == {"101": (1, 1), "102": (1, 1), "103": (1, 1)}
-
-
-async def test_what_is_not_told_for_a_week_is_left(workshop: Workshop) -> None:
-    """There may be nothing to tell: then the log has said so, as a warning."""
-    shipments(workshop)
-    ship(workshop, 1)
-    await untold(workshop, 101)
-    workshop.passes(minutes=5)
-    await workshop.run()
-    runs = []
-    for _ in range(UNTOLD_TRIES + 1):
-        runs.append(await workshop.run(stream=SHIPMENTS))
-        workshop.passes(days=7)
-    levels = [
-        line.level for run in runs for _, _, line in await workshop.store.log(run.id) if line.step == "records_untold"
-    ]
-
-    assert hints(workshop, SCOPE) == {}
-    assert levels == ["info"] * len(DELAYS) + ["warning"] * (UNTOLD_TRIES + 1 - len(DELAYS))

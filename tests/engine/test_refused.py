@@ -1,7 +1,7 @@
 """Records that are refused for good stop nobody; that we lack the right is said all the same, once."""
 
 import pytest
-from tests.engine.test_gathered import SCOPE, SHIPMENTS, ship, shipments, shipped, waiting
+from tests.engine.shipping import SCOPE, SHIPMENTS, ship, shipments, shipped, waiting
 from tests.engine.workshop import Workshop, code, counted, hint, hints
 
 from comporta.core.hint import DELAYS

@@ -6,7 +6,8 @@ reads those, and what it may claim is what that other stream had covered before:
 because it was committed with the row that gave it.
 
 A hint is taken away in the transaction that writes its record, and only if nobody told it again meanwhile. One that a
-record of ours gave, and nobody else would give again, stays until its record comes: it is shown in quarantine.
+record of ours gave, and nobody else would give again, stays until its record comes: it is shown in quarantine
+meanwhile, for what this stream claims may reach as far as that.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -149,11 +150,15 @@ async def _begun_at(work: Work, run_id: str) -> datetime | None:
 
 @dataclass(slots=True)
 class _Missing:
-    """What was hinted at and did not come, or not all of it: looked for again, shown to people, or given up."""
+    """What was hinted at and did not come, or not all of it: looked for again, shown to people, or given up.
+
+    ``early`` are those shown that may only be late: no warning yet.
+    """
 
     later: list[tuple[Hint, datetime]] = field(default_factory=list)
     untold: list[Hint] = field(default_factory=list)
     shown: list[Rejected] = field(default_factory=list)
+    early: set[str] = field(default_factory=set)
     given_up: list[Hint] = field(default_factory=list)
 
 
@@ -184,7 +189,7 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
             "records_rejected",
             f"{rejected.key}: {rejected.reason}",
             {"key": rejected.key, "reason": rejected.reason},
-            level="warning",
+            level="info" if rejected.key in missing.early else "warning",
         )
     if refusal is not None:
         raise refusal
@@ -214,7 +219,7 @@ def _tell_untold(work: Work, page: Page, missing: _Missing) -> None:
 async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
     """Sort what did not come; a record that others name is never given up while it may say something new.
 
-    It is shown as soon as it should be there, and at once where it is refused: that does not mend itself.
+    It is shown from the first look on: what this stream claims reaches as far as the record that names it.
     """
     place = work.shape.index(work.shape.key)
     found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
@@ -236,8 +241,9 @@ async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
             continue
         missing.later.append((each, at))
         seen = said.get(each.key) or Rejected(each.key, RecordAbsent.code, "the source has no such record", "{}")
-        if is_ours and (is_slow(each) or seen.code != RecordAbsent.code):
+        if is_ours:
             missing.shown.append(seen)
+            missing.early |= {each.key} if seen.code == RecordAbsent.code and not is_slow(each) else set()
     return missing
 
 

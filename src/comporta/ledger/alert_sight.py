@@ -11,11 +11,14 @@ from datetime import timedelta
 from comporta.core.alert_facts import SchedulerFact
 from comporta.core.alert_history import History, history_of
 from comporta.core.coverage import Coverage, Interval
+from comporta.errors import RecordAbsent
 from comporta.ledger.rows import instant_of, run_from, text_of
 from comporta.ledger.session import Session
 from comporta.ports.alerts import Sight
 
 LATELY = timedelta(days=1)
+LATE = timedelta(hours=1)
+"""A record that another names, and that is not there yet, is looked for so long before it is worth an alert."""
 SCHEDULER = "scheduler"
 
 
@@ -26,7 +29,8 @@ def sight_of(session: Session, known: Mapping[str, str], scopes: Sequence[str], 
         for row in session.all("newest_runs", {"scopes": json.dumps(scopes)})
         if row["newest"]
     }
-    waiting = session.all("quarantine_counts", {"since": text_of(session.now - LATELY)})
+    bounds = {"since": text_of(session.now - LATELY), "late": text_of(session.now - LATE)}
+    waiting = session.all("quarantine_counts", bounds | {"absent": RecordAbsent.code})
     return Sight(
         now=session.now,
         coverage=_coverage(session),

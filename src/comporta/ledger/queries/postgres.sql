@@ -465,7 +465,8 @@ SELECT scope, since, until FROM comporta.cmp_coverage ORDER BY scope, since;
 SELECT scope, clock_offset_s FROM comporta.cmp_stream WHERE clock_offset_s IS NOT NULL;
 
 -- name: quarantine_counts
-SELECT scope, count(*) AS waiting, count(*) FILTER (WHERE first_seen > CAST(:since AS timestamptz)) AS lately
+SELECT scope, count(*) AS waiting, count(*) FILTER (
+  WHERE first_seen > CAST(:since AS timestamptz) AND (code <> :absent OR first_seen < CAST(:late AS timestamptz))) AS lately
 FROM comporta.cmp_quarantine GROUP BY scope;
 
 -- name: lost_logins

@@ -438,7 +438,8 @@ SELECT scope, since, until FROM cmp_coverage ORDER BY scope, since;
 SELECT scope, clock_offset_s FROM cmp_stream WHERE clock_offset_s IS NOT NULL;
 
 -- name: quarantine_counts
-SELECT scope, count(*) AS waiting, sum(first_seen > :since) AS lately FROM cmp_quarantine GROUP BY scope;
+SELECT scope, count(*) AS waiting, sum(first_seen > :since AND (code <> :absent OR first_seen < :late)) AS lately
+FROM cmp_quarantine GROUP BY scope;
 
 -- name: lost_logins
 SELECT account, reason FROM cmp_login WHERE state = 'needs_login';
