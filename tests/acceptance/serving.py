@@ -40,11 +40,17 @@ class Serving:
 def serving(project: Project, *options: str) -> Iterator[Serving]:
     """Start a server and wait until it listens; whatever is left of it at the end is killed."""
     with project.started("serve", "--port", "0", *options) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line:
-            raise AssertionError(told(process).errors)
-        yield Serving(process, json.loads(line)["server"]["url"])
+        yield Serving(process, begun(process)["url"])
+
+
+def begun(process: "subprocess.Popen[str]") -> dict[str, Json]:
+    """Wait until a process is at work, and return what it says of itself."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise AssertionError(told(process).errors)
+    server: dict[str, Json] = json.loads(line)["server"]
+    return server
 
 
 def body(number: int, *, user: int = 1001) -> dict[str, Json]:

@@ -34,6 +34,6 @@ def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(WrongUse, match=f"port {port} of 127.0.0.1") as refused:
-            listen("127.0.0.1", port)
+            listen("127.0.0.1", port, "--metrics-port")
 
-    assert refused.value.next_step == "Choose another --port."
+    assert refused.value.next_step == "Choose another --metrics-port."

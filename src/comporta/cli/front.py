@@ -10,6 +10,7 @@ from comporta.cli.scrape import Scrape
 from comporta.coordination.mailbox import Mailbox
 from comporta.coordination.measured import Measured
 from comporta.coordination.watchers import Watchers
+from comporta.core.notification import Notification
 from comporta.observability.metrics import Metrics
 from comporta.reception import WorkspaceReception
 from comporta.source_kinds import HOOKS
@@ -38,8 +39,8 @@ class Front:
     """A server that takes connections already, and answers them in ``run``."""
 
     server: Server
-    broadcast: Broadcast
     stopping: asyncio.Event
+    broadcast: Broadcast | None = None
 
     @property
     def url(self) -> str:
@@ -49,10 +50,12 @@ class Front:
     async def run(self) -> None:
         """Answer until the workspace is told to stop."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.broadcast.run())
+            if self.broadcast is not None:
+                group.create_task(self.broadcast.run())
             group.create_task(self.server.run())
             await self.stopping.wait()
-            self.broadcast.close()
+            if self.broadcast is not None:
+                self.broadcast.close()
             self.server.stop()
 
 
@@ -72,4 +75,15 @@ def open_front(workspace: Workspace, watch: Watch, mailbox: Mailbox, at: tuple[s
     server = Server(make_app(doors), host=at[0], port=at[1])
     watch.watchers.add(broadcast)
     workspace.on_wake(broadcast.prompt)
-    return Front(server, broadcast, workspace.stopping)
+    return Front(server, workspace.stopping, broadcast)
+
+
+def open_lookout(workspace: Workspace, watch: Watch, at: tuple[str, int]) -> Front:
+    """Listen at a host and port for monitors only: health and metrics, of a process that takes nothing from anybody."""
+    scrape = Scrape(workspace, watch.metrics, watch.measured)
+    doors = Doors({}, _nobody, look=workspace.look, measure=scrape.text, meter=watch.metrics)
+    return Front(Server(make_app(doors), host=at[0], port=at[1], option="--metrics-port"), workspace.stopping)
+
+
+async def _nobody(told: Notification) -> None:
+    raise AssertionError(f"there is no hook, so nothing leads here: {told}")

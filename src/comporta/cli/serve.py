@@ -24,6 +24,8 @@ from comporta.settings_tree import Settings
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
+    from comporta.cli.front import Front, Watch
+    from comporta.coordination.mailbox import Mailbox
     from comporta.observability.log import Log
     from comporta.observability.meter import Meter
     from comporta.ports.events import Observer
@@ -40,24 +42,35 @@ class Role(StrEnum):
 
 LOG_LEVEL = "info"
 """A server has nobody who watches: its log is what it says."""
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port", min=0, max=65_535, metavar="P", help="Let monitors look at /metrics and /health there."
+    ),
+]
 
 
 def greet(console: Console, server: Mapping[str, object]) -> None:
     """Say that the server is at work, and where."""
-    url = server["url"]
     console.document({"ok": True, "server": server})
-    console.say(f"Listening at {url}. Ctrl-C ends it." if url else "At work, listening nowhere. Ctrl-C ends it.")
+    if server["url"]:
+        console.say(f"Listening at {server['url']}. Ctrl-C ends it.")
+    elif server["metrics_url"]:
+        console.say(f"At work; metrics at {server['metrics_url']}. Ctrl-C ends it.")
+    else:
+        console.say("At work, listening nowhere. Ctrl-C ends it.")
 
 
 @dataclass(frozen=True, slots=True)
 class Duty:
     """What one process does until it is told to end, who watches its runs, and what it says when it has begun.
 
-    ``level`` is from where on its log is shown, unless somebody asks for another.
+    ``address`` is where it listens: to everybody, or to monitors only where the web is not its role. ``level`` is from
+    where on its log is shown, unless somebody asks for another.
     """
 
     roles: frozenset[Role]
-    address: tuple[str, int] = ("", 0)
+    address: tuple[str, int] | None = None
     at_once: bool = False
     level: str = LOG_LEVEL
     observers: "Sequence[Observer]" = ()
@@ -71,6 +84,7 @@ def serve(
     no_web: Annotated[bool, typer.Option("--no-web", help="Listen nowhere.")] = False,
     no_scheduler: Annotated[bool, typer.Option("--no-scheduler", help="Schedule nothing; another one does.")] = False,
     no_workers: Annotated[bool, typer.Option("--no-workers", help="Execute nothing; `comporta worker` does.")] = False,
+    metrics_port: MetricsPort = None,
     run_now: Annotated[bool, typer.Option("--run-now", help="Begin with a run of every stream.")] = False,
     config: Config = None,
     as_json: Json = False,
@@ -83,19 +97,31 @@ def serve(
     roles = frozenset(role for role, is_left_out in left_out.items() if not is_left_out)
     if not roles:
         raise WrongUse("serve: --no-web, --no-scheduler and --no-workers leave nothing to do; expected at most two")
-    address = (host or settings.host, settings.port if port is None else port)
+    if metrics_port is not None and not no_web:
+        raise WrongUse("serve: --metrics-port is for --no-web; without that, /metrics is at --port")
+    listening = metrics_port if no_web else settings.port if port is None else port
+    address = None if listening is None else (host or settings.host, listening)
     return be_always_on(console, settings, Duty(roles, address, at_once=run_now))
 
 
-def worker(config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
+def worker(
+    *,
+    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Where --metrics-port is, on loopback.")] = None,
+    metrics_port: MetricsPort = None,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
     """Execute what is due, beside others on the same database. Ctrl-C ends it."""
     console = Console(is_json=as_json, is_verbose=verbose)
-    return be_always_on(console, read_settings(config), Duty(frozenset({Role.WORKERS})))
+    settings = read_settings(config)
+    address = None if metrics_port is None else (host or settings.host, metrics_port)
+    return be_always_on(console, settings, Duty(frozenset({Role.WORKERS}), address))
 
 
 def be_always_on(console: Console, settings: Settings, duty: Duty) -> int:
     """Do one's duty until told to end."""
-    from comporta.cli.front import Watch, open_front
+    from comporta.cli.front import Watch
     from comporta.cli.scrape import watch_loop
 
     watch = Watch()
@@ -108,9 +134,9 @@ def be_always_on(console: Console, settings: Settings, duty: Duty) -> int:
     async def work(workspace: "Workspace") -> None:
         deliveries = workspace.deliveries(log)
         mailbox = workspace.mailbox(deliveries)
-        front = open_front(workspace, watch, mailbox, duty.address) if Role.WEB in roles else None
-        url = front.url if front else None
-        server = {"url": url, "roles": sorted(roles)}
+        front = opened_front(workspace, watch, mailbox, duty)
+        url = front.url if front and Role.WEB in roles else None
+        server = {"url": url, "metrics_url": f"{front.url}/metrics" if front else None, "roles": sorted(roles)}
         log.write("info", "server_started", server)
         duty.greet(console, server)
         alive = supervisor().watch(workspace.look, stopping=workspace.stopping, clock=workspace.clock)
@@ -140,6 +166,17 @@ def be_always_on(console: Console, settings: Settings, duty: Duty) -> int:
         meter=watch.metrics,
     )
     return ExitCode.DONE
+
+
+def opened_front(workspace: "Workspace", watch: "Watch", mailbox: "Mailbox", duty: Duty) -> "Front | None":
+    """Listen as one's duty is; ``None`` where it is not."""
+    from comporta.cli.front import open_front, open_lookout
+
+    if duty.address is None:
+        return None
+    if Role.WEB in duty.roles:
+        return open_front(workspace, watch, mailbox, duty.address)
+    return open_lookout(workspace, watch, duty.address)
 
 
 def open_server_log(level: str, meter: "Meter") -> "Log":

@@ -192,8 +192,12 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             "{missing} faltavam, {different} diferentes, {extra} sumiram da origem; corrigido",
         ),
         "server_started": _words(
-            ("the server listens at {url}", "at work, listening nowhere"),
-            ("o servidor atende em {url}", "em funcionamento, sem atender em lugar nenhum"),
+            ("the server listens at {url}", "at work; metrics at {metrics_url}", "at work, listening nowhere"),
+            (
+                "o servidor atende em {url}",
+                "em funcionamento; métricas em {metrics_url}",
+                "em funcionamento, sem atender em lugar nenhum",
+            ),
         ),
         "server_stopped": _words("the server ended", "o servidor terminou"),
         "log_lines_dropped": _words(

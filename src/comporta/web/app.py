@@ -34,11 +34,12 @@ LOOK_WAIT_S = 2.0
 
 def make_app(doors: Doors) -> Starlette:
     """Return the application."""
+    hooks = [Route("/hooks/{source}", _hook(doors), methods=["POST"])] if doors.hooks else []
     api: list[Route] = []
     if doors.reception is not None and doors.broadcast is not None:
         api = [*api_routes(doors.reception, doors.broadcast), Route("/openapi.json", _described, methods=["GET"])]
     return Starlette(
-        routes=[Route("/hooks/{source}", _hook(doors), methods=["POST"]), *_looks(doors), *api],
+        routes=[*hooks, *_looks(doors), *api],
         middleware=[Middleware(Timed, meter=doors.meter), Middleware(Guard)],
         exception_handlers={
             ComportaError: refused,

@@ -61,7 +61,7 @@ class Doors:
     """What the routes lead to. ``hooks`` read a body, by source; ``post`` returns when a notification is committed.
 
     ``look`` returns when the database has answered; ``measure`` returns all metrics as text.
-    Without a reception there is no API of runs.
+    Without a reception there is no API of runs; without hooks nothing is taken.
     """
 
     hooks: Mapping[str, Callable[[bytes], Notification]]

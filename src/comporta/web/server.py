@@ -24,10 +24,13 @@ BACKLOG = 512
 
 
 class Server:
-    """One listening address. It takes connections from the moment it is made, and answers them in ``run``."""
+    """One listening address. It takes connections from the moment it is made, and answers them in ``run``.
 
-    def __init__(self, app: ASGIApp, *, host: str, port: int) -> None:
-        self._socket = listen(host, port)
+    ``option`` is the one by which another port is chosen.
+    """
+
+    def __init__(self, app: ASGIApp, *, host: str, port: int, option: str = "--port") -> None:
+        self._socket = listen(host, port, option)
         self._server = _Uvicorn(
             uvicorn.Config(
                 app,
@@ -71,7 +74,7 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     """Return a listening socket; on loopback only, because nobody has to say who they are."""
     if not is_loopback(host):
         raise WrongUse(
@@ -82,7 +85,7 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
-        raise WrongUse(f"serve: port {port} of {host}: {error}", next_step="Choose another --port.") from error
+        raise WrongUse(f"serve: port {port} of {host}: {error}", next_step=f"Choose another {option}.") from error
 
 
 def is_loopback(host: str) -> bool:
