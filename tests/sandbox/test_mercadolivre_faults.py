@@ -105,14 +105,17 @@ def test_a_total_may_lie_and_cancelled_orders_may_show(open_market: OpenMarket) 
 
 
 def test_parts_may_be_missing(open_market: OpenMarket) -> None:
-    """204 for a shipment, 206 for an order."""
-    market = open_market(faults=["shipment_204=1", "partial_206=1:1"])
+    """204 for a shipment, 206 for whatever a call's name says, or for anything."""
+    market = open_market(faults=["shipment_204=1", "partial_206=1:1@/orders/2"])
     shop = Shopkeeper(market)
     shipment = truth_of(market, "shipments")[0]["id"]
     order = truth_of(market, "orders")[0]["id"]
 
     assert (shop.get(f"shipments/{shipment}").status, shop.get(f"shipments/{shipment}").body) == (204, b"")
     assert [shop.get(f"orders/{order}").status for _ in range(2)] == [206, 200]
+    market.faults.clear()
+    market.faults.add("partial_206=1:1@costs")
+    assert [shop.get(f"shipments/{shipment}{each}").status for each in ("", "/costs", "/costs")] == [200, 206, 200]
 
 
 def test_a_scroll_loses_the_page_whose_answer_was_lost(market: MercadoLivreSandbox) -> None:

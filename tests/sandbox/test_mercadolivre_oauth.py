@@ -57,6 +57,28 @@ def test_another_client_is_refused(market: MercadoLivreSandbox) -> None:
     assert token_call(market, grant_type="refresh_token").json["error"] == "invalid_request"
 
 
+def test_a_token_is_bound_to_its_application(market: MercadoLivreSandbox) -> None:
+    """Another application, with its own secret, is told that the grant is none, and uses nothing up."""
+    other = {"client_id": "other", "client_secret": "other"}
+    code = consent(market)["code"]
+    asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": BACK}
+
+    assert (refresh(market, "demo-1001", **other).status, refresh(market, "demo-1001", **other).json) == (400, GRANT)
+    assert token_call(market, **asked, **other).json == GRANT
+    assert refresh(market, "demo-1001").status == 200
+    assert token_call(market, **asked).status == 200
+    assert logins(market)[1001]["invalid_grants"] == 0
+
+
+def test_an_application_tells_its_quota(market: MercadoLivreSandbox) -> None:
+    """Its own only; the number is that of the vendor's sample."""
+    token = login(market)
+    told = get(market, "applications/5000000000000001", token)
+
+    assert (told.status, told.json) == (200, {"id": 5000000000000001, "max_requests_per_hour": 18_000})
+    assert get(market, "applications/other", token).status == 404
+
+
 def test_an_access_token_ends_with_its_time(open_market: OpenMarket, clock: StandingClock) -> None:
     """By the source's clock; the lifetime is what the answer says, and a setting."""
     market = open_market(token_lifetime_s=600)

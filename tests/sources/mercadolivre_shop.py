@@ -13,7 +13,7 @@ from tests.sources.mercadolivre_desk import SELLER, StandIn
 
 from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.execute import Executor
-from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
+from comporta.coordination.plans import AccountPlan, Child, Conduct, StreamPlan
 from comporta.core.record import Row, Shape
 from comporta.core.run import Run, Trigger
 from comporta.core.ticket import Ticket
@@ -33,6 +33,7 @@ from comporta.sources.mercadolivre import MercadoLivreConfig, MercadoLivreSource
 from comporta.sources.mercadolivre_config import terms
 from comporta.sources.mercadolivre_rows import Plan, prepared
 from comporta.sources.mercadolivre_shape import table_for
+from comporta.sources.mercadolivre_streams import REFERENCES
 
 LEASE = timedelta(seconds=30)
 CONDUCT = Conduct(
@@ -127,8 +128,10 @@ class Shop:
             budget=SharedBudgets(MemoryLog(self.clock), self.clock).of(terms(self.sandbox.url, None)),
             dice=random.Random(1),
         )
-        plan = StreamPlan(StreamRequest(stream, concurrency=self.width), timedelta(hours=1), timedelta(hours=2))
-        account = AccountPlan("loja", source, {stream: plan})
+        request = StreamRequest(stream, concurrency=self.width)
+        children = tuple(Child(*each) for each in REFERENCES.get(stream, ()))
+        plan = StreamPlan(request, timedelta(hours=1), timedelta(hours=2), children=children)
+        account = AccountPlan("loja", source, {stream: plan, **{each.stream: plan for each in children}})
         executor = Executor(
             store=self.store,
             clock=self.clock,

@@ -56,6 +56,17 @@ def refused(error: str, *, status: int = 400, description: str = "no") -> bytes:
     return http({"error": error, "error_description": description, "status": status, "cause": []}, status=status)
 
 
+async def test_a_pair_is_bound_to_its_application(clock: SteppingClock, progress: Progress) -> None:
+    """Another application is refused for good; the token is still the first one's."""
+    with MercadoLivreSandbox(records=5, items=2, clock=clock.now) as market:
+        with pytest.raises(LoginNeeded, match="invalid_grant"):
+            await oauth_at(market.url, clock, client="other", secret="other").renew("demo-1001", progress, at_once)
+
+        pair = await oauth_at(market.url, clock, client="demo", secret="demo").renew("demo-1001", progress, at_once)
+
+    assert pair.user_id == "1001"
+
+
 async def answer_of(
     server: ScriptedServer, clock: SteppingClock, progress: Progress, answer: bytes | Callable[..., None]
 ) -> Tokens | ComportaError:

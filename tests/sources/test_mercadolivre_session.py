@@ -23,6 +23,7 @@ from comporta.errors import (
 from comporta.errors_mercadolivre import PolicyRefused, TokenRefused
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
+from comporta.sandbox.mercadolivre_routes import truth_of
 
 TOKEN = "APP_USR-3344-0302-abcdef0123456789-1001"
 
@@ -200,10 +201,54 @@ async def test_check_says_what_works(desk: Desk, sandbox: MercadoLivreSandbox) -
     findings = await desk.source.check([StreamRequest(each) for each in ("orders", "shipments", "items", "order")])
 
     told = {finding.subject: finding for finding in findings}
-    assert [name for name, finding in told.items() if finding.ok] == ["login", "clock", "orders", "shipments"]
+    assert [name for name, finding in told.items() if finding.ok] == [
+        "login",
+        "clock",
+        "application",
+        "orders",
+        "shipments",
+    ]
+    assert told["application"].details == {"max_requests_per_hour": 18_000}
     assert told["orders"].details["records"] == len(orders_of(sandbox))
     assert told["items"].next_step
     assert told["order"].details["code"] == UnknownStream.code
+
+
+async def test_a_quota_that_is_not_told_is_no_failure(desk: Desk, sandbox: MercadoLivreSandbox) -> None:
+    """Whether the vendor tells it to a seller's token is in no documentation, and nothing depends on it."""
+    sandbox.faults.add("forbidden=1@applications")
+
+    findings = await desk.source.check([])
+
+    (told,) = [each for each in findings if each.subject == "application"]
+    assert (told.ok, dict(told.details)) == (True, {})
+    assert "not told" in told.message
+
+
+@pytest.mark.parametrize(
+    ("stream", "part"),
+    [
+        ("orders", "orders/search"),
+        ("shipments", "/shipments/4"),
+        ("shipments", "/costs"),
+        ("packs", "/packs/"),
+        ("items", "items/search"),
+        ("items", "1001/items"),
+    ],
+)
+async def test_a_part_of_the_data_is_asked_for_again(
+    desk: Desk, sandbox: MercadoLivreSandbox, stream: str, part: str
+) -> None:
+    """206 is taken for nothing, whatever was asked for."""
+    records = truth_of(sandbox.world, stream, SELLER)
+    keys = [each["id"] for each in records if each.get("status") != "cancelled"][:1]
+    reader = await desk.read(stream)
+    sandbox.faults.add(f"partial_206=1:2@{part}")
+
+    pages = [await reader.fetch(keys)] if reader.shape.parent_stream else await pages_of(reader)
+
+    assert set(keys) <= set(keys_of(*pages))
+    assert sum(desk.progress.requests.failures.values()) == 2
 
 
 async def test_a_login_that_is_lost_is_the_only_finding(desk: Desk, sandbox: MercadoLivreSandbox) -> None:

@@ -149,6 +149,26 @@ async def test_a_trial_writes_nothing_and_a_part_claims_nothing(tmp_path: Path) 
             assert (await shop.store.coverage("loja/orders")).intervals == ()
 
 
+@pytest.mark.parametrize("is_stamped", [True, False])
+async def test_a_shipment_that_an_order_names_late_is_fetched_then(tmp_path: Path, *, is_stamped: bool) -> None:
+    """The order comes first, without one. Where its stamp does not move, the comparison of orders finds it."""
+    with MercadoLivreSandbox(records=12, items=8, sellers=1) as sandbox:
+        async with open_shop(tmp_path, sandbox) as shop:
+            (known, *_) = sandbox._control.perform({"do": "create_order", "seller": SELLER, "ship": False})
+            await shop.run()
+            await shop.run("shipments")
+            early = shop.differences("shipments")
+            order = sandbox.world.orders[known]
+            late = sandbox._control.perform({"do": "ship_order", "id": known, "stamp": is_stamped})
+            missing = shop.differences("shipments")
+            await shop.run(kind=Kind.INCREMENTAL if is_stamped else Kind.RECONCILE)
+            await shop.run("shipments")
+
+            assert (order.shipment, early, len(missing)) == (None, [], 1)
+            assert shop.query(f"SELECT id FROM mercadolivre_shipments WHERE id = {late}") == [(late,)]
+            assert (shop.differences(), shop.differences("shipments")) == ([], [])
+
+
 @pytest.mark.full
 async def test_a_cancelled_order_that_is_hidden_is_found_by_comparing(tmp_path: Path) -> None:
     """No search shows it any more; each open order that is not listed is looked at by its key."""

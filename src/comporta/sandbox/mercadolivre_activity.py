@@ -9,9 +9,10 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from comporta.errors import BadValue
 from comporta.sandbox.mercadolivre_orders import UNPAID
 from comporta.sandbox.mercadolivre_records import Item, Order
-from comporta.sandbox.mercadolivre_seed import CANCELS, sell
+from comporta.sandbox.mercadolivre_seed import CANCELS, sell, ship
 from comporta.sandbox.mercadolivre_world import World
 from comporta.sandbox.reality import Reality
 from comporta.sandbox.workday import Workday
@@ -63,9 +64,9 @@ class People:
                     (act if self.world.first_kept(seller) < len(shelf.created) else self.buy)(seller)
                 self.changes += 1
 
-    def buy(self, seller: int) -> list[int]:
-        """Let somebody buy a cart of a seller now; return the ids of its orders."""
-        orders = sell(self.world, self._rng, seller)
+    def buy(self, seller: int, *, is_late: bool = False) -> list[int]:
+        """Let somebody buy a cart of a seller now, its shipment now or later; return the ids of its orders."""
+        orders = sell(self.world, self._rng, seller, is_late=is_late)
         is_paid = self._rng.random() < 0.8
         for order in orders:
             if not is_paid:
@@ -74,6 +75,19 @@ class People:
         if orders[0].shipment:
             self.world.tell("shipments", f"/shipments/{orders[0].shipment}", seller)
         return [order.id for order in orders]
+
+    def ship(self, known: int, *, is_stamped: bool = True, is_told: bool = True) -> int:
+        """Let the shipment of an order be there that had none; return its id."""
+        with self.world.lock:
+            order = self.world.order(known)
+            if order is None or order.shipment is not None:
+                raise BadValue(f"order {known}: there is none that waits for a shipment")
+            made = ship(self.world, self._rng, order)
+            for each in made.orders:
+                self.world.change_order(each, is_stamped=is_stamped, is_told=is_told, shipment=made.id)
+        if is_told:
+            self.world.tell("shipments", f"/shipments/{made.id}", made.seller)
+        return made.id
 
     def cancel(self, known: int) -> None:
         """Let an order be cancelled."""

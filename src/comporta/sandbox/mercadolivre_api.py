@@ -67,9 +67,11 @@ class Api:
         if request.method != "GET":
             return standard(405, "method_not_allowed", "This simulator is read only")
         try:
-            return self._router(seller, path.split("/"), request, label)
+            answer = self._router(seller, path.split("/"), request, label)
         except Refused as refusal:
             return refusal.answer
+        is_part = answer.status == 200 and self.faults.happens("partial_206", label)
+        return Answer(206, answer.body) if is_part else answer
 
 
 def token_of(request: Request) -> str:

@@ -60,7 +60,10 @@ class MercadoLivreControl(WaitingControl):
         self._acts |= {
             "revoke": lambda act: logins.revoke(int(act["seller"])),
             "rotate": lambda act: logins.consent(int(act["seller"]))["refresh_token"],
-            "create_order": lambda act: people.buy(self._seller(act)),
+            "create_order": lambda act: people.buy(self._seller(act), is_late=not act.get("ship", True)),
+            "ship_order": lambda act: people.ship(
+                int(act["id"]), is_stamped=act.get("stamp", True), is_told=act.get("notify", True)
+            ),
             "cancel_order": lambda act: people.cancel(int(act["id"])),
             "update_order": lambda act: self._update(act, world.orders, world.change_order, ORDER_FACTS),
             "update_item": lambda act: self._update(act, world.items, world.change_item, ITEM_FACTS),

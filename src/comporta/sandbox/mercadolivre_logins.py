@@ -18,8 +18,10 @@ from comporta.errors import BadValue
 from comporta.sandbox.clock import SourceClock
 
 APPLICATION = 5_000_000_000_000_001
-CLIENT_IDS = frozenset({"demo", str(APPLICATION)})
-CLIENT_SECRET = "demo"  # noqa: S105  the simulator's well-known one
+OURS = frozenset({"demo", str(APPLICATION)})
+"""The ids of the application to which the sellers have consented; the first is a short name for the second."""
+CLIENTS = {**dict.fromkeys(OURS, "demo"), "other": "other"}
+"""The secret of each client: of that application, and of another one to which nobody has consented."""
 CODE_LIFE = timedelta(minutes=10)
 FIRST_SELLER = 1001
 

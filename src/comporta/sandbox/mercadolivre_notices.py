@@ -23,7 +23,7 @@ from comporta.sandbox.clock import SourceClock
 from comporta.sandbox.exchange import Answer, json_answer
 from comporta.sandbox.faults import Faults
 from comporta.sandbox.mercadolivre_errors import Refused, bad_request, forbidden
-from comporta.sandbox.mercadolivre_logins import APPLICATION, CLIENT_IDS
+from comporta.sandbox.mercadolivre_logins import APPLICATION, OURS
 from comporta.sandbox.mercadolivre_records import milliseconds, universal
 from comporta.sandbox.mercadolivre_search import natural
 from comporta.sandbox.reality import Reality
@@ -134,7 +134,7 @@ class Notices:
 
     def missed(self, query: dict[str, str]) -> Answer:
         """Return what was dropped in the last two days."""
-        if query.get("app_id") not in CLIENT_IDS:
+        if query.get("app_id") not in OURS:
             raise Refused(forbidden())
         topic = query.get("topic", "")
         if topic == "items" and not query.get("site_id"):

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 from comporta.sandbox.exchange import Answer, Plan, Request, json_answer
 from comporta.sandbox.faults import Faults
 from comporta.sandbox.mercadolivre_errors import bad_request, invalid_grant, oauth_error, standard
-from comporta.sandbox.mercadolivre_logins import CLIENT_IDS, CLIENT_SECRET, Logins, Use, is_proven
+from comporta.sandbox.mercadolivre_logins import CLIENTS, OURS, Logins, Use, is_proven
 from comporta.sandbox.server import FOREVER_S, Severed
 
 TOKEN, AUTHORIZATION = "/oauth/token", "/authorization"
@@ -55,14 +55,14 @@ class OAuth:
             return standard(500, "internal_server_error", "Internal server error")
         if self.faults.happens("oauth_429", label):
             return oauth_error("local_rate_limited", "too many requests", 429)
-        if form.get("client_id") not in CLIENT_IDS or form.get("client_secret") != CLIENT_SECRET:
-            return oauth_error("invalid_client", "invalid client_id or client_secret.")
-        match form.get("grant_type"):
+        match form.get("grant_type") if (refusal := _stranger(form)) is None else None:
             case "refresh_token":
                 return self._refresh(form, label, uses)
             case "authorization_code":
                 return self._redeem(form)
-        return oauth_error("unsupported_grant_type", f"The grant type {form.get('grant_type')} is not supported")
+        return refusal or oauth_error(
+            "unsupported_grant_type", f"The grant type {form.get('grant_type')} is not supported"
+        )
 
     def _refresh(self, form: Form, label: str, uses: list[Use]) -> Answer:
         if not form.get("refresh_token"):
@@ -100,7 +100,7 @@ class OAuth:
 
     def _authorize(self, query: Form) -> Answer:
         target = query.get("redirect_uri", "")
-        if query.get("client_id") not in CLIENT_IDS or query.get("response_type") != "code" or not target:
+        if query.get("client_id") not in OURS or query.get("response_type") != "code" or not target:
             return bad_request("response_type=code, client_id and redirect_uri are required")
         said = {"state": query["state"]} if "state" in query else {}
         error = self._denial()
@@ -116,3 +116,15 @@ class OAuth:
             said = {"code": code, **said}
         joint = "&" if "?" in target else "?"
         return Answer(302, b"", headers={"Location": f"{target}{joint}{urlencode(said)}"})
+
+
+def _stranger(form: Form) -> Answer | None:
+    """Return what a client is told that is none, or to which nobody has consented; nothing is used up by it.
+
+    Codes and tokens are bound to the application that they were given to.
+    """
+    client = form.get("client_id", "")
+    if client not in CLIENTS or form.get("client_secret") != CLIENTS[client]:
+        return oauth_error("invalid_client", "invalid client_id or client_secret.")
+    is_bound = form.get("grant_type") in {"refresh_token", "authorization_code"}
+    return invalid_grant() if is_bound and client not in OURS else None

@@ -14,6 +14,7 @@ from comporta.sandbox.mercadolivre_api import no_route
 from comporta.sandbox.mercadolivre_errors import Refused, forbidden, missing, order_missing
 from comporta.sandbox.mercadolivre_items import item_row
 from comporta.sandbox.mercadolivre_listing import ItemListing
+from comporta.sandbox.mercadolivre_logins import APPLICATION, OURS
 from comporta.sandbox.mercadolivre_notices import Notices
 from comporta.sandbox.mercadolivre_orders import order_row
 from comporta.sandbox.mercadolivre_records import Order, Pack, Shipment
@@ -32,6 +33,8 @@ from comporta.sandbox.mercadolivre_world import World
 
 Record = TypeVar("Record", Order, Pack, Shipment)
 NOTHING = Answer(204, b"")
+REQUESTS_PER_HOUR = 18_000
+"""What an application says of its quota: the number of the vendor's own sample."""
 
 
 class Routes:
@@ -63,9 +66,17 @@ class Routes:
                 return self._of_items(seller, rest, request)
             case ["packs" | "shipments", _, *_]:
                 return self._of_parcels(seller, path, request, label)
+            case ["missed_feeds"] | ["applications", _]:
+                return self._of_application(path, request)
+        return no_route(path)
+
+    def _of_application(self, path: list[str], request: Request) -> Answer:
+        match path:
             case ["missed_feeds"]:
                 return self.notices.missed(request.query)
-        return no_route(path)
+            case [_, known] if known in OURS:
+                return json_answer({"id": APPLICATION, "max_requests_per_hour": REQUESTS_PER_HOUR})
+        return missing("Application")
 
     def _of_users(self, seller: int, rest: list[str], request: Request) -> Answer:
         match rest:
@@ -109,9 +120,7 @@ class Routes:
         fault = self.faults.strikes("just_notified_404", label)
         if fault and self.notices.is_too_soon(known, int(fault.number)):
             raise Refused(order_missing())
-        answer = json_answer(order_row(self._own_order(seller, known)))
-        status = 206 if self.faults.happens("partial_206", label) else 200
-        return Answer(status, answer.body)
+        return json_answer(order_row(self._own_order(seller, known)))
 
     def _own_order(self, seller: int, known: int) -> Order:
         order = self.world.order(known)

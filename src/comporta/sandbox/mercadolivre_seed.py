@@ -124,16 +124,21 @@ def invent_item(world: World, rng: Random, seller: int, at: int) -> Item:
     )  # fmt: skip
 
 
-def sell(world: World, rng: Random, seller: int, at: int | None = None, *, most: int = 3) -> list[Order]:
-    """Add a cart of a seller bought then or just now: its orders, their pack, their shipment; return the orders."""
+def sell(
+    world: World, rng: Random, seller: int, at: int | None = None, *, most: int = 3, is_late: bool = False
+) -> list[Order]:
+    """Add a cart of a seller bought then or just now: its orders, their pack, their shipment; return the orders.
+
+    ``is_late``: the shipment is still being made, and the orders do not name it yet.
+    """
     many = min(most, rng.choice((2, 3))) if rng.random() < 0.1 else 1
     is_new, now, lag = at is None, world.now(), world.lag()
     born = (now - lag if at is None else at) // 1000 * 1000
     updated = born if is_new else born + 60_000
     buyer = FIRST_BUYER + rng.randrange(50_000)
     pack = world.number(FIRST_PACK) if many > 1 or rng.random() < 0.6 else None
-    shipment = world.number(FIRST_SHIPMENT) if rng.random() < 0.96 else None
-    tags = ("paid", "not_delivered") if shipment else ("paid", "no_shipping")
+    shipment = world.number(FIRST_SHIPMENT) if rng.random() < 0.96 and not is_late else None
+    tags = ("paid", "not_delivered") if shipment or is_late else ("paid", "no_shipping")
     orders = [
         Order(
             id=world.number(FIRST_ORDER, 2), seller=seller, created=born, updated=updated,
@@ -152,6 +157,16 @@ def sell(world: World, rng: Random, seller: int, at: int | None = None, *, most:
     if shipment:
         world.put_shipment(_shipment(rng, shipment, orders[0], ids))
     return orders
+
+
+def ship(world: World, rng: Random, order: Order) -> Shipment:
+    """Make the shipment of an order that has none, and of all of its pack; the orders do not name it yet."""
+    pack = world.packs.get(order.pack or 0)
+    made = _shipment(rng, world.number(FIRST_SHIPMENT), order, pack.orders if pack else (order.id,))
+    world.put_shipment(replace(made, created=world.now(), updated=world.now()))
+    if pack:
+        world.put_pack(replace(pack, shipment=made.id))
+    return made
 
 
 def _lines(world: World, rng: Random, seller: int) -> tuple[Line, ...]:

@@ -123,9 +123,10 @@ class World:
             self.shipments[shipment.id] = shipment
 
     def put_pack(self, pack: Pack) -> None:
-        """Add a pack."""
+        """Add a pack, or put it in the place of the one before."""
         with self.lock:
-            self.shelves[pack.seller].packs.append(pack.id)
+            if pack.id not in self.packs:
+                self.shelves[pack.seller].packs.append(pack.id)
             self.packs[pack.id] = pack
 
     def change_order(self, known: int, *, is_stamped: bool = True, is_told: bool = True, **facts: Any) -> None:
