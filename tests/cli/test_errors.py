@@ -167,6 +167,7 @@ def test_what_stands_after_two_dashes_is_no_option() -> None:
     assert console_for(["sync"]) == Console()
 
 
+@pytest.mark.full
 def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path: Path) -> None:
     """As in `comporta settings | head -1`."""
     command = f'"{sys.executable}" -m comporta settings | head -1'
@@ -203,6 +204,7 @@ def test_a_closed_output_is_one_sentence(
     assert capsys.readouterr().err == "comporta: the result cannot be printed: standard output is closed\n"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("command", "code"), [("bogus --json > /dev/full", 1), ("--version > /dev/full", 1), ("bogus >&- 2>&-", 2)]
 )
@@ -264,6 +266,7 @@ def test_an_old_encoding_does_not_break_the_output(monkeypatch: pytest.MonkeyPat
     assert written.getvalue() == b"Jo?o ?" + os.linesep.encode()
 
 
+@pytest.mark.full
 def test_opening_a_workspace_waits_for_no_http_client(tmp_path: Path) -> None:
     """Which streams an account has is known without it; `status` and `runs` never need it."""
     heavy = {"pyreqwest", "sqlalchemy", "rich", "structlog", "starlette", "uvicorn"}

@@ -100,8 +100,8 @@ async def test_it_answers_although_the_database_does_not(
     asked: Scrape, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     """The last picture is shown again, older; nobody takes a stream for fresh because nothing can be seen."""
-    monkeypatch.setattr(scrape, "PICTURE_WAIT_S", 0.05)
     first = await asked.text()
+    monkeypatch.setattr(scrape, "PICTURE_WAIT_S", 0.05)
     monkeypatch.setattr(scrape, "PICTURE_EVERY_S", 0.0)
     never = asyncio.Event()
 

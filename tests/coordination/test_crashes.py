@@ -40,6 +40,9 @@ class Death(Enum):
     STOPPED = "stopped"
 
 
+SOFTER = (Death.CANCELLED, Death.STOPPED)
+
+
 class KilledError(BaseException):
     """The process is gone: nothing of it may catch this."""
 
@@ -217,7 +220,7 @@ async def die_everywhere(fresh: Fresh, story: Story, death: Death, chosen: slice
             assert (where, await workshop.store.runs(state=RunState.RUNNING)) == (where, [])
 
 
-@pytest.mark.parametrize("death", Death)
+@pytest.mark.parametrize("death", [Death.KILLED, *(pytest.param(each, marks=pytest.mark.full) for each in SOFTER)])
 @pytest.mark.parametrize("story", STORIES)
 async def test_wherever_a_process_ends_the_next_one_ends_where_a_clean_run_ends(
     fresh: Fresh, story: Story, death: Death

@@ -128,6 +128,7 @@ def test_no_history_breaks_an_invariant(template: bytes) -> None:
     run_state_machine_as_test(Machine, settings=HISTORIES)
 
 
+@pytest.mark.full
 @pytest.mark.timeout(60)
 def test_no_history_of_a_fixed_hundred_breaks_an_invariant(template: bytes) -> None:
     """The same ones that mutants fall in, so that a mutant falls for what it lacks."""

@@ -31,9 +31,9 @@ from comporta.sandbox.odoo_truth import records
 from comporta.sources.odoo_reader import OdooReader
 from comporta.sources.odoo_streams import DEFAULT_STREAMS
 
-SPEECHES = [("xmlrpc", 16), ("json2", 19), (None, 18)]
-"""A release each, each over another protocol: what the quick check speaks."""
-MORE_SPEECHES = [("jsonrpc", 16), ("jsonrpc", 19), ("xmlrpc", 19), (None, 17)]
+SPEECHES = [("json2", 19), (None, 18)]
+"""What the quick check speaks."""
+MORE_SPEECHES = [("jsonrpc", 16), ("xmlrpc", 16), ("jsonrpc", 19), ("xmlrpc", 19), (None, 17)]
 VERSIONS = sorted({version for _, version in SPEECHES + MORE_SPEECHES})
 
 
