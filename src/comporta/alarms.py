@@ -80,6 +80,7 @@ def bounds_of(told: AlertSettings) -> AlertBounds:
     return AlertBounds(
         stale_after=told.stale_after,
         grace=told.grace,
+        over_after=told.over_after,
         slow_after=told.slow_after,
         slow_factor=told.slow_factor,
         empty_runs=told.empty_runs,

@@ -96,6 +96,7 @@ ALERTS: Mapping[str, Reader] = {
     "language": one_of("pt-BR", "en"),
     "stale_after": at_least(ALERT_LEAST),
     "grace": read_duration,
+    "over_after": read_duration,
     "slow_after": read_duration,
     "slow_factor": whole(1, 1_000),
     "empty_runs": whole(2, 1_000),

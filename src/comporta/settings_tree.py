@@ -85,6 +85,7 @@ class AlertSettings:
     language: str = "pt-BR"
     stale_after: timedelta | None = None
     grace: timedelta = 5 * MINUTE
+    over_after: timedelta = 5 * MINUTE
     slow_after: timedelta = 5 * MINUTE
     slow_factor: int = 3
     empty_runs: int = 48

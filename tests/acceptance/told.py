@@ -33,7 +33,13 @@ class Office:
     def set_up(self, accounts: dict[str, Json], *, alerts: dict[str, Json] | None = None, **settings: Json) -> None:
         """Write comporta.toml: people are told by e-mail, and nothing is waited for."""
         email = {"host": "localhost", "port": self.mail.port, "tls": "none", "sender": "c@example.com"}
-        told = {"language": self.language, "grace": "0s", "failures": 2, "email": {**email, "to": ["ana@example.com"]}}
+        told = {
+            "language": self.language,
+            "grace": "0s",
+            "over_after": "0s",
+            "failures": 2,
+            "email": {**email, "to": ["ana@example.com"]},
+        }
         usual = {"margin": "0s", "sqlite": {"busy_timeout": "100ms"}}
         self.project.configure(accounts, alerts={**told, **(alerts or {})}, **{**usual, **settings})
 

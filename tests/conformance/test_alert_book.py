@@ -122,6 +122,22 @@ async def test_what_comes_again_is_told_again(book: Book, clock: FakeClock) -> N
     assert (row.times, row.opened_at) == (2, BEGUN + 3 * MINUTE)
 
 
+async def test_what_comes_again_soon_is_the_same_alert(book: Book, clock: FakeClock) -> None:
+    """Since when it may be over is kept, whoever looks next, and forgotten when it is not."""
+    told, seen = [], []
+    for wanted in ([STALE], [], [STALE], [], [], []):
+        claimed = (await book.ledger.settle(wanted, keeps=lambda _: False, over_after=2 * MINUTE)).claimed
+        await book.ledger.confirm(claimed, is_told=True)
+        told += said(claimed)
+        seen += [row.well_since and row.well_since - BEGUN for row in await book.ledger.alerts()]
+        clock.advance(MINUTE)
+    (row,) = await book.ledger.alerts(is_all=True)
+
+    assert told == ["stale/shop opened", "stale/shop closed"]
+    assert seen == [None, MINUTE, None, 3 * MINUTE, 3 * MINUTE]
+    assert (row.times, row.closed_at, row.well_since, row.fields) == (1, BEGUN + 3 * MINUTE, None, STALE.fields)
+
+
 async def test_of_many_processes_one_tells(store_factory: StoreFactory) -> None:
     """All look at the same moment."""
     books = [Book(store_factory()) for _ in range(5)]

@@ -22,6 +22,7 @@ from comporta.ports.alerts import Settlement, Sight
 from comporta.testing.clock import BEGUN, FakeClock
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+AT_ONCE = AlertBounds(grace=timedelta(), over_after=timedelta())
 
 
 @dataclass
@@ -50,11 +51,12 @@ class MemoryBook:
         told: Sequence[Alert] = (),
         quiet: QuietHours | None = None,
         is_telling: bool = True,
+        over_after: timedelta = timedelta(),
     ) -> Settlement:
         if self.fails_to_write is not None:
             raise self.fails_to_write
         now = self.clock.now()
-        settled = settle(list(self.rows.values()), wanted, now, told=told, keeps=keeps)
+        settled = settle(list(self.rows.values()), wanted, now, told=told, keeps=keeps, over_after=over_after)
         self.rows |= {each.key: each for each in (*settled.opened, *settled.updated, *settled.closed)}
         claims = [claimed(each, now) for each in to_tell(list(self.rows.values()), now, quiet)] if is_telling else []
         self.rows |= {each.key: each for each in claims}
@@ -113,7 +115,7 @@ class Scene:
             streams=[Promised("loja", "orders", HOUR / 2, BEGUN - 9 * HOUR)],
             pauses=self.pauses,
             disk=self.disk,
-            ways=Ways(Language.EN, UTC, quiet, bounds or AlertBounds(grace=timedelta())),
+            ways=Ways(Language.EN, UTC, quiet, bounds or AT_ONCE),
             clock=self.clock,
             machine="box",
             machine_clock=self.machine_clock,
@@ -148,6 +150,39 @@ async def test_a_stream_that_becomes_stale_is_told_once_and_once_more_when_it_is
 
     assert scene.phones[0].heard == ["stale/loja opened", "stale/loja closed"]
     assert await scene.book.alerts() == []
+
+
+async def test_trouble_that_comes_and_goes_is_told_once_and_its_end_once_it_stays_away() -> None:
+    """A stream that is late every other minute for an hour, and then well."""
+    scene = Scene(bounds=AlertBounds(grace=timedelta(), over_after=5 * MINUTE))
+    await scene.pass_time(2 * HOUR)
+    for _ in range(15):
+        scene.covered_until = scene.clock.now()
+        await scene.pass_time(2 * MINUTE)
+        scene.covered_until = BEGUN
+        await scene.pass_time(2 * MINUTE)
+    assert scene.phones[0].heard == ["stale/loja opened"]
+    scene.covered_until = scene.clock.now()
+    await scene.pass_time(5 * MINUTE)
+    assert scene.phones[0].heard == ["stale/loja opened"]
+    await scene.pass_time(MINUTE)
+
+    assert scene.phones[0].heard == ["stale/loja opened", "stale/loja closed"]
+    assert [(each.times, each.closed_at) for each in scene.book.rows.values()] == [(1, scene.covered_until + EVERY)]
+
+
+async def test_a_database_that_comes_and_goes_is_told_of_once() -> None:
+    """From memory, as there is no book."""
+    scene = Scene(bounds=AlertBounds(grace=timedelta(), over_after=5 * MINUTE))
+    for _ in range(5):
+        scene.book.fails_to_write = DestinationRefused("no space left")
+        await scene.pass_time(2 * MINUTE)
+        scene.book.fails_to_write = None
+        await scene.pass_time(2 * MINUTE)
+    assert scene.phones[0].heard == ["database opened"]
+    await scene.pass_time(4 * MINUTE)
+
+    assert scene.phones[0].heard == ["database opened", "database closed"]
 
 
 async def test_after_a_start_streams_may_catch_up_before_they_are_stale() -> None:

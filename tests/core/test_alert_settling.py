@@ -29,22 +29,23 @@ def row(key: str = "stale/a", **more: object) -> Alert:
     return replace(opened, **more)  # type: ignore[arg-type]  # Alert's own
 
 
-@given(st.lists(steps, max_size=25), st.booleans())
+@given(st.lists(steps, max_size=25), st.booleans(), st.sampled_from([timedelta(), timedelta(minutes=10)]))
 def test_each_opening_and_each_end_is_told_at_most_once(
-    story: Sequence[tuple[set[str], bool, float]], has_night: bool
+    story: Sequence[tuple[set[str], bool, float]], has_night: bool, over_after: timedelta
 ) -> None:
     """Over every story of troubles that come and go, channels that fail, and nights."""
     rows: dict[str, Alert] = {}
     told: list[tuple[str, object, str]] = []
     now = hour(0)
     for keys, works, passed in story:
-        settled = settle(list(rows.values()), [want(key) for key in sorted(keys)], now)
+        settled = settle(list(rows.values()), [want(key) for key in sorted(keys)], now, over_after=over_after)
         rows |= {each.key: each for each in (*settled.opened, *settled.updated, *settled.closed)}
         for each in to_tell(list(rows.values()), now, NIGHT if has_night else None):
             claim = claimed(each, now)
             rows[each.key] = confirmed(claim) if works else given_back(claim)
             told += [(each.key, each.opened_at, "opened" if each.is_open else "closed")] if works else []
-        assert {key for key, each in rows.items() if each.is_open} == keys
+        assert {key for key, each in rows.items() if each.is_open and each.well_since is None} == keys
+        assert all(now - each.well_since < over_after for each in rows.values() if each.is_open and each.well_since)
         now += timedelta(hours=passed)
 
     assert len(told) == len(set(told))
@@ -63,6 +64,33 @@ def test_seen_again_nothing_changes(story: list[set[str]]) -> None:
         again = settle(list(rows.values()), wanted, hour(2))
         assert (again.opened, again.updated, again.closed) == ([], [], [])
         assert {each.key for each in again.unchanged} == keys
+
+
+def test_an_alert_is_over_when_nobody_found_it_for_a_while() -> None:
+    """It ended when it was last found; found again before that, it never ended."""
+    minute = timedelta(minutes=1)
+    after = 5 * minute
+
+    def looked(one: Alert, at: timedelta, *wanted: Wanted) -> Alert:
+        settled = settle([one], wanted, hour(1) + at, over_after=after)
+        assert settled.opened == []
+        return next(iter([*settled.updated, *settled.closed]), one)
+
+    well = looked(row(told_at=hour(0)), 0 * minute)
+    again = looked(well, 4 * minute, want("stale/a"))
+    over = looked(looked(looked(again, 5 * minute), 9 * minute), 10 * minute)
+
+    assert (well.is_open, well.well_since, well.updated_at) == (True, hour(1), hour(0))
+    assert (again.well_since, again.opened_at, again.times, again.told_at) == (None, hour(0), 1, hour(0))
+    assert (over.closed_at, over.updated_at) == (hour(1) + 5 * minute, hour(1) + 10 * minute)
+
+
+def test_what_may_be_over_is_told_to_nobody_who_has_not_heard_of_it() -> None:
+    """No channel worked while it was there; when it comes back they hear of it."""
+    well = row(well_since=hour(1))
+
+    assert not may_tell(well, hour(1))
+    assert may_tell(settle([well], [want("stale/a")], hour(1)).updated[0], hour(1))
 
 
 def test_a_claim_holds_others_off_until_it_runs_out() -> None:

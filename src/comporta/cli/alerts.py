@@ -143,6 +143,8 @@ def alert_text(each: "Alert", now: "datetime", zone: "tzinfo") -> str:
     word = each.level.value.upper() if each.is_open else "over"
     lasted = (each.closed_at or now) - each.opened_at
     facts = [each.key, f"since {local_text(each.opened_at, zone)}", f"for {age_text(max(lasted, timedelta()))}"]
+    if each.is_open and each.well_since is not None:
+        facts.append(f"well since {local_text(each.well_since, zone)}")
     if each.muted_until is not None and each.muted_until > now:
         facts.append(f"muted until {local_text(each.muted_until, zone)}")
     elif each.told_at is None and each.is_open:

@@ -217,6 +217,7 @@ class Watch:
                 told=[each for each in self._memory.values() if each.told_at is not None],
                 quiet=self._ways.quiet,
                 is_telling=self._teller.can_tell,
+                over_after=bounds.over_after,
             )
 
     async def _tell(self, claims: Sequence[Alert]) -> None:
@@ -252,7 +253,8 @@ class Watch:
     async def _settle_memory(self, house: Sequence[Wanted], facts: AlertFacts) -> None:
         now = facts.now
         known = list(self._memory.values())
-        settled = settle(known, house, now, keeps=lambda row: keeps(row, facts, self._ways.bounds))
+        bounds = self._ways.bounds
+        settled = settle(known, house, now, keeps=lambda row: keeps(row, facts, bounds), over_after=bounds.over_after)
         self._say(Settlement(settled.opened, settled.updated, settled.closed))
         changed = (*settled.opened, *settled.updated, *settled.closed)
         rows = {**self._memory, **{each.key: each for each in changed}}

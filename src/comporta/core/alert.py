@@ -82,7 +82,8 @@ class Alert:
     """An alert as the ledger keeps it.
 
     ``told_at`` is when people were told that it opened, ``told_closed_at`` that it closed. While somebody is at it,
-    ``sending`` is true and the instant is when they began: see ``alert_settling.may_tell``.
+    ``sending`` is true and the instant is when they began: see ``alert_settling.may_tell``. ``well_since`` is from when
+    on nobody who looked found the trouble any more.
     """
 
     key: str
@@ -101,6 +102,7 @@ class Alert:
     told_closed_at: datetime | None = None
     is_sending: bool = False
     times: int = 1
+    well_since: datetime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -122,6 +124,7 @@ class Alert:
             "fields": dict(self.fields),
             "opened_at": short_text(self.opened_at),
             "updated_at": short_text(self.updated_at),
+            "well_since": short_text(self.well_since) if self.is_open else None,
             "closed_at": short_text(self.closed_at),
             "muted_until": short_text(self.muted_until),
             "told_at": None if self.is_sending else short_text(self.told_at),

@@ -17,11 +17,13 @@ class AlertBounds:
     """From where on something matters to a person; the defaults are those of ``[alerts]``.
 
     ``stale_after`` None is twice the stream's interval, and the margin that every window leaves. ``grace`` is how long
-    a process that just started lets streams catch up before it calls them stale.
+    a process that just started lets streams catch up before it calls them stale. ``over_after`` is how long all must be
+    well before an alert is over.
     """
 
     stale_after: timedelta | None = None
     grace: timedelta = timedelta(minutes=5)
+    over_after: timedelta = timedelta(minutes=5)
     slow_after: timedelta = timedelta(minutes=5)
     slow_factor: int = 3
     empty_runs: int = 48

@@ -4,6 +4,10 @@
         wanted, closed ──────►  │  ▲              │              begins it anew: opened_at, told_at, told_closed_at
                     changed: ───┘  └── wanted ────┘
 
+**Over** is an alert that nobody finds any more for a while (``over_after``): trouble that comes and goes every other
+minute is one trouble, of which people hear once, and whose end they may believe. Until then it is open, ``well_since``
+the look that no longer found it; found again, it is as if it had never been gone. It ended when it was last found.
+
 **Told once.** An open alert that nobody was told of is told; a closed one is told if its opening was. However many
 processes look, they see the same rows; who wants to tell first claims: it puts its own instant into ``told_at`` (or
 ``told_closed_at``) where the row still holds what it read, and the row says ``sending``. One claim wins. When a channel
@@ -64,11 +68,13 @@ def settle(
     *,
     told: Sequence[Alert] = (),
     keeps: Callable[[Alert], bool] = lambda _: False,
+    over_after: timedelta = timedelta(),
 ) -> Settled:
     """Return what becomes of the rows in ``known``, open or closed, when these alerts are wanted.
 
-    ``keeps`` says of an open alert that is not wanted whether it stays open: who looks cannot tell that it is over.
-    ``told`` are alerts that people heard of while no row could be written: one of them opens as told.
+    ``over_after`` is how long an alert must not have been wanted to be over. ``keeps`` says of an open alert that is
+    not wanted whether it stays open: who looks cannot tell that it is over. ``told`` are alerts that people heard of
+    while no row could be written: one of them opens as told.
     """
     heard = {each.key: each.told_at for each in told}
     rows = {each.key: each for each in known}
@@ -77,16 +83,15 @@ def settle(
         row = rows.get(each.key)
         if row is None or not row.is_open:
             opened.append(replace(_opened(each, row, now), told_at=heard.get(each.key)))
-        elif _differs(row, each):
+        elif row.well_since is not None or _differs(row, each):
             updated.append(_changed(row, each, now))
         else:
             unchanged.append(row)
     keys = {each.key for each in wanted}
-    closed = [
-        replace(row, closed_at=now, updated_at=now, told_closed_at=None)
-        for row in known
-        if row.is_open and row.key not in keys and not keeps(row)
-    ]
+    well = [row for row in known if row.is_open and row.key not in keys and not keeps(row)]
+    over = [row for row in well if now - (row.well_since or now) >= over_after]
+    closed = [replace(row, closed_at=row.well_since or now, updated_at=now, told_closed_at=None) for row in over]
+    updated += [replace(row, well_since=now) for row in well if row not in over and row.well_since is None]
     return Settled(opened, updated, closed, unchanged)
 
 
@@ -102,6 +107,8 @@ def to_tell(rows: Sequence[Alert], now: datetime, quiet: QuietHours | None = Non
 
 def may_tell(row: Alert, now: datetime) -> bool:
     """Say whether this opening or end was told to nobody, and nobody is at it."""
+    if row.is_open and row.well_since is not None and row.told_at is None:
+        return False  # it may be over before anybody heard of it
     at = row.told_at if row.is_open else row.told_closed_at
     if not row.is_open and (row.told_at is None or (row.is_sending and at is None)):
         return False  # nobody heard that it opened, or who is telling it will say it is over
@@ -154,6 +161,7 @@ def _changed(row: Alert, each: Wanted, now: datetime) -> Alert:
         stream=each.stream,
         fields=each.fields,
         updated_at=now,
+        well_since=None,
     )
 
 

@@ -1,6 +1,7 @@
 """Alerts as rows of cmp_alert, and back.
 
-That somebody is just telling one stands inside ``fields``: the table was made before that was known to matter.
+That somebody is just telling one, and since when it may be over, stands inside ``fields``: the table was made before
+that was known to matter.
 """
 
 import json
@@ -11,12 +12,14 @@ from comporta.ledger.rows import instant_from, instant_of, text_of
 from comporta.ledger.session import Row
 
 SENDING = "_sending"
+WELL = "_well_since"
 
 
 def alert_from(row: Row) -> Alert:
     """Return the alert of a row."""
     fields = json.loads(row["fields"])
     is_sending = bool(fields.pop(SENDING, False))
+    well_since = instant_from(fields.pop(WELL, None))
     return Alert(
         key=row["key"],
         kind=Kind(row["kind"]),
@@ -34,12 +37,15 @@ def alert_from(row: Row) -> Alert:
         told_closed_at=instant_from(row["told_closed_at"]),
         is_sending=is_sending,
         times=row["times"],
+        well_since=well_since,
     )
 
 
 def values_of(alert: Alert) -> Mapping[str, object]:
     """Return the parameters that store an alert."""
     fields = {**alert.fields, SENDING: True} if alert.is_sending else dict(alert.fields)
+    if alert.well_since is not None and alert.is_open:
+        fields[WELL] = text_of(alert.well_since)
     return {
         "key": alert.key,
         "kind": alert.kind.value,

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from comporta.core.alert import Alert, Wanted
@@ -43,11 +43,13 @@ class LedgerAlerts:
         told: Sequence[Alert] = (),
         quiet: QuietHours | None = None,
         is_telling: bool = True,
+        over_after: timedelta = timedelta(),
     ) -> Settlement:
         def work(session: Session) -> Settlement:
             known = [alert_from(row) for row in session.all("alerts_at_hand", {})]
-            settled = put_settled(session, settle(known, wanted, session.now, told=told, keeps=keeps))
-            return replace(settled, claimed=claim(session, quiet) if is_telling else ())
+            settled = settle(known, wanted, session.now, told=told, keeps=keeps, over_after=over_after)
+            settlement = put_settled(session, settled)
+            return replace(settlement, claimed=claim(session, quiet) if is_telling else ())
 
         return await self._write(work)
 

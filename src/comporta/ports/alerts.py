@@ -6,7 +6,7 @@ look, an alert is opened once and told once.
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from comporta.core.alert import Alert, Wanted
@@ -66,10 +66,11 @@ class AlertBook(Protocol):
         told: Sequence[Alert] = (),
         quiet: QuietHours | None = None,
         is_telling: bool = True,
+        over_after: timedelta = timedelta(),
     ) -> Settlement:
         """Let there be these alerts and no other, in one transaction, and claim what is to be told.
 
-        ``keeps`` and ``told`` are as in ``alert_settling.settle``.
+        ``keeps``, ``told`` and ``over_after`` are as in ``alert_settling.settle``.
         Without ``is_telling`` nothing is claimed: nobody could be reached now.
         """
 
