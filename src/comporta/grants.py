@@ -222,9 +222,12 @@ def _client(told: AccountSettings, part: str, database: Database, settings: Sett
 def _other_seller(name: str, known: str | None, granted: str, holder: str | None) -> WrongUse:
     reads = f"account {name} reads seller {known}, and " if known else ""
     read_by = f", whom account {holder} reads" if holder else ""
-    kept = f"the new pair was kept for {holder}, and nothing for {name}" if holder else "nothing was kept"
-    whose = f"as seller {known}, or choose another name" if known else f"as the seller whom {name} shall read"
+    lost = f"nothing was kept; what was given is used up, and what else holds a login of seller {granted} with this"
+    lost += " application needs a new one"
+    kept = f"the new pair was kept for {holder}, and nothing for {name}" if holder else lost
+    whose = f"as seller {known}" if known else f"as the seller whom {name} shall read"
+    step = f"Log out of Mercado Livre in the browser and agree {whose}: `comporta connect mercadolivre {name}`."
+    too = f" To read seller {granted} too, grant access once more under another name."
     return WrongUse(
-        f"{reads}access was granted by seller {granted}{read_by}; {kept}",
-        next_step=f"Log out of Mercado Livre in the browser and agree {whose}.",
+        f"{reads}access was granted by seller {granted}{read_by}; {kept}", next_step=step if holder else step + too
     )

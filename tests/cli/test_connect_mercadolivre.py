@@ -9,15 +9,16 @@ from concurrent.futures import Future
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from urllib.request import urlopen
 
 import pytest
 from tests.cli.conftest import Command
-from tests.sandbox.mercadolivre_clients import logins
+from tests.sandbox.mercadolivre_clients import consent, logins
 from tests.sandbox.odoo_clients import act
 
 from comporta.cli.callback import brought_back, is_loopback, query_of
+from comporta.cli.grant import ELSEWHERE, REDIRECT, _about_redirect
 from comporta.core.login import token_fingerprint
 from comporta.errors import DestinationBusy, WrongUse
 from comporta.ledger.session import Session
@@ -106,7 +107,9 @@ def test_another_seller_s_consent_is_not_kept(shop: Path, market: MercadoLivreSa
     said = comporta(*base, "--refresh-token", "file:1002")
 
     assert said.code == 2
-    assert "reads seller 1001, and access was granted by seller 1002" in said.err
+    assert "reads seller 1001, and access was granted by seller 1002; nothing was kept" in said.err
+    assert "what was given is used up" in said.err
+    assert "`comporta connect mercadolivre loja1`" in said.err
     assert rows(shop, "SELECT token FROM cmp_login") == before
 
 
@@ -277,6 +280,34 @@ def test_a_seller_agrees_in_a_browser(shop: Path, market: MercadoLivreSandbox) -
     assert rows(shop, "SELECT state FROM cmp_login") == [("good",)]
 
 
+@pytest.mark.full
+def test_an_application_that_names_https_only_is_pasted_from(shop: Path, market: MercadoLivreSandbox) -> None:
+    """The browser ends at a page that does not open; its address is what we need."""
+    back = "https://localhost/callback"
+    line = [sys.executable, "-m", "comporta", "connect", "mercadolivre", "loja1", *APP, "--json"]
+    line += ["--url", market.url, "--auth-url", market.url, "--redirect-uri", back]
+    with subprocess.Popen(
+        line, cwd=shop, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        assert process.stderr is not None
+        address = next(text.strip() for text in process.stderr if text.strip().startswith("http"))
+        asked = dict(parse_qsl(urlsplit(address).query))
+        said = consent(market, **asked)
+        out, told = process.communicate(f"{back}?{urlencode(said)}\n", timeout=10)
+
+    assert f"must name this redirect URI, letter for letter: {back}" in told
+    assert '"nickname": "LOJA_1001"' in out
+
+
+@pytest.mark.parametrize("redirect", [REDIRECT, ELSEWHERE])
+def test_what_the_application_must_name_is_said(redirect: str) -> None:
+    """Also what to do where its page takes no http://, which we cannot know."""
+    said = _about_redirect(redirect, is_here=is_loopback(redirect))
+
+    assert redirect in said
+    assert (f"--redirect-uri {ELSEWHERE}" in said) is (redirect == REDIRECT)
+
+
 async def test_only_who_knows_the_state_is_taken_for_the_answer(free_port: int) -> None:
     """Another page that calls the address on this machine brings nothing in."""
     back = f"http://127.0.0.1:{free_port}/back"
@@ -293,8 +324,10 @@ async def test_only_who_knows_the_state_is_taken_for_the_answer(free_port: int) 
 async def test_nobody_is_waited_for_for_ever(free_port: int) -> None:
     """A code is good for ten minutes; so long is a person waited for."""
     back = f"http://127.0.0.1:{free_port}/back"
-    with pytest.raises(WrongUse, match="nobody came back"):
+    with pytest.raises(WrongUse, match="nobody came back") as told:
         await brought_back(back, "s", may_paste=False, wait=timedelta(seconds=0.05))
+
+    assert back in told.value.next_step
 
 
 @pytest.mark.parametrize(

@@ -241,3 +241,16 @@ async def test_a_durable_write_waits_for_the_disk_and_the_next_need_not(store_fa
     levels = [database.write(level, is_durable=is_durable).result() for is_durable in (False, True, False)]
 
     assert levels == (["off", "on", "off"] if is_postgres else ["1", "2", "1"])
+
+
+async def test_a_pair_of_somebody_else_is_not_kept(logins: LedgerLogins) -> None:
+    """The account keeps whom it reads, and needs its login; asked twice, because COMMIT was not answered, too."""
+    await connected(logins)
+    lease = await begun(logins, "TG-1")
+    kept_twice = [await logins.keep(lease, A, "TG-1", pair(2, user="1002")) for _ in range(2)]
+    after = await kept(logins)
+
+    assert kept_twice == [False, False]
+    assert (after.state.standing, after.state.user_id, after.refresh) == (Standing.NEEDS_LOGIN, "1001", "TG-1")
+    assert "1002" in (after.state.reason or "")
+    assert (await granted(logins)).lease.scope == SCOPE

@@ -43,6 +43,7 @@ class TokenServer:
     used_again: list[str] = field(default_factory=list)
     lost_answers: int = 0
     is_revoked: bool = False
+    user: str = "1001"
     asleep: asyncio.Event = field(default_factory=asyncio.Event)
     awake: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: Callable[[], object] = lambda: None
@@ -91,7 +92,7 @@ class TokenServer:
         self.number += 1
         self.newest = f"TG-{self.number}"
         now = self.clock.now()
-        return Tokens(f"APP_USR-{self.number}", self.newest, "1001", now, now + LIFE)
+        return Tokens(f"APP_USR-{self.number}", self.newest, self.user, now, now + LIFE)
 
 
 @dataclass

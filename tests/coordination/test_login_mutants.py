@@ -218,7 +218,7 @@ class OnlyWithTheLease(LedgerLogins):
 class UsedBeforeStored(SharedLogin):
     """The new pair is used, and stored when there is time."""
 
-    async def _keep(self, leased: Leased, used: str, tokens: Tokens, *, patience_s: float) -> None:
+    async def _keep(self, leased: Leased, used: str, tokens: Tokens, *, patience_s: float) -> bool:
         raise Given(tokens)
 
     async def _obtain(self, progress, refused):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  # its base's signature

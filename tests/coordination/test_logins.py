@@ -349,3 +349,22 @@ async def test_another_first_token_is_used_at_once_when_the_present_one_is_refus
 
     assert again.refresh == world.server.newest
     assert world.server.used_again == []
+
+
+async def test_a_first_token_of_somebody_else_is_told_and_not_kept(world: LoginWorld) -> None:
+    """Two sellers' rows would mix; and the account could not be granted to its own seller again."""
+    login = world.process()
+    await login.tokens(world.progress)
+    world.server.is_revoked = True
+    world.passes(1.1)
+    with pytest.raises(LoginNeeded):
+        await login.tokens(world.progress)
+    world.server.is_revoked, world.server.user = False, "1002"
+    world.first = world.server.newest = "TG-theirs"
+
+    with pytest.raises(LoginNeeded) as told:
+        await login.tokens(world.progress)
+
+    assert "opens the data of 1002, and this account reads 1001" in told.value.message
+    assert world.row("state, user_id") == ("needs_login", "1001")
+    assert world.server.uses[-1] == "TG-theirs"

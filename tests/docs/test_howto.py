@@ -18,6 +18,8 @@ from comporta.sandbox.odoo import OdooSandbox
 
 HOWTO = Path(__file__).parent.parent.parent / "docs/howto"
 PAGES = ("deploy", "upgrade", "troubleshooting", "from-your-scripts")
+TRANSLATED = (*PAGES, "connect-mercadolivre")
+"""The last one is about a person at a browser, and is not executed."""
 LANGUAGES = ("", "pt-BR/")
 TOML = """
 database = "sqlite:///comporta.db"
@@ -83,7 +85,7 @@ def test_the_commands_of_a_page_do_what_it_says(page: str, place: Path, capsys: 
         assert (program, line, code) == ("comporta", line, 0), said.err + said.out
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", TRANSLATED)
 def test_both_languages_give_the_same_commands(page: str) -> None:
     """Only the words around them differ, so what is executed of one is executed of both."""
     for language in ("bash", "sh"):
@@ -91,7 +93,7 @@ def test_both_languages_give_the_same_commands(page: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", TRANSLATED)
 def test_every_command_that_is_named_exists(page: str, language: str) -> None:
     """With the options that it is named with; in text, in tables and where it cannot be executed."""
     commands = get_command(app).commands  # type: ignore[attr-defined]  # a group, which has commands
@@ -109,7 +111,7 @@ def test_every_command_that_is_named_exists(page: str, language: str) -> None:
 
 def test_a_portuguese_page_is_in_portuguese() -> None:
     """With its accents, and as much of it as of the English one."""
-    for page in PAGES:
+    for page in TRANSLATED:
         there, here = ((HOWTO / f"{name}.md").read_text("utf-8") for name in (f"pt-BR/{page}", page))
 
         assert len(re.findall("[áàâãéêíóôõúç]", there)) > len(there) / 100

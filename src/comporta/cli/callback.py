@@ -59,7 +59,10 @@ async def brought_back(redirect_uri: str, state: str, *, may_paste: bool, wait: 
     try:
         await asyncio.wait({answer}, timeout=wait.total_seconds())
         if not answer.done():
-            raise WrongUse(f"nobody came back from Mercado Livre's page within {wait}", next_step="Start again.")
+            step = (
+                f"Start again. If that page refuses the redirect URI: the application's must be {redirect_uri} exactly."
+            )
+            raise WrongUse(f"nobody came back from Mercado Livre's page within {wait}", next_step=step)
         return answer.result()
     finally:
         if server is not None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from comporta.settings_tree import Settings
 
 REDIRECT = "http://127.0.0.1:8765/callback"
+ELSEWHERE = "https://localhost/callback"
+"""For applications that must name https: the browser ends there at a page that does not open, and is pasted from."""
 Reference = "env:NAME|file:PATH"
 
 
@@ -96,6 +98,7 @@ async def _agreed(granting: "Granting", console: Console, redirect_uri: str) -> 
     state, verifier = token_urlsafe(24), token_urlsafe(48)
     address = granting.address(redirect_uri=redirect_uri, state=state, verifier=verifier)
     console.tell(f"Open this address in a browser, logged in as the seller's main user, and agree:\n\n  {address}\n")
+    console.tell(_about_redirect(redirect_uri, is_here=is_loopback(redirect_uri)))
     may_paste = console.can_ask or not is_loopback(redirect_uri)
     if may_paste:
         console.tell("If the browser ends at a page that does not open, paste its address here:")
@@ -112,6 +115,14 @@ async def _agreed(granting: "Granting", console: Console, redirect_uri: str) -> 
     except SourceRefused as error:
         error.next_step += f" The redirect URI used is {redirect_uri}."
         raise
+
+
+def _about_redirect(redirect_uri: str, *, is_here: bool) -> str:
+    """Say what the application's page has to name; where it is wrong there, the browser never comes back."""
+    said = f"The application's page there must name this redirect URI, letter for letter: {redirect_uri}"
+    if not is_here:
+        return said
+    return f"{said}\nIf it takes no http:// address, name {ELSEWHERE}, and run this with --redirect-uri {ELSEWHERE}"
 
 
 def _revealed(reference: str, what: str) -> str:

@@ -281,10 +281,11 @@ class SharedLogin:
             beating.cancel()
         self._checkpoint("login_answered")
         self._after_refusal = tokens.access if refused is not None else None
-        await self._keep(*self._unkept, patience_s=KEEP_PATIENCE_S)
+        is_kept = await self._keep(*self._unkept, patience_s=KEEP_PATIENCE_S)
         self._checkpoint("login_kept")
         until = f"{tokens.expires_at:%H:%M:%S} UTC"
-        progress.tell(Notice("login_renewed", f"{account}: renewed, valid until {until}", {"until": until}))
+        if is_kept:
+            progress.tell(Notice("login_renewed", f"{account}: renewed, valid until {until}", {"until": until}))
         return None
 
     async def _may_send(self, leased: Leased, used: str) -> None:
@@ -293,19 +294,19 @@ class SharedLogin:
         self._is_sent = True
         self._checkpoint("login_checked")
 
-    async def _keep(self, leased: Leased, used: str, tokens: Tokens, *, patience_s: float) -> None:
-        """Store a pair that exists nowhere else; where the row names another token by now, that one counts."""
+    async def _keep(self, leased: Leased, used: str, tokens: Tokens, *, patience_s: float) -> bool:
+        """Store a pair that exists nowhere else, and say whether it is: another token that the row names counts."""
         until = self._clock.monotonic() + patience_s
         while True:
             try:
-                await self._store.keep(leased.lease, self._account, used, tokens)
+                is_kept = await self._store.keep(leased.lease, self._account, used, tokens)
             except (Retryable, DestinationRefused):
                 if self._clock.monotonic() >= until:
                     raise
                 await self._clock.sleep(KEEP_PAUSE)
             else:
                 self._unkept = None
-                return
+                return is_kept
 
     async def _beat(self, leased: Leased) -> None:
         """Keep the lease while the request is under way; without it the answer counts all the same."""

@@ -135,6 +135,11 @@ class LedgerLogins:
         def work(session: Session) -> bool:
             session.run("release", leases.identity(lease))
             values = {"account": account, "used": token_fingerprint(used), "now": text_of(session.now)}
+            row = session.one("login", {"account": account})
+            if row is not None and row["token"] == values["used"] and row["user_id"] not in {None, tokens.user_id}:
+                reason = _of_another(row["user_id"], tokens.user_id)
+                session.run("end_login_attempt", values | {"state": Standing.NEEDS_LOGIN.value, "reason": reason})
+                return False
             if session.run("keep_login", values | _pair(tokens)) != 1:
                 row = session.one("login", {"account": account})
                 return row is not None and row["token"] == token_fingerprint(tokens.refresh)
@@ -204,6 +209,13 @@ def _pair(tokens: Tokens) -> dict[str, object]:
         "expires_at": text_of(tokens.expires_at),
         "token": token_fingerprint(tokens.refresh),
     }
+
+
+def _of_another(ours: str, theirs: str) -> str:
+    return (
+        f"the token that was used opens the data of {theirs}, and this account reads {ours}; the pair it bought was not"
+        f" kept, and the token is used up: {theirs} has to grant access again, for an account of its own"
+    )
 
 
 def _state(row: Row) -> LoginState:

@@ -61,7 +61,10 @@ class LoginStore(Protocol):
         """Say whether the lease is ours and the attempt is still the one that was written ahead."""
 
     async def keep(self, lease: Lease, account: str, used: str, tokens: Tokens) -> bool:
-        """Store the pair that ``used`` bought and free the lease; ``False`` where the row names another token."""
+        """Store the pair that ``used`` bought and free the lease; ``False`` where the row names another token.
+
+        Also where it opens the data of somebody else than this account has read so far: then a person is needed.
+        """
 
     async def refuse(self, lease: Lease, account: str, used: str, reason: str) -> bool:
         """Write that a person is needed and free the lease; ``False`` where that is not ours to say any more."""
