@@ -1,5 +1,6 @@
 """An account under another name, or gone: all that is known of it at once, on either database."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -120,6 +121,70 @@ def test_a_removed_account_leaves_epochs_and_history(two: Shop, said: Said, fate
     assert asked(two, "SELECT count(*) FROM cmp_run WHERE scheduled_for IS NOT NULL") == [(0,)]
     assert rows == {"loja": 30} | ({"filial": 30} if fate == "keep" else {})
     assert [each["account"] for each in said("accounts")[1]["accounts"]] == ["loja"]
+
+
+def rows_left(shop: Shop) -> int:
+    """Return how many mirrored rows of the second account there are."""
+    return accounts.rows_of(read_settings(shop.config), "filial", SystemClock()).total
+
+
+@pytest.mark.full
+@BOTH
+def test_rows_go_in_portions_and_the_same_command_goes_on(
+    two: Shop, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing speaks of rows that are gone, wherever it is cut; views of the account go too."""
+    portions: list[int] = []
+    real = accounts._Deletion._portion
+
+    def counted(deletion: Any, part: Any, after: Any, session: Any) -> Any:  # noqa: ANN401  handed on as it is
+        if len(portions) == 4:
+            raise Unforeseen("cut")
+        portions.append(rows_left(two))
+        return real(deletion, part, after, session)
+
+    monkeypatch.setattr(accounts, "PORTION_ROWS", 7)
+    monkeypatch.setattr(accounts._Deletion, "_portion", counted)
+    whole = rows_left(two)
+    cut, _ = said("account", "remove", "filial", "--delete-rows", "--yes")
+    left = (rows_left(two), set(left_of(two, "filial")))
+    monkeypatch.setattr(accounts._Deletion, "_portion", real)
+    again, document = said("account", "remove", "filial", "--delete-rows", "--yes")
+    schema = "mirror." if read_settings(two.config).is_postgres else ""
+
+    assert (cut, again) == (ExitCode.FAILED, ExitCode.DONE)
+    assert all(0 <= before - after <= 7 for before, after in pairwise([whole, *portions, left[0]]))
+    assert whole > left[0] == document["rows"] > 0
+    assert left[1] == accounts.KEPT
+    assert rows_left(two) == 0
+    assert asked(two, f"SELECT count(*) FROM {schema}odoo_sale_order WHERE account = 'loja'") == [(30,)]
+
+
+@pytest.mark.full
+@BOTH
+@pytest.mark.parametrize("change", ["epoch = epoch + 1", "commits = commits + 1"])
+def test_rows_of_an_account_that_is_begun_anew_are_not_deleted(
+    two: Shop, said: Said, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """A run that came between two portions has read what it then says is covered."""
+    real = accounts._Deletion._portion
+    seen: list[int] = []
+
+    def interrupted(deletion: Any, part: Any, after: Any, session: Any) -> Any:  # noqa: ANN401  handed on as it is
+        found = real(deletion, part, after, session)
+        if not seen:
+            seen.append(1)
+            query = f"UPDATE cmp_scope SET {change} WHERE scope = 'filial/sale.order'"
+            deletion.side.ask(session, query)
+        return found
+
+    monkeypatch.setattr(accounts, "PORTION_ROWS", 7)
+    monkeypatch.setattr(accounts._Deletion, "_portion", interrupted)
+    whole = rows_left(two)
+    code, document = said("account", "remove", "filial", "--delete-rows", "--yes")
+
+    assert (code, "has begun while" in document["error"]["message"]) == (ExitCode.BUSY, True)
+    assert 0 < whole - rows_left(two) <= 7
 
 
 @pytest.mark.full

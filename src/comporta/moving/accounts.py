@@ -1,4 +1,9 @@
-"""An account under another name, or gone: its rows, its ledger and its secrets, in one transaction.
+"""An account under another name, or gone: its rows, its ledger and its secrets.
+
+A rename is one transaction. Of what is removed the ledger goes first, in one, so that no coverage speaks of rows that
+are gone; the rows follow in portions, since a million in one would keep SQLite's only writer for a minute, and
+PostgreSQL ends a statement that takes longer. Each portion sees to it that nobody has worked with the account since;
+who was cut short finds the rest when the command is given again.
 
 Which tables of the ledger have something of an account is read from their columns, so that a table that comes later
 is not forgotten. A scope that is renamed takes its epoch along: who held it under the old name finds no row to write
@@ -6,10 +11,11 @@ under. One that is removed keeps its epoch, or an old holder could pass for a ne
 still so is told anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from comporta.core.instant import instant_text
 from comporta.databases import ledger_key, open_database
@@ -21,17 +27,21 @@ from comporta.ledger.session import Session
 from comporta.ledger.tables import ledger_tables
 from comporta.moving.looks import ALIVE
 from comporta.moving.opening import side_of
-from comporta.moving.parts import Part
+from comporta.moving.parts import Cells, Part
 from comporta.moving.sides import Side, settled
 from comporta.ports.clock import Clock
 from comporta.settings_tree import Settings
 
 T = TypeVar("T")
+Standing = Sequence[tuple[Any, ...]]
+"""The scopes of an account with their epochs and commits."""
 SCOPED = tuple(table.name for table in ledger_tables() if "scope" in table.columns)
 NAMED = tuple(table.name for table in ledger_tables() if "account" in table.columns and table.name != "cmp_alert")
 KEPT = frozenset({"cmp_scope", "cmp_run"})
 """What stays of an account that is removed: epochs for ever, history until its retention."""
 OF_SCOPES = "substr(scope, 1, ?) = ?"
+PORTION_ROWS = 2_000
+"""Rows that one transaction deletes: a fraction of a second, for which a click of somebody else can wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +97,14 @@ def rename(settings: Settings, old: str, new: str, clock: Clock) -> Touched:
 
 
 def remove(settings: Settings, account: str, clock: Clock, *, is_with_rows: bool) -> Touched:
-    """Forget an account: what was typed in, its keys, its coverage; with its rows, or without."""
+    """Forget an account: what was typed in, its keys, its coverage; with its rows, or without.
 
-    def work(side: Side, session: Session) -> Touched:
+    Where it is cut short, rows are left, and the same again deletes them.
+    """
+
+    def work(side: Side, session: Session) -> Standing:
+        standing = _standing(side, session, account)
         _refuse_busy(side, session, account)
-        touched = _rows(side, session, account)
         side.ask(session, "DELETE FROM cmp_run WHERE account = ? AND state = 'queued'", account)
         # The run of a stream's newest tick is kept for ever; of a stream that is gone it shall not be.
         side.ask(session, "UPDATE cmp_run SET scheduled_for = NULL WHERE account = ?", account)
@@ -104,12 +117,66 @@ def remove(settings: Settings, account: str, clock: Clock, *, is_with_rows: bool
         side.ask(session, "DELETE FROM cmp_account WHERE name = ?", account)
         side.ask(session, "DELETE FROM cmp_secret WHERE substr(id, 1, ?) = ?", len(account) + 1, f"{account}/")
         if is_with_rows:
-            for part in _parts(side, session):
-                side.ask(session, f"DELETE FROM {side.called(part)} WHERE account = ?", account)
-            _renew_views(side, session, account)
-        return touched
+            side.forget_views(session.connection, account)
+        return standing
 
-    return _done(settings, clock, work)
+    with closing(open_database(settings, clock)) as database:
+        side = side_of(settings, database)
+        touched = database.read(lambda session: _rows(side, session, account))  # a while, in which others may write
+        standing = settled(database, lambda session: work(side, session))
+        if is_with_rows:
+            _Deletion(side, account, standing).carry_out()
+    return touched
+
+
+@dataclass(frozen=True, slots=True)
+class _Deletion:
+    """The rows of an account, which go in portions for as long as nobody begins the account anew."""
+
+    side: Side
+    account: str
+    standing: Standing
+
+    def carry_out(self) -> None:
+        """Delete the rows, and then what shows them."""
+        for part in self.side.database.read(lambda session: _parts(self.side, session)):
+            after: Cells = ()
+            while bound := settled(self.side.database, partial(self._portion, part, after)):
+                after = bound
+        settled(self.side.database, self._end)
+
+    def _portion(self, part: Part, after: Cells, session: Session) -> Cells:
+        """Delete rows that follow a key, and return the key of the last; nothing when there were none left."""
+        self._refuse_anew(session)
+        table, key = self.side.called(part), self.side.column(part.key[-1])
+        where, values = "account = ?", (self.account, *after)
+        if after:  # what was deleted before is not walked over again
+            where += f" AND {key} > ?"
+        keys = f"SELECT {key} FROM {table} WHERE {where} ORDER BY {key} LIMIT {PORTION_ROWS:d}"
+        (last,) = self.side.ask(session, f"SELECT max({key}) FROM ({keys}) AS portion", *values)
+        if last == (None,):
+            return ()
+        self.side.ask(session, f"DELETE FROM {table} WHERE {where} AND {key} <= ?", *values, *last)
+        return last
+
+    def _end(self, session: Session) -> None:
+        self._refuse_anew(session)
+        _renew_views(self.side, session, self.account)
+
+    def _refuse_anew(self, session: Session) -> None:
+        _refuse_busy(self.side, session, self.account)
+        if _standing(self.side, session, self.account) != self.standing:
+            name = self.account
+            message = f"account {name!r}: a run of it has begun while its rows were being deleted; some are still there"
+            step = f"Take the account out of the settings, then give `comporta account remove {name}` again."
+            raise Busy(message, next_step=step)
+
+
+def _standing(side: Side, session: Session, account: str) -> Standing:
+    """Return what changes with every run that begins, and every batch; no run can begin for the transaction's time."""
+    lock = " FOR UPDATE" if side.is_postgres else ""
+    query = f"SELECT scope, epoch, commits FROM cmp_scope WHERE {OF_SCOPES} ORDER BY scope{lock}"
+    return side.ask(session, query, len(account) + 1, f"{account}/")
 
 
 def _done(settings: Settings, clock: Clock, work: Callable[[Side, Session], T]) -> T:

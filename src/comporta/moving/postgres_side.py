@@ -165,6 +165,10 @@ class PostgresSide:
         """Return how a statement names a mirrored table."""
         return self._table(part)
 
+    def column(self, name: str) -> str:
+        """Return how a statement names a column."""
+        return named(name)
+
     def forget_views(self, connection: Connection, account: str) -> None:
         """Drop the views that are one account's."""
         for view, owner in postgres_account_views.owned(connection, self._schema).items():

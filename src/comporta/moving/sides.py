@@ -92,6 +92,9 @@ class Side(Protocol):
     def called(self, part: Part) -> str:
         """Return how a statement names a mirrored table."""
 
+    def column(self, name: str) -> str:
+        """Return how a statement names a column."""
+
     def forget_views(self, connection: Connection, account: str) -> None:
         """Drop the views that are one account's."""
 

@@ -92,6 +92,10 @@ class SqliteSide:
         """Return how a statement names a mirrored table."""
         return quoted(part.table)
 
+    def column(self, name: str) -> str:
+        """Return how a statement names a column."""
+        return quoted(name)
+
     def forget_views(self, connection: Connection, account: str) -> None:
         """Drop the views that are one account's."""
         for view, owner in sqlite_account_views.owned(connection).items():
