@@ -22,8 +22,8 @@ STREAM_DEFAULTS: Mapping[str, Mapping[str, Mapping[str, timedelta]]] = {
 }
 """By source and stream, what differs from ``StreamSettings``; without a name, of all its streams.
 
-Nobody knows how exactly ActiveCampaign's filter goes by the time; its custom fields are read whole each time. Mercado
-Livre's goes by whole hours.
+Nobody knows how exactly ActiveCampaign's filter goes by the time; its custom field values, of
+which those of changed deals are read after them, have none. Mercado Livre's goes by whole hours.
 """
 DATABASE = "sqlite:///comporta.db"
 TIMEZONE = "UTC"

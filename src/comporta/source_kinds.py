@@ -237,7 +237,8 @@ KINDS: Mapping[str, SourceKind] = {
         activecampaign_streams.DEFAULT_STREAMS,
         terms=lambda told: _activecampaign_config(told).terms,
         make=_activecampaign,
-        lanes={each: each for each in activecampaign_streams.DEFAULT_STREAMS},
+        children={parent: (Child(child),) for parent, child in activecampaign_streams.CHILDREN.items()},
+        lanes=activecampaign_streams.LANES,
     ),
     "mercadolivre": SourceKind(
         mercadolivre_streams.DEFAULT_STREAMS,

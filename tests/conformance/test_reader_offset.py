@@ -1,7 +1,7 @@
 """What every reader promises, asked of one that pages by offset: the suite of ``test_reader`` as far as it applies.
 
-Pages come in the order of the list, not of the keys; a window is asked for by whole days; no stream has children or
-a domain. All else holds as for any other.
+Pages come in the order of the list, not of the keys; a window is asked for by whole days; no stream has a
+domain. All else holds as for any other.
 """
 
 from collections.abc import AsyncIterator, Iterator

@@ -182,6 +182,19 @@ async def test_voided_coverage_takes_passes_and_hints_with_it(store: Store) -> N
     assert (await store.open_pass(SCOPE, Request()), await store.hints(SCOPE, 10)) == (None, [])
 
 
+async def test_a_parent_of_which_only_a_part_is_shown_tells_nothing_of_its_children(store: Store) -> None:
+    """Who may not see it may not see these either; it is told of when it comes whole."""
+    granted = await start(store)
+    rows = [thing(1), thing(2, stamp=None)]
+    batch = Batch(THINGS, rows, limited=frozenset({1}), hints={"shop/line": None})
+    committed = await store.commit(granted.lease, batch)
+    told = [each.key for each in await store.hints("shop/line", 10)]
+    await store.commit(committed.lease, Batch(THINGS, [thing(2)], hints={"shop/line": None}))
+
+    assert (committed.counts.inserted, told) == (2, ["1"])
+    assert [each.key for each in await store.hints("shop/line", 10)] == ["1", "2"]
+
+
 async def test_parents_that_changed_are_remembered_until_their_children_were_listed(store: Store) -> None:
     """The children's run forgets those it has handled."""
     granted = await start(store)

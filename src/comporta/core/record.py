@@ -62,7 +62,8 @@ class Shape:
 
     ``key`` and ``stamp`` name columns; the stamp is the cursor field and the version at once. Where there is none,
     the keys are numbers that rise as records come.
-    ``parent`` names the column that points to the stream in ``parent_stream``, where there is one.
+    ``parent`` names the column that points to the stream in ``parent_stream``, where there is one; the table has an
+    index on it unless ``is_parent_indexed`` is false.
     ``nested`` are the lists inside its records that people join on, each a table of its own: their ``parent`` points
     to this stream's key, and their stamp, if any, is that of the record they came with.
     ``settled`` is a column and its values after which a record changes no more; records of a stream that has it are
@@ -77,6 +78,7 @@ class Shape:
     stamp: str | None = None
     parent: str | None = None
     parent_stream: str | None = None
+    is_parent_indexed: bool = True
     nested: tuple["Shape", ...] = ()
     settled: tuple[str, frozenset[str]] | None = None
     referred_by: str | None = None

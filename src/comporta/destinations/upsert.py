@@ -65,7 +65,7 @@ def create_table(dialect: Dialect, shape: Shape) -> list[str]:
     key = f"PRIMARY KEY (account, {name(shape.key)})"
     body = ",\n  ".join([account, *columns, *ours, key])
     made = [f"CREATE TABLE {table} (\n  {body}\n)"]
-    if shape.parent is not None:
+    if shape.parent is not None and shape.is_parent_indexed:
         index = name(f"{shape.table}_{shape.parent}")
         made.append(f"CREATE INDEX {index} ON {table} (account, {name(shape.parent)})")
     return made

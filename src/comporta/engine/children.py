@@ -3,11 +3,17 @@
 When a run writes orders, the ledger notes their keys as hints for the stream of their lines, in the same
 transaction. This run drains the hints: it lists the lines of those orders, writes what changed and marks
 what is gone, each missing line looked at directly first.
+
+Where a request brings the children of one parent only, as the values of an ActiveCampaign deal, an import would cost
+a request for each of its deals. So where a sweep takes fewer, this run is one instead (``engine.drive``), and takes
+away the hints that were written before it began. If more come while parents are asked, those are left to the next run.
 """
 
 from collections.abc import Sequence
 
+from comporta.core.hint import is_sweep_cheaper
 from comporta.core.record import Key, key_from_text
+from comporta.engine.drive import drive
 from comporta.engine.plan import make_fit, refuse_another_database
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
@@ -20,13 +26,20 @@ HINTS_MAX = 100_000
 
 
 async def relist_children(work: Work) -> None:
-    """Drain the hints of the stream, then end the run.
+    """Drain the hints of the stream, then end the run; or read everything, where that takes fewer requests.
 
     What is gone is marked only when all of it is known: a loss of everything comes portion by portion.
     """
     await refuse_another_database(work)
+    if await _is_sweep_better(work):
+        await drive(work)
+        return
     await make_fit(work)
+    listed = 0
     while hints := await work.store.hints(work.scope, HINTS_MAX):
+        if listed and await _sweeps_instead(work, listed + len(hints)) is not None:
+            break
+        listed += len(hints)
         parents = [each.key for each in hints]
         gone: list[Key] = []
         for start in range(0, len(parents), PARENTS_MAX):
@@ -34,6 +47,31 @@ async def relist_children(work: Work) -> None:
         await refuse_mass_deletion(work, gone)
         await work.write(Batch(work.shape, deleted=gone, handled_hints=hints))
     await work.close(Batch(work.shape), well())
+
+
+async def _is_sweep_better(work: Work) -> bool:
+    """Say whether to read everything instead: it takes fewer requests, or has never been done."""
+    if work.reader.sweep_rows is None:
+        return False
+    parents = len(await work.store.hints(work.scope, HINTS_MAX))
+    if not parents:
+        return False
+    if not (await work.store.coverage(work.scope)).intervals:
+        return True
+    rows = await _sweeps_instead(work, parents)
+    if rows is None:
+        return False
+    message = f"{parents} changed parents are a request each; to read all {rows} records takes fewer"
+    work.tell("sweep_chosen", message, {"parents": parents, "rows": rows})
+    return True
+
+
+async def _sweeps_instead(work: Work, parents: int) -> int | None:
+    """Return how many rows are here, if to read all of them takes fewer requests than so many parents."""
+    if work.reader.sweep_rows is None:
+        return None
+    rows = await work.store.count_rows(work.account, work.shape)
+    return rows if is_sweep_cheaper(parents, rows=rows, page_rows=work.reader.sweep_rows) else None
 
 
 async def _relist(work: Work, parents: Sequence[str]) -> list[Key]:

@@ -9,13 +9,14 @@ The window closes only after everything in it is provably here (engine.verify); 
 the run may die at any instruction and the next one goes on from the resume point with the same bounds.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from comporta.core.batch import FIRST_ROWS, BatchSize
 from comporta.core.counts import too_many
+from comporta.core.hint import Hint
 from comporta.core.instant import BEGINNING, instant_text, short_text
 from comporta.core.record import Page
 from comporta.core.window import WHOLE, Kind, Window
@@ -30,6 +31,8 @@ AHEAD = timedelta(minutes=5)
 """A stamp further than this ahead of the source's clock is worth a warning."""
 REJECTED_LEAST = 20
 """Fewer rejected records than this never fail a run, whatever their share."""
+ANSWERED_MAX = 100_000
+"""Hints that one pass takes away; what is left is looked at by itself."""
 
 
 async def drive(work: Work) -> None:
@@ -39,6 +42,7 @@ async def drive(work: Work) -> None:
         plan = await _prepared(work, plan)
     if work.shape.stamp is None and plan.read == 0:
         work.seen = set()
+    answered = await _to_be_answered(work, plan)
     before = await work.reader.count(since=plan.window.asked_since, until=plan.window.asked_until)
     if before != 0 and not work.run.dry_run:
         await _write_lookups(work)
@@ -52,7 +56,17 @@ async def drive(work: Work) -> None:
         await work.close(Batch(work.shape), well(pass_id=plan.id))
         return
     is_agreed = await verify(work, plan, before=before)
-    await _close(work, plan, is_agreed=is_agreed)
+    await _close(work, plan, answered, is_agreed=is_agreed)
+
+
+async def _to_be_answered(work: Work, plan: Pass) -> Sequence[Hint]:
+    """Return the hints that the pass will answer: those written before its first request, if it reads everything.
+
+    Only where rows bear no stamp, so that nothing but such a pass, or a look at each parent, reads them.
+    """
+    if work.shape.parent is None or work.shape.stamp is not None or plan.window.kind not in WHOLE or plan.read:
+        return ()
+    return await work.store.hints(work.scope, ANSWERED_MAX)
 
 
 async def _prepared(work: Work, plan: Pass) -> Pass:
@@ -110,12 +124,12 @@ async def _write_page(work: Work, plan: Pass, page: Page) -> None:
         )
 
 
-async def _close(work: Work, plan: Pass, *, is_agreed: bool) -> None:
-    """Claim the window, in the transaction that ends the run."""
+async def _close(work: Work, plan: Pass, answered: Sequence[Hint], *, is_agreed: bool) -> None:
+    """Claim the window, and take away what it answered, in the transaction that ends the run."""
     window = plan.window
     last = Batch(work.shape)
     if window.kind in WHOLE:
-        last = await gone_at_source(work, plan, is_agreed=is_agreed)
+        last = replace(await gone_at_source(work, plan, is_agreed=is_agreed), handled_hints=answered)
     work.tell("window_closed", _closed(work, window), {"until": short_text(window.until), **work.counts.as_json()})
     await work.close(
         last,

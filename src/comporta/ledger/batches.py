@@ -212,9 +212,13 @@ def put_hints(session: Session, scope: str, keys: Sequence[Key]) -> None:
 
 
 def _hinted(batch: Batch, written: Written, column: str | None) -> Sequence[Key]:
-    """Return what the rows that were written, or are gone, say in a column; their keys without one."""
+    """Return what the rows that were written, or are gone, say in a column; their keys without one.
+
+    A limited row, new or alive again, says nothing of its children: its source shows neither.
+    """
     if column is None:
-        return written.changed
+        limited = {batch.rows[place][batch.shape.index(batch.shape.key)] for place in batch.limited}
+        return [key for key in written.changed if key not in limited]
     key, named = batch.shape.index(batch.shape.key), batch.shape.index(column)
     changed = set(written.changed)
     values = (row[named] for row in batch.rows if row[key] in changed)

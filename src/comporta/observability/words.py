@@ -156,6 +156,10 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             "of {parents} changed parents: {inserted} new, {updated} changed, {gone} gone",
             "de {parents} registros pais alterados: {inserted} novos, {updated} alterados, {gone} removidos",
         ),
+        "sweep_chosen": _words(
+            "{parents} changed records would be a request each; to read all {rows} of this stream takes fewer",
+            "{parents} registros alterados seriam uma requisição cada; ler todos os {rows} deste fluxo custa menos",
+        ),
         "hints_handled": _words(
             "{hints} told of: {known} known already, {inserted} new, {updated} changed, {unchanged} unchanged,"
             " {later} not there yet, {given_up} not there at all",

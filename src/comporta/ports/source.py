@@ -77,6 +77,13 @@ class Reader(Protocol):
         """
 
     @property
+    def sweep_rows(self) -> int | None:
+        """Return how many records a request of a whole pass brings, where children cost a request for each parent.
+
+        ``None`` where many parents are asked for at once, or the stream has none.
+        """
+
+    @property
     def oldest(self) -> datetime | None:
         """Return the stamp before which the source keeps nothing, ``None`` where it keeps everything."""
 

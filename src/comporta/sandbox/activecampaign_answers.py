@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from hmac import compare_digest
 from typing import Any
 
-from comporta.sandbox.activecampaign_lists import LISTINGS, BadQuery, listed, shown
+from comporta.sandbox.activecampaign_lists import LISTINGS, OF_DEAL, BadQuery, listed, shown
 from comporta.sandbox.activecampaign_world import Row, World
 from comporta.sandbox.exchange import JSON, Answer, Request, html_answer, json_answer
 from comporta.sandbox.faults import Faults
@@ -60,7 +60,7 @@ def _found(world: World, faults: Faults, query: dict[str, str], route: str) -> A
         case [stream] if stream in LISTINGS:
             return _list_answer(world, faults, stream, query)
         case ["deals", known, "dealCustomFieldData"] if known.isdigit():
-            return _list_answer(world, faults, "dealCustomFieldData", {**query, "filters[dealId]": known})
+            return _values_answer(world, faults, query, int(known))
         case [stream, known] if stream in LISTINGS and known.isdigit():
             return _single_answer(world, faults, stream, int(known))
     return _missing(faults, route, "")
@@ -71,6 +71,12 @@ def _list_answer(world: World, faults: Faults, stream: str, query: dict[str, str
         return json_answer(listed(world, stream, query, faults))
     except BadQuery:
         return json_answer({}, 400)
+
+
+def _values_answer(world: World, faults: Faults, query: dict[str, str], known: int) -> Answer:
+    if known not in world.table("deals"):
+        return _missing(faults, "deals", str(known))
+    return _list_answer(world, faults, "dealCustomFieldData", {**query, OF_DEAL: str(known)})
 
 
 def _single_answer(world: World, faults: Faults, stream: str, known: int) -> Answer:

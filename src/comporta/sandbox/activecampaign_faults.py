@@ -9,6 +9,7 @@ ACTIVECAMPAIGN_FAULTS = {
     **{name: usual for name, usual in TRANSPORT_FAULTS.items() if name not in {"slow_page", "cut_after", "http_429"}},
     "body_429": "empty|json|html",
     "coarse_filter": "1",
+    "deal_page": "all|20",
     "empty_200": "1",
     "error_402": "1",
     "error_500": "1",

@@ -16,6 +16,7 @@ from comporta.sandbox.faults import Faults
 
 LIMIT_DEFAULT, LIMIT_MAX = 20, 100
 KEPT_MAX = 64
+OF_DEAL = "filters[dealId]"
 Query = dict[str, str]
 Judge = Callable[[World, Row, str], bool]
 Rank = Callable[[World, Row], Any]
@@ -107,9 +108,7 @@ LISTINGS: dict[str, Listing] = {
         },
     ),
     "dealCustomFieldMeta": Listing("dealCustomFieldMetum", has_meta=False),
-    "dealCustomFieldData": Listing(
-        "dealCustomFieldDatum", filters={"filters[dealId]": _equal("dealId")}, has_meta=False
-    ),
+    "dealCustomFieldData": Listing("dealCustomFieldDatum", filters={OF_DEAL: _equal("dealId")}, has_meta=False),
     "dealGroups": Listing("dealGroup", filters={"filters[title]": _contains("title")}, beside=("dealStages",)),
     "dealStages": Listing(
         "dealStage", filters={"filters[title]": _contains("title"), "filters[d_groupid]": _equal("group")}
@@ -144,6 +143,8 @@ def listed(world: World, stream: str, query: Query, faults: Faults) -> dict[str,
     start, amount = _number(query, "offset", 0), min(_number(query, "limit", LIMIT_DEFAULT), LIMIT_MAX)
     with world.lock:
         whole = _whole(world, _selection(stream, query, faults))
+        if OF_DEAL in query and (paged := faults.strikes("deal_page", stream)) is not None:
+            start, amount = (0, len(whole.rows)) if paged.value == "all" else (start, int(paged.number))
         page = whole.rows[start : start + amount]
         beside = {name: [shown(world, name, row, query, faults) for row in world.rows(name)] for name in listing.beside}
         envelope = {**beside, stream: [shown(world, stream, row, query, faults) for row in page]}

@@ -16,6 +16,7 @@ from comporta.errors import FilterIgnored, SourceIncomplete, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.activecampaign_bounds import Bounds
+from comporta.sources.activecampaign_children import Children
 from comporta.sources.activecampaign_rows import Batch, Plan
 from comporta.sources.activecampaign_session import ActiveCampaignSession, Leaf
 from comporta.sources.activecampaign_shape import KEY, Field, fields_of, shape_of
@@ -46,6 +47,7 @@ class ActiveCampaignReader:
         self.identity = Identity(session.config.shown_url, "", None, "3")
         self.is_resumable = self.endpoint.is_keyset
         self.is_unbroken = False
+        self.sweep_rows = session.config.page_size if self.shape.parent is not None else None
         self._session = session
         self._progress = progress
         self._concurrency = request.concurrency
@@ -124,9 +126,13 @@ class ActiveCampaignReader:
         limited = frozenset(places[batch.keys[0]] for batch in found if batch.limited or self._is_uncounted(batch))
         return Page(rows, [each for batch in found for each in batch.rejected], extras, is_last=True, limited=limited)
 
-    async def fetch_children(self, parents: Sequence[Key]) -> Page:  # noqa: ARG002  no stream has a parent here
-        """Return nothing: lists that belong to a deal are read whole."""
-        return Page([], is_last=True)
+    async def fetch_children(self, parents: Sequence[Key]) -> Page:
+        """Return the values of these deals, each asked for by itself; other streams have no parent."""
+        if self.shape.parent is None:
+            return Page([], is_last=True)
+        width = self._session.in_flight(self._concurrency)
+        children = Children(self._session, self.endpoint, self._plan, self.shape, self._progress)
+        return await children.of(parents, width=width)
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
         """Return which of the keys live: each is looked at by itself, and only a 404 says that it is gone."""

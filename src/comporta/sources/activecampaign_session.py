@@ -93,15 +93,23 @@ class ActiveCampaignSession:
         ask = self._ask(endpoint.name, asked, what, f"{endpoint.name}: page")
 
         def accept(answer: Answer) -> Leaf:
-            refuse(answer, subject=ask.subject, now=self.clock.now())
-            envelope = self._envelope(answer, ask.subject)
-            if endpoint.name not in envelope:
-                message = (
-                    f"{ask.subject} answered no {endpoint.name!r} ({describe(answer)}); expected a list of that name"
-                )
-                raise SourceChangedShape(message)
-            batch = plan.rows(envelope[endpoint.name], subject=ask.subject)
-            return Leaf(batch, plan.order(batch), _total(envelope))
+            return self._leaf(answer, endpoint, plan, ask.subject)
+
+        return await self._transport.send(ask, progress, accept)
+
+    async def page_of_parent(
+        self, endpoint: Endpoint, plan: Plan, parent: int, query: Mapping[str, object], *, progress: Progress
+    ) -> Leaf | None:
+        """Return one page of what belongs to one record of another list, ``None`` if that record is gone."""
+        _, parents = endpoint.parent or ("", endpoint.name)
+        path = f"{parents}/{parent}/{endpoint.name}"
+        ask = self._ask(path, query, f"{endpoint.name} of id {parent}", f"{endpoint.name}: those of one record")
+
+        def accept(answer: Answer) -> Leaf | None:
+            if answer.status == NOT_FOUND and not answer.is_page:
+                self._envelope(answer, ask.subject)
+                return None
+            return self._leaf(answer, endpoint, plan, ask.subject)
 
         return await self._transport.send(ask, progress, accept)
 
@@ -163,6 +171,16 @@ class ActiveCampaignSession:
         headers = {"Api-Token": self.config.api_key, "Accept": "application/json"}
         url = f"{self.config.base}/{path}{tail}"
         return Ask("GET", url, self.subject(path, what), headers=headers, operation=operation)
+
+    def _leaf(self, answer: Answer, endpoint: Endpoint, plan: Plan, subject: str) -> Leaf:
+        """Return the page that an answer is, or raise why it is none."""
+        refuse(answer, subject=subject, now=self.clock.now())
+        envelope = self._envelope(answer, subject)
+        if endpoint.name not in envelope:
+            message = f"{subject} answered no {endpoint.name!r} ({describe(answer)}); expected a list of that name"
+            raise SourceChangedShape(message)
+        batch = plan.rows(envelope[endpoint.name], subject=subject)
+        return Leaf(batch, plan.order(batch), _total(envelope))
 
     def _envelope(self, answer: Answer, subject: str) -> dict[str, Any]:
         """Return an answer's JSON object; remember the clock that came with it."""

@@ -160,8 +160,18 @@ def fields_of(request: StreamRequest) -> tuple[Field, ...]:
 
 def shape_of(stream: str, fields: Sequence[Field]) -> Shape:
     """Return the stream's shape; only a stream that can be filtered by its stamp has one."""
-    stamp = ENDPOINTS[stream].stamp
-    return Shape(SOURCE, stream, tuple(each.column for each in fields), key=KEY, stamp=stamp)
+    endpoint = ENDPOINTS[stream]
+    field, parent_stream = endpoint.parent or (None, None)
+    return Shape(
+        SOURCE,
+        stream,
+        tuple(each.column for each in fields),
+        key=KEY,
+        stamp=endpoint.stamp,
+        parent=None if field is None else column_name(field),
+        parent_stream=parent_stream,
+        is_parent_indexed=False,  # views of all deals would fetch the values one by one, and take longer
+    )
 
 
 def _wanted(request: StreamRequest, known: Mapping[str, Kind]) -> set[str]:
@@ -174,5 +184,6 @@ def _wanted(request: StreamRequest, known: Mapping[str, Kind]) -> set[str]:
         message = f"activecampaign {request.stream}: there is no field {unknown[0]!r} among the {len(known)}{hint}"
         raise UnknownField(message, next_step="Correct `fields` of the stream in comporta.toml.")
     endpoint = ENDPOINTS[request.stream]
-    needed = {name for name in (KEY, endpoint.stamp, endpoint.order_field) if name is not None}
+    parent = endpoint.parent[0] if endpoint.parent is not None else None
+    needed = {name for name in (KEY, endpoint.stamp, endpoint.order_field, parent) if name is not None}
     return {*request.fields, *needed, *({"isDisabled"} & known.keys())}

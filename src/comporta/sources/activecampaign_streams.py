@@ -15,6 +15,7 @@ class Endpoint:
     there is such a filter. ``orders`` are sent with every page; ``is_keyset`` says that ``id_greater`` works too.
     ``order_field`` is what the list comes in order of, beside the id: it never changes. ``always`` is sent with every
     request; ``counted`` are the columns that come of it, which a record that is asked for alone may lack.
+    ``parent`` is the field that names the record it belongs to, and the list of those, each of which tells its own.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Endpoint:
     is_keyset: bool = False
     always: Mapping[str, str] | None = None
     counted: tuple[str, ...] = ()
+    parent: tuple[str, str] | None = None
 
 
 ENDPOINTS: Mapping[str, Endpoint] = {
@@ -38,10 +40,16 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         Endpoint("contacts", "contact", stamp="udate", orders={"orders[id]": "ASC"}, is_keyset=True),
         Endpoint("deals", "deal", stamp="mdate", orders={"orders[cdate]": "ASC"}, order_field="cdate"),
         Endpoint("dealCustomFieldMeta", "dealCustomFieldMetum"),
-        Endpoint("dealCustomFieldData", "dealCustomFieldDatum"),
+        Endpoint("dealCustomFieldData", "dealCustomFieldDatum", parent=("dealId", "deals")),
         Endpoint("dealTasks", "dealTask"),
     )
 }
 
 DEFAULT_STREAMS = tuple(ENDPOINTS)
 """Small lists first: what the ids in deals mean is there before the deals."""
+
+CHILDREN = {each.parent[1]: each.name for each in ENDPOINTS.values() if each.parent is not None}
+"""By stream: the stream whose records belong to its own, and are asked for again when one of those changed."""
+
+LANES = {each: each for each in DEFAULT_STREAMS} | {child: parent for parent, child in CHILDREN.items()}
+"""Each stream by itself, but for values: read after their deals they hold what changed with these."""

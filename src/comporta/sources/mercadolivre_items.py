@@ -80,6 +80,7 @@ class ItemsReader:
 
     is_resumable = False
     oldest = None
+    sweep_rows = None
 
     def __init__(self, session: MercadoLivreSession, request: StreamRequest, progress: Progress, seller: str) -> None:
         self._plan = Plan(table_for(request), keeps_unknown=request.fields is None)

@@ -72,6 +72,7 @@ class OrdersReader:
         self.shape = self._plan.shape
         self.identity = Identity(session.config.shown_url, "", seller, "1")
         self.is_unbroken = False
+        self.sweep_rows = None
         self.oldest: datetime | None = None
         self._session = session
         self._progress = progress

@@ -98,6 +98,7 @@ class SingleReader:
     is_resumable = True
     is_unbroken = False
     oldest = None
+    sweep_rows = None
 
     def __init__(self, session: MercadoLivreSession, request: StreamRequest, progress: Progress, seller: str) -> None:
         self._plan = Plan(table_for(request), keeps_unknown=request.fields is None)

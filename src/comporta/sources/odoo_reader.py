@@ -56,6 +56,7 @@ class OdooReader:
 
     is_resumable = True
     oldest = None
+    sweep_rows = None
     is_unbroken = False  # servers that cut pages short, or ignore an order, are found out by counts and listings
 
     def __init__(

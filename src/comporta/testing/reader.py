@@ -37,11 +37,13 @@ class FakeReader:
         ignores_filters: bool = False,
         is_resumable: bool = True,
         is_unbroken: bool = False,
+        sweep_rows: int | None = None,
     ) -> None:
         self.shape: Shape = stream.shape("fake", request.fields)
         self.identity = identity
         self.is_resumable = is_resumable
         self.is_unbroken = is_unbroken
+        self.sweep_rows = sweep_rows
         self.oldest: datetime | None = None
         self._stream = stream
         self._request = request

@@ -30,6 +30,7 @@ class FakeSource:
         self.ignores_filters = False
         self.is_resumable = True
         self.is_unbroken = False
+        self.sweep_rows: int | None = None
         self.is_closed = False
         self.requests: list[StreamRequest] = []
         self._clock = clock
@@ -72,6 +73,7 @@ class FakeSource:
             ignores_filters=self.ignores_filters,
             is_resumable=self.is_resumable,
             is_unbroken=self.is_unbroken,
+            sweep_rows=self.sweep_rows,
         )
 
     async def check(self, requests: Sequence[StreamRequest]) -> Sequence[Finding]:
