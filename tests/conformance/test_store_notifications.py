@@ -91,6 +91,21 @@ async def test_what_is_told_again_is_one_row_that_waits_again(ledger: Ledger) ->
     }
 
 
+async def test_what_is_answered_is_on_the_disk(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not sent again, so a power cut must not take it; and it goes before batches, for the sender waits."""
+    asked: list[dict[str, bool]] = []
+    write = ledger.database.write
+
+    def write_and_look(work: Any, **how: bool) -> Any:  # noqa: ANN401  whatever is written
+        asked.append(how)
+        return write(work, **how)
+
+    monkeypatch.setattr(ledger.database, "write", write_and_look)
+    await ledger.inbox.keep([told()])
+
+    assert asked == [{"is_durable": True, "is_brief": True}]
+
+
 @pytest.mark.parametrize("sent_at", [BEGUN, BEGUN - MINUTE])
 async def test_what_tells_nothing_later_does_not_wait_again(ledger: Ledger, sent_at: datetime) -> None:
     """A source repeats for two days what it could not deliver; the record was read after all of it."""

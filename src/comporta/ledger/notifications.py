@@ -1,6 +1,7 @@
 """Notifications in the ledger: one row for each resource, and their way into hints.
 
-``keep`` is on the path of the answer to whoever sends, so it is one statement for all that came together.
+``keep`` is on the path of the answer to whoever sends, so it is one statement for all that came together; what was
+answered is never sent again, so it is on the disk by then, whatever other writes may leave to the next moment.
 ``hand_over`` locks what it takes: told again meanwhile, a notification waits until that transaction ends, and
 waits anew.
 """
@@ -34,7 +35,7 @@ class LedgerInbox:
         self._database = database
 
     async def keep(self, told: Sequence[Notification]) -> None:
-        await self._write(lambda session: put_notifications(session, told))
+        await self._write(lambda session: put_notifications(session, told), is_awaited=True)
 
     async def hand_over(self, source: str, streams: Mapping[str, Collection[str]], point: Point) -> int:
         if not await asyncio.to_thread(self._database.read, lambda session: has_waiting(session, source)):
@@ -47,11 +48,14 @@ class LedgerInbox:
     async def paused(self) -> Collection[str]:
         return await asyncio.to_thread(self._database.read, pauses)
 
-    async def _write(self, work: Callable[[Session], T]) -> T:
-        """Write; done twice, because the answer to COMMIT was lost, it is as good as once."""
+    async def _write(self, work: Callable[[Session], T], *, is_awaited: bool = False) -> T:
+        """Write; done twice, because the answer to COMMIT was lost, it is as good as once.
+
+        ``is_awaited``: somebody waits for it, and relies on it.
+        """
         for left in reversed(range(OUTCOME_TRIES)):
             try:
-                return await asyncio.wrap_future(self._database.write(work))
+                return await asyncio.wrap_future(self._database.write(work, is_durable=is_awaited, is_brief=is_awaited))
             except CommitOutcomeUnknown:
                 if not left:
                     raise
