@@ -10,6 +10,7 @@ from comporta.core.lease import Lease
 from comporta.core.login import Standing, token_fingerprint
 from comporta.errors import LeaseLost, MasterKeyWrong
 from comporta.ledger.logins import LedgerLogins, connect_login
+from comporta.ledger.secrets import get_secrets, put_secret
 from comporta.ledger.session import Session
 from comporta.ledger.store import LedgerStore
 from comporta.ports.login import Tokens
@@ -254,3 +255,15 @@ async def test_a_pair_of_somebody_else_is_not_kept(logins: LedgerLogins) -> None
     assert (after.state.standing, after.state.user_id, after.refresh) == (Standing.NEEDS_LOGIN, "1001", "TG-1")
     assert "1002" in (after.state.reason or "")
     assert (await granted(logins)).lease.scope == SCOPE
+
+
+async def test_secrets_are_found_by_how_their_ids_end(store: LedgerStore) -> None:
+    """Of all accounts in one statement; those that another key closed are left out."""
+
+    def work(session: Session) -> None:
+        for key, name in ((KEY, "loja1/client_id"), (KEY, "loja1/client_secret"), (bytes(32), "loja2/client_id")):
+            put_secret(session, key, secret_id=name, secret="4242")
+
+    store._database.write(work).result()
+
+    assert store._database.read(lambda s: get_secrets(s, KEY, ending="/client_id")) == {"loja1/client_id": "4242"}
