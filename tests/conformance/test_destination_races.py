@@ -141,10 +141,10 @@ def naming(mine: int, turn: int) -> Batch:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("batch", [changing, coming, mixing, crossing, clearing, naming])
 def test_two_processes_write_the_same_rows_in_opposite_order_without_deadlock(
-    tables: PostgresTables, batch: Callable[[int, int], Batch]
+    tables: PostgresTables, batch: Callable[[int, int], Batch], *, is_deep: bool
 ) -> None:
-    """Two hundred times: one may wait for the other, and neither is ever told to give up."""
-    rounds = 200
+    """Many times: one may wait for the other, and neither is ever told to give up."""
+    rounds = 1_000 if is_deep else 60
     gate = threading.Barrier(2)
 
     def process(mine: int) -> list[Counts]:

@@ -238,7 +238,7 @@ async def test_wherever_a_process_ends_the_next_one_ends_where_a_clean_run_ends(
 async def test_at_no_boundary_is_anything_lost_or_counted_twice(
     fresh: Fresh, story: Story, death: Death, *, is_deep: bool
 ) -> None:
-    """As above, at every fourth boundary, and with ``--deep`` at every one there is."""
-    chosen = slice(None) if is_deep else slice(Random().randrange(4), None, 4)
+    """As above, at every eighth boundary, and with ``--deep`` at every one there is."""
+    chosen = slice(None) if is_deep else slice(Random().randrange(8), None, 8)
 
     await die_everywhere(fresh, story, death, chosen)

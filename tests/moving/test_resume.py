@@ -22,8 +22,6 @@ pytestmark = pytest.mark.timeout(600)
 KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.full)]
 EDGE = 6
 """So many moments at the beginning and at the end of a move, where seals change, are always tried."""
-MOMENTS = 2
-"""And so many between them, in the quick check."""
 Moment = tuple[int, bool]
 
 
@@ -58,16 +56,12 @@ class Play:
         """Return every moment: before each transaction, and after its COMMIT."""
         return [(at, is_before) for at in range(1, self.last + 1) for is_before in (True, False)]
 
-    def some_moments(self, count: int) -> list[Moment]:
-        """Return the moments at both ends, and some between them."""
+    def some_moments(self, *, is_deep: bool) -> list[Moment]:
+        """Return those at both ends, and some between them; with ``--deep`` all, or over the network more."""
         moments = self.moments()
-        return moments[:EDGE] + Random().sample(moments[EDGE:-EDGE], count) + moments[-EDGE:]
-
-    def many_moments(self, *, is_deep: bool) -> list[Moment]:
-        """Return some moments more than the quick check has, or as many as there are."""
         if is_deep and self.kind == "sqlite":
-            return self.moments()
-        return self.some_moments((5 if is_deep else 3) * MOMENTS)
+            return moments
+        return moments[:EDGE] + Random().sample(moments[EDGE:-EDGE], 10 if is_deep else 4) + moments[-EDGE:]
 
     def cut_off(self, what: Callable[[str, str], object], moment: Moment) -> bool:
         """Do it and cut it off; say whether it came that far."""
@@ -94,16 +88,9 @@ def play(request: pytest.FixtureRequest, synced: Shop, shop: Shop, new_database:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("play", ["sqlite"], indirect=True)
-def test_cut_off_at_some_transaction_a_move_goes_on_to_the_same_end(play: Play) -> None:
-    """Before it or after its COMMIT; no row twice, none left out; and never are both databases open."""
-    goes_on_from(play, play.some_moments(MOMENTS))
-
-
-@pytest.mark.full
 def test_cut_off_at_any_transaction_a_move_goes_on_to_the_same_end(play: Play, *, is_deep: bool) -> None:
-    """At many of them; with ``--deep`` at every one, over the network at more."""
-    goes_on_from(play, play.many_moments(is_deep=is_deep))
+    """Before it or after its COMMIT; no row twice, none left out; and never are both databases open."""
+    goes_on_from(play, play.some_moments(is_deep=is_deep))
 
 
 def goes_on_from(play: Play, moments: list[Moment]) -> None:
@@ -122,16 +109,9 @@ def goes_on_from(play: Play, moments: list[Moment]) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("play", ["sqlite"], indirect=True)
-def test_cut_off_at_some_transaction_a_move_is_taken_back_without_a_trace(play: Play) -> None:
-    """Also when that is cut off itself; afterwards the old database is as before, and may be moved again."""
-    is_taken_back_from(play, play.some_moments(MOMENTS)[:-1])
-
-
-@pytest.mark.full
 def test_cut_off_at_any_transaction_a_move_is_taken_back_without_a_trace(play: Play, *, is_deep: bool) -> None:
-    """At many of them; with ``--deep`` at every one, over the network at more."""
-    is_taken_back_from(play, play.many_moments(is_deep=is_deep)[:-1])
+    """Also when that is cut off itself; afterwards the old database is as before, and may be moved again."""
+    is_taken_back_from(play, play.some_moments(is_deep=is_deep)[:-1])
 
 
 def is_taken_back_from(play: Play, moments: list[Moment]) -> None:
