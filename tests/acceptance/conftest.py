@@ -2,8 +2,9 @@
 
 Each test that asks for a project is played three times: on SQLite, on PostgreSQL, and on PostgreSQL through a
 pooler that lends connections per transaction. In the quick check that is SQLite alone, except for tests
-with the mark ``quick_everywhere``. What only SQLite can show is marked ``only_sqlite`` and has its entry in
-docs/explanation/dialects.md.
+with the mark ``quick_everywhere``. `nox -s full` takes one of the two ways to PostgreSQL, half of the tests this one,
+half that one: three times takes a quarter of an hour; ``--deep`` takes both, and so does who asks for tests by name.
+What only SQLite can show is marked ``only_sqlite`` and has its entry in docs/explanation/dialects.md.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import pytest
 from tests.acceptance.company import Company, wait_or_release
@@ -87,6 +89,23 @@ def way(request: pytest.FixtureRequest) -> str:
     """Which database the test is played on, and by which way it is reached."""
     kind: str = request.param
     return kind
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out one of the two ways to PostgreSQL where nobody asked for it: another one from test to test."""
+    if config.getoption("--deep") or config.option.keyword:
+        return
+    left_out = [item for item in items if _is_left_out(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not _is_left_out(item)]
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    is_asked_for = any(mark.name == "parametrize" and mark.args[0] == "way" for mark in item.iter_markers())
+    if params.get("way") not in {"postgres", "pgbouncer"} or is_asked_for:
+        return False
+    return params["way"] != ("postgres", "pgbouncer")[crc32(item.nodeid.partition("[")[0].encode()) % 2]
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ as simulators listen at the addresses in the file: `comporta sandbox …` starts
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +25,11 @@ from comporta.core.window import Kind, Request
 from comporta.errors import WrongUse
 from comporta.settings import read_settings
 from comporta.settings_tree import STREAM_DEFAULTS, Settings
+
+if TYPE_CHECKING:
+    from comporta.sandbox.activecampaign import ActiveCampaignSandbox
+    from comporta.sandbox.mercadolivre import MercadoLivreSandbox
+    from comporta.sandbox.odoo import OdooSandbox
 
 ACCOUNT = "demo"
 KEY_FILE = "demo.key"
@@ -102,12 +108,11 @@ def demo(
 
     console = Console(is_json=as_json, is_verbose=verbose)
     console.say(f"Inventing a company with {records:,} orders, {DEALS} deals and two shops of {SALES} sales each …")
-    pace = 0.0 if once else activity
     token = token_hex(4)  # a database of an earlier demo knows other ones
     with (
-        OdooSandbox(records=records, seed=seed, activity=pace) as erp,
-        ActiveCampaignSandbox(records=DEALS, seed=seed, activity=pace, limit=LIMIT) as crm,
-        MercadoLivreSandbox(records=SALES, items=ITEMS, seed=seed, activity=pace, first_token=token) as market,
+        OdooSandbox(records=records, seed=seed) as erp,
+        ActiveCampaignSandbox(records=DEALS, seed=seed, limit=LIMIT) as crm,
+        MercadoLivreSandbox(records=SALES, items=ITEMS, seed=seed, first_token=token) as market,
     ):
         config = prepare(folder, Servers(erp.url, crm.url, market.url, token, is_live=not once), database)
         settings = read_settings(config, environ={})
@@ -124,7 +129,16 @@ def demo(
         present(console, settings, config, runs)
         if address is None or code is not ExitCode.DONE:
             return code
-        return go_on(console, settings, address, facts, market.notices.subscribe)
+        return go_on(console, settings, address, facts, partial(let_work, (erp, crm), market, activity))
+
+
+def let_work(
+    others: "Sequence[OdooSandbox | ActiveCampaignSandbox]", market: "MercadoLivreSandbox", rate: float, hook: str
+) -> None:
+    """Have people change so much a second, now that what they change was shown as it was."""
+    market.notices.subscribe(hook)
+    for each in (*others, market) if rate else ():
+        each.people.start(rate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,16 +59,16 @@ def go_on(
     settings: Settings,
     address: tuple[str, int],
     facts: Mapping[str, object],
-    subscribe: Callable[[str], None],
+    begin: Callable[[str], None],
 ) -> int:
-    """Serve until told to end, while people change things in all simulators; ``facts`` are of the first sync.
+    """Serve until told to end; ``facts`` are of the first sync.
 
-    ``subscribe`` has the simulated Mercado Livre tell an address of what happens, as the real one does.
+    ``begin`` has people change things in all simulators, and Mercado Livre tell an address of it, as the real one does.
     """
 
     def greet(console: Console, server: Mapping[str, object]) -> None:
         url = server["url"]
-        subscribe(f"{url}{HOOK}")
+        begin(f"{url}{HOOK}")
         console.document({**facts, "server": server})
         console.say(
             f"\nListening at {url}: see {', '.join(f'{url}{path}' for path in LOOKS)}."
