@@ -122,6 +122,14 @@ class Server:
         await self.stop()
 
 
+async def kill_all() -> None:
+    """End whatever a test left running; what an earlier one left ended with its event loop."""
+    started, STARTED[:] = list(STARTED), []
+    for server in started:
+        if all(task.get_loop() is asyncio.get_running_loop() for task in server.tasks):
+            await server.kill()
+
+
 async def until(workshop: Workshop, look: Callable[[], bool]) -> None:
     """Let time pass until something is so."""
     while not look():

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from tests.coordination.always_on import POLL, STARTED, Behind, Server, until
+from tests.coordination.always_on import POLL, Behind, Server, kill_all, until
 from tests.engine.workshop import ORDERS, Workshop, at
 
 from comporta.coordination import dispatcher
@@ -25,9 +25,7 @@ TICKS = "SELECT scheduled_for, count(*) FROM cmp_run WHERE scheduled_for IS NOT 
 async def nobody_stays() -> AsyncIterator[None]:
     """Whatever a test leaves running is gone at its end."""
     yield
-    for server in STARTED:
-        await server.kill()
-    STARTED.clear()
+    await kill_all()
 
 
 def open_shop(workshop: Workshop, *names: str, orders: int = 3) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import cast
 
 import pytest
-from tests.coordination.always_on import STARTED, Behind, Server
+from tests.coordination.always_on import Behind, Server, kill_all
 from tests.engine.workshop import ORDERS, Anything, Witness, Workshop, at
 
 from comporta.core.outcome import ExitCode, exit_code
@@ -20,9 +20,7 @@ from comporta.testing import FakeSource
 async def nobody_stays() -> AsyncIterator[None]:
     """Whatever a test leaves running is gone at its end."""
     yield
-    for server in STARTED:
-        await server.kill()
-    STARTED.clear()
+    await kill_all()
 
 
 class Overtaken:

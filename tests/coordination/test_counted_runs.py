@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import cast
 
 import pytest
-from tests.coordination.always_on import STARTED, Server, until
+from tests.coordination.always_on import Server, kill_all, until
 from tests.coordination.processes import queue
 from tests.coordination.test_measured import Kept
 from tests.engine.workshop import ORDERS, Witness, Workshop, at
@@ -29,9 +29,7 @@ async def kept(workshop: Workshop) -> AsyncIterator[Kept]:
     workshop.account(workshop.plan(ORDERS, children=()))
     workshop.witness = cast("Witness", Watchers(Witness(), Measured(meter)))
     yield meter
-    for server in STARTED:
-        await server.kill()
-    STARTED.clear()
+    await kill_all()
 
 
 async def serve_until(workshop: Workshop, kept: Kept, state: RunState) -> None:

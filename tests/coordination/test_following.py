@@ -50,5 +50,5 @@ async def test_a_server_looks_at_the_values_of_changed_orders_after_each_run_of_
     await Server(workshop, poll=timedelta(minutes=5)).lives(timedelta(minutes=20))
 
     runs = [(run.stream, run.request) for run in await workshop.store.runs() if run.trigger is not Trigger.MANUAL]
-    assert sorted(runs) == [(ORDERS, "incremental"), ("value", "notification")]
+    assert set(runs) == {(ORDERS, "incremental"), ("value", "notification")}
     assert workshop.query("SELECT id, order_id FROM fake_value ORDER BY id") == [(1, 1), (2, 2)]

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from tests.coordination.always_on import STARTED, Server
+from tests.coordination.always_on import Server, kill_all
 from tests.engine.workshop import ORDERS, Workshop, at
 
 from comporta.core.instant import BEGINNING
@@ -29,9 +29,7 @@ TICKS = "SELECT scope, scheduled_for, count(*) FROM cmp_run WHERE scheduled_for 
 async def nobody_stays() -> AsyncIterator[None]:
     """Whatever a test leaves running is gone at its end."""
     yield
-    for server in STARTED:
-        await server.kill()
-    STARTED.clear()
+    await kill_all()
 
 
 async def test_a_month_of_half_hours_leaves_no_hole_and_doubles_no_tick(
