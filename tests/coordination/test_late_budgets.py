@@ -8,6 +8,7 @@ import pytest
 
 from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.late_budgets import LateBudgets
+from comporta.errors import DestinationBusy
 from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.budget import BudgetTerms
 from comporta.ports.progress import Progress
@@ -24,6 +25,7 @@ class Process:
     def __init__(self, clock: FakeClock, log: MemoryLog, logins: Mapping[str, str]) -> None:
         self.logins = dict(logins)
         self.looks = 0
+        self.fails_at: int | None = None
         self.late = LateBudgets(SharedBudgets(log, clock), self._look)
 
     async def key(self, account: str) -> str:
@@ -31,6 +33,8 @@ class Process:
 
     def _look(self) -> Mapping[str, str]:
         self.looks += 1
+        if self.looks == self.fails_at:
+            raise DestinationBusy("held by another")
         return dict(self.logins)
 
 
@@ -93,3 +97,17 @@ async def test_many_accounts_are_looked_up_at_once(clock: FakeClock, log: Memory
 
     assert keys == [f"{AT} seller 7", f"{AT} seller 7", f"{AT} loja3", f"{AT} loja4"]
     assert process.looks == 2  # whoever comes while one looks cannot know what it saw
+
+
+async def test_a_look_that_failed_is_nobodys_answer(clock: FakeClock, log: MemoryLog) -> None:
+    """Whoever waited for it looks again, and does not go by a budget of its own name."""
+    process = Process(clock, log, BOTH)
+    process.fails_at = 2
+
+    keys = await asyncio.gather(
+        *(process.key(name) for name in ("loja3", "loja1", "loja2", "loja4")), return_exceptions=True
+    )
+
+    assert [type(each) for each in keys].count(DestinationBusy) == 1
+    assert {f"{AT} loja1", f"{AT} loja2"} & {str(each) for each in keys} == set()
+    assert process.looks == 3

@@ -9,7 +9,7 @@ from comporta.coordination.plans import Child
 from comporta.core.record import ColumnType
 from comporta.core.run import Run, RunState
 from comporta.core.window import Kind
-from comporta.errors import SourceUnavailable
+from comporta.errors import SourceRefused, SourceUnavailable
 from comporta.testing.stream import FakeStream
 
 VALUES = "value"
@@ -242,3 +242,33 @@ async def test_children_that_bear_a_stamp_are_asked_for_whatever_was_read(worksh
     await workshop.run(Kind.FULL, stream=LINES)
 
     assert [each.key for each in await workshop.store.hints(f"matriz/{LINES}", 10)] == ["1"]
+
+
+async def test_what_was_asked_for_is_not_asked_for_again(loaded: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that fails at its second portion has taken away the first one's hints, where nothing of it is gone."""
+    monkeypatch.setattr("comporta.engine.children.PARENTS_MAX", 2)
+    for order in range(1, 5):
+        loaded.source.stream().put(order, name="again")
+    loaded.passes(minutes=5)
+    await of_orders(loaded)
+    loaded.source.script.on("children", skip=1, raises=SourceRefused("no"))
+
+    run = await loaded.run(Kind.NOTIFICATION, stream=VALUES)
+
+    assert run.state is RunState.FAILED
+    assert await hinted(loaded) == ["3", "4"]
+
+
+async def test_a_sweep_that_a_person_has_to_look_at_is_not_begun_again_with_every_run(loaded: Workshop) -> None:
+    """Most values are gone: each run of the orders would read them all again, to the same end."""
+    change(loaded, *range(1, CHEAP + 3))
+    values(loaded).remove(*list(values(loaded).records)[: ORDER_COUNT * 2])
+    await of_orders(loaded)
+
+    run = await loaded.run(Kind.NOTIFICATION, stream=VALUES)
+    soon = await hinted(loaded)
+    loaded.passes(hours=7)
+
+    assert (run.state, code(run)) == (RunState.FAILED, "CMP-ROW-003")
+    assert soon == []
+    assert len(await hinted(loaded)) == CHEAP + 2

@@ -16,7 +16,7 @@ from comporta.coordination.budgets import SharedBudgets
 from comporta.core.record import Page
 from comporta.core.run import Run, RunState
 from comporta.destinations.upsert import SQLITE, create_table
-from comporta.errors import FilterIgnored, SourceBadGateway
+from comporta.errors import AccessRefused, FilterIgnored, SourceBadGateway
 from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
@@ -62,6 +62,20 @@ def asked(crm: ActiveCampaignSandbox) -> tuple[int, int]:
     """Return how often values were asked for: of one deal, and in pages of all."""
     calls = crm.stats.calls
     return sum(calls[call] for call in calls if call.endswith(f"/{VALUES}")), calls.get(VALUES, 0)
+
+
+async def test_a_deal_that_is_refused_says_nothing_of_the_others(
+    crm: ActiveCampaignSandbox, reader: ActiveCampaignReader
+) -> None:
+    """It is named with its reason; where every one of several is refused, it may be our right to read any."""
+    crm.faults.add("forbidden=1@deals/3/")
+    page = await reader.fetch_children([2, 3, 5])
+    crm.faults.add("forbidden=1")
+    with pytest.raises(AccessRefused):
+        await reader.fetch_children([2, 3, 5, 6, 7])
+
+    assert keys_of(page) == of(crm, 2, 5)
+    assert [(each.key, each.code) for each in page.unseen] == [("3", "CMP-AUTH-002")]
 
 
 async def test_the_values_of_deals_come_in_a_request_each(

@@ -28,6 +28,7 @@ class LateBudgets:
         self._late: dict[str, LateBudget] = {}
         self._door = asyncio.Lock()
         self._looks = 0
+        self._seen = 0  # the last look that ended well
 
     def of(self, account: str, terms: BudgetTerms) -> "LateBudget":
         """Return the budget of an account. The key of ``terms`` is the place: whom it counts there is added."""
@@ -46,10 +47,11 @@ class LateBudgets:
         """
         came = self._looks
         async with self._door:
-            if self._looks != came:
+            if self._seen > came:
                 return
             self._looks += 1
             found = await asyncio.to_thread(self._look)
+            self._seen = self._looks  # one that failed is nobody's answer
             for account, whom in found.items():
                 if account in self._late:
                     self._late[account].settle(whom)

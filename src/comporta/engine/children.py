@@ -11,12 +11,13 @@ away the hints that were written before it began. If more come while parents are
 
 from collections.abc import Sequence
 
-from comporta.core.hint import is_sweep_cheaper
+from comporta.core.hint import SLOW, Hint, is_sweep_cheaper
 from comporta.core.record import Key, key_from_text
 from comporta.engine.drive import drive
 from comporta.engine.plan import make_fit, refuse_another_database
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
+from comporta.errors import StopRun
 from comporta.ports.store import Batch
 
 PARENTS_MAX = 200
@@ -28,11 +29,12 @@ HINTS_MAX = 100_000
 async def relist_children(work: Work) -> None:
     """Drain the hints of the stream, then end the run; or read everything, where that takes fewer requests.
 
-    What is gone is marked only when all of it is known: a loss of everything comes portion by portion.
+    What is gone is marked only when all of it is known: a loss of everything comes portion by portion. Until then the
+    hints of those portions stay; the others go with what they brought.
     """
     await refuse_another_database(work)
     if await _is_sweep_better(work):
-        await drive(work)
+        await _sweep(work)
         return
     await make_fit(work)
     listed = 0
@@ -40,13 +42,26 @@ async def relist_children(work: Work) -> None:
         if listed and await _sweeps_instead(work, listed + len(hints)) is not None:
             break
         listed += len(hints)
-        parents = [each.key for each in hints]
         gone: list[Key] = []
-        for start in range(0, len(parents), PARENTS_MAX):
-            gone += await _relist(work, parents[start : start + PARENTS_MAX])
+        left: list[Hint] = []
+        for start in range(0, len(hints), PARENTS_MAX):
+            lost, waiting = await _relist(work, hints[start : start + PARENTS_MAX])
+            gone += lost
+            left += waiting
         await refuse_mass_deletion(work, gone)
-        await work.write(Batch(work.shape, deleted=gone, handled_hints=hints))
+        await work.write(Batch(work.shape, deleted=gone, handled_hints=left))
     await work.close(Batch(work.shape), well())
+
+
+async def _sweep(work: Work) -> None:
+    """Read everything; where a person has to look at what came of it, not again before the next sweep is due anyway."""
+    hints = await work.store.hints(work.scope, HINTS_MAX)
+    try:
+        await drive(work)
+    except StopRun:
+        later = work.clock.now() + SLOW
+        await work.write(Batch(work.shape, postponed_hints=[(each, later) for each in hints]))
+        raise
 
 
 async def _is_sweep_better(work: Work) -> bool:
@@ -74,20 +89,35 @@ async def _sweeps_instead(work: Work, parents: int) -> int | None:
     return rows if is_sweep_cheaper(parents, rows=rows, page_rows=work.reader.sweep_rows) else None
 
 
-async def _relist(work: Work, parents: Sequence[str]) -> list[Key]:
-    """Write the children of some parents as they are now; return the keys of those that are gone."""
-    keys = [key_from_text(parent) for parent in parents]
-    page = await work.reader.fetch_children(keys)
+async def _relist(work: Work, hints: Sequence[Hint]) -> tuple[list[Key], Sequence[Hint]]:
+    """Write the children of some parents as they are now; return the keys of those that are gone, and their hints.
+
+    A parent that is refused says nothing of its children, and is asked again later.
+    """
+    page = await work.reader.fetch_children([key_from_text(each.key) for each in hints])
     work.progress.rows_read += len(page.rows)
+    refused = {each.key: each for each in page.unseen}
+    for each in page.unseen:
+        said = f"{each.key}: {each.reason}"
+        work.tell("records_rejected", said, {"key": each.key, "reason": each.reason}, level="warning")
+    answered = [each for each in hints if each.key not in refused]
+    keys = [key_from_text(each.key) for each in answered]
     place = work.shape.index(work.shape.key)
     listed = {row[place] for row in page.rows} | {each.key for each in page.rejected}
     ours = await work.store.children(work.account, work.shape, keys)
     suspects = sorted(key for key in ours if key not in listed and str(key) not in listed)
     gone = await confirmed_gone(work, suspects)
-    counts = await work.write(work.batch(page))
+    later = work.clock.now() + SLOW
+    counts = await work.write(
+        work.batch(
+            page,
+            handled_hints=() if gone else answered,
+            postponed_hints=[(each, later) for each in hints if each.key in refused],
+        )
+    )
     work.tell(
         "children_relisted",
-        f"of {len(parents)} changed parents: {counts.inserted} new, {counts.updated} changed, {len(gone)} gone",
-        {"parents": len(parents), "gone": len(gone), **counts.as_json()},
+        f"of {len(hints)} changed parents: {counts.inserted} new, {counts.updated} changed, {len(gone)} gone",
+        {"parents": len(hints), "gone": len(gone), **counts.as_json()},
     )
-    return gone
+    return gone, answered if gone else ()

@@ -12,7 +12,7 @@ the run may die at any instruction and the next one goes on from the resume poin
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from comporta.core.batch import FIRST_ROWS, BatchSize
 from comporta.core.counts import too_many
@@ -31,6 +31,7 @@ AHEAD = timedelta(minutes=5)
 """A stamp further than this ahead of the source's clock is worth a warning."""
 REJECTED_LEAST = 20
 """Fewer rejected records than this never fail a run, whatever their share."""
+EVER = datetime(9999, 1, 1, tzinfo=UTC)
 ANSWERED_MAX = 100_000
 """Hints that one pass takes away; what is left is looked at by itself."""
 
@@ -66,7 +67,7 @@ async def _to_be_answered(work: Work, plan: Pass) -> Sequence[Hint]:
     """
     if work.shape.parent is None or work.shape.stamp is not None or plan.window.kind not in WHOLE or plan.read:
         return ()
-    return await work.store.hints(work.scope, ANSWERED_MAX)
+    return await work.store.hints(work.scope, ANSWERED_MAX, due=EVER)  # postponed ones too
 
 
 async def _prepared(work: Work, plan: Pass) -> Pass:

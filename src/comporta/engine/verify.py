@@ -23,6 +23,8 @@ from comporta.ports.store import Batch, Pass
 
 FETCH_MAX = 1000
 """Records fetched by key in one request."""
+BOUNDING = 2
+"""So many listings say where a list ended: one may have been cut short."""
 
 
 async def verify(work: Work, plan: Pass, *, before: int | None) -> bool:
@@ -152,17 +154,17 @@ async def _ask_again(work: Work, window: Window, *, before: int | None, after: i
 async def _until_listed(work: Work, window: Window) -> int:
     """List the window and fetch what is missing, until a listing finds everything here.
 
-    Stamps say what is younger than the window. Where there are none, ids rise, and what the first listing did not
-    reach came after it: a list that grows faster than its records are fetched would never be here otherwise.
+    Stamps say what is younger than the window. Where there are none, ids rise, and what neither of two listings
+    reached came after them: a list that grows faster than its records are fetched would never be here otherwise.
     """
     missing: list[Key] = []
-    last: int | None = None
+    reached: list[int] = []
     for _ in range(LISTINGS_MAX):
-        listed, missing, reached = await _missing(work, window, upto=last)
+        is_bounded = work.shape.stamp is None and len(reached) == BOUNDING
+        listed, missing, last = await _missing(work, window, upto=max(reached) if is_bounded else None)
         if not missing:
             return listed
-        if work.shape.stamp is None and last is None:
-            last = reached
+        reached += [last] if last is not None and len(reached) < BOUNDING else []
         for part in parts(missing):
             await work.write(work.batch(await work.reader.fetch(part)))
     message = (

@@ -7,10 +7,10 @@ compares looks at it directly first; its change waits for the next sweep.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from comporta.core.record import Key, Page, Shape
-from comporta.errors import FilterIgnored
+from comporta.core.record import Key, Page, Rejected, Shape
+from comporta.errors import AccessRefused, FilterIgnored
 from comporta.ports.progress import Progress
 from comporta.sources.activecampaign_rows import Batch, Plan
 from comporta.sources.activecampaign_session import ActiveCampaignSession, Leaf
@@ -19,6 +19,8 @@ from comporta.sources.parallel import side_by_side
 
 PAGE_USUAL = 20
 """Records in a page of a server that does not go by the limit that was asked."""
+REFUSED_LEAST = 5
+"""Parents that are all refused; fewer may be chance."""
 PAGES_MAX = 100
 """Pages of one parent; an account has some hundreds of fields at most."""
 
@@ -34,9 +36,25 @@ class Children:
     progress: Progress
 
     async def of(self, parents: Sequence[Key], *, width: int) -> Page:
-        """Return all that belongs to these, so many asked at once, as one page; one that is gone has nothing."""
-        found = await side_by_side(self._of_one, sorted({int(key) for key in parents}), width=width)
-        return _merged([batch for batches in found for batch in batches])
+        """Return all that belongs to these, so many asked at once, as one page; one that is gone has nothing.
+
+        One that is refused is ``unseen``; where all of several are, it may be the account's rights: that is raised.
+        """
+        asked = sorted({int(key) for key in parents})
+        found = await side_by_side(self._asked, asked, width=width)
+        refused = {key: each for key, each in zip(asked, found, strict=True) if isinstance(each, AccessRefused)}
+        if len(refused) == len(asked) >= REFUSED_LEAST:
+            raise refused[asked[0]]
+        page = _merged([batch for batches in found if not isinstance(batches, AccessRefused) for batch in batches])
+        return replace(
+            page, unseen=[Rejected(str(key), each.code, each.message, "{}") for key, each in refused.items()]
+        )
+
+    async def _asked(self, parent: int) -> Sequence[Batch] | AccessRefused:
+        try:
+            return await self._of_one(parent)
+        except AccessRefused as error:
+            return error
 
     async def _of_one(self, parent: int) -> Sequence[Batch]:
         batches: list[Batch] = []
