@@ -238,6 +238,37 @@ async def test_what_was_told_without_the_book_is_not_told_again_with_it() -> Non
     assert scene.phones[0].heard[2:] == ["database closed", "disk/box closed"]
 
 
+@pytest.mark.parametrize("over_after", [timedelta(), 5 * MINUTE])
+async def test_what_opened_and_ended_without_the_book_is_told_to_be_over(over_after: timedelta) -> None:
+    """The disk is freed before the database comes back: no row of it ever stood in the book."""
+    scene = Scene(bounds=AlertBounds(grace=timedelta(), over_after=over_after))
+    scene.free_mb = 3
+    scene.book.fails_to_write = DestinationRefused("no space left")
+    await scene.pass_time(MINUTE)
+    scene.free_mb = 9_000
+    scene.phones[0].fails = ChannelFailed("refused")
+    await scene.pass_time(MINUTE)
+    scene.book.fails_to_write = scene.phones[0].fails = None
+    await scene.pass_time(20 * MINUTE)
+
+    heard = [each for each in scene.phones[0].heard if not each.startswith("channel")]
+    assert sorted(heard) == ["database closed", "database opened", "disk/box closed", "disk/box opened"]
+    assert (scene.watch._memory, "disk/box" in scene.book.rows) == ({}, False)
+
+
+async def test_what_stands_in_the_book_ends_there_alone() -> None:
+    """The disk was full before the database failed, and is freed before it comes back."""
+    scene = Scene()
+    scene.free_mb = 3
+    await scene.pass_time(MINUTE)
+    scene.book.fails_to_write = DestinationRefused("no space left")
+    await scene.pass_time(MINUTE)
+    scene.free_mb, scene.book.fails_to_write = 9_000, None
+    await scene.pass_time(MINUTE)
+
+    assert scene.phones[0].heard.count("disk/box closed") == 1
+
+
 async def test_a_database_that_never_answers_holds_up_no_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look is bounded, and tells."""
     monkeypatch.setattr("comporta.coordination.watch.LOOK_S", 0.01)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from comporta.coordination.telling import Teller
-from comporta.core.alert import Alert, Kind, Wanted
+from comporta.core.alert import Alert, Wanted
 from comporta.core.alert_facts import AlertBounds, AlertFacts, StreamFact, Trouble
 from comporta.core.alert_history import History
 from comporta.core.alert_letter import letter_of
@@ -151,7 +151,7 @@ class Watch:
         self._failing_since = None
         self._say(settlement)
         await self._tell(settlement.claimed)
-        await self._forget_memory(facts.now)
+        await self._forget_memory(facts)
 
     async def _facts(self) -> AlertFacts:
         """Return what is known without the database."""
@@ -244,11 +244,19 @@ class Watch:
         house = wanted(facts, self._ways.bounds, self._ways.language)
         await self._settle_memory(house, facts)
 
-    async def _forget_memory(self, now: datetime) -> None:
-        """Tell that the database is well again; everything else is in the book by now."""
-        self._memory = {key: each for key, each in self._memory.items() if each.kind is Kind.DATABASE}
+    async def _forget_memory(self, facts: AlertFacts) -> None:
+        """Forget what is in the book by now; tell of the rest that it is over: the database, and what ended before."""
+        if not self._memory:
+            return
+        try:
+            async with asyncio.timeout(LOOK_S):
+                rows = {each.key: each for each in await self._book.alerts(is_all=True)}
+        except (ComportaError, TimeoutError) as error:
+            self._log.write("warning", "alerts_not_kept", {"error": str(error) or "no answer"})
+            return
+        self._memory = {key: each for key, each in self._memory.items() if not _holds(rows.get(key), each)}
         if self._memory:
-            await self._settle_memory([], AlertFacts(now, machine=self._machine))
+            await self._settle_memory([], facts)
 
     async def _settle_memory(self, house: Sequence[Wanted], facts: AlertFacts) -> None:
         now = facts.now
@@ -295,3 +303,8 @@ class Watch:
             for each in alerts:
                 fields = {"key": each.key, "account": each.account, "stream": each.stream, "message": each.message}
                 self._log.write("warning" if event == "alert_opened" else "info", event, fields)
+
+
+def _holds(row: Alert | None, remembered: Alert) -> bool:
+    """Say whether the end of what is remembered is told by the book: its row is open, or closed only since."""
+    return row is not None and (row.is_open or row.updated_at >= remembered.opened_at)
