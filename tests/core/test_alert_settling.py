@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from tests.core.hours import hour
 
 from comporta.core.alert import AWAKE, Alert, Kind, Wanted
-from comporta.core.alert_settling import CLAIM, QuietHours, claimed, confirmed, given_back, may_tell, settle, to_tell
+from comporta.core.alert_settling import (
+    CLAIM,
+    QuietHours,
+    Settled,
+    claimed,
+    confirmed,
+    given_back,
+    may_tell,
+    settle,
+    to_tell,
+)
 
 NIGHT = QuietHours(time(22), time(7), UTC)
 KINDS = {"stale/a": Kind.STALE, "disk/box": Kind.DISK, "hole/b": Kind.HOLE}
@@ -83,6 +93,34 @@ def test_an_alert_is_over_when_nobody_found_it_for_a_while() -> None:
     assert (well.is_open, well.well_since, well.updated_at) == (True, hour(1), hour(0))
     assert (again.well_since, again.opened_at, again.times, again.told_at) == (None, hour(0), 1, hour(0))
     assert (over.closed_at, over.updated_at) == (hour(1) + 5 * minute, hour(1) + 10 * minute)
+
+
+def test_what_nobody_could_look_at_for_an_hour_must_be_well_for_a_while_again() -> None:
+    """Once it was found well, then there was no answer; meanwhile it may have been anything."""
+    after = timedelta(minutes=5)
+    (kept,) = settle([row()], [], hour(1), over_after=after).updated
+    assert settle([kept], [], hour(1.5), keeps=lambda _: True, over_after=after) == Settled([], [], [], [])
+    again = settle([kept], [], hour(2), over_after=after)
+    over = settle(again.updated, [], hour(2) + after, over_after=after)
+
+    assert (again.closed, [each.well_since for each in again.updated]) == ([], [hour(2)])
+    assert [each.closed_at for each in over.closed] == [hour(2)]
+
+
+def test_an_alert_ends_although_others_look_who_cannot_tell() -> None:
+    """A full disk is known on its own machine; the other machine's looks come in between."""
+    minute = timedelta(minutes=1)
+
+    def looked(one: Alert, now: datetime, *, can_tell: bool) -> Alert:
+        settled = settle([one], [], now, keeps=lambda _: not can_tell, over_after=5 * minute)
+        return next(iter([*settled.updated, *settled.closed]), one)
+
+    one = row("disk/box", told_at=hour(0))
+    for passed in range(6):
+        for can_tell in (True, False):
+            one = looked(one, hour(1) + passed * minute, can_tell=can_tell)
+
+    assert one.closed_at == hour(1)
 
 
 def test_what_may_be_over_is_told_to_nobody_who_has_not_heard_of_it() -> None:

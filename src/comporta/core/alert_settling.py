@@ -7,6 +7,8 @@
 **Over** is an alert that nobody finds any more for a while (``over_after``): trouble that comes and goes every other
 minute is one trouble, of which people hear once, and whose end they may believe. Until then it is open, ``well_since``
 the look that no longer found it; found again, it is as if it had never been gone. It ended when it was last found.
+Who cannot tell leaves ``well_since`` as it is, for others may know better; where nobody could for ``UNSEEN_MAX``, the
+while begins anew.
 
 **Told once.** An open alert that nobody was told of is told; a closed one is told if its opening was. However many
 processes look, they see the same rows; who wants to tell first claims: it puts its own instant into ``told_at`` (or
@@ -27,6 +29,9 @@ from comporta.core.alert import AWAKE, Alert, Wanted
 
 CLAIM = timedelta(minutes=3)
 """How long who claimed to tell may take: longer than all channels together are given."""
+
+UNSEEN_MAX = timedelta(minutes=5)
+"""By how much the look that finds an alert to be over may be late, before what was seen so long ago counts no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,10 @@ def settle(
             unchanged.append(row)
     keys = {each.key for each in wanted}
     well = [row for row in known if row.is_open and row.key not in keys and not keeps(row)]
-    over = [row for row in well if now - (row.well_since or now) >= over_after]
-    closed = [replace(row, closed_at=row.well_since or now, updated_at=now, told_closed_at=None) for row in over]
-    updated += [replace(row, well_since=now) for row in well if row not in over and row.well_since is None]
+    well = [row if _is_fresh(row, now, over_after) else replace(row, well_since=now) for row in well]
+    over = [row for row in well if row.well_since is not None and now - row.well_since >= over_after]
+    closed = [replace(row, closed_at=row.well_since, updated_at=now, told_closed_at=None) for row in over]
+    updated += [row for row in well if row.well_since == now and row not in over]
     return Settled(opened, updated, closed, unchanged)
 
 
@@ -163,6 +169,11 @@ def _changed(row: Alert, each: Wanted, now: datetime) -> Alert:
         updated_at=now,
         well_since=None,
     )
+
+
+def _is_fresh(row: Alert, now: datetime, over_after: timedelta) -> bool:
+    """Say whether somebody found the trouble gone, and not so long ago that nobody can have looked since."""
+    return row.well_since is not None and now - row.well_since < over_after + UNSEEN_MAX
 
 
 def _differs(row: Alert, each: Wanted) -> bool:
