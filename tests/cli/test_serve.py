@@ -47,6 +47,8 @@ def test_a_process_listens_where_it_is_told_to(
     ("line", "said"),
     [
         ("serve --metrics-port 9100", "--metrics-port is for --no-web"),
+        ("serve --no-web --host ::1", "takes --metrics-port"),
+        ("worker --host ::1", "is where --metrics-port is"),
         ("serve --no-web --no-scheduler --no-workers", "leave nothing to do"),
     ],
 )

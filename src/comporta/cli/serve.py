@@ -99,6 +99,8 @@ def serve(
         raise WrongUse("serve: --no-web, --no-scheduler and --no-workers leave nothing to do; expected at most two")
     if metrics_port is not None and not no_web:
         raise WrongUse("serve: --metrics-port is for --no-web; without that, /metrics is at --port")
+    if host is not None and no_web and metrics_port is None:
+        raise WrongUse("serve: --host is where to listen, and with --no-web that takes --metrics-port; expected both")
     listening = metrics_port if no_web else settings.port if port is None else port
     address = None if listening is None else (host or settings.host, listening)
     return be_always_on(console, settings, Duty(roles, address, at_once=run_now))
@@ -115,6 +117,8 @@ def worker(
     """Execute what is due, beside others on the same database. Ctrl-C ends it."""
     console = Console(is_json=as_json, is_verbose=verbose)
     settings = read_settings(config)
+    if host is not None and metrics_port is None:
+        raise WrongUse("worker: --host is where --metrics-port is, and none was given; expected both")
     address = None if metrics_port is None else (host or settings.host, metrics_port)
     return be_always_on(console, settings, Duty(frozenset({Role.WORKERS}), address))
 
