@@ -3,7 +3,20 @@
 import re
 
 FUNCTIONS = frozenset(
-    {"sum", "max", "min", "count", "rate", "increase", "delta", "histogram_quantile", "label_values", "time", "avg"}
+    {
+        "sum",
+        "max",
+        "min",
+        "count",
+        "rate",
+        "increase",
+        "last_over_time",
+        "delta",
+        "histogram_quantile",
+        "label_values",
+        "time",
+        "avg",
+    }
 )
 WORDS = frozenset({"by", "without", "on", "and", "or", "unless", "bool", "offset"})
 
