@@ -6,13 +6,12 @@ and the clock are fakes. What a story claims is read back with plain SQL.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from comporta.coordination.execute import Executor
 from comporta.coordination.legacy_locks import LegacyLocks
@@ -26,7 +25,6 @@ from comporta.core.run import Run, RunState, Trigger
 from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request
 from comporta.destinations.sqlite import SqliteDestination
-from comporta.ledger.session import Session
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ledger.store import LedgerStore
 from comporta.observability.words import said
@@ -36,7 +34,6 @@ from comporta.ports.source import Source, StreamRequest
 from comporta.ports.store import Change, LogLine, Occupied, Store
 from comporta.testing import FakeClock, FakeSource
 
-T = TypeVar("T")
 Anything = Any
 """What a dataclass of the product takes: each field checks itself."""
 LEASE = timedelta(seconds=30)
@@ -97,29 +94,6 @@ class Witness(Unwatched):
 
     def ended(self, run: Run) -> None:
         self.ended_runs.append(run)
-
-
-class WatchedDatabase(SqliteDatabase):
-    """A file whose threads tell the clock that they are at work: no time passes while they are."""
-
-    def __init__(self, path: Path, clock: FakeClock) -> None:
-        super().__init__(path, Pragmas(synchronous="off"), clock)
-        self._watching = clock
-
-    def write(self, work: Callable[[Session], T], *, is_durable: bool = False, is_brief: bool = False) -> "Future[T]":
-        """Write as ever."""
-        self._watching.began()
-        future = super().write(work, is_durable=is_durable, is_brief=is_brief)
-        future.add_done_callback(lambda _: self._watching.ended())
-        return future
-
-    def read(self, work: Callable[[Session], T]) -> T:
-        """Read as ever."""
-        self._watching.began()
-        try:
-            return super().read(work)
-        finally:
-            self._watching.ended()
 
 
 @dataclass
@@ -265,7 +239,7 @@ async def open_workshop(
 ) -> AsyncIterator[Workshop]:
     """Open the migrated file at ``path``; close it afterwards."""
     clock = clock or FakeClock()
-    database = WatchedDatabase(path, clock)
+    database = SqliteDatabase(path, Pragmas(synchronous="off"), clock)
     store = LedgerStore(database, SqliteDestination(), ttl=conduct.lease)
     try:
         yield Workshop(path, clock, database, store, FakeSource(clock), conduct)

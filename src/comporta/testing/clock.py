@@ -2,8 +2,8 @@
 
 A run that backs off for five minutes ends at once, and nothing that happens meanwhile takes any time.
 What threads do (a database writing) is invisible to an event loop, so "everybody waits" means that
-nobody on the loop asked for the time during ``GRACE_S`` real seconds, and that no thread is at work that
-told the clock so with ``began`` and ``ended``. With ``is_jumping=False`` the clock moves only by ``advance``.
+nobody on the loop asked for the time during ``GRACE_S`` real seconds. With ``is_jumping=False`` the clock
+moves only by ``advance``.
 """
 
 import asyncio
@@ -14,8 +14,6 @@ GRACE_S = 0.005
 """Longer than SQLite takes to commit a small batch; a jump that comes too early only makes a test busier."""
 LATE_MAX = 20
 """So many looks in a row that come late put off a jump: where the loop waits for its turn, the threads do too."""
-WORKS_MAX = 400
-"""So many looks in a row at which a thread is at work put off a jump: it may wait for the clock itself."""
 BEGUN = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 """When a fake clock starts, unless told otherwise."""
 
@@ -32,9 +30,6 @@ class FakeClock:
         self._asked = 0
         self._looking: asyncio.TimerHandle | None = None
         self._late = 0
-        self._works = 0
-        self._worked = 0
-        self._lock = threading.Lock()
         self._thread = threading.get_ident()
 
     def now(self) -> datetime:
@@ -65,17 +60,6 @@ class FakeClock:
         """Return how many wait now."""
         return len(self._sleepers)
 
-    def began(self) -> None:
-        """Tell that a thread is at work from now on: what it brings is worth waiting for. Call it on any thread."""
-        with self._lock:
-            self._works += 1
-
-    def ended(self) -> None:
-        """Tell that it has ended its work, of which the event loop will hear in a moment."""
-        with self._lock:
-            self._works -= 1
-            self._asked += 1
-
     def advance(self, duration: timedelta) -> None:
         """Move the clock and wake everybody whose time has come; call it on the event loop's thread."""
         self._passed += duration
@@ -99,12 +83,10 @@ class FakeClock:
         self._looking = None
         is_late = late_s > GRACE_S / 2 and self._late < LATE_MAX
         self._late = self._late + 1 if is_late else 0
-        is_worked_for = self._works > 0 and self._worked < WORKS_MAX
-        self._worked = self._worked + 1 if is_worked_for else 0
         waiting = [due for due, waking in self._sleepers if not waking.done()]
         first = min(waiting, default=None)
         if first is None:
             return
-        if first <= self._passed or (self.is_jumping and asked == self._asked and not (is_late or is_worked_for)):
+        if first <= self._passed or (self.is_jumping and asked == self._asked and not is_late):
             self.advance(max(first - self._passed, timedelta()))
         self._look_soon()
