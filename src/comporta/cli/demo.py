@@ -126,9 +126,9 @@ def demo(
         facts = document(settings, config, runs)
         if address is None or code is not ExitCode.DONE:
             console.document(facts)
-        present(console, settings, config, runs)
-        if address is None or code is not ExitCode.DONE:
+            present(console, settings, config, runs)
             return code
+        present(console, settings, config, runs)
         return go_on(console, settings, address, facts, partial(let_work, (erp, crm), market, activity))
 
 

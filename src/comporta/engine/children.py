@@ -39,7 +39,7 @@ async def relist_children(work: Work) -> None:
     await make_fit(work)
     listed = 0
     while hints := await work.store.hints(work.scope, HINTS_MAX):
-        if listed and await _sweeps_instead(work, listed + len(hints)) is not None:
+        if listed and await _rows_of_cheaper_sweep(work, listed + len(hints)) is not None:
             break
         listed += len(hints)
         gone: list[Key] = []
@@ -73,7 +73,7 @@ async def _is_sweep_better(work: Work) -> bool:
         return False
     if not (await work.store.coverage(work.scope)).intervals:
         return True
-    rows = await _sweeps_instead(work, parents)
+    rows = await _rows_of_cheaper_sweep(work, parents)
     if rows is None:
         return False
     message = f"{parents} changed parents are a request each; to read all {rows} records takes fewer"
@@ -81,7 +81,7 @@ async def _is_sweep_better(work: Work) -> bool:
     return True
 
 
-async def _sweeps_instead(work: Work, parents: int) -> int | None:
+async def _rows_of_cheaper_sweep(work: Work, parents: int) -> int | None:
     """Return how many rows are here, if to read all of them takes fewer requests than so many parents."""
     if work.reader.sweep_rows is None:
         return None
