@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comporta.core.allowance import Learnt, Limit
+from comporta.core.allowance import Learnt, Limit, allowed
 from comporta.core.limit import (
     GRACE_S,
     GRAINS,
@@ -214,12 +214,29 @@ def test_pauses_without_a_wish_grow_while_refusals_go_on() -> None:
 
 
 def test_what_was_under_way_teaches_nothing_twice() -> None:
-    """Five requests of one burst are refused: less is allowed once."""
-    state = LimitState()
-    for n in range(5):
-        state = refused(state, Refusal(FIVE, None, "429", age_s=0.1 + n * 0.01), 100.0 + n * 0.01)
+    """Five requests of one burst are refused, and five of the next, after the pause: less is allowed once.
 
-    assert state.learnt == Learnt(3, 1.0, changed_at=100.0)
+    The last of them leave when the first is refused already: they had been granted.
+    """
+    state = LimitState()
+    for burst in (100.0, 101.5):
+        for n in range(5):
+            state = refused(state, Refusal(FIVE, None, "429", age_s=0.1), burst + 0.1 + n * 0.05)
+
+    assert state.learnt == Learnt(3, 1.0, changed_at=101.6)
+
+
+@pytest.mark.parametrize("learnt", [None, Learnt(3, 1.0, changed_at=70.0), Learnt(4, 1.0, changed_at=80.0, step=1)])
+def test_a_refusal_now_and_then_teaches_nothing(learnt: Learnt | None) -> None:
+    """The way may bring a request sooner after another than it left; only a try for more is given up at once."""
+    state = LimitState(learnt=learnt)
+    for at in (100.0, 115.0, 128.0):
+        state = refused(state, Refusal(FIVE, None, "429"), at)
+
+    present = 5 if learnt is None else 3
+    assert allowed(FIVE, state.learnt) == Limit(present, 1.0)
+    assert state.pause is not None
+    assert state.pause.until == 129.0
 
 
 @pytest.mark.full

@@ -1,10 +1,10 @@
 """What refusals teach about a limit: additive increase, multiplicative decrease, and patience with probes.
 
 Others may use the same account, so less than the limit may be ours; or nobody knows the limit at all. A refusal
-(429) lowers what is allowed to seven tenths. When it has been quiet for a while, one more is tried. A try that is
-refused goes back to what was good before and waits twice as long for the next, so what others use is found
-and kept: of a limit of 5 of which others use 2, it is 3 after the first refusal, and tries 4 after 30 s, 60 s,
-120 s … up to a quarter of an hour.
+(429) lowers what is allowed to seven tenths; of a known limit only the second in a row does, as one may be chance.
+When it has been quiet for a while, one more is tried. A try that is refused goes back to what was good before and
+waits twice as long for the next, so what others use is found and kept: of a limit of 5 of which others use 2, it is
+3 after the second refusal, and tries 4 after 30 s, 60 s, 120 s … up to a quarter of an hour.
 """
 
 from dataclasses import dataclass, replace
@@ -52,6 +52,22 @@ def allowed(limit: Limit | None, learnt: Learnt | None) -> Limit | None:
     return Limit(learnt.requests if limit is None else min(limit.requests, learnt.requests), learnt.span_s)
 
 
+def is_tried(learnt: Learnt, now: float) -> bool:
+    """Say whether what is allowed now is a try for more, which a refusal gives up."""
+    return learnt.step > 0 and now - learnt.changed_at < learnt.patience_s
+
+
+def held(learnt: Learnt | None, limit: Limit, now: float) -> Learnt:
+    """Return what is allowed after a refusal that was the only one: the same, and no more is tried for a while.
+
+    >>> held(Learnt(3, 1.0, changed_at=0.0), Limit(5, 1.0), now=20.0).requests
+    3
+    """
+    present = allowed(limit, learnt) or limit
+    patience_s = learnt.patience_s if learnt is not None else PATIENCE_FIRST_S
+    return Learnt(present.requests, present.span_s, now, patience_s)
+
+
 def lowered(learnt: Learnt | None, limit: Limit | None, *, used: int, now: float) -> Learnt:
     """Return what is allowed after a refusal. ``used``, what was sent in the last second, counts where no limit does.
 
@@ -61,7 +77,7 @@ def lowered(learnt: Learnt | None, limit: Limit | None, *, used: int, now: float
     present = allowed(limit, learnt)
     if present is None:
         present = Limit(max(1, used), UNKNOWN_SPAN_S)
-    if learnt is not None and learnt.step and now - learnt.changed_at < learnt.patience_s:
+    if learnt is not None and is_tried(learnt, now):
         before = max(1, present.requests - learnt.step)
         if limit is None and learnt.step > 1 and used >= before:
             return Learnt(before, present.span_s, now, PATIENCE_UNKNOWN_S)

@@ -34,7 +34,7 @@ from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from comporta.core.allowance import Learnt, Limit, allowed, lowered, probed
+from comporta.core.allowance import Learnt, Limit, allowed, held, is_tried, lowered, probed
 
 WAY_S = 0.006
 """Seconds by which the ways of two requests to the source may differ, when both leave in time."""
@@ -45,7 +45,7 @@ RECHECK_S = 0.005
 GRAINS = 200
 """Entries of the log in a span at most: beyond, those next to each other become one, with the later stamp."""
 CALM_S = 10.0
-"""A refusal so long after the last pause is not of the same trouble."""
+"""A refusal so long after the last pause is not of the same trouble. What is tried for more is no trouble at all."""
 PAUSE_FIRST_S = 1.0
 PAUSE_MAX_S = 60.0
 """A source that refuses without Retry-After is left alone for one second, then for two, four …"""
@@ -172,22 +172,33 @@ class Refusal:
 
 
 def refused(state: LimitState, refusal: Refusal, now: float) -> LimitState:
-    """Pause for everybody, and lower what is allowed, once for all that was sent before that was known.
+    """Pause for everybody, once for all that was sent before that was known; the second time, lower what is allowed.
 
-    >>> state = refused(LimitState(), Refusal(Limit(5, 1.0), None, "429"), 100.0)
-    >>> state.pause.until, state.learnt.requests
-    (101.0, 3)
+    A single refusal of a known limit may be the way's fault: a request that arrived sooner after another than it left.
+
+    >>> once = refused(LimitState(), Refusal(Limit(5, 1.0), None, "429"), 100.0)
+    >>> again = refused(once, Refusal(Limit(5, 1.0), None, "429"), 101.5)
+    >>> once.pause.until, once.learnt.requests, again.learnt.requests
+    (101.0, 5, 3)
     """
     state = rebased(state, now)
     sent, before = now - refusal.age_s, state.pause
-    is_news = state.learnt is None or sent >= state.learnt.changed_at
+    learnt: Learnt | None = state.learnt
+    # What was granted before the pause leaves a moment after it has begun.
+    is_news = learnt is None or sent >= max(learnt.changed_at, before.until if before else 0.0)
     if is_news or before is None:
-        is_try = state.learnt is not None and state.learnt.step > 0  # one request too many is no trouble
-        strikes = before.strikes + 1 if before is not None and now - before.until < CALM_S and not is_try else 1
-        learnt: Learnt | None = lowered(state.learnt, refusal.limit, used=refusal.used, now=now)
+        is_again = before is not None and now - before.until < CALM_S
+        if learnt is not None and is_tried(learnt, now):
+            strikes = 0  # one request too many is no trouble
+        else:
+            strikes = before.strikes + 1 if before is not None and is_again else 1
+        if refusal.limit is not None and strikes == 1:
+            learnt = held(learnt, refusal.limit, now)
+        else:
+            learnt = lowered(learnt, refusal.limit, used=refusal.used, now=now)
     else:
-        strikes, learnt = before.strikes, state.learnt
-    usual = min(PAUSE_MAX_S, PAUSE_FIRST_S * 2 ** min(strikes - 1, 10))
+        strikes = before.strikes
+    usual = min(PAUSE_MAX_S, PAUSE_FIRST_S * 2 ** min(max(0, strikes - 1), 10))
     length = usual if refusal.retry_after_s is None else refusal.retry_after_s
     is_longer = before is None or now + length >= before.until
     pause = Pause(now + length, refusal.reason, strikes) if is_longer else before
