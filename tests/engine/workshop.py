@@ -6,7 +6,7 @@ and the clock are fakes. What a story claims is read back with plain SQL.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -235,11 +235,15 @@ class Workshop:
 
 @asynccontextmanager
 async def open_workshop(
-    path: Path, *, clock: FakeClock | None = None, conduct: Conduct = CONDUCT
+    path: Path,
+    *,
+    clock: FakeClock | None = None,
+    conduct: Conduct = CONDUCT,
+    opened: Callable[[Path, Pragmas, FakeClock], SqliteDatabase] = SqliteDatabase,
 ) -> AsyncIterator[Workshop]:
     """Open the migrated file at ``path``; close it afterwards."""
     clock = clock or FakeClock()
-    database = SqliteDatabase(path, Pragmas(synchronous="off"), clock)
+    database = opened(path, Pragmas(synchronous="off"), clock)
     store = LedgerStore(database, SqliteDestination(), ttl=conduct.lease)
     try:
         yield Workshop(path, clock, database, store, FakeSource(clock), conduct)

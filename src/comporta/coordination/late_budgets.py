@@ -54,7 +54,7 @@ class LateBudgets:
             self._seen = self._looks  # one that failed is nobody's answer
             for account, whom in found.items():
                 if account in self._late:
-                    self._late[account].settle(whom)
+                    self._late[account].go_by(whom)
 
 
 class LateBudget:
@@ -66,8 +66,8 @@ class LateBudget:
         self._terms = terms
         self._settled: Budget | None = None
 
-    def settle(self, whom: str) -> None:
-        """Go by the budget of whoever is counted, from now on: an account never changes whom it reads."""
+    def go_by(self, whom: str) -> None:
+        """Spend the budget of whoever is counted, from now on: an account never changes whom it reads."""
         self._settled = self._settled or self._budgets.named(self._terms, whom)
 
     @property

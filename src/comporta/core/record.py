@@ -97,6 +97,10 @@ class Shape:
         return next(place for place, column in enumerate(self.columns) if column.name == name)
 
 
+REFUSED_LEAST = 5
+"""So many records asked for by key that are all refused speak of our rights, not of them; fewer may be chance."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """A record that cannot be written, with what a person needs to know to mend it."""

@@ -8,13 +8,10 @@ A notification alone does not: anybody may forge one.
 from collections.abc import Sequence
 
 from comporta.core.hint import Hint
-from comporta.core.record import Page, key_from_text
+from comporta.core.record import REFUSED_LEAST, Page, key_from_text
 from comporta.engine.work import Work
 from comporta.errors import AccessRefused
 from comporta.ports.rows import Among
-
-REFUSED_LEAST = 5
-"""Records asked for the first time that are all refused; fewer may be chance."""
 
 
 async def all_refused(work: Work, page: Page, wanted: Sequence[Hint]) -> AccessRefused | None:

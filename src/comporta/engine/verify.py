@@ -7,7 +7,7 @@ Where a stream has no stamps a row may be as old as it likes: only what this pas
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from comporta.core.compare import Differences, compare_stamps
@@ -157,36 +157,42 @@ async def _until_listed(work: Work, window: Window) -> int:
     Stamps say what is younger than the window. Where there are none, ids rise, and what neither of two listings
     reached came after them: a list that grows faster than its records are fetched would never be here otherwise.
     """
-    missing: list[Key] = []
+    found = _Listed(0, (), None)
     reached: list[int] = []
     for _ in range(LISTINGS_MAX):
         is_bounded = work.shape.stamp is None and len(reached) == BOUNDING
-        listed, missing, last = await _missing(work, window, upto=max(reached) if is_bounded else None)
-        if not missing:
-            return listed
-        reached += [last] if last is not None and len(reached) < BOUNDING else []
-        for part in parts(missing):
+        found = await _listed(work, window, upto=max(reached) if is_bounded else None)
+        if not found.missing:
+            return found.count
+        reached += [found.last] if found.last is not None and len(reached) < BOUNDING else []
+        for part in parts(found.missing):
             await work.write(work.batch(await work.reader.fetch(part)))
     message = (
-        f"{work.scope}: after {LISTINGS_MAX} listings {len(missing)} records of the window are still not here"
-        f" (first: {missing[:5]})"
+        f"{work.scope}: after {LISTINGS_MAX} listings {len(found.missing)} records of the window are still not here"
+        f" (first: {found.missing[:5]})"
     )
     raise SourceIncomplete(message)
 
 
-async def _missing(work: Work, window: Window, *, upto: int | None) -> tuple[int, list[Key], int | None]:
-    """Return how many records the window lists, the keys that are not here at that version, and the last number listed.
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """How many records a window lists, the keys that are not here at that version, and the last number listed."""
 
-    Keys beyond ``upto`` are not looked at.
-    """
+    count: int
+    missing: Sequence[Key]
+    last: int | None
+
+
+async def _listed(work: Work, window: Window, *, upto: int | None) -> _Listed:
+    """List a window and look for each record here; keys beyond ``upto`` are not missing."""
     waiting = {each.key for each in await work.store.quarantine(work.scope)}
     claimed = instant_text(window.until)
-    listed, missing = 0, []
-    reached: int | None = None
+    count, missing = 0, list[Key]()
+    last: int | None = None
     async for part in work.reader.listing(since=window.asked_since, until=window.asked_until):
         work.progress.touch()
-        listed += len(part)
-        reached = max((key for key, _ in part if isinstance(key, int)), default=reached)
+        count += len(part)
+        last = max((key for key, _ in part if isinstance(key, int)), default=last)
         ours = await work.store.stamps(work.account, work.shape, Among(keys=[key for key, _ in part]))
         for key, stamp in part:
             is_read = work.seen is None or key in work.seen
@@ -194,7 +200,7 @@ async def _missing(work: Work, window: Window, *, upto: int | None) -> tuple[int
             is_younger = upto is not None and isinstance(key, int) and key > upto
             if not is_here and not is_younger and str(stamp or "") < claimed and str(key) not in waiting:
                 missing.append(key)
-    return listed, missing, reached
+    return _Listed(count, missing, last)
 
 
 async def _explain_fall(work: Work, window: Window, *, before: int, after: int) -> None:

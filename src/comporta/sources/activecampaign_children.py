@@ -9,7 +9,7 @@ compares looks at it directly first; its change waits for the next sweep.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from comporta.core.record import Key, Page, Rejected, Shape
+from comporta.core.record import REFUSED_LEAST, Key, Page, Rejected, Shape
 from comporta.errors import AccessRefused, FilterIgnored
 from comporta.ports.progress import Progress
 from comporta.sources.activecampaign_rows import Batch, Plan
@@ -19,8 +19,6 @@ from comporta.sources.parallel import side_by_side
 
 PAGE_USUAL = 20
 """Records in a page of a server that does not go by the limit that was asked."""
-REFUSED_LEAST = 5
-"""Parents that are all refused; fewer may be chance."""
 PAGES_MAX = 100
 """Pages of one parent; an account has some hundreds of fields at most."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = timedelta(seconds=10)
 IDLE_MAX = timedelta(seconds=20)
 """Idle connections are dropped before proxies drop theirs (Odoo's nginx: 65 s), which would look like a reset."""
-LAST_S = 0.05
+LAST_S = 0.02
 """How long the library's thread has for its last words; it needs microseconds of a core."""
 
 

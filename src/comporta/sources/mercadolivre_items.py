@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
-from comporta.core.record import Bucket, Key, Lookup, Page, Rejected
+from comporta.core.record import REFUSED_LEAST, Bucket, Key, Lookup, Page, Rejected
 from comporta.errors import (
     AccessRefused,
     ComportaError,
@@ -32,7 +32,7 @@ from comporta.sources.mercadolivre_rows import Plan, Record, prepared
 from comporta.sources.mercadolivre_scroll import scanned
 from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, decoded
 from comporta.sources.mercadolivre_shape import table_for
-from comporta.sources.mercadolivre_single import REFUSED_LEAST, record
+from comporta.sources.mercadolivre_single import record
 from comporta.sources.mercadolivre_streams import ITEMS
 from comporta.sources.parallel import side_by_side
 from comporta.sources.values import compact

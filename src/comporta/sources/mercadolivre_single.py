@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from comporta.core.record import Bucket, Key, Lookup, Page, Rejected
+from comporta.core.record import REFUSED_LEAST, Bucket, Key, Lookup, Page, Rejected
 from comporta.errors import AccessRefused, ComportaError, RecordAbsent, SourceChangedShape
 from comporta.errors_mercadolivre import PolicyRefused
 from comporta.ports.progress import Progress
@@ -25,8 +25,6 @@ from comporta.sources.parallel import side_by_side
 COSTLY = frozenset({("costs",), ("sender_cost",)})
 """Where the columns begin that the costs of a shipment feed."""
 NEW_FORM = {"x-format-new": "true"}
-REFUSED_LEAST = 5
-"""Records asked for at once that are all refused: no notification forges so many."""
 
 
 @dataclass(frozen=True, slots=True)
