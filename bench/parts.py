@@ -85,11 +85,10 @@ def replay_rate(rows: int, size: int = 100) -> float:
 def startup(folder: Path, rounds: int) -> dict[str, float]:
     """Return median wall milliseconds from a wheel installed, and byte-compiled, in a venv of its own."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    kept.pop("VIRTUAL_ENV", None)
-    _quietly(kept, "uv", "build", "--wheel", "--out-dir", str(folder), str(ROOT))
-    _quietly(kept, "uv", "venv", "--python", sys.executable, str(folder / "venv"))
-    python, wheel = str(folder / "venv" / "bin" / "python"), str(next(folder.glob("*.whl")))
-    _quietly(kept, "uv", "pip", "install", "--compile-bytecode", "--python", python, wheel)
+    _quietly(kept, sys.executable, "-m", "venv", str(folder / "venv"))
+    python = str(folder / "venv" / "bin" / "python")
+    _quietly(kept, python, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    _quietly(kept, python, "-m", "pip", "install", "--compile", str(next(folder.glob("comporta-*.whl"))))
     commands = {
         "python -c pass": [python, "-c", "pass"],
         "comporta --version": [str(folder / "venv" / "bin" / "comporta"), "--version"],
