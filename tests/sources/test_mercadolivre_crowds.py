@@ -11,6 +11,7 @@ from tests.sources.scripted import SteppingClock
 from comporta.core.record import Row
 from comporta.errors import FilterIgnored, SourceIncomplete
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
+from comporta.sandbox.mercadolivre_search import OrderSearch
 from comporta.sources import mercadolivre_hours, mercadolivre_orders
 
 RECORDS = 150
@@ -200,3 +201,47 @@ async def test_another_run_goes_on_at_the_part_it_was_in(desk: Desk, sandbox: Me
     assert found | rows_of(rest) == orders_of(sandbox)
     assert len(rows_of(rest)) < len(orders_of(sandbox))
     assert not again.is_unbroken
+
+
+def cut_off(monkeypatch: pytest.MonkeyPatch, *, at: int) -> None:
+    """Let a search show so many orders from each end and nothing beyond, while its total says the truth."""
+    whole = OrderSearch._paged
+
+    def cut(self: OrderSearch, seller: int, query: dict[str, str], limit: int, label: str) -> dict[str, Any]:
+        told = whole(self, seller, query, limit, label)
+        told["results"] = told["results"][: max(0, at - told["paging"]["offset"])]
+        return told
+
+    monkeypatch.setattr(OrderSearch, "_paged", cut)
+
+
+@pytest.mark.parametrize("at", [1, 30, 75])
+async def test_a_search_that_stops_before_its_end_costs_no_order(
+    desk: Desk, sandbox: MercadoLivreSandbox, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """It is read from its other end, and in parts where both ends are not all."""
+    cut_off(monkeypatch, at=at)
+    reader = await desk.read()
+
+    assert rows_of(await pages_of(reader)) == orders_of(sandbox)
+    assert {key for key, _ in await listed(reader)} == set(orders_of(sandbox))
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_source_that_knows_no_scans_is_no_whole_hour(
+    desk: Desk, sandbox: MercadoLivreSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers the first page again and again, as to any name that it does not know."""
+    crowd(sandbox, 120)
+    sandbox.faults.add("cap=100")
+    whole = OrderSearch.answer
+
+    def answer(self: OrderSearch, seller: int, query: dict[str, str], label: str) -> object:
+        known = {name: value for name, value in query.items() if name not in {"search_type", "scroll_id"}}
+        return whole(self, seller, known, label)
+
+    monkeypatch.setattr(OrderSearch, "answer", answer)
+    reader = await desk.read()
+
+    with pytest.raises(SourceIncomplete, match="10 of 120"):
+        await pages_of(reader)

@@ -47,10 +47,13 @@ async def verify(work: Work, plan: Pass, *, before: int | None) -> bool:
     listed = await _until_listed(work, window)
     if before is not None and after is not None and after < before and not is_unbroken:
         await _explain_fall(work, window, before=before, after=after)
+    # More than it lists, by its own count: its lists prevail, and people ought to hear of it.
+    is_higher = listed < min(before or 0, after or 0)
     work.tell(
         "window_verified",
         f"counts were {before} before and {after} after, {read} read; {listed} listed again, all here",
         {"before": before, "read": read, "after": after, "listed": listed},
+        level="warning" if is_higher else "info",
     )
     return False
 

@@ -183,7 +183,7 @@ class ItemsReader:
             return _Step(cast("list[str]", told["results"]), _total(told), following if is_more else None)  # type: ignore[arg-type]  # a str by then
 
         ids: dict[str, None] = {}
-        async with aclosing(scanned(ask, self._subject("its ids"))) as steps:
+        async with aclosing(scanned(ask, self._subject("its ids"), size=SCAN_SIZE)) as steps:
             async for step in steps:
                 ids |= dict.fromkeys(step.keys)
                 if at_most is not None and len(ids) >= at_most:

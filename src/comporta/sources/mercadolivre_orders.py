@@ -5,6 +5,10 @@ is read last; so whatever was there all the time is met. Within a part, pages by
 (``offset_pages``); an hour with more than a search shows is scanned. The position of a pass is the beginning of its
 part: to go on there is sound for the same reason.
 
+A search may stop before its end without a word, or leave orders out of pages that it counts them in. So a part of
+which less came than its total says is read backwards too. Where that brings nothing else, the total is wrong; where it
+brings others and still not all, the part is split as one that is too large.
+
 Cancelled orders may be hidden from searches. They are found by key: by a notification, and by comparing (``settled``).
 """
 
@@ -42,6 +46,8 @@ SPLIT_AT = 9_000
 """From so many on a window is split: more may come while it is read."""
 AHEAD_FRESH_S = 30.0
 """Seconds for which a page that was fetched to be counted may begin a traversal."""
+RISING, FALLING = "date_asc", "date_desc"
+"""The orders in which a search can be asked; the date is that of an order's making."""
 LISTED = 10_000
 """Keys in one part of a listing."""
 
@@ -197,26 +203,55 @@ class OrdersReader:
     async def _by_offset(
         self, hours: Hours, size: int, first: Sheet
     ) -> AsyncGenerator[tuple[Sequence[Record], Sequence[int], bool], None]:
-        """Yield the orders of a part that a search can show whole."""
+        """Yield the orders of a part that a search can show whole; where less comes than it tells of, backwards too."""
+        rising = self._offset_pages(hours, size, RISING, first)
+        async with aclosing(self._stitched(rising)) as parts:
+            async for records, keys, is_end in parts:
+                is_short = is_end and (rising.total or 0) > len(rising.seen)
+                yield records, keys, is_end and not is_short
+        self.is_unbroken = self.is_unbroken and rising.is_unbroken and not is_short
+        if is_short:
+            async with aclosing(self._backwards(hours, size, rising.seen)) as parts:
+                async for part in parts:
+                    yield part
 
+    async def _backwards(
+        self, hours: Hours, size: int, seen: IdSet
+    ) -> AsyncGenerator[tuple[Sequence[Record], Sequence[int], bool], None]:
+        """Yield the orders of a part from its other end; raise where it brings others, and still not all."""
+        before = len(seen)
+        falling = self._offset_pages(hours, size, FALLING)
+        async with aclosing(self._stitched(falling)) as parts:
+            async for records, keys, is_end in parts:
+                seen.new_places(keys)
+                if is_end and before < len(seen) < (falling.total or 0):
+                    message = f"{self._subject('its pages')}: {len(seen)} of {falling.total} orders from both ends"
+                    raise SearchTooFar(message)
+                yield records, keys, is_end
+
+    def _offset_pages(self, hours: Hours, size: int, order: str, first: Sheet | None = None) -> OffsetPages[Sheet]:
         async def fetch(offset: int, count: int) -> Sheet:
             if offset + count > CAP:
                 message = f"{self._subject('its pages')}: {count} orders from {offset}; expected at most {CAP} in all"
                 raise SearchTooFar(message)
-            return await self._search(hours, {"offset": offset}, count, f"{count} orders from {offset}")
+            asked = {"offset": offset, "sort": order}
+            return await self._search(hours, asked, count, f"{count} orders from {offset}")
 
-        pages = OffsetPages(
+        return OffsetPages(
             fetch,
             size=size,
             in_flight=lambda: self._session.in_flight(self._concurrency),
             first=first,
-            grows_inside=hours.until is None,
+            grows_inside=hours.until is None or order == FALLING,
         )
+
+    async def _stitched(
+        self, pages: OffsetPages[Sheet]
+    ) -> AsyncGenerator[tuple[Sequence[Record], Sequence[int], bool], None]:
+        """Yield what each page brings that did not come before, and whether it is the last."""
         async with aclosing(pages.parts()) as parts:
             try:
                 async for part in parts:
-                    if part.is_last:
-                        self.is_unbroken = self.is_unbroken and pages.is_unbroken
                     sheet = part.sheet
                     records = [sheet.records[place] for place in part.fresh]
                     yield records, [sheet.keys[place] for place in part.fresh], part.is_last
@@ -234,7 +269,7 @@ class OrdersReader:
             more = {"search_type": "scan", **({"scroll_id": scroll} if scroll else {})}
             return await self._search(hours, more, size, "a scan of one hour")
 
-        async with aclosing(scanned(ask, self._subject("a scan of one hour"))) as sheets:
+        async with aclosing(scanned(ask, self._subject("a scan of one hour"), size=size)) as sheets:
             async for sheet in sheets:
                 yield sheet.records, sheet.keys, False
         yield (), (), True
@@ -247,7 +282,7 @@ class OrdersReader:
         return ahead[1] if self._session.clock.monotonic() - ahead[2] <= AHEAD_FRESH_S else None
 
     async def _search(self, hours: Hours, more: Mapping[str, object], size: int, what: str) -> Sheet:
-        query = {"seller": self._seller, "sort": "date_asc", "limit": size, **hours.query(), **more}
+        query = {"seller": self._seller, "sort": RISING, "limit": size, **hours.query(), **more}
         told = await self._session.get(
             "orders/search", query, what=what, operation="orders: search", progress=self._progress
         )

@@ -2,7 +2,8 @@
 
 Whoever asks again gets the step after it, and a page is missing without a word. So what came is counted against the
 total that the scroll itself told; where it is less, or the scroll ended before its time, all is scanned again. Two
-scans that bring the very same prove that the total is wrong and not the scan.
+scans that bring the very same prove that the total is wrong and not the scan; unless a full step names no next one,
+which is what a source answers that does not know scans.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -36,8 +37,11 @@ class Step(Protocol):
 S = TypeVar("S", bound=Step)
 
 
-async def scanned(ask: Callable[[str | None], Awaitable[S]], subject: str) -> AsyncGenerator[S, None]:
-    """Yield the steps of a scan, and of further ones until one was whole: what came before comes again."""
+async def scanned(ask: Callable[[str | None], Awaitable[S]], subject: str, *, size: int) -> AsyncGenerator[S, None]:
+    """Yield the steps of a scan, and of further ones until one was whole: what came before comes again.
+
+    ``size`` is how many records a step may bring.
+    """
     before: set[Key] | None = None
     numbers = []
     for _ in range(SCANS_MAX):
@@ -49,9 +53,13 @@ async def scanned(ask: Callable[[str | None], Awaitable[S]], subject: str) -> As
                 break
             vain = vain + 1 if found.issuperset(step.keys) else 0
             found.update(step.keys)
-            total, scroll = step.total or total, step.scroll
-            is_ended = not step.keys or scroll is None or vain >= VAIN_MAX
+            total = step.total or total
+            is_no_scan = scroll is step.scroll is None and size <= len(step.keys) < total
+            scroll = step.scroll
+            is_ended = not step.keys or (scroll is None and not is_no_scan) or vain >= VAIN_MAX
             yield step
+            if scroll is None:
+                break
         numbers.append(f"{len(found)} of {total}")
         if is_ended and (len(found) >= total or found == before):
             return
