@@ -28,7 +28,7 @@ RATE = 5
 SECONDS = 15
 ROWS = 20_000
 WORKERS = 40
-"""The ten, and places for what is clicked: who waits for a place waits for the settings, not for us."""
+"""The ten are asked for as clicks are, and take places of those: with ten, a click would wait for the settings."""
 ORDERS = "sale.order"
 PACED = (f'limit = "{5 * BUSY}/1s"', "page_size = 100")
 """The accounts name one server, so they share its budget."""

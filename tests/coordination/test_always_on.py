@@ -114,7 +114,7 @@ async def test_a_server_that_begins_at_once_reads_each_stream_once(
 
 
 async def test_what_a_person_asks_for_goes_first_and_what_reads_everything_last(workshop: Workshop) -> None:
-    """One worker, and everything waits for it."""
+    """One worker, which has something to do that a person asked for too, and everything waits."""
     open_shop(workshop, "busy", "a")
     turn = workshop.plans["busy"].source.script.on("page", waits=True)  # type: ignore[attr-defined]  # a fake
     server = Server(workshop, workers=1, has_scheduler=False).start()
@@ -130,6 +130,25 @@ async def test_what_a_person_asks_for_goes_first_and_what_reads_everything_last(
 
     done = [run.request.partition(" ")[0] for run in workshop.witness.ended_runs if run.account == "a"]
     assert [each for each in done if each in {"manual", "incremental", "full"}][:3] == ["manual", "incremental", "full"]
+
+
+async def test_a_click_waits_for_nothing_that_runs_by_itself(workshop: Workshop) -> None:
+    """Every worker is at work on a schedule's run that hangs; what nobody asked for waits behind them."""
+    open_shop(workshop, "busy", "a", "b")
+    turn = workshop.plans["busy"].source.script.on("page", waits=True)  # type: ignore[attr-defined]  # a fake
+    server = Server(workshop, workers=1, has_scheduler=False).start()
+    await workshop.store.enqueue(ticket("busy", Kind.INCREMENTAL, Trigger.SCHEDULE))
+    await turn.reached.wait()
+    await workshop.store.enqueue(ticket("b", Kind.INCREMENTAL, Trigger.SCHEDULE))
+    await workshop.store.enqueue(ticket("a", Kind.INCREMENTAL, Trigger.MANUAL))
+    server.dispatcher.wake()
+    await until(workshop, lambda: bool(workshop.witness.ended_runs))
+    done = [run.account for run in workshop.witness.ended_runs]
+    waiting = [run.account for run in await workshop.queued()]
+    turn.release()
+    await server.stop()
+
+    assert (done, waiting) == (["a"], ["b"])
 
 
 async def test_what_runs_at_a_deploy_is_gone_on_with_at_once(workshop: Workshop) -> None:

@@ -2,7 +2,8 @@
 
 Any number of them may run on one database: whoever takes the lease first executes a run, and the others find it gone.
 A place is waited for by an account, not by a run: when it is given, the most urgent run of the account takes it, so
-that what a person asks for does not stand behind what was due before. What follows a run is put into the queue.
+that what a person asks for does not stand behind what was due before. Nor does it wait for what runs: it has places of
+its own, as many again. What follows a run is put into the queue.
 
 When the process ends, what runs is handed over; what is queued waits for the next process.
 """
@@ -61,7 +62,8 @@ class Dispatcher:
         self._clock = clock
         self._observer = observer
         self._executor = executor
-        self._workers = workers
+        self._workers = {False: workers, True: workers.as_many()}
+        """By whether a person asked."""
         self._following = following
         self._accounts = accounts
         self._paused = paused
@@ -70,7 +72,7 @@ class Dispatcher:
         self._active: set[str] = set()
         self._held: dict[str, float] = {}
         self._told: set[str] = set()
-        self._waiting: Counter[str] = Counter()
+        self._waiting: Counter[tuple[str, bool]] = Counter()
         self._stranded_at = 0.0
         self._woken = asyncio.Event()
 
@@ -84,11 +86,11 @@ class Dispatcher:
         async with asyncio.TaskGroup() as group:
             while not stopping.is_set():
                 await self._end_stranded()
-                scopes = {run.scope: run.account for run in await self._due()}
-                for account, wanted in Counter(scopes.values()).items():
-                    for _ in range(wanted - self._waiting[account]):
-                        self._waiting[account] += 1
-                        group.create_task(self._serve(account))
+                scopes = {run.scope: (run.account, _is_asked(run)) for run in reversed(await self._due())}
+                for queue, wanted in Counter(scopes.values()).items():
+                    for _ in range(wanted - self._waiting[queue]):
+                        self._waiting[queue] += 1
+                        group.create_task(self._serve(*queue))
                 await self._until_woken()
 
     async def _end_stranded(self) -> None:
@@ -120,25 +122,22 @@ class Dispatcher:
         self._held = {scope: until for scope, until in self._held.items() if until > now}
         self._told &= {run.id for run in runs}
         taken = self._active | self._held.keys()
-        return [
-            run
-            for run in runs
-            if run.scope not in taken and (run.trigger is Trigger.MANUAL or run.account not in paused)
-        ]
+        return [run for run in runs if run.scope not in taken and (_is_asked(run) or run.account not in paused)]
 
-    async def _serve(self, account: str) -> None:
+    async def _serve(self, account: str, is_asked: bool) -> None:  # noqa: FBT001  half of a key
         """Wait for a place, and execute the most urgent run that the account has by then."""
-        is_counted = True
+        is_counted, workers = True, self._workers[is_asked]
         try:
-            with self._workers.at_work(account):
-                async with self._workers.place(account):
-                    self._waiting[account] -= 1
+            with workers.at_work(account):
+                async with workers.place(account):
+                    self._waiting[account, is_asked] -= 1
                     is_counted = False
-                    run = next_of(await self._due(), account)
+                    due = [run for run in await self._due() if _is_asked(run) or not is_asked]
+                    run = next_of(due, account)
                     if run is not None and not self._executor.stopping.is_set():
                         await self._execute(run)
         finally:
-            self._waiting[account] -= is_counted
+            self._waiting[account, is_asked] -= is_counted
             self.wake()
 
     async def _execute(self, run: Run) -> None:
@@ -191,3 +190,8 @@ class Dispatcher:
             for each in waits:
                 each.cancel()
         self._woken.clear()
+
+
+def _is_asked(run: Run) -> bool:
+    """Say whether a person asked for a run."""
+    return run.trigger is Trigger.MANUAL

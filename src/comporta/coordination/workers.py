@@ -22,6 +22,10 @@ class Workers:
         self._at_work: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
+    def as_many(self) -> "Workers":
+        """Return as many other places."""
+        return Workers(self._places, is_shared=bool(self._spare))
+
     @contextmanager
     def at_work(self, account: str) -> Iterator[None]:
         """Let a place be kept for an account as long as it has anything left to do."""
