@@ -1,15 +1,16 @@
 """Granting access: what `comporta connect` does for a source whose tokens are renewed, once a person has agreed.
 
-The pair that the source gives exists nowhere else, so it is stored before anything is asked with it. A pair of another
-seller than the account has read so far is refused: two sellers' rows would mix. But it has ended the pair that the
-account of that seller holds, if there is one, so it is stored there first. Before a code or a token is spent, the key
-that closes the pair is open and the database has taken a write; one that is busy afterwards is waited for.
+The pair that the source gives exists nowhere else, so it is stored before anything is asked with it, except whose it is
+where the source did not say so. A pair of another seller than the account has read so far is refused: two sellers' rows
+would mix. But it has ended the pair that the account of that seller holds, if there is one, so it is stored there
+first. Before a code or a token is spent, the key that closes the pair is open and the database has taken a write; one
+that is busy afterwards is waited for.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from comporta.bootstrap import outside_of, secret_of
@@ -34,6 +35,7 @@ from comporta.sources.mercadolivre_oauth import MercadoLivreOAuth, User, authori
 
 SOURCE = "mercadolivre"
 CLIENT = ("client_id", "client_secret")
+USED_UP = " The code or token that was given is used up by now: grant access anew."
 T = TypeVar("T")
 
 
@@ -84,7 +86,7 @@ class Granting:
 
     async def _kept(self, tokens: Tokens, *, first: str | None = None) -> Tokens:
         """Keep account, application and pair in one transaction, flushed to the disk."""
-        name = self.told.name
+        name, tokens = self.told.name, await self._with_user(tokens)
 
         def work(session: Session) -> tuple[str | None, str | None]:
             states = login_states(session)
@@ -100,6 +102,19 @@ class Granting:
             raise _other_seller(name, known, tokens.user_id, holder)
         return tokens
 
+    async def _with_user(self, tokens: Tokens) -> Tokens:
+        """Return a pair with whose it is; asked for before it is kept, where its answer did not say.
+
+        What the account has read so far does not tell: a browser may be logged in as another seller.
+        """
+        if tokens.user_id:
+            return tokens
+        try:
+            return replace(tokens, user_id=(await self.user(tokens)).user_id)
+        except ComportaError as error:
+            error.next_step += USED_UP
+            raise
+
     async def _try_to_write(self) -> None:
         """Raise while nothing is spent where the database takes no write at all."""
         await asyncio.wrap_future(self.database.write(lambda _: None))
@@ -112,7 +127,7 @@ class Granting:
                 return await asyncio.wrap_future(self.database.write(work, is_durable=True))
             except (Retryable, DestinationRefused) as error:
                 if self.clock.monotonic() >= until:
-                    error.next_step += " The code or token that was given is used up by now: grant access anew."
+                    error.next_step += USED_UP
                     raise
                 if not has_told:
                     self.tell(f"The tokens are here and cannot be stored yet; leave this running. {error.message}")

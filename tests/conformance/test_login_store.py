@@ -257,6 +257,21 @@ async def test_a_pair_of_somebody_else_is_not_kept(logins: LedgerLogins) -> None
     assert (await granted(logins)).lease.scope == SCOPE
 
 
+async def test_a_pair_that_does_not_say_whose_it_is_is_of_whom_the_one_before_was(logins: LedgerLogins) -> None:
+    """It was bought with that one's token; of a first token nobody knows until a pair says it."""
+    lease = await begun(logins, "TG-first", is_first=True)
+    kept_all = [await logins.keep(lease, A, "TG-first", pair(1, user=""))]
+    users = [(await kept(logins)).state.user_id]
+    for number, user in ((2, "1001"), (3, "")):
+        lease = await begun(logins, f"TG-{number - 1}")
+        kept_all.append(await logins.keep(lease, A, f"TG-{number - 1}", pair(number, user=user)))
+        users.append((await kept(logins)).state.user_id)
+
+    assert kept_all == [True, True, True]
+    assert users == [None, "1001", "1001"]
+    assert (await kept(logins)).tokens == pair(3)
+
+
 async def test_secrets_are_found_by_how_their_ids_end(store: LedgerStore) -> None:
     """Of all accounts in one statement; those that another key closed are left out."""
 

@@ -351,6 +351,20 @@ async def test_another_first_token_is_used_at_once_when_the_present_one_is_refus
     assert world.server.used_again == []
 
 
+async def test_a_renewal_that_does_not_say_whose_pair_it_is_is_one(world: LoginWorld) -> None:
+    """The pair is used, of whom the account has read so far, and its token buys the next."""
+    login = world.process()
+    await login.tokens(world.progress)
+    world.server.user = ""
+    world.passes()
+    unsaid = await login.tokens(world.progress)
+    world.passes()
+    after = await login.tokens(world.progress)
+
+    assert [(each.access, each.user_id) for each in (unsaid, after)] == [("APP_USR-2", "1001"), ("APP_USR-3", "1001")]
+    assert world.server.used_again == []
+
+
 async def test_a_first_token_of_somebody_else_is_told_and_not_kept(world: LoginWorld) -> None:
     """Two sellers' rows would mix; and the account could not be granted to its own seller again."""
     login = world.process()

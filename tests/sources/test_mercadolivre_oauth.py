@@ -96,6 +96,38 @@ async def test_a_pair_lives_as_long_as_its_answer_says(
     assert "APP_USR" not in repr(pair)
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (http({**PAIR, "expires_in": None}), ("1001", timedelta(minutes=10))),
+        (http({**PAIR, "expires_in": 0}), ("1001", timedelta(minutes=10))),
+        (http({**PAIR, "expires_in": True}), ("1001", timedelta(minutes=10))),
+        (http({**PAIR, "expires_in": 10**12}), ("1001", timedelta(minutes=10))),
+        (http({**PAIR, "expires_in": "soon"}), ("1001", timedelta(minutes=10))),
+        (http({**PAIR, "expires_in": "nan"}), ("1001", timedelta(minutes=10))),
+        (http({**PAIR, "expires_in": "10800.0"}), ("1001", timedelta(hours=3))),
+        (http({**PAIR, "user_id": None}), ("", timedelta(hours=3))),
+        (http({**PAIR, "user_id": ""}), ("", timedelta(hours=3))),
+        (http({**PAIR, "user_id": True}), ("", timedelta(hours=3))),
+        (http({**PAIR, "user_id": {"id": 7}, "expires_in": None}), ("", timedelta(minutes=10))),
+        (http(PAIR, status=203), ("1001", timedelta(hours=3))),
+    ],
+)
+async def test_a_pair_that_came_is_kept_whatever_else_is_missing(
+    server: ScriptedServer,
+    clock: SteppingClock,
+    progress: Progress,
+    answer: bytes,
+    expected: tuple[str, timedelta],
+) -> None:
+    """The token that bought it is used up: thrown away, the pair would leave nobody with a login."""
+    pair = await answer_of(server, clock, progress, answer)
+
+    assert isinstance(pair, Tokens)
+    assert (pair.access, pair.refresh) == ("APP_USR-new", "TG-new")
+    assert (pair.user_id, pair.expires_at - pair.issued_at) == expected
+
+
 async def test_everything_stands_in_the_form_and_nothing_in_the_address(
     server: ScriptedServer, clock: SteppingClock, progress: Progress
 ) -> None:
@@ -140,8 +172,7 @@ async def test_everything_stands_in_the_form_and_nothing_in_the_address(
         (page("Welcome"), AnswerLost),
         (http(b'{"access_token": "APP_USR-new", "refre'), AnswerLost),
         (http({**PAIR, "refresh_token": None}), AnswerLost),
-        (http({**PAIR, "expires_in": 0}), AnswerLost),
-        (http({**PAIR, "expires_in": True}), AnswerLost),
+        (http({**PAIR, "access_token": 7}), AnswerLost),
         (http([PAIR]), AnswerLost),
         (reset, AnswerLost),
         (http(PAIR)[:-20], AnswerLost),

@@ -58,6 +58,15 @@ async def test_a_token_that_ends_in_the_middle_is_renewed_once(
     assert len(desk.login.refusals) == 1
 
 
+async def test_whose_data_it_is_is_asked_where_no_pair_has_said_it(
+    desk: Desk, sandbox: MercadoLivreSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first token of the settings, and an answer without it: nothing would be found of nobody."""
+    monkeypatch.setattr(desk.login, "_seller", "")
+
+    assert len(keys_of(*await pages_of(await desk.read()))) == len(orders_of(sandbox))
+
+
 async def test_a_token_that_is_refused_again_ends_the_run(server: ScriptedServer, clock: SteppingClock) -> None:
     """After one renewal it is no question of time; each token was shown once."""
     number = iter(range(9))

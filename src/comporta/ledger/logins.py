@@ -136,7 +136,7 @@ class LedgerLogins:
             session.run("release", leases.identity(lease))
             values = {"account": account, "used": token_fingerprint(used), "now": text_of(session.now)}
             row = session.one("login", {"account": account})
-            if row is not None and row["token"] == values["used"] and row["user_id"] not in {None, tokens.user_id}:
+            if row is not None and row["token"] == values["used"] and _is_another(row["user_id"], tokens.user_id):
                 reason = _of_another(row["user_id"], tokens.user_id)
                 session.run("end_login_attempt", values | {"state": Standing.NEEDS_LOGIN.value, "reason": reason})
                 return False
@@ -204,11 +204,16 @@ def _close(
 
 def _pair(tokens: Tokens) -> dict[str, object]:
     return {
-        "user_id": tokens.user_id,
+        "user_id": tokens.user_id or None,
         "issued_at": text_of(tokens.issued_at),
         "expires_at": text_of(tokens.expires_at),
         "token": token_fingerprint(tokens.refresh),
     }
+
+
+def _is_another(ours: str | None, theirs: str) -> bool:
+    """Say whether a pair is of somebody else; one that does not say whose it is belongs to whom its chain does."""
+    return bool(ours and theirs and ours != theirs)
 
 
 def _of_another(ours: str, theirs: str) -> str:

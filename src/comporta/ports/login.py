@@ -15,7 +15,10 @@ from comporta.ports.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A pair of tokens as the source gave it. ``user_id`` is whose data it opens; instants are by our clock."""
+    """A pair of tokens as the source gave it; instants are by our clock.
+
+    ``user_id`` is whose data it opens, empty where the source did not say: then it is whose the pair before it was.
+    """
 
     access: str = field(repr=False)
     refresh: str = field(repr=False)

@@ -63,7 +63,8 @@ class LoginStore(Protocol):
     async def keep(self, lease: Lease, account: str, used: str, tokens: Tokens) -> bool:
         """Store the pair that ``used`` bought and free the lease; ``False`` where the row names another token.
 
-        Also where it opens the data of somebody else than this account has read so far: then a person is needed.
+        Also where it opens the data of somebody else than this account has read so far: then a person is needed. A
+        pair that does not say whose it is counts as of whom this account has read.
         """
 
     async def refuse(self, lease: Lease, account: str, used: str, reason: str) -> bool:

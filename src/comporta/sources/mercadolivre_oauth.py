@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
@@ -43,6 +44,8 @@ UNSENT = "client error (Connect)"
 RATE_CODE = "local_rate_limited"
 LIFE_MAX = timedelta(days=366)
 """A longer life is a slip of the server, and would overflow."""
+LIFE_UNTOLD = timedelta(minutes=10)
+"""Shorter than any that was seen: a pair without a sound one is used, and renewed early."""
 
 _KEYS = "Check client_id and client_secret of the account against the application at Mercado Livre's developer site."
 _AGAIN = "Start again: `comporta connect mercadolivre NAME`. A code is good for one use, for ten minutes."
@@ -110,7 +113,7 @@ class MercadoLivreOAuth:
 
         def accept(answer: Answer) -> User:
             told = _object(answer)
-            if answer.status != 200 or told is None or "id" not in told:
+            if answer.status != 200 or told is None or not told.get("id"):
                 raise SourceUnavailable(f"{ask.subject} answered {answer.status}; expected whose tokens these are")
             return User(str(told["id"]), quote(str(told.get("nickname", ""))), quote(str(told.get("site_id", ""))))
 
@@ -142,7 +145,7 @@ class MercadoLivreOAuth:
 
         def accept(answer: Answer) -> Tokens:
             told = _object(answer)
-            if answer.status != 200:
+            if not 200 <= answer.status < 300:
                 _refuse(answer, told, ask.subject, self._clock)
             return Tokens(**_pair_of(told, answer, ask.subject), issued_at=sent_at, expires_at=sent_at + _life(told))
 
@@ -239,24 +242,27 @@ def _refuse(answer: Answer, told: Mapping[str, Any] | None, subject: str, clock:
 
 
 def _pair_of(told: Mapping[str, Any] | None, answer: Answer, subject: str) -> dict[str, str]:
-    """Return the tokens of an answer that says it brings them; if it cannot be read, the old ones may be used up."""
-    found = {name: (told or {}).get(name) for name in ("access_token", "refresh_token", "user_id")}
-    access, refresh, user = found.values()
-    is_whole = (
-        isinstance(access, str) and access and isinstance(refresh, str) and refresh and isinstance(user, str | int)
-    )
-    if not is_whole or _life(told) <= timedelta(0):
-        missing = ", ".join(name for name, value in found.items() if not value) or "a sound expires_in"
+    """Return the tokens of an answer that says it brings them; if it cannot be read, the old ones may be used up.
+
+    A pair that is here is never thrown away for what else is missing: what bought it buys nothing any more.
+    """
+    found = {name: (told or {}).get(name) for name in ("access_token", "refresh_token")}
+    access, refresh = found.values()
+    if not isinstance(access, str) or not access or not isinstance(refresh, str) or not refresh:
+        missing = ", ".join(name for name, value in found.items() if not value) or "tokens that are texts"
         size = f"{len(answer.body)} bytes"
-        raise AnswerLost(f"{subject} answered 200 with {size} without {missing}; expected a pair of tokens")
-    return {"access": str(access), "refresh": str(refresh), "user_id": str(user)}
+        raise AnswerLost(f"{subject} answered {answer.status} with {size} without {missing}; expected a pair of tokens")
+    user = (told or {}).get("user_id")
+    is_told = isinstance(user, str | int) and not isinstance(user, bool)
+    return {"access": access, "refresh": refresh, "user_id": str(user or "") if is_told else ""}
 
 
 def _life(told: Mapping[str, Any] | None) -> timedelta:
     """Return how long the access token lives, as this answer says: it is three hours or six, and may change."""
     seconds = (told or {}).get("expires_in")
-    if isinstance(seconds, str) and seconds.isascii() and seconds.isdecimal() and len(seconds) <= 9:
-        seconds = int(seconds)
+    if isinstance(seconds, str):
+        with suppress(ValueError):
+            seconds = float(seconds)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < LIFE_MAX.total_seconds():
-        return timedelta(0)
+        return LIFE_UNTOLD
     return timedelta(seconds=seconds)

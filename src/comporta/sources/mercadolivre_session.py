@@ -83,8 +83,14 @@ class MercadoLivreSession:
         return useful_requests(self._budget.rate, self._budget.latency_s, most=wanted or IN_FLIGHT_MAX)
 
     async def user_id(self, progress: Progress) -> str:
-        """Return whose data the login opens."""
-        return (await self._login.tokens(progress)).user_id
+        """Return whose data the login opens; asked for where no pair of it has said so yet."""
+        if known := (await self._login.tokens(progress)).user_id:
+            return known
+        what = "whose data the login opens"
+        told = await self.get("users/me", {}, what=what, operation="users: me", progress=progress)
+        if not isinstance(told, Mapping) or not told.get("id"):
+            raise SourceChangedShape(f"{self.subject('users/me', what)}: the answer has no id; expected the seller's")
+        return str(told["id"])
 
     async def get(self, path: str, query: Query, *, what: str, operation: str, progress: Progress) -> Any:  # noqa: ANN401 - JSON, which the caller looks at
         """Return the JSON of an answer, ``None`` where it says that there is nothing (204)."""

@@ -367,7 +367,7 @@ UPDATE comporta.cmp_login SET state = 'renewing', attempt = :token, attempted_at
 WHERE account = :account AND token = :token AND state <> 'needs_login';
 
 -- name: keep_login
-UPDATE comporta.cmp_login SET state = 'good', user_id = :user_id, issued_at = :issued_at, expires_at = :expires_at, token = :token,
+UPDATE comporta.cmp_login SET state = 'good', user_id = coalesce(:user_id, user_id), issued_at = :issued_at, expires_at = :expires_at, token = :token,
   attempt = NULL, attempted_at = NULL, attempts = 0, reason = NULL, updated_at = :now
 WHERE account = :account AND token = :used;
 

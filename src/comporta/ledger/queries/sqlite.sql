@@ -344,7 +344,7 @@ UPDATE cmp_login SET state = 'renewing', attempt = :token, attempted_at = :now, 
 WHERE account = :account AND token = :token AND state <> 'needs_login';
 
 -- name: keep_login
-UPDATE cmp_login SET state = 'good', user_id = :user_id, issued_at = :issued_at, expires_at = :expires_at, token = :token,
+UPDATE cmp_login SET state = 'good', user_id = coalesce(:user_id, user_id), issued_at = :issued_at, expires_at = :expires_at, token = :token,
   attempt = NULL, attempted_at = NULL, attempts = 0, reason = NULL, updated_at = :now
 WHERE account = :account AND token = :used;
 

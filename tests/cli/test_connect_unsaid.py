@@ -1,0 +1,91 @@
+"""`comporta connect mercadolivre` where an answer brings a pair and does not say whose it is."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.conftest import Command
+from tests.sandbox.mercadolivre_clients import logins
+
+from comporta.core.login import token_fingerprint
+from comporta.errors import SourceUnavailable
+from comporta.ports.login import Tokens
+from comporta.ports.progress import Progress
+from comporta.sandbox.mercadolivre import MercadoLivreSandbox
+from comporta.sandbox.mercadolivre_logins import Login
+from comporta.sources.mercadolivre_oauth import MercadoLivreOAuth, User
+
+
+@pytest.fixture
+def market(monkeypatch: pytest.MonkeyPatch) -> Iterator[MercadoLivreSandbox]:
+    """Serve a market that does not say whose its pairs are, nor how long they live."""
+    with MercadoLivreSandbox(records=2, sellers=2, items=2) as sandbox:
+        rotate = sandbox.logins._rotate
+
+        def bare(login: Login) -> dict[str, Any]:
+            return {name: value for name, value in rotate(login).items() if name not in {"user_id", "expires_in"}}
+
+        monkeypatch.setattr(sandbox.logins, "_rotate", bare)
+        yield sandbox
+
+
+@pytest.fixture
+def shop(folder: Path, market: MercadoLivreSandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a folder with an account that has no login yet, and first tokens of two sellers."""
+    account = f'[accounts.loja1]\nsource = "mercadolivre"\nurl = "{market.url}"\n'
+    account += 'client_id = "env:APP"\nclient_secret = "env:APP"\n'
+    text = f'database = "sqlite:///shop.db"\nstate_dir = "state"\n{account}'
+    (folder / "comporta.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("APP", "demo")
+    for seller in ("1001", "1002"):
+        (folder / seller).write_text(f"demo-{seller}", encoding="utf-8")
+    return folder
+
+
+def kept(folder: Path) -> list[tuple[object, ...]]:
+    """Return whose logins are stored, and their tokens' fingerprints."""
+    with closing(sqlite3.connect(folder / "shop.db")) as connection:
+        return connection.execute("SELECT user_id, token FROM cmp_login").fetchall()
+
+
+def test_whose_a_first_pair_is_is_asked_where_it_does_not_say(
+    shop: Path, market: MercadoLivreSandbox, comporta: Command
+) -> None:
+    """No second use of the token would tell; it was used once."""
+    said = comporta("connect", "mercadolivre", "loja1", "--refresh-token", "file:1001")
+    held = logins(market)[1001]
+
+    assert (said.code, held["refreshes"], held["invalid_grants"]) == (0, 1, 0)
+    assert kept(shop) == [("1001", token_fingerprint(held["current"]))]
+
+
+def test_another_seller_s_pair_that_does_not_say_so_is_refused_too(shop: Path, comporta: Command) -> None:
+    """The browser may be logged in as anybody: what the account has read so far does not tell."""
+    base = ("connect", "mercadolivre", "loja1")
+    comporta(*base, "--refresh-token", "file:1001")
+    before = kept(shop)
+
+    said = comporta(*base, "--refresh-token", "file:1002")
+
+    assert said.code == 2
+    assert "reads seller 1001, and access was granted by seller 1002; nothing was kept" in said.err
+    assert kept(shop) == before
+
+
+@pytest.mark.usefixtures("shop")
+def test_where_nobody_says_whose_a_pair_is_access_is_to_be_granted_anew(
+    comporta: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could be anybody's, and the person is still there."""
+
+    async def user(self: MercadoLivreOAuth, tokens: Tokens, progress: Progress) -> User:
+        raise SourceUnavailable("whose these are: answered 500")
+
+    monkeypatch.setattr(MercadoLivreOAuth, "user", user)
+    said = comporta("connect", "mercadolivre", "loja1", "--refresh-token", "file:1001")
+
+    assert said.code == 1
+    assert "grant access anew" in said.err
