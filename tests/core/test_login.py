@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from comporta.core import login as rules
 from comporta.core.login import (
     AFTER,
+    CLOCKS_APART,
     FIRST_PAUSE,
     LEEWAY,
     PAUSE_MAX,
@@ -98,11 +99,21 @@ def test_what_to_do(state: LoginState | None, hours: int, options: dict[str, boo
 def test_pauses_grow_and_end() -> None:
     """Shorter while somebody waits."""
     tried = replace(GOOD, attempted_at=NOON)
-    pauses = [paused_until(replace(tried, attempts=n), Age.AGED) for n in (0, 1, 2, 3, 50)]
-    expired = [paused_until(replace(tried, attempts=n), Age.EXPIRED) for n in (1, 50)]
+    pauses = [paused_until(replace(tried, attempts=n), Age.AGED, NOON) for n in (0, 1, 2, 3, 50)]
+    expired = [paused_until(replace(tried, attempts=n), Age.EXPIRED, NOON) for n in (1, 50)]
 
     assert pauses == [None, *(NOON + FIRST_PAUSE * n for n in (1, 2, 4)), NOON + PAUSE_MAX]
     assert expired == [NOON + FIRST_PAUSE, NOON + PAUSE_MAX_EXPIRED]
+
+
+@pytest.mark.parametrize(("ahead", "is_believed"), [(CLOCKS_APART, True), (CLOCKS_APART * 1.1, False)])
+def test_a_clock_that_was_ahead_holds_nothing_up(ahead: timedelta, is_believed: bool) -> None:
+    """A pause would last, and a pair be young, until the clock is there again; machines differ by a little."""
+    tried = replace(GOOD, expires_at=NOON - LIFE, issued_at=NOON - 2 * LIFE, attempts=9, attempted_at=NOON + ahead)
+    new = replace(GOOD, issued_at=NOON + ahead, expires_at=NOON + ahead + LIFE)
+
+    assert next_step(tried, NOON) is (Step.PAUSE if is_believed else Step.RENEW)
+    assert next_step(new, NOON) is (Step.USE if is_believed else Step.RENEW)
 
 
 def test_an_unanswered_attempt_stays_one_after_a_failure() -> None:

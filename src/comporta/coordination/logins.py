@@ -224,7 +224,7 @@ class SharedLogin:
         tokens = login.tokens if login else None
         if refused is None or tokens is None or tokens.access != refused or refused != self._after_refusal:
             return
-        if (self._clock.now() - tokens.issued_at).total_seconds() < REFUSED_AGAIN_S:
+        if 0 <= (self._clock.now() - tokens.issued_at).total_seconds() < REFUSED_AGAIN_S:
             message = (
                 f"{self._account}: the source gave a new pair of tokens and refuses it too; expected it to be taken"
             )
@@ -328,8 +328,9 @@ class SharedLogin:
     async def _pause(self, login: KeptLogin | None, progress: Progress, until: float) -> None:
         """Wait until a token may be tried again whose last use failed, if that is soon enough."""
         state: LoginState | None = login.state if login else None
-        due = paused_until(state, Age.EXPIRED) if state else None
-        wait = max(due - self._clock.now(), LOOK_EVERY) if due else LOOK_EVERY
+        now = self._clock.now()
+        due = paused_until(state, Age.EXPIRED, now) if state else None
+        wait = max(due - now, LOOK_EVERY) if due else LOOK_EVERY
         reason = f"{self._account}: the login could not be renewed ({state.reason if state else ''})"
         if self._clock.monotonic() + wait.total_seconds() > until:
             raise SourceUnavailable(f"{reason}; waited {PATIENCE_S:g} s")

@@ -46,6 +46,9 @@ two win. If the sleeper won, its pair is the chain's next link, and it is stored
 still names the token that bought it, even if the other was refused and wrote ``needs_login``. If it lost, its refusal
 is about a token that the row names no more, or comes under an epoch that is not its own: it changes nothing.
 
+**A clock that was ahead** and was set back has written instants that are not yet. They hold nothing up: a pause from
+then is over, and a pair from then is used and renewed at once.
+
 **What cannot be helped**: the server rotated and its answer never reached us, or reached a process that died before
 the disk had it. The row says so (``attempt``, ``attempted_at``, ``reason``), and a person is told the next step.
 """
@@ -68,6 +71,8 @@ LEEWAY = timedelta(seconds=30)
 """A pair that ends within this counts as expired, as a request with it may take that long to be read; within a
 twentieth of its life, if that is less."""
 DOUBLINGS_MAX = 20
+CLOCKS_APART = timedelta(minutes=1)
+"""What is stamped further ahead was stamped by a clock that has been set right since: nobody knows when it was."""
 
 
 class Standing(StrEnum):
@@ -170,15 +175,17 @@ def age_of(state: LoginState, now: datetime) -> Age:
     """Return how much of the stored pair's life is over."""
     if state.issued_at is None or state.expires_at is None:
         return Age.EXPIRED
+    if state.issued_at > now + CLOCKS_APART:
+        return Age.AGED  # by that clock it would be young for years, and nobody knows when it ends
     life = state.expires_at - state.issued_at
     if now >= state.expires_at - min(LEEWAY, life / 20):
         return Age.EXPIRED
     return Age.AGED if now - state.issued_at >= life / 2 else Age.YOUNG
 
 
-def paused_until(state: LoginState, age: Age) -> datetime | None:
+def paused_until(state: LoginState, age: Age, now: datetime) -> datetime | None:
     """Return before when a token that brought neither a pair nor a refusal is not used again."""
-    if state.attempted_at is None or not state.attempts:
+    if state.attempted_at is None or not state.attempts or state.attempted_at > now + CLOCKS_APART:
         return None
     longest = PAUSE_MAX_EXPIRED if age is Age.EXPIRED else PAUSE_MAX
     doublings = min(state.attempts - 1, DOUBLINGS_MAX)
@@ -205,7 +212,7 @@ def next_step(
     step = STEPS[state.standing, age]
     if step is Step.ASK:
         return Step.BEGIN if has_untried else Step.ASK
-    until = paused_until(state, age)
+    until = paused_until(state, age, now)
     if step is not Step.USE and until is not None and now < until:
         return Step.PAUSE if age is Age.EXPIRED else Step.USE
     return step
