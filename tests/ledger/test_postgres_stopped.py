@@ -57,7 +57,8 @@ def test_many_values_go_in_one_message_that_ends_with_a_sync(ledger_url: str) ->
         session.each("hint", HINTS)
         session.each("forget_hint", [{"scope": "a/lines", "parent": each, "times": 1} for each in ("3", "1")])
         session.each("forget_hint", [])
-        left = session.all("hints", {"scope": "a/lines", "limit": 9, "due": "2026-03-01T08:00:00Z"})
+        now = "2026-03-01T08:00:00Z"
+        left = session.all("hints", {"scope": "a/lines", "limit": 9, "due": now, "never": now})
         assert [row["parent"] for row in left] == ["2"]
 
     messages = sent(ledger_url, work)

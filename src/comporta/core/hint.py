@@ -28,6 +28,8 @@ DELAYS = (
 """A record that was just told of may not be there yet. After the last of these nobody waits for it any more."""
 SLOW, SLOWEST = timedelta(hours=6), timedelta(days=7)
 """A record that another of ours names is looked for on and on: first after so long, then twice as long each time."""
+POSTPONED_MAX = SLOWEST + timedelta(days=1)
+"""Nothing waits longer: what is postponed further was postponed by a clock that was ahead, and is due."""
 UNTOLD_TRIES = len(DELAYS) + 5
 """Of a record that came without all of it the rest is looked for as often: for more than a week."""
 UNTOLD_SLOWEST = timedelta(days=1)

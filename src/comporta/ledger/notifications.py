@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from comporta.core.hint import UNDATED
+from comporta.core.hint import POSTPONED_MAX, UNDATED
 from comporta.core.notification import Notification, later, merged
 from comporta.errors import CommitOutcomeUnknown
 from comporta.ledger.pauses import pauses
@@ -91,7 +91,8 @@ def hand_over(session: Session, source: str, streams: Mapping[str, Collection[st
 
 def due_scopes(session: Session) -> list[str]:
     """Return where there is something to look at now."""
-    return [row["scope"] for row in session.all("due_scopes", {"now": text_of(session.now)})]
+    instants = {"now": text_of(session.now), "never": text_of(session.now + POSTPONED_MAX)}
+    return [row["scope"] for row in session.all("due_scopes", instants)]
 
 
 def _users(session: Session, streams: Mapping[str, Collection[str]]) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage
-from comporta.core.hint import Hint
+from comporta.core.hint import POSTPONED_MAX, Hint
 from comporta.core.lease import Lease, ScopeState
 from comporta.core.record import Bucket, Key, Shape, Value, key_from_text
 from comporta.core.run import Run, RunState, run_name
@@ -235,10 +235,11 @@ class LedgerStore:
         await self._held(lease, lambda s: s.run("learn", NOTHING_LEARNT | values))
 
     async def hints(self, scope: str, limit: int, *, due: datetime | None = None) -> Sequence[Hint]:
-        values = {"scope": scope, "limit": limit}
-        return await self._read(
-            lambda s: [hint_from(row) for row in s.all("hints", values | {"due": text_of(due or s.now)})]
-        )
+        def work(session: Session) -> list[Hint]:
+            instants = {"due": text_of(due or session.now), "never": text_of(session.now + POSTPONED_MAX)}
+            return [hint_from(row) for row in session.all("hints", {"scope": scope, "limit": limit, **instants})]
+
+        return await self._read(work)
 
     async def refer(
         self, lease: Lease, shape: Shape, column: str, *, is_open: bool = False, lacking: Shape | None = None

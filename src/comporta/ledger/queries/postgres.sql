@@ -183,9 +183,11 @@ DELETE FROM comporta.cmp_hint WHERE (scope, parent) IN (SELECT * FROM unnest(CAS
 
 -- name: hints
 SELECT * FROM (SELECT parent, times, told_at, tries FROM comporta.cmp_hint
-  WHERE scope = :scope AND tries = 0 AND (not_before IS NULL OR not_before <= :due) ORDER BY parent LIMIT :limit) AS new
+  WHERE scope = :scope AND tries = 0 AND (not_before IS NULL OR not_before <= :due OR not_before > :never)
+  ORDER BY parent LIMIT :limit) AS new
 UNION ALL SELECT * FROM (SELECT parent, times, told_at, tries FROM comporta.cmp_hint
-  WHERE scope = :scope AND tries > 0 AND (not_before IS NULL OR not_before <= :due) ORDER BY tries, parent LIMIT :limit) AS again
+  WHERE scope = :scope AND tries > 0 AND (not_before IS NULL OR not_before <= :due OR not_before > :never)
+  ORDER BY tries, parent LIMIT :limit) AS again
 LIMIT :limit;
 
 -- name: forget_hint
@@ -242,7 +244,8 @@ DELETE FROM comporta.cmp_instance WHERE instance IN (
 
 -- name: due_scopes
 SELECT DISTINCT h.scope FROM comporta.cmp_hint h
-WHERE (h.not_before IS NULL OR h.not_before <= :now) AND EXISTS(SELECT 1 FROM comporta.cmp_coverage c WHERE c.scope = h.scope)
+WHERE (h.not_before IS NULL OR h.not_before <= :now OR h.not_before > :never)
+  AND EXISTS(SELECT 1 FROM comporta.cmp_coverage c WHERE c.scope = h.scope)
   AND NOT EXISTS(SELECT 1 FROM comporta.cmp_scope s WHERE s.scope = h.scope AND s.holder IS NOT NULL AND s.expires_at > :now)
   AND NOT EXISTS(SELECT 1 FROM comporta.cmp_pause p WHERE p.account = split_part(h.scope, '/', 1)) ORDER BY h.scope;
 
