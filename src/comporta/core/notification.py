@@ -11,8 +11,6 @@ from datetime import datetime, timedelta
 
 from comporta.core.run import RunState
 
-AHEAD_MAX = timedelta(hours=1)
-"""Nobody's clock is further ahead. What claims to be sent later is believed, but for the time."""
 AGAIN_SOON = timedelta(seconds=5)
 """A stream that another run holds is looked at again so soon."""
 AGAIN_WELL = timedelta(seconds=5)
@@ -64,8 +62,11 @@ def merged(told: Iterable[Notification], now: datetime) -> list[Notification]:
 
 
 def believed(told: Notification, now: datetime) -> Notification:
-    """Return a notification without a time that cannot be: nothing that follows would be later than it."""
-    is_ahead = told.sent_at is not None and told.sent_at > now + AHEAD_MAX
+    """Return a notification without a time that is not yet: nothing that follows would be later than it.
+
+    A sender whose clock is ahead of ours is only looked at more often.
+    """
+    is_ahead = told.sent_at is not None and told.sent_at > now
     return replace(told, sent_at=None) if is_ahead else told
 
 

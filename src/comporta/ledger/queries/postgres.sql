@@ -211,8 +211,9 @@ FROM unnest(CAST(:source AS text[]), CAST(:user_id AS text[]), CAST(:topic AS te
   AS told(source, user_id, topic, resource, application_id, sent_at, at, times) ORDER BY 1, 2, 3, 4
 ON CONFLICT(source, user_id, topic, resource) DO UPDATE SET times = n.times + excluded.times, received_at = excluded.received_at,
   application_id = coalesce(excluded.application_id, n.application_id),
-  state = CASE WHEN excluded.sent_at <= n.sent_at THEN n.state ELSE 'waiting' END,
-  sent_at = CASE WHEN n.sent_at IS NULL OR excluded.sent_at IS NULL THEN NULL ELSE greatest(n.sent_at, excluded.sent_at) END;
+  state = CASE WHEN excluded.sent_at <= n.sent_at AND n.sent_at <= excluded.received_at THEN n.state ELSE 'waiting' END,
+  sent_at = CASE WHEN n.sent_at IS NULL OR excluded.sent_at IS NULL OR n.sent_at > excluded.received_at THEN NULL
+    ELSE greatest(n.sent_at, excluded.sent_at) END;
 
 -- name: has_waiting_notifications
 SELECT EXISTS(SELECT 1 FROM comporta.cmp_login l

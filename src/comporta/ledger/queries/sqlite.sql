@@ -196,8 +196,9 @@ INSERT INTO cmp_notification(source, user_id, topic, resource, application_id, s
 VALUES (:source, :user_id, :topic, :resource, :application_id, :sent_at, :now, :times, 'waiting')
 ON CONFLICT(source, user_id, topic, resource) DO UPDATE SET times = times + excluded.times, received_at = excluded.received_at,
   application_id = coalesce(excluded.application_id, application_id),
-  state = CASE WHEN excluded.sent_at <= sent_at THEN state ELSE 'waiting' END,
-  sent_at = CASE WHEN sent_at IS NULL OR excluded.sent_at IS NULL THEN NULL ELSE max(sent_at, excluded.sent_at) END;
+  state = CASE WHEN excluded.sent_at <= sent_at AND sent_at <= excluded.received_at THEN state ELSE 'waiting' END,
+  sent_at = CASE WHEN sent_at IS NULL OR excluded.sent_at IS NULL OR sent_at > excluded.received_at THEN NULL
+    ELSE max(sent_at, excluded.sent_at) END;
 
 -- name: has_waiting_notifications
 SELECT EXISTS(SELECT 1 FROM cmp_login l JOIN cmp_notification n ON n.user_id = l.user_id AND n.source = :source AND n.state = 'waiting') AS found;
