@@ -30,6 +30,7 @@ from comporta.settings_keys import (
     REQUIRED,
     SETTINGS,
     SOURCES,
+    SPELT,
     URLS,
     Given,
     KeyPath,
@@ -236,6 +237,8 @@ def _from_environment(given: Mapping[KeyPath, Given], environ: Mapping[str, str]
         path = variable.removeprefix(PREFIX).lower().split("__")
         if path[0] == "accounts" and len(path) > 1:
             path[1] = names.get(path[1], path[1])
+        if path[0] == "accounts" and path[2:3] == ["streams"] and path[STREAM_NAME_AT:]:
+            path[STREAM_NAME_AT] = SPELT.get(path[STREAM_NAME_AT], path[STREAM_NAME_AT])
         found[tuple(path)] = Given(value, f"environment {variable}", here, is_text=True)
     return found
 

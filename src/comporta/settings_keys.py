@@ -132,6 +132,23 @@ ACCOUNT: Mapping[str, Reader] = {
     "legacy_lock": read_text,
     "legacy_last_run": read_text,
 }
+STREAMS: Mapping[str, tuple[str, ...]] = {
+    "activecampaign": (
+        "dealGroups",
+        "dealStages",
+        "users",
+        "accounts",
+        "contacts",
+        "deals",
+        "dealCustomFieldMeta",
+        "dealCustomFieldData",
+        "dealTasks",
+    ),
+    "mercadolivre": ("orders", "shipments", "packs", "items"),
+}
+"""The streams of the sources that have no others, as ``source_kinds`` knows them, which a test compares."""
+SPELT = {name.lower(): name for names in STREAMS.values() for name in names}
+"""Streams by what is left of their names in the environment, where capitals mean nothing."""
 OPTIONS: Mapping[str, Mapping[str, Reader]] = {
     "odoo": {
         "database": read_text,
@@ -279,6 +296,9 @@ def _keys(table: KeyPath, given: Mapping[KeyPath, Given]) -> Mapping[str, Reader
             named = [str(source.value)] if source else list(OPTIONS)
             options = {key: reader for each in named for key, reader in OPTIONS.get(each, {}).items()}
             return {**ACCOUNT, **options, "streams": None}
+        case ("accounts", name, "streams") if (source := given.get(("accounts", name, "source"))) is not None:
+            names = STREAMS.get(str(source.value))
+            return dict.fromkeys(names) if names else None
         case ("accounts", _, "streams", _):
             return STREAM
         case _:
@@ -295,10 +315,11 @@ def _check_name(path: KeyPath, given: Given) -> None:
 
 
 def _unknown(path: KeyPath, given: Given, known: Mapping[str, object]) -> UnknownKey:
-    near = difflib.get_close_matches(path[-1], known, n=1)
+    spelt = {name.lower(): name for name in known}
+    near = [spelt[name] for name in difflib.get_close_matches(path[-1].lower(), spelt, n=1)]
     hint = f"did you mean {dotted((*path[:-1], near[0]))}?" if near else f"known here: {', '.join(sorted(known))}"
     message = f"{given.origin}: there is no key {dotted(path)}; {hint}"
-    if path[2:3] == ("streams",):
+    if path[2:3] == ("streams",) and path[4:]:
         step = f'A stream\'s name with a dot stands in quotes: [accounts.{path[1]}.streams."sale.order"].'
         return UnknownKey(message, next_step=None if near else step)
     return UnknownKey(message)
