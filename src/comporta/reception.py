@@ -5,7 +5,7 @@ web room knows it as a protocol, and turns its errors into status codes.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from comporta.coordination.rescuer import release
@@ -30,6 +30,7 @@ from comporta.web.asked import AskedRelease, AskedRuns, RunsQuery
 from comporta.web.doors import Document
 from comporta.workspace import Workspace
 
+MINUTE = timedelta(minutes=1)
 DOCS = "See docs/reference/http.md for the fields and what goes together."
 
 
@@ -43,7 +44,9 @@ class WorkspaceReception:
         """Queue runs, or join those that wait."""
         targets = await self._workspace.targets([_scope(asked.account, asked.stream)])
         now, zone = self._workspace.clock.now(), Place(Path(), self._workspace.settings.zone)
-        since, until = _moment("since", asked.since, now, zone), _moment("until", asked.until, now, zone)
+        # To the minute, so that two clicks at once ask for the same; outwards, so that nothing is left out.
+        minute = now.replace(second=0, microsecond=0)
+        since, until = _moment("since", asked.since, minute, zone), _moment("until", asked.until, minute + MINUTE, zone)
         wanted = Asked(since, until, asked.full, asked.clear_first, asked.max_records)
         try:
             request = request_for(wanted, now=now)

@@ -27,7 +27,7 @@ from comporta.core.instant import BEGINNING, parse_instant
 from comporta.core.login import LOGIN_SCOPE, LoginState
 from comporta.core.run import Run, Trigger
 from comporta.core.schedule import spread, urgency
-from comporta.core.ticket import Ticket
+from comporta.core.ticket import Ticket, joining
 from comporta.core.window import Kind, Request
 from comporta.errors import UnknownAccount, WrongUse
 from comporta.observability.log import Log
@@ -150,7 +150,7 @@ class Workspace:
         dry_run: bool = False,
         trigger: Trigger = Trigger.MANUAL,
     ) -> list[Run]:
-        """Queue a run for every target (account, stream) and return at once; an equal one that waits is joined.
+        """Queue a run for every target (account, stream) and return at once, or join what waits and reads as much.
 
         Whoever does what is queued is woken, also when a part of it could not be queued.
         """
@@ -158,9 +158,13 @@ class Workspace:
         priority = urgency(trigger, asked.text)
         tickets = [Ticket(*target, asked, trigger, dry_run=dry_run, priority=priority) for target in targets]
         try:
-            return await asyncio.gather(*(self.store.enqueue(ticket) for ticket in tickets))
+            return await asyncio.gather(*(self._enqueue(ticket) for ticket in tickets))
         finally:
             self.wake()
+
+    async def _enqueue(self, ticket: Ticket) -> Run:
+        waiting = await self.store.queued(ticket.scope) if ticket.request.kind is Kind.MANUAL else ()
+        return await self.store.enqueue(joining(ticket, waiting))
 
     def wake(self) -> None:
         """Tell whoever does what is queued to look now; without one it waits for who comes."""

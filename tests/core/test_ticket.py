@@ -1,12 +1,14 @@
 """Which wish follows a run that ended without its fault."""
 
+from datetime import datetime
+
 import pytest
 from tests.core.hours import hour
 from tests.core.runs import make_run
 
 from comporta.core.run import Trigger
 from comporta.core.schedule import BULK, PERSON, SCHEDULED
-from comporta.core.ticket import Ticket, successor
+from comporta.core.ticket import Ticket, joining, successor
 from comporta.core.window import Kind, Request
 
 
@@ -55,3 +57,37 @@ def test_a_run_that_got_on_uses_up_no_attempt() -> None:
 def test_a_dry_run_has_no_successor() -> None:
     """It changed nothing; whoever wants it starts another."""
     assert successor(make_run(dry_run=True), not_before=None) is None
+
+
+@pytest.mark.parametrize(
+    ("waiting", "is_joined"),
+    [
+        (Request(Kind.MANUAL, hour(3)), True),
+        (Request(Kind.MANUAL, hour(2)), True),
+        (Request(Kind.MANUAL, hour(4)), False),
+        (Request(Kind.MANUAL, hour(2), hour(9)), False),
+        (Request(Kind.MANUAL, hour(2), max_records=5), False),
+        (Request(Kind.HOLE, hour(2)), False),
+        (Request(Kind.FULL), False),
+        (Request(), False),
+    ],
+)
+def test_a_window_up_to_now_joins_one_that_begins_no_later(waiting: Request, *, is_joined: bool) -> None:
+    """What waits reads up to the hour at which it runs, so it reads all that was asked for."""
+    ticket = Ticket("shop", "sale.order", Request(Kind.MANUAL, hour(3)), Trigger.MANUAL)
+    joined = joining(ticket, [make_run(request=waiting.text)])
+
+    assert joined.request == (waiting if is_joined else ticket.request)
+
+
+@pytest.mark.parametrize(
+    ("until", "max_records", "dry_run"), [(hour(9), None, False), (None, 5, False), (None, None, True)]
+)
+def test_a_window_that_ends_a_part_and_a_dry_run_join_no_wider_one(
+    until: datetime | None, max_records: int | None, *, dry_run: bool
+) -> None:
+    """Somebody asked for just that."""
+    request = Request(Kind.MANUAL, hour(3), until, max_records)
+    ticket = Ticket("shop", "sale.order", request, Trigger.MANUAL, dry_run=dry_run)
+
+    assert joining(ticket, [make_run(request=Request(Kind.MANUAL, hour(2)).text)]) == ticket

@@ -4,6 +4,8 @@ import pytest
 from tests.engine.workshop import LINES, ORDERS
 from tests.web.office import Office, happened
 
+from comporta.core.window import parse_request
+
 
 async def test_a_run_is_asked_for_seen_and_told_to_its_last_line(office: Office) -> None:
     """The answer comes before the run begins."""
@@ -29,6 +31,23 @@ async def test_a_second_click_joins(office: Office) -> None:
     assert [run["id"] for run in second["runs"]] == [run["id"] for run in first["runs"]]
     assert full["runs"][0]["id"] != first["runs"][0]["id"]
     assert len((await office.get("/runs"))["runs"]) == 2
+
+
+async def test_a_second_click_joins_when_its_window_is_told_from_now_too(office: Office) -> None:
+    """Later, it asks for less than the first; a window of its own and a bounded one are runs of their own."""
+    office.is_draining = False
+    asked = {"account": "matriz", "stream": ORDERS, "since": "2h"}
+    first, second = await office.post("/runs", asked), await office.post("/runs", asked)
+    shorter = await office.post("/runs", asked | {"since": "30m"})
+    longer = await office.post("/runs", asked | {"since": "3h"})
+    bounded = await office.post("/runs", asked | {"until": "2026-01-01"} | {"since": "2025-01-01"})
+
+    assert second["runs"][0]["id"] == first["runs"][0]["id"] == shorter["runs"][0]["id"]
+    assert len({told["runs"][0]["id"] for told in (first, longer, bounded)}) == 3
+    waiting = await office.workspace.store.queued(f"matriz/{ORDERS}")
+    since = parse_request(waiting[0].request).since
+    assert since is not None  # to the minute, so that two clicks at once ask for the same
+    assert (since.second, since.microsecond) == (0, 0)
 
 
 async def test_no_stream_means_every_stream_that_is_not_paused(office: Office) -> None:

@@ -1,9 +1,11 @@
 """A wish to run, and the wish that follows a run that ended without its own fault.
 
-A ticket becomes a queued run; an equal one that is already queued is joined, not doubled.
+A ticket becomes a queued run; an equal one that is already queued is joined, not doubled, and so is one that reads
+more.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from comporta.core.retry import RUN_RETRIES
@@ -29,6 +31,23 @@ class Ticket:
     def scope(self) -> str:
         """Return the scope a lease is taken for; a dry run is given one of its own by the ledger."""
         return f"{self.account}/{self.stream}"
+
+
+def joining(ticket: Ticket, waiting: Iterable[Run]) -> Ticket:
+    """Return the ticket with the request of a run that waits and reads all that is asked for; else as it is.
+
+    "The last two hours" begins later at each click. What waits reads up to when it runs, so it holds them all.
+    """
+    if ticket.dry_run or not _is_up_to_now(ticket.request):
+        return ticket
+    for request in (parse_request(run.request) for run in waiting):
+        if _is_up_to_now(request) and request.since <= ticket.request.since:  # type: ignore[operator]  # both are set
+            return replace(ticket, request=request)
+    return ticket
+
+
+def _is_up_to_now(request: Request) -> bool:
+    return request == Request(Kind.MANUAL, request.since) and request.since is not None
 
 
 def successor(run: Run, *, not_before: datetime | None, got_on: bool = False) -> Ticket | None:
