@@ -5,7 +5,7 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from comporta.cli.app import app
+from comporta.cli.app import SCREEN, app
 
 PAGE = Path(__file__).parent.parent.parent / "docs/reference/commands.md"
 
@@ -32,3 +32,22 @@ def test_the_page_names_every_flag_of_sync() -> None:
     }
 
     assert {flag for flag in flags if f"`{flag}" not in PAGE.read_text(encoding="utf-8")} <= {"--until"}
+
+
+def test_where_config_is_refused_is_said() -> None:
+    """On the page and on the first screen: it is said to be everywhere else."""
+    commands = get_command(app).commands  # type: ignore[attr-defined]  # a group, which has commands
+    refused = sorted(name for name, command in commands.items() if not takes_config(command))
+    said = [f"--config FILE (not {', '.join(refused)})", f"`{'` and `'.join(refused)}` refuse it"]
+
+    assert [
+        words for words, text in zip(said, (SCREEN, PAGE.read_text(encoding="utf-8")), strict=True) if words in text
+    ] == said
+
+
+def takes_config(command: object) -> bool:
+    """Say whether a command, or every command of a group, has the option."""
+    below = getattr(command, "commands", None)
+    if below is not None:
+        return all(map(takes_config, below.values()))
+    return any("--config" in parameter.opts for parameter in command.params)  # type: ignore[attr-defined]  # a command

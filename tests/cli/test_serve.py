@@ -48,6 +48,9 @@ def test_a_process_listens_where_it_is_told_to(
     [
         ("serve --metrics-port 9100", "--metrics-port is for --no-web"),
         ("serve --no-web --host ::1", "takes --metrics-port"),
+        ("serve --no-web --port 43210", "--port is where the web listens"),
+        ("serve --no-web --port 43210 --metrics-port 0", "--port is where the web listens"),
+        ("serve --no-scheduler --run-now", "--run-now is for the scheduler"),
         ("worker --host ::1", "is where --metrics-port is"),
         ("serve --no-web --no-scheduler --no-workers", "leave nothing to do"),
     ],

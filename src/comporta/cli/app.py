@@ -52,7 +52,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   migrate     the schema, up to date     sandbox     run a simulated server
   migrate-database   move everything to another database, such as PostgreSQL
 
-Everywhere: --json, --config FILE, --verbose. Once: --install-completion
+All: --json, --verbose, --config FILE (not demo, sandbox). --install-completion
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 partly failed, 4 busy
 """
 

@@ -101,6 +101,10 @@ def serve(
         raise WrongUse("serve: --metrics-port is for --no-web; without that, /metrics is at --port")
     if host is not None and no_web and metrics_port is None:
         raise WrongUse("serve: --host is where to listen, and with --no-web that takes --metrics-port; expected both")
+    if port is not None and no_web:
+        raise WrongUse("serve: --port is where the web listens, and with --no-web nothing does but --metrics-port")
+    if run_now and no_scheduler:
+        raise WrongUse("serve: --run-now is for the scheduler, and with --no-scheduler there is none")
     listening = metrics_port if no_web else settings.port if port is None else port
     address = None if listening is None else (host or settings.host, listening)
     return be_always_on(console, settings, Duty(roles, address, at_once=run_now))
