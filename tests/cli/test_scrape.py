@@ -56,6 +56,17 @@ async def test_what_the_ledger_knows_is_shown(asked: Scrape) -> None:
     assert (figure(text, "process_resident_memory_bytes") or 1) > 0
 
 
+async def test_when_the_last_run_ended_is_known_while_the_next_waits(asked: Scrape) -> None:
+    """Else a dashboard had a gap at each run, and a rule on it was blind while runs queue up."""
+    series = f"comporta_last_run_timestamp_seconds{{{STREAM}}}"
+    ended = (await asked.workspace.store.runs(limit=1))[0].finished_at
+    await asked.workspace.ask([("loja", "sale.order")])
+    await asked.workspace.ask([("loja", "sale.order")], Request(Kind.FULL))
+
+    assert ended is not None
+    assert figure(await asked.text(), series) == pytest.approx(ended.timestamp(), rel=0, abs=0.001)
+
+
 async def test_a_paused_account_has_no_promise(asked: Scrape) -> None:
     """So no rule calls it stale."""
     await asked.workspace.pause("loja")

@@ -117,6 +117,15 @@ async def test_every_refusal_is_foretold(office: Office, method: str, address: s
     assert not msgspec.convert(answer.body, answered.Refusal).ok
 
 
+def test_whoever_sends_a_body_is_told_what_may_become_of_it() -> None:
+    """Too slow, too long, of another type: that is decided before anything of the operation is known."""
+    told = [each for path in openapi()["paths"].values() for each in path.values()]
+    foretold = {each["operationId"] for each in told if {"408", "413", "415"} & set(each["responses"])}
+
+    assert foretold == {each["operationId"] for each in told if "requestBody" in each}
+    assert all({"408", "413", "415"} <= set(each["responses"]) for each in told if "requestBody" in each)
+
+
 def test_the_page_names_every_address_field_and_event() -> None:
     """Who reads docs/reference/http.md needs no other document."""
     page = PAGE.read_text(encoding="utf-8")
@@ -126,7 +135,11 @@ def test_the_page_names_every_address_field_and_event() -> None:
 
     assert [each for each in [*addresses, f"{ROOT}/events"] if each not in page] == []
     assert [each for each in fields if f"`{each}`" not in page and f"{each}=" not in page] == []
-    assert [status for status in STATUS.values() if str(int(status)) not in page] == []
+    foretold = {
+        int(status) for each in openapi()["paths"].values() for told in each.values() for status in told["responses"]
+    }
+    rows = {int(status) for row in re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE) for status in row.split(", ")}
+    assert rows == {*map(int, STATUS.values()), *foretold, 405, 500}
 
 
 def test_there_is_no_api_without_a_reception() -> None:

@@ -8,7 +8,7 @@ import asyncio
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from comporta import __version__
@@ -28,6 +28,8 @@ PICTURE_EVERY_S = 5.0
 PICTURE_WAIT_S = 5.0
 """Half of what Prometheus waits for a whole answer."""
 QUEUED_MAX = 1_000
+LOOKED_BACK = 20
+"""Runs of a stream, among which the last that ended is looked for: one works, and few kinds of them wait."""
 LAG_EVERY = timedelta(milliseconds=500)
 AGEING = frozenset(
     {
@@ -102,6 +104,10 @@ async def picture(workspace: "Workspace") -> Picture:
     gauges["comporta_schedulers"].append(((), float(len(await workspace.schedulers()))))
     for each in await workspace.status():
         _stream(workspace, each, gauges, is_paused=each.account in paused)
+        ended_at = await _ended_at(workspace, each)
+        if ended_at is not None:
+            value = (each.account, each.stream), ended_at.timestamp()
+            gauges["comporta_last_run_timestamp_seconds"].append(value)
     now = workspace.clock.now()
     for row in await workspace.store.leases():
         if row.holder and row.since and row.expires_at and row.expires_at > now:
@@ -121,7 +127,7 @@ def _stream(
     scope = (status.account, status.stream)
     told = workspace.settings.accounts[status.account].stream(status.stream)
     source_now = workspace.clock.now() + timedelta(seconds=status.facts.clock_offset_s or 0)
-    end, last = status.coverage.end, status.last
+    end = status.coverage.end
     figures: dict[str, float | None] = {
         "comporta_freshness_seconds": status.freshness.total_seconds() if status.freshness is not None else None,
         "comporta_coverage_age_seconds": (source_now - end).total_seconds() if end else None,
@@ -130,11 +136,18 @@ def _stream(
         if told.cron or told.paused or is_paused
         else told.every.total_seconds(),
         "comporta_quarantined_records": float(status.quarantined),
-        "comporta_last_run_timestamp_seconds": last.finished_at.timestamp() if last and last.finished_at else None,
     }
     for name, figure in figures.items():
         if figure is not None:
             gauges[name].append((scope, figure))
+
+
+async def _ended_at(workspace: "Workspace", status: "StreamStatus") -> datetime | None:
+    """Return when the last run ended; the newest may still wait or work."""
+    if status.last is None or status.last.finished_at is not None:
+        return status.last.finished_at if status.last else None
+    runs = await workspace.store.runs(account=status.account, stream=status.stream, dry_run=False, limit=LOOKED_BACK)
+    return next((run.finished_at for run in runs if run.finished_at is not None), None)
 
 
 def _queue(workspace: "Workspace", due: Sequence[Run], gauges: Mapping[str, list[Value]]) -> None:

@@ -33,7 +33,7 @@ ROOT = "/api/v1"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing that may be asked. ``refusals`` are the statuses beside 400, 403 and 503, which all may have."""
+    """One thing that may be asked. ``refusals`` are the statuses beside those that all may have."""
 
     method: str
     path: str
@@ -106,7 +106,7 @@ OPERATIONS = (
         _ask,
         body=AskedRuns,
         status=HTTPStatus.ACCEPTED,
-        refusals=(404, 413, 415, 422),
+        refusals=(404, 422),
     ),
     Operation(
         "GET",
@@ -140,7 +140,7 @@ OPERATIONS = (
         _cancel,
         body=AskedNothing,
         status=HTTPStatus.ACCEPTED,
-        refusals=(404, 409, 413, 415, 422),
+        refusals=(404, 409, 422),
     ),
     Operation("GET", "/accounts", "listAccounts", "The accounts and their streams", answered.Accounts, _accounts),
     Operation(
@@ -172,7 +172,7 @@ OPERATIONS = (
         answered.Released,
         _release,
         body=AskedRelease,
-        refusals=(404, 409, 413, 415, 422),
+        refusals=(404, 409, 422),
     ),
     Operation("GET", "/limits", "listLimits", "How the budget of each account stands", answered.Limits, _limits),
 )

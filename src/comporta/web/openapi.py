@@ -19,6 +19,9 @@ EVENTS = (answered.RunEvent, answered.LogEvent, answered.ResetEvent)
 ALWAYS = (400, 403, 503)
 """What any request may be answered: a request that is none, a foreign one, a database that is busy."""
 
+WITH_BODY = (408, 413, 415)
+"""What may become of a body before it is read: it comes too slowly, it is too long, it is no JSON."""
+
 
 def openapi() -> dict[str, Any]:
     """Return the document."""
@@ -62,7 +65,8 @@ def _operation(
     if each.body is not None:
         is_needed = bool(parts[each.body.__name__].get("required"))
         told["requestBody"] = {"required": is_needed, "content": _content(schemas[each.body])}
-    refusals = {str(status): _answer(status, schemas[answered.Refusal]) for status in sorted({*ALWAYS, *each.refusals})}
+    statuses = sorted({*ALWAYS, *(WITH_BODY if each.body is not None else ()), *each.refusals})
+    refusals = {str(status): _answer(status, schemas[answered.Refusal]) for status in statuses}
     told["responses"] = {str(int(each.status)): _answer(each.status, schemas[each.answer]), **refusals}
     return told
 
