@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from typer.main import get_command
 from comporta.cli.app import app
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+DOCS = DEPLOY.parent / "docs"
 FILES = ("comporta.service", "supervisor.conf", "Dockerfile", "compose.yaml", "nssm.cmd", "task-scheduler.cmd")
 
 
@@ -93,6 +94,21 @@ def test_supervisor_ends_it_gently() -> None:
     assert (program["stopsignal"], program["autorestart"]) == ("TERM", "true")
     assert int(program["stopwaitsecs"]) >= 10
     assert dict(unit())["ExecStart"] == program["command"]
+
+
+@pytest.mark.parametrize("page", ["howto/deploy.md", "howto/pt-BR/deploy.md"])
+def test_the_steps_for_supervisor_make_every_folder_that_it_names(page: str) -> None:
+    """It makes none itself: without the folder of a log it refuses to read its settings."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(text("supervisor.conf"))
+    program = parser["program:comporta"]
+    steps = (DOCS / page).read_text("utf-8").partition("## supervisord")[2].partition("\n## ")[0]
+    made = {line.split()[-1]: line.split() for line in steps.splitlines() if line.startswith("sudo install -d")}
+    logs = {str(PurePosixPath(program[key]).parent) for key in ("stdout_logfile", "stderr_logfile")}
+
+    assert made.keys() >= {program["directory"], *logs}
+    assert made[program["directory"]][-4:-1] == [program["user"], "-g", program["user"]]
+    assert "deploy/supervisor.conf /etc/supervisor/conf.d/comporta.conf" in steps
 
 
 def test_the_image_runs_as_nobody_special_and_says_how_it_is() -> None:
