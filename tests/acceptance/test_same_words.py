@@ -109,6 +109,7 @@ class Teller:
             (r"http://127\.0\.0\.1:\d+", "URL"),
             (r"\b\d{8}T\d{6}-[0-9a-f]{8}", "RUN"),
             (r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?", "INSTANT"),
+            (r"\b\d\d:\d\d:\d\d\b", "INSTANT"),  # of today
             (r'("\w+_(s|per_s)": )-?[\d.e-]+', r"\1NUMBER"),
             (r"\b\d+(\.\d+)?(h|m|s| s|ms)\b(\s\d+s\b)?", "SPAN"),
             (r"\b[0-9,.]+( \w+)?/s", "RATE"),

@@ -1,5 +1,6 @@
 """Where streams stand and what happened to them: status, coverage, runs, leases."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from comporta.bootstrap import open_workspace
 from comporta.core.outcome import ExitCode
+from comporta.settings import read_settings
 
 # The first command in a process imports half of the product, on a shared machine a matter of seconds.
 pytestmark = pytest.mark.timeout(60)
@@ -54,9 +57,29 @@ def test_a_stream_without_its_beginning_has_no_freshness(folder: Path, comporta:
     assert [each["since"] for each in known["holes"]] == [None]
     assert said.code == ExitCode.FAILED
     assert "loja/sale.order: it is not covered from its beginning\n" in said.err
-    assert re.search(r"^loja/sale\.order +succeeded +- +1 ", said.out, re.MULTILINE)
+    assert re.search(r"^loja/sale\.order +succeeded +[\d-]*[ \d]\d:\d\d:\d\d +- +1 ", said.out, re.MULTILINE)
     assert "HOLE" in words.out
     assert "Not covered from its beginning" in words.out
+
+
+def test_status_says_when_the_last_run_ended_and_who_schedules(folder: Path, comporta: Command) -> None:
+    """A state without its time says nothing; a scheduler that is alive is named, so that its log can be found."""
+    comporta("sync", "loja/sale.order")
+    alone = comporta("status").out
+    asyncio.run(be_seen(folder, "shelf:4711"))
+    beside = comporta("status").out
+
+    assert re.search(r"^loja/sale\.order +succeeded +([\d-]{10} )?\d\d:\d\d:\d\d +\d+s +0 +-", alone, re.MULTILINE)
+    assert re.search(r"^loja/res\.partner +never +- +- ", alone, re.MULTILINE)
+    assert "Nobody schedules" in alone
+    assert re.search(r"^Scheduled by shelf:4711 \(seen \d+s ago\)$", beside, re.MULTILINE)
+    assert "Nobody schedules" not in beside
+
+
+async def be_seen(folder: Path, instance: str) -> None:
+    """Write what a scheduler writes that is alive."""
+    async with open_workspace(read_settings(folder / "comporta.toml")) as workspace:
+        await workspace.store.beat(instance, roles="scheduler", version="1")
 
 
 @pytest.mark.full

@@ -13,9 +13,9 @@ import typer
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Stream, Verbose
 from comporta.cli.session import with_workspace
-from comporta.cli.words import age_text, columns, local_text
+from comporta.cli.words import age_text, clock_text, columns, local_text
 from comporta.core.alert import Level
-from comporta.core.instant import parse_instant, short_text
+from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
 from comporta.errors import WrongUse
 from comporta.reports import (
@@ -33,9 +33,11 @@ from comporta.settings_values import Place, read_span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from comporta.core.alert import Alert
     from comporta.ports.budget import BudgetState
+    from comporta.ports.store import Instance
     from comporta.workspace import StreamStatus, Workspace
 
 
@@ -70,10 +72,10 @@ def status(
         counted = {"schedulers": alive, "alerts": alerts_json(wrong)}
         console.document({"ok": not stale, "streams": lines, "limits": told, **counted})
         rows = [row_of(each, line, workspace) for each, line in zip(found, lines, strict=True)]
-        heads = ("stream", "last run", "fresh", "holes", "next run", "next")
+        heads = ("stream", "last run", "at", "fresh", "holes", "next run", "next")
         console.say(columns(heads, rows) or "No account yet: `comporta init`.")
-        if found and not schedulers:
-            console.say("\nNobody schedules: `comporta serve` does, or let cron call `comporta sync`.")
+        if found:
+            console.say(schedulers_text(schedulers, workspace.clock.now()))
         if text := limits_text(limits):
             console.say(text)
         if text := logins_text(logins) + alerts_line(wrong):
@@ -87,8 +89,25 @@ def status(
 
 def row_of(each: "StreamStatus", line: "Mapping[str, object]", workspace: "Workspace") -> tuple[object, ...]:
     """Return the line of one stream in the table."""
-    fresh, next_run = age_text(each.freshness), time_text(line["next_run_at"], workspace)
-    return f"{each.account}/{each.stream}", line["state"], fresh, len(holes(each)), next_run, line["next_step"]
+    now, zone = workspace.clock.now(), workspace.settings.zone
+    last_at = (each.last.finished_at or each.last.started_at or each.last.queued_at) if each.last else None
+    last, following = (clock_text(at, zone, now=now) for at in (last_at, each.next_at if line["next_run_at"] else None))
+    return (
+        f"{each.account}/{each.stream}",
+        line["state"],
+        last,
+        age_text(each.freshness),
+        len(holes(each)),
+        following,
+        line["next_step"],
+    )
+
+
+def schedulers_text(alive: "Sequence[Instance]", now: "datetime") -> str:
+    """Say who schedules, and that nobody does."""
+    if not alive:
+        return "\nNobody schedules: `comporta serve` does, or let cron call `comporta sync`."
+    return "\nScheduled by " + ", ".join(f"{each.instance} (seen {age_text(now - each.seen_at)} ago)" for each in alive)
 
 
 def alerts_json(wrong: "Sequence[Alert]") -> dict[str, int]:
@@ -116,11 +135,6 @@ def limits_text(limits: "Sequence[tuple[str, BudgetState]]") -> str:
         if state.limit or state.allowed or state.paused_s
     ]
     return "\n" + columns(("account", "limit", "now", "used", "waiting", ""), rows) if rows else ""
-
-
-def time_text(instant: object, workspace: "Workspace") -> str:
-    """Return the time of day at which something happens, where people read times."""
-    return f"{parse_instant(instant).astimezone(workspace.settings.zone):%H:%M:%S}" if isinstance(instant, str) else "-"
 
 
 def logins_text(logins: dict[str, dict[str, object]]) -> str:

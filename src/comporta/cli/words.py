@@ -173,6 +173,18 @@ def local_text(instant: datetime | None, zone: tzinfo) -> str:
     return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def clock_text(instant: datetime | None, zone: tzinfo, *, now: datetime) -> str:
+    """Say when something was or will be as people of that zone read it: of today the time alone.
+
+    >>> from datetime import UTC
+    >>> at, midnight = datetime(2026, 3, 1, 8, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
+    >>> clock_text(at, UTC, now=at), clock_text(midnight, UTC, now=at), clock_text(None, UTC, now=at)
+    ('08:00:00', '2026-03-02 00:00:00', '-')
+    """
+    text = local_text(instant, zone)
+    return text.removeprefix(f"{now.astimezone(zone):%Y-%m-%d} ")
+
+
 def value_text(value: object, limit: int = 40) -> str:
     r"""Say one value of a row on one short line.
 
