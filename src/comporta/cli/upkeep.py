@@ -3,7 +3,8 @@
 Neither needs a source, and the first changes nothing.
 """
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -13,8 +14,11 @@ from comporta.cli.words import value_text
 from comporta.core.outcome import ExitCode
 from comporta.ports.system_clock import SystemClock
 from comporta.settings import masked, read_account, read_settings
+from comporta.settings_keys import dotted
 
 VALUE_LETTERS = 200
+UNWRITTEN = frozenset({"path", "folder", "name"})
+"""What is known of the settings and is no key of theirs."""
 
 
 def settings(config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
@@ -29,8 +33,10 @@ def settings(config: Config = None, as_json: Json = False, verbose: Verbose = Fa
         for name, table in seen.accounts.items()
     }
     known = masked(read.with_accounts(kept))
-    console.document({"ok": True, "settings": known})
-    for line in lines_of(known):
+    keys = as_keys(known)
+    console.document({"ok": True, "file": known["path"], "settings": keys})
+    console.say(f"# {read.path or f'no comporta.toml in {read.folder}'}")
+    for line in lines_of(keys):
         console.say(line)
     return ExitCode.DONE
 
@@ -63,12 +69,30 @@ def migrate(
     return ExitCode.FAILED if check and is_behind else ExitCode.DONE
 
 
-def lines_of(tree: dict[str, object], prefix: str = "") -> list[str]:
+def as_keys(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is set by the keys that people write, without what is none."""
+    accounts = {name: _account_keys(told) for name, told in known["accounts"].items()}
+    return {**{key: value for key, value in known.items() if key not in UNWRITTEN}, "accounts": accounts}
+
+
+def _account_keys(told: Mapping[str, Any]) -> dict[str, Any]:
+    own = {key: value for key, value in told.items() if key not in (*UNWRITTEN, "options", "streams")}
+    streams = {
+        name: {
+            key: value for key, value in each.items() if key not in UNWRITTEN and (key != "every" or not each["cron"])
+        }
+        for name, each in told["streams"].items()
+    }
+    return {**own, **told["options"], "streams": streams}
+
+
+def lines_of(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> list[str]:
     """Return a tree as lines of whole keys and values."""
     lines = []
     for key, value in tree.items():
+        whole = (*path, key)
         if isinstance(value, dict):
-            lines += lines_of(value, f"{prefix}{key}.")
+            lines += lines_of(value, whole)
         else:
-            lines.append(f"{prefix}{key} = {'-' if value is None else value_text(value, VALUE_LETTERS)}")
+            lines.append(f"{dotted(whole)} = {'-' if value is None else value_text(value, VALUE_LETTERS)}")
     return lines
