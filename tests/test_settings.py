@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from comporta.errors import BadValue, SecretMissing, SettingsError, UnknownKey
 from comporta.ledger.sqlite import Pragmas
-from comporta.settings import masked, read_account, read_log_level, read_settings, reveal
+from comporta.settings import masked, read_log_level, read_settings, reveal
+from comporta.settings_stored import with_stored
 from comporta.settings_tree import Settings, SqliteSettings
 from comporta.settings_values import Place, RateLimit, SecretReference, duration_text, read_duration, read_limit
 
@@ -223,8 +224,9 @@ def test_a_duration_too_short_to_work_with_is_refused(text: str, least: str, tmp
 def test_an_incomplete_account_says_what_is_missing(missing: str, tmp_path: Path) -> None:
     """One key at a time."""
     lines = [line for line in ACCOUNT.splitlines() if not line.startswith(missing)]
+    settings = read(tmp_path, "\n".join(lines))
     with pytest.raises(BadValue, match=rf"accounts\.matriz\.{missing} is missing"):
-        read(tmp_path, "\n".join(lines))
+        with_stored(settings, {}, origin="the database")
 
 
 def test_every_and_cron_exclude_each_other(tmp_path: Path) -> None:
@@ -279,17 +281,17 @@ def test_a_named_stream_adds_to_the_accounts_rules(tmp_path: Path) -> None:
 
 
 def test_the_file_wins_over_the_database(tmp_path: Path) -> None:
-    """An account of one name in both is the file's, whole; others stand beside it."""
+    """Key by key, of an account that stands in both; others stand beside it."""
     settings = read(tmp_path, ACCOUNT)
-    kept = {"source": "odoo", "url": "http://kept", "database": "d", "login": "l"}
-    stored = {name: read_account(name, kept, settings=settings, origin="the database") for name in ("matriz", "filial")}
+    kept = {"source": "odoo", "url": "http://kept", "database": "d", "login": "l", "page_size": 7}
 
-    both = settings.with_accounts(stored).accounts
+    both = with_stored(settings, {"matriz": kept, "filial": kept}, origin="the database").accounts
 
     assert {name: account.url for name, account in both.items()} == {
         "matriz": "https://erp.example.com",
         "filial": "http://kept",
     }
+    assert both["matriz"].options["page_size"] == 7
     assert both["filial"].secrets["api_key"] == SecretReference("stored", "filial/api_key")
 
 

@@ -27,7 +27,7 @@ from comporta.core.instant import instant_text
 from comporta.core.notification import Notification
 from comporta.core.schedule import Every, Schedule
 from comporta.databases import ledger_key, open_budgets, open_database, open_inbox, open_store
-from comporta.errors import SettingsError
+from comporta.errors import SettingsError, WrongUse
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
 from comporta.ledger.logins import LedgerLogins, login_states
@@ -42,7 +42,8 @@ from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, Reader, Source, StreamRequest
 from comporta.ports.store import Store
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import read_account, redis_address, reveal
+from comporta.settings import redis_address, reveal
+from comporta.settings_stored import read_account, with_stored
 from comporta.settings_tree import AccountSettings, Settings, StreamSettings
 from comporta.source_kinds import HOOKS, Outside, budget_of, kind_of, make_source
 from comporta.sources.connections import Connections
@@ -88,9 +89,9 @@ async def _opened(settings: Settings, observer: Observer, clock: Clock, meter: M
     plans: dict[str, AccountPlan] = {}
     keys: LockKeys | None = None
     try:
-        keys = open_lock_keys(settings)
         await _tidy(store, clock.now() - settings.retention, observer)
-        settings = settings.with_accounts(_stored(database, settings))
+        settings = _with_stored(database, settings)
+        keys = open_lock_keys(settings)
         plans = {name: _account_plan(told, database, settings, outside) for name, told in settings.accounts.items()}
         workspace = Workspace(
             settings=settings,
@@ -134,6 +135,8 @@ async def connect(
     """Try an account that was typed in; if all of it works, keep it, its key closed. Return what was found."""
     clock = clock or SystemClock()
     told = read_account(name, table, settings=settings, origin="what was typed in")
+    if told.source != table["source"]:
+        raise WrongUse(f"account {name} is one of {told.source} in the settings", next_step="Choose another name.")
     with closing(open_database(settings, clock)) as database:  # first: what cannot be kept is not tried
         outside = outside_of(settings, database, clock)
         source = make_source(told, settings, reveal=lambda _: api_key, outside=outside)
@@ -354,7 +357,7 @@ def _counted(database: Database, settings: Settings) -> dict[str, str]:
         key = ledger_key(settings, create=False)
         known = database.read(lambda session: get_secrets(session, key, ending="/client_id"))
     found: dict[str, str] = {}
-    for name, told in settings.with_accounts(_stored(database, settings)).accounts.items():
+    for name, told in _with_stored(database, settings).accounts.items():
         if name in sellers and (reference := told.secrets.get("client_id")) is not None:
             with suppress(SettingsError):
                 is_stored = reference.kind == "stored"
@@ -363,8 +366,6 @@ def _counted(database: Database, settings: Settings) -> dict[str, str]:
     return found
 
 
-def _stored(database: Database, settings: Settings) -> dict[str, AccountSettings]:
-    """Return the accounts that ``comporta connect`` put into the database."""
-    kept = database.read(stored_accounts)
-    origin = f"the database {database.where}"
-    return {name: read_account(name, table, settings=settings, origin=origin) for name, table in kept.items()}
+def _with_stored(database: Database, settings: Settings) -> Settings:
+    """Return the settings with the accounts that ``comporta connect`` put into the database."""
+    return with_stored(settings, database.read(stored_accounts), origin=f"the database {database.where}")

@@ -27,7 +27,7 @@ from comporta.ports.clock import Clock
 from comporta.ports.login import Tokens
 from comporta.ports.progress import Progress
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import read_account
+from comporta.settings_stored import read_account
 from comporta.settings_tree import AccountSettings, Settings
 from comporta.source_kinds import mercadolivre_config, mercadolivre_oauth
 from comporta.sources.mercadolivre_config import AUTH_URLS
@@ -160,7 +160,9 @@ async def open_granting(
     with closing(open_database(settings, clock)) as database:
         known = database.read(stored_accounts).get(name, {})
         kept = {**known, **table, "source": SOURCE} if known.get("source") in {None, SOURCE} else known
-        told = settings.accounts.get(name) or read_account(name, kept, settings=settings, origin="what was typed in")
+        is_file_s = name in settings.accounts
+        shown = known if is_file_s else kept
+        told = read_account(name, shown, settings=settings, origin="what was typed in")
         if told.source != SOURCE:
             raise WrongUse(f"account {name} is one of {told.source}", next_step="Choose another name.")
         client = {part: typed.get(part) or _client(told, part, database, settings) for part in CLIENT}
@@ -168,11 +170,9 @@ async def open_granting(
         config = mercadolivre_config(told, client_id=client["client_id"], client_secret=client["client_secret"])
         try:
             oauth = mercadolivre_oauth(told, config, outside)
-            is_file_s = name in settings.accounts
             peers = _peers(told, client["client_id"], database, settings)
             key = ledger_key(settings, create=True)
-            shown = None if is_file_s else kept
-            yield Granting(told, shown, client, oauth, database, clock, key, tell, peers)
+            yield Granting(told, None if is_file_s else kept, client, oauth, database, clock, key, tell, peers)
         finally:
             await outside.aclose()
 
@@ -210,19 +210,15 @@ def holder_of(states: Mapping[str, LoginState], name: str, user_id: str, *, peer
 def _peers(told: AccountSettings, client_id: str, database: Database, settings: Settings) -> frozenset[str]:
     """Return the other accounts that read the same API with the same application, as far as can be told."""
     found = set()
-    kept = {name for name, table in database.read(stored_accounts).items() if table.get("source") == SOURCE}
-    for name in (kept | settings.accounts.keys()) - {told.name}:
+    kept = database.read(stored_accounts)
+    origin = f"the database {database.where}"
+    for name in (kept.keys() | settings.accounts.keys()) - {told.name}:
         with suppress(ComportaError):  # one of whose application nothing can be read renews nothing with it either
-            other = settings.accounts.get(name) or _stored(name, database, settings)
+            other = read_account(name, kept.get(name, {}), settings=settings, origin=origin)
             is_here = other.source == SOURCE and other.url == told.url
             if is_here and secret_of(other, "client_id", database, settings) == client_id:
                 found.add(name)
     return frozenset(found)
-
-
-def _stored(name: str, database: Database, settings: Settings) -> AccountSettings:
-    table = database.read(stored_accounts)[name]
-    return read_account(name, table, settings=settings, origin=f"the database {database.where}")
 
 
 def _client(told: AccountSettings, part: str, database: Database, settings: Settings) -> str:

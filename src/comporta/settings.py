@@ -104,7 +104,7 @@ def read_settings(
     file = _file(path, environ, here)
     given: dict[KeyPath, Given] = {}
     if file is not None:
-        given |= {key: Given(value, str(file), file.parent) for key, value in _flat(_parsed(file))}
+        given |= {key: Given(value, str(file), file.parent) for key, value in flat(_parsed(file))}
     given |= _from_environment(given, environ, here)
     reference = _database_reference(given)
     if reference is not None:
@@ -112,11 +112,11 @@ def read_settings(
     return replace(_settings(given, file, here), database_from=reference)
 
 
-def read_account(name: str, table: Mapping[str, object], *, settings: Settings, origin: str) -> AccountSettings:
-    """Return one account that was not in the file: typed in, or kept in the database."""
-    folder = settings.folder
-    flat = {("accounts", name, *key): Given(value, origin, folder) for key, value in _flat(table)}
-    return _account(name, read_values(flat, settings.zone))
+def expect_redis(known: Settings) -> Settings:
+    """Return the settings, or raise where an older program's key is honoured and nothing says where the keys are."""
+    if known.has_legacy_locks and known.redis is None:
+        raise BadValue(f"an account has legacy_lock, but redis is not set; expected {REDIS_FORM}")
+    return known
 
 
 def reveal(reference: SecretReference, *, what: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -146,6 +146,7 @@ def is_there(reference: SecretReference, *, environ: Mapping[str, str] = os.envi
 def masked(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> dict[str, object]:
     """Return the whole tree for people and JSON, with secrets as where they are and whether they are there."""
     shown = {each.name: _masked(getattr(settings, each.name), environ) for each in fields(settings)}
+    shown.pop("said")
     reference = shown.pop("database_from")
     database = settings.database_shown if settings.is_postgres else settings.database
     return {**shown, "database": f"{database} (from {settings.database_from})" if reference else database}
@@ -217,11 +218,11 @@ def _parsed(file: Path) -> dict[str, Any]:
         raise BadValue(f"{file}: not valid TOML: {error}; texts stand in double quotes") from error
 
 
-def _flat(table: Mapping[str, object], path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
+def flat(table: Mapping[str, object], path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
     """Yield every value with its whole path; a table without any is yielded itself."""
     for key, value in table.items():
         if isinstance(value, dict) and value:
-            yield from _flat(value, (*path, key))
+            yield from flat(value, (*path, key))
         else:
             yield (*path, key), value
 
@@ -229,7 +230,7 @@ def _flat(table: Mapping[str, object], path: KeyPath = ()) -> Iterator[tuple[Key
 def _from_environment(given: Mapping[KeyPath, Given], environ: Mapping[str, str], here: Path) -> dict[KeyPath, Given]:
     referred = {str(each.value).removeprefix("env:") for each in given.values()}
     referred |= {value.removeprefix("env:") for name, value in environ.items() if name.startswith(PREFIX)}
-    names = {path[1].lower().replace("-", "_"): path[1] for path in given if path[0] == "accounts" and len(path) > 1}
+    names = {folded(path[1]): path[1] for path in given if path[0] == "accounts" and len(path) > 1}
     found = {}
     for variable, value in environ.items():
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS or variable in referred:
@@ -266,15 +267,15 @@ def _settings(given: Mapping[KeyPath, Given], file: Path | None, here: Path) -> 
     folder = file.parent if file else here
     zone = given.get(("timezone",))
     name = read_value(("timezone",), read_timezone, zone, Place(folder)) if zone else TIMEZONE
-    values = read_values(given, ZoneInfo(str(name)))
+    values = read_values({path: each for path, each in given.items() if not _waits(path, given)}, ZoneInfo(str(name)))
     top: dict[str, Any] = {path[0]: value for path, value in values.items() if len(path) == 1 and path[0] in SETTINGS}
     top.setdefault("database", read_database(DATABASE, Place(folder)))
     top["state_dir"] = top.get("state_dir") or _state_dir()
     top.setdefault("master_key", SecretReference("file", str(top["state_dir"] / "master.key")))
     sqlite, postgres = _table("sqlite", values), _table("postgres", values)
     alerts = _alerts(values)
-    names = dict.fromkeys(path[1] for path in values if path[0] == "accounts" and path[1:])
-    accounts = {each: _account(each, values) for each in names}
+    said = _said(given)
+    accounts = {each: account_of(each, values) for each in said if _is_whole(each, values)}
     known = Settings(
         path=file,
         folder=folder,
@@ -282,11 +283,35 @@ def _settings(given: Mapping[KeyPath, Given], file: Path | None, here: Path) -> 
         postgres=PostgresSettings(**postgres),
         alerts=alerts,
         accounts=accounts,
+        said=said,
         **top,
     )
-    if known.has_legacy_locks and known.redis is None:
-        raise BadValue(f"an account has legacy_lock, but redis is not set; expected {REDIS_FORM}")
-    return known
+    return expect_redis(known)
+
+
+def folded(name: str) -> str:
+    """Return an account's name as far as a variable can say it: without case and without hyphens."""
+    return name.lower().replace("-", "_")
+
+
+def _said(given: Mapping[KeyPath, Given]) -> dict[str, dict[KeyPath, Given]]:
+    """Return by account what is given of it, by key; an account without any key is there too."""
+    said: dict[str, dict[KeyPath, Given]] = {}
+    for path, each in given.items():
+        if path[0] == "accounts" and path[1:]:
+            said.setdefault(path[1], {})[path[2:]] = each
+    return said
+
+
+def _waits(path: KeyPath, given: Mapping[KeyPath, Given]) -> bool:
+    """Say whether a key is read with what the database keeps: of an account whose source is not given here."""
+    return path[0] == "accounts" and bool(path[1:]) and (*path[:2], "source") not in given
+
+
+def _is_whole(name: str, values: Mapping[KeyPath, object]) -> bool:
+    """Say whether an account can do without what the database may keep of it."""
+    source = values.get(("accounts", name, "source"))
+    return source is not None and all(("accounts", name, key) in values for key in REQUIRED[str(source)])
 
 
 def redis_address(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> str:
@@ -323,13 +348,15 @@ def _state_dir() -> Path:
     return Path(platformdirs.user_state_dir("comporta", appauthor=False))
 
 
-def _account(name: str, values: Mapping[KeyPath, object]) -> AccountSettings:
+def account_of(name: str, values: Mapping[KeyPath, object]) -> AccountSettings:
+    """Return an account from its keys as read, or raise for what it lacks."""
     own: dict[str, Any] = {
         path[2]: value for path, value in values.items() if path[:2] == ("accounts", name) and path[2:] and not path[3:]
     }
     source = own.get("source")
     if source is None:
-        raise BadValue(f"accounts.{name}.source is missing; expected one of {', '.join(SOURCES)}")
+        step = f"Say the source, or keep the account in the database with `comporta connect SOURCE {name}`."
+        raise BadValue(f"accounts.{name}.source is missing; expected one of {', '.join(SOURCES)}", next_step=step)
     missing = [key for key in REQUIRED[source] if key not in own]
     if missing:
         raise BadValue(f"accounts.{name}.{missing[0]} is missing; an account of source {source} needs it")

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from comporta.core.postgres_url import is_postgres, shown_database
 from comporta.errors import SettingsError
+from comporta.settings_keys import Given, KeyPath
 from comporta.settings_values import RateLimit, SecretReference
 
 MINUTE = timedelta(minutes=1)
@@ -161,6 +162,9 @@ class Settings:
 
     ``database`` is whole, and so may hold a password: what people see is ``database_shown``.
     ``database_from`` is the reference that it was read from, if it was not written here itself.
+
+    ``accounts`` are those that are whole; of these and of all others ``said`` is what file and environment give,
+    which may be no more than a key for an account that the database keeps (``settings_stored``).
     """
 
     path: Path | None = None
@@ -188,6 +192,7 @@ class Settings:
     postgres: PostgresSettings = field(default_factory=PostgresSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     accounts: Mapping[str, AccountSettings] = field(default_factory=dict)
+    said: Mapping[str, Mapping[KeyPath, Given]] = field(default_factory=dict, repr=False)
 
     @property
     def is_postgres(self) -> bool:
@@ -219,7 +224,3 @@ class Settings:
     def zone(self) -> ZoneInfo:
         """Return the time zone in which people read times."""
         return ZoneInfo(self.timezone)
-
-    def with_accounts(self, stored: Mapping[str, AccountSettings]) -> "Settings":
-        """Return the settings with the accounts of the database beside those of the file, which win."""
-        return replace(self, accounts={**stored, **self.accounts})

@@ -126,7 +126,7 @@ def rename(
     expect_account(known, old)
     expect_name(known, old, new)
     touched = rename_account(known, old, new, SystemClock())
-    step = f"[accounts.{old}] in {known.path} must become [accounts.{new}]" if old in known.accounts else None
+    step = f"[accounts.{old}] in {known.path} must become [accounts.{new}]" if old in known.said else None
     document = {"ok": True, "account": new, "before": old, "rows": touched.total, "next_step": step}
     console.document(document)
     console.say(
@@ -166,7 +166,7 @@ def remove(
     if not yes and console.ask(f"Type {name} to go on: ", option="--yes") != name:
         raise WrongUse("account remove: not confirmed, so nothing was done", next_step="Use --yes in scripts.")
     touched = remove_account(known, name, SystemClock(), is_with_rows=delete_rows)
-    step = f"take [accounts.{name}] out of {known.path}" if name in known.accounts else None
+    step = f"take [accounts.{name}] out of {known.path}" if name in known.said else None
     fate = "deleted" if delete_rows else "kept"
     console.document({"ok": True, "account": name, "rows": touched.total, "rows_are": fate, "next_step": step})
     console.say(f"{name} is removed; {touched.total:,} rows in {len(touched.rows)} tables are {fate}.")
@@ -189,6 +189,6 @@ def expect_name(known: Settings, old: str, new: str) -> None:
     """Raise unless an account may be called so; the settings may have the new name already, instead of the old."""
     if not re.fullmatch(ACCOUNT_NAME, new) or new.lower() == "dry":
         raise BadValue(f"account name {new!r}; expected letters, digits, - and _, not dry")
-    if new in known.accounts and old in known.accounts:
+    if new in known.said and old in known.said:
         message = f"accounts {old!r} and {new!r} both stand in {known.path}; two accounts are not merged"
         raise WrongUse(message, next_step="Choose another name.")

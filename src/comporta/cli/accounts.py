@@ -149,7 +149,7 @@ def keep(console: Console, name: str, table: Mapping[str, object], *, api_key: s
 
     secret = typed_key(console, api_key)
     settings = read_settings(config)
-    if name in settings.accounts:
+    if name in settings.said:
         console.tell(f"Note: what {settings.path or 'the environment'} says of {name} wins over what is kept here.")
     findings = asyncio.run(connect(settings, name, table, api_key=secret))
     is_kept = all(finding.ok for finding in findings)

@@ -9,7 +9,6 @@ import stat
 import sys
 import zoneinfo
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,8 +24,9 @@ from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
 from comporta.errors import ComportaError, NewerSchema
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import is_there, read_account, read_settings
+from comporta.settings import is_there, read_settings
 from comporta.settings_keys import FIRST_SECRETS
+from comporta.settings_stored import with_stored
 from comporta.settings_tree import AccountSettings, Settings
 
 if TYPE_CHECKING:
@@ -51,15 +51,15 @@ def doctor(
     console = Console(is_json=as_json, is_verbose=verbose)
     known = read_settings(config)
     seen = examine(known, is_thorough=not quick)
-    accounts = accounts_of(known, seen)
-    facts, problems = facts_of(known, seen), problems_of(known, seen)
+    known, unread = with_kept(known, seen)
+    facts, problems = facts_of(known, seen), [*problems_of(known, seen), *unread]
     for more, wrong in (
         keys(known, seen),
         clock(seen, SystemClock().now()),
         zones(known),
         port(known),
         locks(known),
-        ({}, []) if offline else sources(accounts, SystemClock().now),
+        ({}, []) if offline else sources(known.accounts, SystemClock().now),
     ):
         facts |= more
         problems += wrong
@@ -107,13 +107,12 @@ def problems_of(known: Settings, seen: "Checkup") -> list[str]:
     return found
 
 
-def accounts_of(known: Settings, seen: "Checkup") -> Mapping[str, AccountSettings]:
-    """Return every account, those that the database keeps too; one that cannot be read is told elsewhere."""
-    kept = {}
-    for name, table in seen.accounts.items():
-        with suppress(ComportaError):
-            kept[name] = read_account(name, table, settings=known, origin=f"the database {seen.where}")
-    return known.with_accounts(kept).accounts
+def with_kept(known: Settings, seen: "Checkup") -> tuple[Settings, list[str]]:
+    """Return the settings with the accounts that the database keeps, or as they are and why those cannot be read."""
+    try:
+        return with_stored(known, seen.accounts, origin=f"the database {seen.where}"), []
+    except ComportaError as error:
+        return known, [f"{error.message}; {error.next_step}"]
 
 
 def keys(known: Settings, seen: "Checkup") -> Findings:

@@ -53,7 +53,7 @@ def mercadolivre(
     settings = read_settings(config)
     given = {"site": site, "url": url, "auth_url": auth_url}
     table = {key: value for key, value in given.items() if value is not None}
-    if name in settings.accounts and table:
+    if name in settings.said and table:
         console.tell(f"Note: what {settings.path or 'the environment'} says of {name} wins over what is typed here.")
     typed = {"client_id": client_id, "client_secret": client_secret}
     parts = {part: _revealed(reference, part) for part, reference in typed.items() if reference is not None}

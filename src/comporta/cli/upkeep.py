@@ -13,8 +13,9 @@ from comporta.cli.options import Config, Json, Verbose
 from comporta.cli.words import value_text
 from comporta.core.outcome import ExitCode
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import masked, read_account, read_settings
+from comporta.settings import masked, read_settings
 from comporta.settings_keys import dotted
+from comporta.settings_stored import with_stored
 
 VALUE_LETTERS = 200
 UNWRITTEN = frozenset({"path", "folder", "name"})
@@ -28,11 +29,7 @@ def settings(config: Config = None, as_json: Json = False, verbose: Verbose = Fa
     console = Console(is_json=as_json, is_verbose=verbose)
     read = read_settings(config)
     seen = examine(read, is_thorough=False)
-    kept = {
-        name: read_account(name, table, settings=read, origin=f"the database {seen.where}")
-        for name, table in seen.accounts.items()
-    }
-    known = masked(read.with_accounts(kept))
+    known = masked(with_stored(read, seen.accounts, origin=f"the database {seen.where}"))
     keys = as_keys(known)
     console.document({"ok": True, "file": known["path"], "settings": keys})
     console.say(f"# {read.path or f'no comporta.toml in {read.folder}'}")
