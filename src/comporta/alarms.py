@@ -8,18 +8,22 @@ from datetime import datetime, timedelta
 
 from comporta.coordination.telling import Teller
 from comporta.coordination.watch import Promised, Watch, Ways
-from comporta.core.alert_facts import AlertBounds
+from comporta.core.alert_facts import AlertBounds, StreamFact
 from comporta.core.alert_settling import QuietHours
+from comporta.core.alerts import promise_of
 from comporta.core.language import Language
 from comporta.core.schedule import Schedule
 from comporta.observability.log import Log
-from comporta.settings_tree import AlertSettings, Settings
+from comporta.settings_tree import AlertSettings, Settings, StreamSettings
 from comporta.workspace import Workspace
 
 LOOKED_AHEAD = timedelta(days=8)
 """A cron expression of working days has its longest gap every week."""
 TICKS_MAX = 500
 """Of a schedule with more ticks in eight days than this, no gap is long."""
+
+USUAL = StreamSettings("").every
+"""Who asks for less of a stream on this schedule means it: cron may sync more often than any schedule says."""
 
 
 def watch_of(workspace: Workspace, log: Log) -> Watch:
@@ -52,6 +56,19 @@ def promised(workspace: Workspace) -> list[Promised]:
         for name, stream in plan.streams.items()
         if stream.schedule is not None and not stream.is_paused and not workspace.settings.accounts[plan.name].paused
     ]
+
+
+def allowed(workspace: Workspace, account: str, stream: str, oldest: timedelta) -> timedelta:
+    """Return how old a stream may be where ``oldest`` is asked for: older if its schedule cannot keep to that.
+
+    As old as its alert allows, then; but only a schedule that is rarer than the usual one is an excuse.
+    """
+    schedule, margin = workspace.plans[account].streams[stream].schedule, workspace.settings.margin
+    interval = interval_of(schedule, workspace.clock.now()) if schedule is not None else timedelta()
+    if interval <= USUAL or interval + margin <= oldest:
+        return oldest
+    fact = StreamFact(account, stream, interval, margin)
+    return max(oldest, promise_of(fact, bounds_of(workspace.settings.alerts)))
 
 
 def interval_of(schedule: Schedule, now: datetime) -> timedelta:

@@ -29,7 +29,7 @@ from comporta.reports import (
     with_login,
     with_next,
 )
-from comporta.settings_values import Place, read_span
+from comporta.settings_values import Place, duration_text, read_span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 def status(
     max_age: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="Exit 1 if any stream is staler, such as 45m.")
+        str | None, typer.Option(metavar="DURATION", help="Exit 1 if any stream is older, such as 45m.")
     ] = None,
     config: Config = None,
     as_json: Json = False,
@@ -62,7 +62,8 @@ def status(
             with_login(status_json(each, paused=f"{each.account}/{each.stream}" in paused), logins.get(each.account))
             for each in found
         ]
-        stale = [each for each in found if f"{each.account}/{each.stream}" not in paused and is_stale(each, oldest)]
+        judged = [each for each in found if f"{each.account}/{each.stream}" not in paused]
+        stale = stale_texts(workspace, judged, oldest) if oldest is not None else []
         limits = await workspace.limits()
         schedulers = await workspace.schedulers()
         lines = [with_next(line, each, is_scheduled=bool(schedulers)) for line, each in zip(lines, found, strict=True)]
@@ -80,8 +81,8 @@ def status(
             console.say(text)
         if text := logins_text(logins) + alerts_line(wrong):
             console.say(text)
-        for each in stale:
-            console.tell(f"{each.account}/{each.stream}: {stale_text(each, max_age or '')}")
+        for text in stale:
+            console.tell(text)
         return ExitCode.FAILED if stale else ExitCode.DONE
 
     return with_workspace(config, work, console=console)
@@ -194,15 +195,23 @@ def leases(config: Config = None, as_json: Json = False, verbose: Verbose = Fals
     return ExitCode.DONE
 
 
-def is_stale(each: "StreamStatus", oldest: timedelta | None) -> bool:
-    """Say whether a stream is older than allowed; one that is not covered from its beginning is."""
-    return oldest is not None and (each.freshness is None or each.freshness > oldest)
+def stale_texts(workspace: "Workspace", judged: "Sequence[StreamStatus]", oldest: timedelta) -> list[str]:
+    """Say which streams are older than allowed, and why; one that is not covered from its beginning is."""
+    from comporta.alarms import allowed
+
+    said = []
+    for each in judged:
+        bound = allowed(workspace, each.account, each.stream, oldest)
+        if each.freshness is None or each.freshness > bound:
+            said.append(f"{each.account}/{each.stream}: {stale_text(each, bound, is_own=bound != oldest)}")
+    return said
 
 
-def stale_text(each: "StreamStatus", max_age: str) -> str:
-    """Say why a stream counts as stale."""
+def stale_text(each: "StreamStatus", bound: timedelta, *, is_own: bool) -> str:
+    """Say why a stream counts as stale; ``is_own`` says that the bound comes from its own schedule."""
     if each.freshness is not None:
-        return f"{age_text(each.freshness)} old, more than {max_age}"
+        whose = f"{duration_text(bound)}, which its schedule allows" if is_own else duration_text(bound)
+        return f"{age_text(each.freshness)} old, more than {whose}"
     return "it is not covered from its beginning" if each.coverage.intervals else "nothing is covered yet"
 
 
