@@ -45,3 +45,24 @@ def stale_line(folder: Path, comporta: Command, age: str, hours: int) -> str:
         database.execute("UPDATE cmp_coverage SET until = ?", (until,))
     said = comporta("status", "--max-age", age).err.splitlines()
     return next((line for line in said if line.startswith("loja/sale.order:")), "")
+
+
+def test_where_there_is_nothing_to_look_at_nothing_is_fresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comporta: Command
+) -> None:
+    """A line of cron that lost its `cd` would be green for ever; without an age nobody asked whether all is well."""
+    monkeypatch.chdir(tmp_path)
+    asked, shown = comporta("status", "--max-age", "45m"), comporta("status")
+    told = comporta("status", "--max-age", "45m", "--json")
+
+    assert (asked.code, told.code, shown.code) == (ExitCode.FAILED, ExitCode.FAILED, ExitCode.DONE)
+    assert f"no comporta.toml in {tmp_path}" in asked.err
+    assert "Next: call it in the folder of comporta.toml" in asked.err
+    assert (told.json["ok"], told.json["streams"]) == (False, [])
+
+
+def test_what_is_paused_is_not_looked_at_and_no_fault(folder: Path, comporta: Command) -> None:
+    """Somebody paused it, and knows."""
+    assert comporta("account", "pause", "loja").code == ExitCode.DONE
+
+    assert comporta("status", "--max-age", "45m").code == ExitCode.DONE

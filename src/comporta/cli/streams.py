@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from comporta.core.alert import Alert
     from comporta.ports.budget import BudgetState
     from comporta.ports.store import Instance
+    from comporta.settings_tree import Settings
     from comporta.workspace import StreamStatus, Workspace
 
 
@@ -199,12 +200,23 @@ def stale_texts(workspace: "Workspace", judged: "Sequence[StreamStatus]", oldest
     """Say which streams are older than allowed, and why; one that is not covered from its beginning is."""
     from comporta.alarms import allowed
 
+    if not workspace.plans:
+        return [nothing_text(workspace.settings)]
     said = []
     for each in judged:
         bound = allowed(workspace, each.account, each.stream, oldest)
         if each.freshness is None or each.freshness > bound:
             said.append(f"{each.account}/{each.stream}: {stale_text(each, bound, is_own=bound != oldest)}")
     return said
+
+
+def nothing_text(settings: "Settings") -> str:
+    """Say that there was nothing to look at, which a monitor in the wrong folder would take for good news."""
+    where = settings.path or f"no comporta.toml in {settings.folder}"
+    return (
+        f"status: no account, so nothing that could be fresh: looked at {where} and {settings.database_shown}"
+        "\n  Next: call it in the folder of comporta.toml, or with --config FILE."
+    )
 
 
 def stale_text(each: "StreamStatus", bound: timedelta, *, is_own: bool) -> str:
