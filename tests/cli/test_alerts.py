@@ -14,6 +14,7 @@ from comporta.ports.system_clock import SystemClock
 from comporta.sandbox.odoo import OdooSandbox
 
 STALE = Wanted("stale/loja", Kind.STALE, "loja/sale.order: velho", "Atualize.", "loja", "sale.order", {})
+BEFORE = (("alerts", "unmute", "stale/loja"), ("alerts", "test"), ("quarantine", "list"), ("quarantine", "show", "x/y"))
 
 
 def open_alert(folder: Path) -> None:
@@ -81,6 +82,35 @@ def test_wrong_use_says_what_was_expected(
 
     assert said.code == 2
     assert seen in said.err
+
+
+def test_what_stands_before_a_subcommand_holds_for_it(
+    folder: Path, comporta: Command, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Another file's alert is muted, and told as JSON; behind the subcommand it is said anew."""
+    open_alert(folder)
+    file, elsewhere = str(folder / "comporta.toml"), tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(elsewhere)
+    muted = comporta("alerts", "--config", file, "--json", "mute", "stale/loja", "--for", "4h")
+    nearer = comporta("alerts", "--config", "nothing.toml", "unmute", "stale/loja", "--config", file)
+    listed = comporta("quarantine", "--config", file, "list", "--json")
+    missing = [comporta(group, "--config", "nothing.toml", *more).code for group, *more in BEFORE]
+
+    assert (muted.code, muted.json["alert"]["key"]) == (0, "stale/loja")
+    assert (nearer.code, nearer.out) == (0, "stale/loja: told\n")
+    assert listed.json == {"ok": True, "quarantined": []}
+    assert missing == [2] * len(BEFORE)
+    assert [*elsewhere.iterdir()] == []
+
+
+def test_what_is_of_the_list_alone_is_refused_before_a_subcommand(folder: Path, comporta: Command) -> None:
+    """Dropped without a word, it would be taken for heard."""
+    open_alert(folder)
+    said = comporta("alerts", "--all", "mute", "stale/loja", "--for", "4h")
+
+    assert said.code == 2
+    assert "--all is of the list, and does nothing before mute" in said.err
+    assert "muted" not in comporta("alerts").out
 
 
 def test_a_trial_goes_over_every_channel_that_is_set(folder: Path, comporta: Command, odoo: OdooSandbox) -> None:

@@ -40,6 +40,9 @@ def alerts(
 ) -> int:
     """Show what is wrong that matters, since when, and what to do."""
     if context.invoked_subcommand is not None:
+        if every:
+            message = f"alerts: --all is of the list, and does nothing before {context.invoked_subcommand}"
+            raise WrongUse(message, next_step="Leave it out.")
         return ExitCode.DONE
     console = Console(is_json=as_json, is_verbose=verbose)
 

@@ -4,7 +4,7 @@ Each is a type to annotate a parameter with; Typer reads it.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -12,11 +12,23 @@ from typer.core import TyperGroup
 from comporta.core.language import Language
 from comporta.errors import WrongUse
 
+T = TypeVar("T")
+
+
+def inherited(context: typer.Context, parameter: typer.CallbackParam, value: T) -> T:
+    """Return what stands behind the subcommand, else what stood before it: `comporta alerts --config FILE mute KEY`."""
+    above = context.parent.params if context.parent is not None else {}
+    return value or above.get(str(parameter.name), value)
+
+
 Config = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings file instead of ./comporta.toml.")
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings file instead of ./comporta.toml.", callback=inherited),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Show the log, and where a fault of ours happened.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.", callback=inherited)]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Show the log, and where a fault of ours happened.", callback=inherited)
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Answer yes to every question.")]
 Told = Annotated[Language, typer.Option("--language", help="In which language steps are told.")]
 Stream = Annotated[str, typer.Argument(metavar="ACCOUNT/STREAM", help="For example matriz/sale.order.")]
