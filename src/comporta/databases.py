@@ -9,12 +9,14 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from comporta.coordination.pulse import SEEN_WITHIN
 from comporta.destinations.sqlite import SqliteDestination
 from comporta.errors import DatabaseSealed
 from comporta.ledger.budget_file import BudgetFile
 from comporta.ledger.budget_log import SharedLog
 from comporta.ledger.checkup import Checkup
 from comporta.ledger.notifications import LedgerInbox
+from comporta.ledger.rows import instance_from
 from comporta.ledger.schema import is_current
 from comporta.ledger.seal import Seal, refusal
 from comporta.ledger.secrets import master_key, parse_key
@@ -91,6 +93,13 @@ def ledger_key(settings: Settings, *, create: bool) -> bytes:
     if reference.kind == "file":
         return master_key(Path(reference.name), create=create)
     return parse_key(reveal(reference, what="master_key"), where="master_key")
+
+
+def living_servers(settings: Settings) -> list[str]:
+    """Return which processes stay at work on the database: each knows the accounts that there were when it began."""
+    with closing(open_database(settings, SystemClock())) as database:
+        seen = database.read(lambda session: [instance_from(row) for row in session.all("instances", {})])
+        return [each.instance for each in seen if not each.ended_at and database.now() - each.seen_at < SEEN_WITHIN]
 
 
 def first_rows(

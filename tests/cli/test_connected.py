@@ -1,11 +1,18 @@
 """An account that `comporta connect` keeps, and what comporta.toml says of it besides."""
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Command
+from tests.sandbox.mercadolivre_clients import logins
 
+from comporta.core.instant import instant_text
 from comporta.core.outcome import ExitCode
+from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 from comporta.sandbox.odoo import OdooSandbox
 
 
@@ -57,3 +64,54 @@ def test_an_account_of_the_file_is_not_connected_as_another(folder: Path, odoo: 
 
     assert said.code == ExitCode.WRONG_USE
     assert "account loja is one of odoo" in said.err
+
+
+@pytest.fixture
+def serving(folder: Path) -> Callable[[timedelta], None]:
+    """Return a way to let a server have been seen so long ago."""
+
+    def seen(ago: timedelta) -> None:
+        row = ("box:7", "scheduler web", "1", *[instant_text(datetime.now(UTC) - ago)] * 2)
+        with closing(sqlite3.connect(folder / "shop.db")) as database, database:
+            database.execute(
+                "INSERT OR REPLACE INTO cmp_instance (instance, roles, version, started_at, seen_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                row,
+            )
+
+    return seen
+
+
+def test_who_connects_hears_that_a_server_must_start_anew(
+    odoo: OdooSandbox, comporta: Command, serving: Callable[[timedelta], None]
+) -> None:
+    """It knows the accounts that there were when it began: without this word a new one is never synced."""
+    line = ["connect", "odoo", "filial", "--url", odoo.url, "--database", "demo", "--login", "demo"]
+    line += ["--api-key", "file:key"]
+    alone = comporta(*line, "--json")
+    serving(timedelta(seconds=3))
+    beside, told = comporta(*line), comporta(*line, "--json")
+    serving(timedelta(hours=1))
+    died = comporta(*line, "--json")
+
+    assert [each.json["next_step"] for each in (alone, died)] == [None, None]
+    assert told.json["next_step"] == "restart box:7: what is at work already does not know filial as it is kept now"
+    assert f"  Next: {told.json['next_step']}\n" in beside.out
+
+
+def test_a_new_pair_of_tokens_needs_no_restart(
+    folder: Path, comporta: Command, serving: Callable[[timedelta], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is at work takes it up by itself; another account or application it does not."""
+    serving(timedelta(seconds=3))
+    monkeypatch.setenv("APP", "demo")
+    app = ["--client-id", "env:APP", "--client-secret", "env:APP"]
+    with MercadoLivreSandbox() as market:
+        line = ["connect", "mercadolivre", "loja1", "--refresh-token", "file:token", "--json"]
+        (folder / "token").write_text("demo-1001", encoding="utf-8")
+        new = comporta(*line, *app, "--url", market.url).json
+        (folder / "token").write_text(logins(market)[1001]["current"], encoding="utf-8")
+        again = comporta(*line).json
+
+    assert new["next_step"].startswith("restart box:7: ")
+    assert (again["ok"], again["next_step"]) == (True, None)

@@ -19,6 +19,7 @@ from comporta.core.outcome import ExitCode
 from comporta.errors import SettingsError, WrongUse
 from comporta.ports.source import Finding
 from comporta.settings import FILE_NAME, read_settings, reveal
+from comporta.settings_tree import Settings
 from comporta.settings_values import SecretReference
 
 if TYPE_CHECKING:
@@ -153,10 +154,22 @@ def keep(console: Console, name: str, table: Mapping[str, object], *, api_key: s
         console.tell(f"Note: what {settings.path or 'the environment'} says of {name} wins over what is kept here.")
     findings = asyncio.run(connect(settings, name, table, api_key=secret))
     is_kept = all(finding.ok for finding in findings)
-    console.document({"ok": is_kept, "account": name, "findings": [finding_json(each) for each in findings]})
+    step = restart_step(settings, name) if is_kept else None
+    told = [finding_json(each) for each in findings]
+    console.document({"ok": is_kept, "account": name, "findings": told, "next_step": step})
     show(console, name, findings)
     console.say(f"Kept. Next: comporta sync {name}" if is_kept else "Not kept: mend what is marked NO and try again.")
+    if step:
+        console.say(f"  Next: {step}")
     return ExitCode.DONE if is_kept else ExitCode.FAILED
+
+
+def restart_step(settings: Settings, name: str) -> str | None:
+    """Say that servers have to start anew before they know an account as it was just kept; nothing where none lives."""
+    from comporta.databases import living_servers
+
+    living = ", ".join(living_servers(settings))
+    return f"restart {living}: what is at work already does not know {name} as it is kept now" if living else None
 
 
 def check(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from comporta.cli.accounts import restart_step
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose
 from comporta.core.instant import short_text
@@ -63,9 +64,14 @@ def mercadolivre(
     except SecretMissing:
         if not console.can_ask or parts:
             raise
-        said = asyncio.run(_connect(console, settings, name, table, _asked(console), first, redirect_uri))
-    console.document({"ok": True, "account": name, **said})
+        parts = _asked(console)
+        said = asyncio.run(_connect(console, settings, name, table, parts, first, redirect_uri))
+    # A new pair of tokens is seen by who is at work; another account, or another application, is not.
+    step = restart_step(settings, name) if table or parts else None
+    console.document({"ok": True, "account": name, **said, "next_step": step})
     console.say(f"Kept: {name} reads seller {said['seller']}.\n  Next: comporta sync {name}")
+    if step:
+        console.say(f"  Next: {step}")
     return ExitCode.DONE
 
 
