@@ -132,7 +132,7 @@ class Transport:
             tried = replace(tried, throttles=tried.throttles + 1)
             await self._budget.throttled(asked, error.message, age=age)
             if not self._retry.is_worth_its_turn(tried, asked=asked):
-                raise error
+                raise error if isinstance(error, RateLimited) else RateLimited(error.message, retry_after=asked)
             times = f"attempt {tried.throttles + 1} of {self._retry.throttles_max} when its turn comes"
             progress.tell(_notice(ask, error, times, of=(tried.throttles + 1, self._retry.throttles_max)))
             return tried
