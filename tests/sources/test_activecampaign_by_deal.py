@@ -128,14 +128,17 @@ def test_values_have_no_index_on_their_deal() -> None:
 
 
 async def test_a_failure_is_no_answer(crm: ActiveCampaignSandbox, reader: ActiveCampaignReader) -> None:
-    """Once is a stumble; one that stays ends the look, and says what was asked."""
+    """Once is a stumble; one that stays is named with what was asked, and where every one fails the look ends."""
     crm.faults.add("error_500=1", times=1)
     page = await reader.fetch_children([2])
+    crm.faults.add("error_500=1@deals/2/")
+    odd = await reader.fetch_children([2, 3])
     crm.faults.add("error_500=1")
 
     with pytest.raises(SourceBadGateway, match="dealCustomFieldData of id 2"):
-        await reader.fetch_children([2])
-    assert keys_of(page) == of(crm, 2)
+        await reader.fetch_children([2, 3, 5, 6, 7])
+    assert (keys_of(page), keys_of(odd)) == (of(crm, 2), of(crm, 3))
+    assert [(each.key, each.code) for each in odd.unseen] == [("2", SourceBadGateway.code)]
 
 
 @pytest.fixture

@@ -274,9 +274,11 @@ async def test_only_a_404_says_that_a_record_is_gone(account: Account, sandbox: 
     assert await reader.existing([2, 3, 4, 10_000]) == {2, 4}
     assert await values.existing([1, 10_000_000]) == {1}
     assert keys_of([await reader.fetch([4, 3, 2])]) == [2, 4]
-    sandbox.faults.add("error_500=1")
-    with pytest.raises(SourceBadGateway):
-        await reader.existing([2, 3])
+    sandbox.faults.add("error_500=1@deals/2")
+    sandbox.faults.add("forbidden=1@deals/4")
+    assert await reader.existing([2, 3, 4]) == {2, 4}
+    odd = {each.key: each.code for each in (await reader.fetch([2, 3, 4, 5])).unseen}
+    assert odd == {"2": SourceBadGateway.code, "4": AccessRefused.code}
 
 
 @pytest.mark.parametrize(

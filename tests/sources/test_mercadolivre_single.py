@@ -27,6 +27,8 @@ from comporta.errors import (
     SourceAnsweredPage,
     SourceBadGateway,
     SourceChangedShape,
+    SourceRefused,
+    SourceTruncated,
 )
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
@@ -182,19 +184,24 @@ async def test_refusals_of_many_are_handed_on(server: ScriptedServer, clock: Ste
         (http([]), SourceChangedShape),
         (http("7"), SourceChangedShape),
         (http({"status": "shipped"}), SourceChangedShape),
-        (page("Not Found", status=404), ComportaError),
+        (http({**SHIPMENT, "id": 7}), SourceChangedShape),
+        (page("Not Found", status=404), SourceRefused),
         (page("Welcome"), SourceAnsweredPage),
+        (http({}, status=400), SourceRefused),
+        (http({}, status=410), SourceRefused),
         (http({}, status=500), SourceBadGateway),
+        (http(b'{"id": 5, "sta'), SourceTruncated),
     ],
 )
 async def test_what_is_no_record_is_not_taken_for_a_missing_one(
     server: ScriptedServer, clock: SteppingClock, answer: Reply, error: type[ComportaError]
 ) -> None:
-    """A proxy's page with 404, another shape, a failure."""
-    desk = await told_by(server, clock, {"/packs/5": answer})
+    """A proxy's page with 404, another shape, a failure: said for what it is, and the others are read."""
+    desk = await told_by(server, clock, {"/packs/5": answer, "/packs/6": http({**SHIPMENT, "id": 6})})
 
-    with pytest.raises(error):
-        await (await desk.read("packs")).fetch([5])
+    page = await (await desk.read("packs")).fetch([5, 6])
+
+    assert (keys_of(page), [(each.key, each.code) for each in page.unseen]) == ([6], [("5", error.code)])
     await desk.source.aclose()
 
 
@@ -202,6 +209,8 @@ async def test_another_record_than_was_asked_for_is_none(server: ScriptedServer,
     """A cache that mixes answers up would write one record under the guise of another."""
     desk = await told_by(server, clock, {"/packs/5": http({**SHIPMENT, "id": 6})})
 
-    with pytest.raises(SourceChangedShape, match="id 5 answered the record 6"):
-        await (await desk.read("packs")).fetch([5])
+    page = await (await desk.read("packs")).fetch([5])
+
+    assert keys_of(page) == []
+    assert "id 5 answered the record 6" in page.unseen[0].reason
     await desk.source.aclose()

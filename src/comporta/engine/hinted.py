@@ -21,7 +21,7 @@ from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
 from comporta.core.window import Kind
 from comporta.engine.plan import is_claiming, make_fit, plan_gathering, refuse_another_database
-from comporta.engine.refusals import all_refused
+from comporta.engine.refusals import all_refused, failed
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
 from comporta.errors import ComportaError, RecordAbsent, TooManyDeleted
@@ -219,16 +219,20 @@ def _tell_untold(work: Work, page: Page, missing: _Missing) -> None:
 async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
     """Sort what did not come; a record that others name is never given up while it may say something new.
 
-    It is shown from the first look on: what this stream claims reaches as far as the record that names it.
+    It is shown from the first look on: what this stream claims reaches as far as the record that names it. So is one
+    that is here and failed: something of it was told, and nobody may tell it again.
     """
     place = work.shape.index(work.shape.key)
     found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
     said = {each.key: each for each in page.unseen}
-    settled = await _settled(work, [each for each in wanted if each.key not in found])
+    lost = [each for each in wanted if each.key not in found]
+    settled = await _settled(work, lost)
+    ours = await _here(work, [each for each in lost if each.key in failed(page)])
     missing = _Missing()
     untold = {str(key) for key in page.untold}
     for each in wanted:
-        is_ours = work.shape.referred_by is not None and each.told_at is None and each.key not in settled
+        is_named = work.shape.referred_by is not None and each.told_at is None
+        is_ours = (is_named or each.key in ours) and each.key not in settled
         if each.key in untold:
             missing.untold.append(each)
             at = told_in_part(each, work.clock.now(), is_ours=is_ours)
@@ -245,6 +249,14 @@ async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
             missing.shown.append(seen)
             missing.early |= {each.key} if seen.code == RecordAbsent.code and not is_slow(each) else set()
     return missing
+
+
+async def _here(work: Work, hints: Sequence[Hint]) -> frozenset[str]:
+    """Return the keys of those that are here."""
+    if not hints:
+        return frozenset()
+    keys = [key_from_text(each.key) for each in hints]
+    return frozenset(str(key) for key in await work.store.stamps(work.account, work.shape, Among(keys=keys)))
 
 
 async def _settled(work: Work, hints: Sequence[Hint]) -> frozenset[str]:

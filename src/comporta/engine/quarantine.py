@@ -1,16 +1,14 @@
 """Trying the records in quarantine again: each is read by key, as the source has it now.
 
 What can be written leaves quarantine with the batch that writes it; what the source no longer has leaves
-it too, unless other records name it; the rest waits on, with today's reason, and so does what is refused.
+it too, unless other records name it; the rest waits on, with today's reason, and so does what is refused or fails.
 """
-
-from dataclasses import replace
 
 from comporta.core.record import key_from_text
 from comporta.engine.plan import make_fit, refuse_another_database
+from comporta.engine.refusals import in_quarantine
 from comporta.engine.verify import parts
 from comporta.engine.work import Work, well
-from comporta.errors import AccessRefused
 from comporta.ports.store import Batch
 
 
@@ -21,13 +19,10 @@ async def retry_quarantine(work: Work) -> None:
     waiting = [key_from_text(each.key) for each in await work.store.quarantine(work.scope)]
     place = work.shape.index(work.shape.key)
     for part in parts(waiting):
-        page = await work.reader.fetch(part)
+        page = in_quarantine(await work.reader.fetch(part))
         found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
         missing = [str(key) for key in part if str(key) not in found]
         released = missing if work.shape.referred_by is None else []
-        refused = [each for each in page.unseen if each.code == AccessRefused.code]
-        released = [key for key in released if key not in {each.key for each in refused}]
-        page = replace(page, rejected=[*page.rejected, *refused])
         counts = await work.write(work.batch(page, released=released))
         work.tell(
             "batch_committed",

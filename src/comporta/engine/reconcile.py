@@ -25,6 +25,7 @@ from comporta.core.instant import BEGINNING, instant_text, short_text
 from comporta.core.nested import only
 from comporta.core.record import Key, Page, Shape
 from comporta.engine.plan import make_fit, origin_of, refuse_another_database
+from comporta.engine.refusals import all_failed, in_quarantine
 from comporta.engine.verify import confirmed_gone, parts, refuse_mass_deletion, sweep
 from comporta.engine.work import Work, well
 from comporta.errors import WrongUse
@@ -149,17 +150,23 @@ async def _next_slice(work: Work) -> Sequence[Key]:
 
 
 async def _settle(work: Work, suspects: Collection[Key], until: str) -> Counts:
-    """Read every suspect again, write what differs, mark what is gone; return what was not as it should be."""
+    """Read every suspect again, write what differs, mark what is gone; return what was not as it should be.
+
+    One that fails waits in quarantine, and stops no other; that all of many failed is raised.
+    """
     wrong = Counts()
     missing: list[Key] = []
     for part in parts(sorted(suspects, key=lambda key: (isinstance(key, str), key))):
-        page = await work.reader.fetch(part)
+        page = in_quarantine(await work.reader.fetch(part))
+        failure = await all_failed(work, page, part)
         place = work.shape.index(work.shape.key)
         seen = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
         missing += [key for key in part if str(key) not in seen]
         settled, moved_on = _split(page, work.shape, until)
         wrong += await work.write(work.batch(settled, overwrite=True))
         await work.write(work.batch(moved_on, overwrite=True))
+        if failure is not None:
+            raise failure
     gone = [] if work.shape.settled else await confirmed_gone(work, await _ours(work, missing))
     await refuse_mass_deletion(work, gone)
     if gone:

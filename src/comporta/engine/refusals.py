@@ -1,34 +1,74 @@
-"""Are the records refused, or are we? Where all that is asked for by key is refused, it may be either.
+"""Are the records at fault, or are we? Where all that is asked for by key is refused, or fails, it may be either.
 
-Records that are refused for good are asked for again and again, and must not stop what is told of beside them. So only
-what was never answered speaks of us: what other records of ours name, or what we have, and each the first time only.
-A notification alone does not: anybody may forge one.
+Records that fail for good are asked for again and again, and must not stop what is told of beside them. So only what
+was never answered speaks of us, or of the source: what other records of ours name, or what we have, and each the first
+time only. A notification alone does not: anybody may forge one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from comporta.core.hint import Hint
-from comporta.core.record import REFUSED_LEAST, Page, key_from_text
+from comporta.core.record import REFUSED_LEAST, Key, Page, Rejected, key_from_text
 from comporta.engine.work import Work
-from comporta.errors import AccessRefused
+from comporta.errors import (
+    AccessRefused,
+    ComportaError,
+    RecordAbsent,
+    RecordRejected,
+    SourceBadGateway,
+    SourceChangedShape,
+    SourceRefused,
+    SourceUnavailable,
+)
 from comporta.ports.rows import Among
 
+RAISED = {each.code: each for each in (AccessRefused, SourceRefused, SourceChangedShape, SourceBadGateway)}
+"""What a run ends with if all said the same; else, as where they broke off, it may pass."""
 
-async def all_refused(work: Work, page: Page, wanted: Sequence[Hint]) -> AccessRefused | None:
-    """Return the refusal that ends the run, ``None`` where something was read or too little speaks of us."""
-    refused = {each.key: each for each in (*page.unseen, *page.rejected) if each.code == AccessRefused.code}
+
+def failed(page: Page) -> Mapping[str, Rejected]:
+    """Return what was asked for by key and neither shown nor said not to be there, by key."""
+    said = {RecordAbsent.code, RecordRejected.code}
+    return {each.key: each for each in (*page.unseen, *page.rejected) if each.code not in said}
+
+
+def in_quarantine(page: Page) -> Page:
+    """Return the page with what failed among the rejected: it waits with its reason, and is not taken for gone."""
+    known = {each.key for each in page.rejected}
+    return replace(page, rejected=[*page.rejected, *(each for key, each in failed(page).items() if key not in known)])
+
+
+async def all_failed(work: Work, page: Page, keys: Collection[Key]) -> ComportaError | None:
+    """Return what ends the run where each of many records that should be there failed, and none failed before."""
+    why = failed(page)
+    if page.rows or len(keys) < REFUSED_LEAST or any(str(key) not in why for key in keys):
+        return None
+    waiting = {each.key for each in await work.store.quarantine(work.scope)}
+    new = [str(key) for key in keys if str(key) not in waiting]
+    return _error(work, why, new) if len(new) >= REFUSED_LEAST else None
+
+
+async def all_refused(work: Work, page: Page, wanted: Sequence[Hint]) -> ComportaError | None:
+    """Return what ends the run, ``None`` where something was read or too little speaks of us."""
+    why = failed(page)
     new = [each for each in wanted if each.tries == 0]
-    if page.rows or len(new) < REFUSED_LEAST or any(each.key not in refused for each in new):
+    if page.rows or len(new) < REFUSED_LEAST or any(each.key not in why for each in new):
         return None
     waiting = {each.key for each in await work.store.quarantine(work.scope)}
     new = [each for each in new if each.key not in waiting]
     keys = [key_from_text(each.key) for each in new]
     ours = {str(key) for key in await work.store.stamps(work.account, work.shape, Among(keys=keys))} if keys else set()
     new = [each for each in new if each.told_at is None or each.key in ours]
-    if len(new) < REFUSED_LEAST:
-        return None
+    return _error(work, why, [each.key for each in new]) if len(new) >= REFUSED_LEAST else None
+
+
+def _error(work: Work, why: Mapping[str, Rejected], keys: Sequence[str]) -> ComportaError:
+    codes = {why[key].code for key in keys}
+    kind = RAISED.get(codes.pop(), SourceUnavailable) if len(codes) == 1 else SourceUnavailable
+    said = "were refused" if kind is AccessRefused else "failed"
     message = (
-        f"{work.scope}: all {len(new)} records that were asked for the first time were refused"
-        f" (first: {refused[new[0].key].reason}); expected one of them"
+        f"{work.scope}: all {len(keys)} records that were asked for the first time {said}"
+        f" (first: {why[keys[0]].reason}); expected one of them"
     )
-    return AccessRefused(message)
+    return kind(message)

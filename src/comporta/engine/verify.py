@@ -16,6 +16,7 @@ from comporta.core.counts import too_many
 from comporta.core.instant import instant_text
 from comporta.core.record import Key, key_from_text
 from comporta.core.window import Kind, Window
+from comporta.engine.refusals import all_failed, in_quarantine
 from comporta.engine.work import Work
 from comporta.errors import SourceIncomplete, TooManyDeleted, TotalShrank, UnconfirmedEmpty
 from comporta.ports.rows import Among
@@ -169,7 +170,11 @@ async def _until_listed(work: Work, window: Window) -> int:
             return found.count
         reached += [found.last] if found.last is not None and len(reached) < BOUNDING else []
         for part in parts(found.missing):
-            await work.write(work.batch(await work.reader.fetch(part)))
+            page = in_quarantine(await work.reader.fetch(part))
+            failure = await all_failed(work, page, part)
+            await work.write(work.batch(page))
+            if failure is not None:
+                raise failure
     message = (
         f"{work.scope}: after {LISTINGS_MAX} listings {len(found.missing)} records of the window are still not here"
         f" (first: {found.missing[:5]})"

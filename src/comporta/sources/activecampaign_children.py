@@ -9,12 +9,13 @@ compares looks at it directly first; its change waits for the next sweep.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from comporta.core.record import REFUSED_LEAST, Key, Page, Rejected, Shape
-from comporta.errors import AccessRefused, FilterIgnored
+from comporta.core.record import REFUSED_LEAST, Key, Page, Shape
+from comporta.errors import ComportaError, FilterIgnored
 from comporta.ports.progress import Progress
 from comporta.sources.activecampaign_rows import Batch, Plan
 from comporta.sources.activecampaign_session import ActiveCampaignSession, Leaf
 from comporta.sources.activecampaign_streams import Endpoint
+from comporta.sources.one_by_one import told_or_why, unseen
 from comporta.sources.parallel import side_by_side
 
 PAGE_USUAL = 20
@@ -36,23 +37,19 @@ class Children:
     async def of(self, parents: Sequence[Key], *, width: int) -> Page:
         """Return all that belongs to these, so many asked at once, as one page; one that is gone has nothing.
 
-        One that is refused is ``unseen``; where all of several are, it may be the account's rights: that is raised.
+        One that is refused or answered oddly is ``unseen``; where all of several are, it may be the account: that is
+        raised.
         """
         asked = sorted({int(key) for key in parents})
         found = await side_by_side(self._asked, asked, width=width)
-        refused = {key: each for key, each in zip(asked, found, strict=True) if isinstance(each, AccessRefused)}
-        if len(refused) == len(asked) >= REFUSED_LEAST:
-            raise refused[asked[0]]
-        page = _merged([batch for batches in found if not isinstance(batches, AccessRefused) for batch in batches])
-        return replace(
-            page, unseen=[Rejected(str(key), each.code, each.message, "{}") for key, each in refused.items()]
-        )
+        failures = [each for each in found if isinstance(each, ComportaError)]
+        if len(failures) == len(asked) >= REFUSED_LEAST:
+            raise failures[0]
+        page = _merged([batch for batches in found if not isinstance(batches, ComportaError) for batch in batches])
+        return replace(page, unseen=unseen(zip(asked, found, strict=True)))
 
-    async def _asked(self, parent: int) -> Sequence[Batch] | AccessRefused:
-        try:
-            return await self._of_one(parent)
-        except AccessRefused as error:
-            return error
+    async def _asked(self, parent: int) -> Sequence[Batch] | ComportaError:
+        return await told_or_why(self._of_one(parent))
 
     async def _of_one(self, parent: int) -> Sequence[Batch]:
         batches: list[Batch] = []

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import cast
 
 from comporta.core.record import Bucket, Key, Lookup, Page, Shape
-from comporta.errors import FilterIgnored, SourceIncomplete, UnconfirmedEmpty
+from comporta.errors import ComportaError, FilterIgnored, SourceIncomplete, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.activecampaign_bounds import Bounds
@@ -23,6 +23,7 @@ from comporta.sources.activecampaign_shape import KEY, Field, fields_of, shape_o
 from comporta.sources.activecampaign_streams import ENDPOINTS
 from comporta.sources.id_set import IdSet
 from comporta.sources.offset_pages import EndlessError, OffsetPages
+from comporta.sources.one_by_one import told_or_why, unseen
 from comporta.sources.parallel import side_by_side
 
 AHEAD_FRESH_S = 30.0
@@ -117,14 +118,15 @@ class ActiveCampaignReader:
                 yield cast("Sequence[tuple[Key, str | None]]", admitted)
 
     async def fetch(self, keys: Sequence[Key]) -> Page:
-        """Return those of the records that exist, each asked for by itself."""
+        """Return those of the records that exist, each asked for by itself; what was said of others is ``unseen``."""
         batches = await self._records(keys)
-        found = [batch for batch in batches.values() if batch is not None]
+        found = [batch for batch in batches.values() if isinstance(batch, Batch)]
         rows = [row for batch in found for row in batch.rows]
         places = {row[0]: place for place, row in enumerate(rows)}
         extras = {places[batch.keys[0]]: text for batch in found for text in batch.extras.values()}
         limited = frozenset(places[batch.keys[0]] for batch in found if batch.limited or self._is_uncounted(batch))
-        return Page(rows, [each for batch in found for each in batch.rejected], extras, is_last=True, limited=limited)
+        rejected = [each for batch in found for each in batch.rejected]
+        return Page(rows, rejected, extras, is_last=True, limited=limited, unseen=unseen(batches.items()))
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:
         """Return the values of these deals, each asked for by itself; other streams have no parent."""
@@ -250,11 +252,12 @@ class ActiveCampaignReader:
                 raise FilterIgnored(message)
         return leaf
 
-    async def _records(self, keys: Sequence[Key]) -> dict[int, Batch | None]:
+    async def _records(self, keys: Sequence[Key]) -> dict[int, Batch | ComportaError | None]:
+        """Return each record, ``None`` for one that is gone, or why it was not told."""
         asked = sorted({int(key) for key in keys})
 
-        async def look(key: int) -> Batch | None:
-            return await self._session.record(self.endpoint, self._plan, key, self._progress)
+        async def look(key: int) -> Batch | ComportaError | None:
+            return await told_or_why(self._session.record(self.endpoint, self._plan, key, self._progress))
 
         width = self._session.in_flight(self._concurrency)
         return dict(zip(asked, await side_by_side(look, asked, width=width), strict=True))

@@ -146,11 +146,14 @@ class OrdersReader:
         return Page([], is_last=True)
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
-        """Return which of the keys live: each is looked at by itself. Where all of many are refused, it is us."""
+        """Return which of the keys live: each is looked at by itself, and only a 404 says that it is gone.
+
+        What is refused or answered oddly lives. Where all of many are, it is us.
+        """
         looked = await self._looked_at(keys)
-        if looked.refusal is not None:
-            raise looked.refusal
-        return frozenset(key for key in keys if str(key) in looked.found)
+        if looked.failure is not None:
+            raise looked.failure
+        return frozenset(key for key in keys if str(key) not in looked.absent)
 
     async def buckets(self, *, until: datetime) -> Sequence[Bucket]:
         """Return count and sum of keys for every hour before ``until``, summed up here."""

@@ -1,9 +1,9 @@
 """Records that are asked for by key, one request each: single orders, and shipments and packs, which have no list.
 
 An answer of 404 is no record, and so is a 403: the order of another seller, which a forged notification may name. What
-was said instead of a record is handed on; whether so many refusals are about us, whoever asks can tell. But a 403 that
-is about the application is a right that is missing, and ends the run. A shipment whose costs are not told is written
-without them, where none are known yet, and is to be asked for again.
+was said instead of a record is handed on, whatever it was; whether so many odd answers are about us, whoever asks can
+tell. But a 403 that is about the application is a right that is missing, and ends the run (``one_by_one``). A shipment
+whose costs are not told is written without them, where none are known yet, and is to be asked for again.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from comporta.core.record import REFUSED_LEAST, Bucket, Key, Lookup, Page, Rejected
-from comporta.errors import AccessRefused, ComportaError, RecordAbsent, SourceChangedShape
-from comporta.errors_mercadolivre import PolicyRefused
+from comporta.errors import ComportaError, RecordAbsent, SourceChangedShape
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.answers import Answer
@@ -20,6 +19,7 @@ from comporta.sources.mercadolivre_errors import NO_CONTENT, NOT_FOUND, refuse
 from comporta.sources.mercadolivre_rows import Plan, Record, prepared
 from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, decoded
 from comporta.sources.mercadolivre_shape import table_for
+from comporta.sources.one_by_one import told_or_why, unseen
 from comporta.sources.parallel import side_by_side
 
 COSTLY = frozenset({("costs",), ("sender_cost",)})
@@ -33,8 +33,13 @@ class Looked:
 
     found: Mapping[str, Record]
     unseen: Sequence[Rejected]
-    refusal: AccessRefused | None
-    """The first, where all of many were refused."""
+    failure: ComportaError | None
+    """The first, where of many each was refused or answered oddly."""
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Return the keys of which it was said that there is no such record."""
+        return frozenset(each.key for each in self.unseen if each.code == RecordAbsent.code)
 
 
 async def records_by_key(
@@ -43,9 +48,12 @@ async def records_by_key(
     """Ask for records, each by itself."""
 
     async def look(key: str) -> Record | ComportaError:
+        return await told_or_why(ask(key))
+
+    async def ask(key: str) -> Record:
         wanted = Wanted(f"{kind}/{key}", f"id {key}", f"{kind}: one record")
-        found = await _record_or_why(session, wanted, progress)
-        if not isinstance(found, ComportaError) and str(found.get("id")) != key:
+        found = await _asked(session, wanted, progress)
+        if str(found.get("id")) != key:
             subject = session.subject(wanted.path, wanted.what)
             message = f"{subject} answered the record {str(found.get('id'))[:40]}; expected the one asked for"
             raise SourceChangedShape(message)
@@ -53,24 +61,20 @@ async def records_by_key(
 
     asked = sorted({str(key) for key in keys})
     told = await side_by_side(look, asked, width=width)
-    refusals = [each for each in told if isinstance(each, AccessRefused)]
     answers = list(zip(asked, told, strict=True))
     found = {key: each for key, each in answers if not isinstance(each, ComportaError)}
-    errors = [(key, each) for key, each in answers if isinstance(each, ComportaError)]
-    unseen = [Rejected(key, each.code, each.message, "{}") for key, each in errors]
-    return Looked(found, unseen, refusals[0] if len(refusals) == len(asked) >= REFUSED_LEAST else None)
+    failures = [each for each in told if isinstance(each, ComportaError) and not isinstance(each, RecordAbsent)]
+    return Looked(found, unseen(answers), failures[0] if len(failures) == len(asked) >= REFUSED_LEAST else None)
 
 
 async def record(session: MercadoLivreSession, wanted: Wanted, progress: Progress) -> Record | None:
-    """Return one record, ``None`` if there is none that we may see."""
-    found = await _record_or_why(session, wanted, progress)
+    """Return one record, ``None`` if there is none that we may see, or it is not told."""
+    found = await told_or_why(_asked(session, wanted, progress))
     return None if isinstance(found, ComportaError) else found
 
 
-async def _record_or_why(
-    session: MercadoLivreSession, wanted: Wanted, progress: Progress
-) -> Record | RecordAbsent | AccessRefused:
-    """Return one record, or what says that there is none that we may see."""
+async def _asked(session: MercadoLivreSession, wanted: Wanted, progress: Progress) -> Record:
+    """Return one record, or raise what was said instead."""
 
     def accept(answer: Answer, subject: str) -> Record | RecordAbsent:
         if answer.status == NO_CONTENT or (answer.status == NOT_FOUND and not answer.is_page):
@@ -82,12 +86,10 @@ async def _record_or_why(
             raise SourceChangedShape(message)
         return told
 
-    try:
-        return await session.ask(replace(wanted, headers=NEW_FORM), accept, progress)
-    except PolicyRefused:
-        raise
-    except AccessRefused as error:
-        return error
+    told = await session.ask(replace(wanted, headers=NEW_FORM), accept, progress)
+    if isinstance(told, RecordAbsent):
+        raise told
+    return told
 
 
 class SingleReader:

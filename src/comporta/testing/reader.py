@@ -106,11 +106,11 @@ class FakeReader:
         """Return those of the records that exist and the domain admits."""
         self._progress.count_request()
         wanted = set(keys)
-        refused = self._stream.refused & wanted
+        said = {key: code for key, code in self._said().items() if key in wanted}
         found = await self._script.play(
-            "fetch", lambda: [each for each in self._admitted() if each.key in wanted - refused]
+            "fetch", lambda: [each for each in self._admitted() if each.key in wanted - said.keys()]
         )
-        unseen = [Rejected(str(key), AccessRefused.code, "not yours", "{}") for key in sorted(refused, key=str)]
+        unseen = [Rejected(str(key), said[key], "not yours", "{}") for key in sorted(said, key=str)]
         return replace(self._as_page(found, is_last=True), unseen=unseen)
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:
@@ -158,6 +158,10 @@ class FakeReader:
     async def _follows(self, since: datetime | None, until: datetime | None, last: Key | None) -> bool:
         self._progress.count_request()
         return await self._script.play("follower", lambda: bool(self._after(since, until, last)))
+
+    def _said(self) -> Mapping[Key, str]:
+        """Return the code of what is said instead of records, by key."""
+        return {**dict.fromkeys(self._stream.refused, AccessRefused.code), **self._stream.odd}
 
     def _admitted(self) -> Sequence[FakeRecord]:
         """Return the records the domain admits, in order of their keys."""

@@ -41,6 +41,7 @@ class FakeStream:
     referred_by: str | None = None
     untold: dict[Key, frozenset[str]] = field(default_factory=dict)
     refused: set[Key] = field(default_factory=set)
+    odd: dict[Key, str] = field(default_factory=dict)
     records: dict[Key, FakeRecord] = field(default_factory=dict)
     lookups: Sequence[Lookup] = ()
     lists: Mapping[str, Mapping[str, ColumnType]] = field(default_factory=dict)

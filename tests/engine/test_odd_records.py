@@ -1,0 +1,173 @@
+"""One record that answers oddly whenever it is asked for stops no other; that all of many do is said, once."""
+
+from datetime import timedelta
+
+import pytest
+from tests.engine.shipping import SCOPE, SETTLED, SHIPMENTS, ship, shipments, shipped, waiting
+from tests.engine.workshop import ORDER_SCOPE, Workshop, at, code, counted, hint, hints
+
+from comporta.core.hint import DELAYS, SLOW
+from comporta.core.run import RunState
+from comporta.core.window import Kind
+from comporta.errors import SourceBadGateway, SourceChangedShape, SourceRefused, SourceUnavailable
+
+ODD = [SourceRefused.code, SourceChangedShape.code, SourceBadGateway.code]
+
+
+async def forty_orders(workshop: Workshop) -> None:
+    """Load forty orders of nine o'clock; it is an hour later then."""
+    workshop.source.stream().put_many(range(1, 41), stamp=at(9))
+    await workshop.run()
+    workshop.passes(hours=1)
+    await workshop.run()
+
+
+def changed(workshop: Workshop, *keys: int) -> None:
+    """Let records change under a stamp of long ago, which no window meets."""
+    for key in keys:
+        workshop.source.stream().put(key, stamp=at(9, 30), name="changed")
+
+
+async def quarantined(workshop: Workshop) -> list[tuple[str, str]]:
+    """Return key and code of the orders in quarantine."""
+    return [(each.key, each.code) for each in await workshop.store.quarantine(ORDER_SCOPE)]
+
+
+@pytest.mark.parametrize("said", ODD)
+async def test_one_of_a_comparison_waits_and_the_others_are_repaired(workshop: Workshop, said: str) -> None:
+    """It is not identical, nor gone; once it answers it leaves quarantine."""
+    await forty_orders(workshop)
+    changed(workshop, 3, 5)
+    workshop.source.stream().remove(7)
+    workshop.source.stream().odd = {3: said}
+
+    run = await workshop.run(Kind.RECONCILE, exact=True)
+    shown, result = await quarantined(workshop), (await workshop.store.facts(ORDER_SCOPE)).reconcile_result or {}
+    workshop.source.stream().odd = {}
+    again = await workshop.run(Kind.RECONCILE, exact=True)
+
+    assert (run.state, counted(run)) == (RunState.SUCCEEDED, (2, 0, 1, 0, 1, 1))
+    assert (shown, workshop.deleted()) == ([("3", said)], [7])
+    assert result["identical_percent"] == 92.5
+    assert counted(again) == (1, 0, 1, 0, 0, 0)
+    assert (await quarantined(workshop), workshop.rows()) == ([], workshop.truth())
+
+
+async def test_where_all_of_a_comparison_fail_it_is_said_once(workshop: Workshop) -> None:
+    """They wait first: the next comparison is not held up, and marks what is gone."""
+    await forty_orders(workshop)
+    changed(workshop, *range(1, 6))
+    workshop.source.stream().odd = dict.fromkeys(range(1, 6), SourceBadGateway.code)
+
+    first = await workshop.run(Kind.RECONCILE, exact=True)
+    workshop.source.stream().remove(9)
+    second = await workshop.run(Kind.RECONCILE, exact=True)
+
+    assert (first.state, code(first)) == (RunState.FAILED, SourceBadGateway.code)
+    assert (second.state, workshop.deleted()) == (RunState.SUCCEEDED, [9])
+    assert [key for key, _ in await quarantined(workshop)] == ["1", "2", "3", "4", "5"]
+
+
+async def test_a_second_look_at_quarantine_is_not_stopped_by_one_that_fails(workshop: Workshop) -> None:
+    """It is still there, for all we know: it waits on, with what it says today."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    for key in (7, 8):
+        workshop.source.stream().put(key, stamp=at(9), spoilt="a date of the year 0")
+    await workshop.run()
+    workshop.source.stream().put(8, name="mended")
+    workshop.source.stream().odd = {7: SourceBadGateway.code}
+
+    run = await workshop.run(Kind.QUARANTINE)
+
+    assert (run.state, counted(run)) == (RunState.SUCCEEDED, (2, 1, 0, 0, 1, 0))
+    assert await quarantined(workshop) == [("7", SourceBadGateway.code)]
+
+
+async def test_a_window_closes_although_one_that_a_page_left_out_fails(workshop: Workshop) -> None:
+    """It is listed, and fails by key: it is here or in quarantine, as is claimed."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    workshop.source.script.on("page", skip=1, answers=lambda page: [*page[:4], *page[6:]])
+    workshop.source.stream().odd = {15: SourceChangedShape.code}
+
+    run = await workshop.run()
+
+    assert (run.state, counted(run)) == (RunState.SUCCEEDED, (30, 29, 0, 0, 1, 0))
+    assert await quarantined(workshop) == [("15", SourceChangedShape.code)]
+
+
+@pytest.mark.parametrize("said", ODD)
+async def test_one_that_others_name_waits_and_is_looked_for_again(workshop: Workshop, said: str) -> None:
+    """Its stream claims what it claims of one that is refused."""
+    shipments(workshop)
+    ship(workshop, 1, 2, 3)
+    workshop.source.stream(SHIPMENTS).odd = {102: said}
+    workshop.passes(minutes=5)
+    await workshop.run()
+
+    run = await workshop.run(stream=SHIPMENTS)
+    shown = await waiting(workshop)
+    workshop.source.stream(SHIPMENTS).odd = {}
+    workshop.passes(seconds=DELAYS[0].total_seconds())
+    await workshop.run(stream=SHIPMENTS)
+
+    assert (run.state, counted(run)) == (RunState.SUCCEEDED, (3, 2, 0, 0, 1, 0))
+    assert (await workshop.covered(SHIPMENTS), shown) == (await workshop.covered(), [("102", said)])
+    assert (list(workshop.rows(SHIPMENTS)), await waiting(workshop)) == ([101, 102, 103], [])
+
+
+@pytest.mark.parametrize(
+    ("said", "error"), [(ODD[:1], SourceRefused), (ODD[2:], SourceBadGateway), (ODD, SourceUnavailable)]
+)
+async def test_where_all_of_many_that_are_named_fail_it_is_said_once(
+    workshop: Workshop, said: list[str], error: type[SourceUnavailable]
+) -> None:
+    """By what all of them said, or that the source does not answer properly; then nothing new is held up."""
+    shipments(workshop)
+    ship(workshop, *range(1, 6))
+    workshop.source.stream(SHIPMENTS).odd = {101 + place: said[place % len(said)] for place in range(5)}
+    workshop.passes(minutes=5)
+    await workshop.run()
+
+    first = await workshop.run(stream=SHIPMENTS)
+    kept = hints(workshop, SCOPE)
+    workshop.passes(seconds=DELAYS[0].total_seconds())
+    second = await workshop.run(stream=SHIPMENTS)
+
+    assert (first.state, code(first)) == (RunState.FAILED, error.code)
+    assert kept == {str(key): (1, 1) for key in range(101, 106)}
+    assert second.state is RunState.SUCCEEDED
+
+
+async def test_one_of_ours_that_fails_when_it_was_told_of_is_not_given_up(workshop: Workshop) -> None:
+    """Something of it was told, and nobody may tell it again; what we never had, anybody may have made up."""
+    workshop.source.stream(settled=SETTLED).put_many(range(1, 4), stamp=at(9))
+    await workshop.run()
+    workshop.passes(minutes=30)
+    workshop.source.stream().put(3, name="cancelled")
+    workshop.source.stream().odd = {3: SourceBadGateway.code, 900: SourceRefused.code}
+    hint(workshop, 3, 900, told_at=workshop.source.now())
+
+    for delay in (timedelta(), *DELAYS):
+        workshop.passes(seconds=delay.total_seconds())
+        run = await workshop.run(Kind.NOTIFICATION)
+    shown, kept = await quarantined(workshop), hints(workshop)
+    workshop.source.stream().odd = {}
+    workshop.passes(seconds=SLOW.total_seconds())
+    await workshop.run(Kind.NOTIFICATION)
+
+    assert run.state is RunState.SUCCEEDED
+    assert (shown, kept) == ([("3", SourceBadGateway.code)], {"3": (1, len(DELAYS) + 1)})
+    assert (workshop.rows()[3], hints(workshop), await quarantined(workshop)) == ("cancelled", {}, [])
+
+
+async def test_one_that_is_told_of_and_fails_stops_no_other(workshop: Workshop) -> None:
+    """One forged notification is enough otherwise."""
+    await shipped(workshop, 1)
+    ship(workshop, 1, state="received")
+    workshop.source.stream(SHIPMENTS).odd = {1: SourceRefused.code}
+    hint(workshop, 1, 101, told_at=workshop.source.now(), scope=SCOPE)
+
+    run = await workshop.run(Kind.NOTIFICATION, stream=SHIPMENTS)
+
+    assert (run.state, counted(run)) == (RunState.SUCCEEDED, (1, 0, 1, 0, 0, 0))
+    assert hints(workshop, SCOPE) == {"1": (1, 1)}
