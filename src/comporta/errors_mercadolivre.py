@@ -34,4 +34,4 @@ class ItemsUntold(SourceBadGateway):
     """A request for several items was answered without telling of all of them."""
 
     code = "CMP-NET-009"
-    next_step = "Nothing to do: they are asked for one by one; if all fail, the source is in trouble."
+    next_step = "Nothing to do: each is asked for alone; one that fails then, too, waits, and its row stays as it was."

@@ -3,7 +3,7 @@
 There is no filter by date, so the list is read whole; what changed in between comes by notifications. A scan's scroll
 is good for five minutes and answers serially, so the ids are had before anything else is asked. Each record of a
 multiget has a code of its own. A 404 is an item that went meanwhile, unless the list still names it: then it waits in
-quarantine, as one does that is refused, for neither was read and neither is gone.
+quarantine, as one does that is refused or fails, for neither was read and neither is gone.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -18,7 +18,6 @@ from comporta.errors import (
     ComportaError,
     RateLimited,
     RecordRejected,
-    SourceBadGateway,
     SourceChangedShape,
     SourceRefused,
     SourceTruncated,
@@ -34,6 +33,7 @@ from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, d
 from comporta.sources.mercadolivre_shape import table_for
 from comporta.sources.mercadolivre_single import record
 from comporta.sources.mercadolivre_streams import ITEMS
+from comporta.sources.one_by_one import told_or_why
 from comporta.sources.parallel import side_by_side
 from comporta.sources.values import compact
 
@@ -62,8 +62,7 @@ class _Untold:
 
     @property
     def rejected(self) -> Rejected:
-        code = AccessRefused.code if isinstance(self.error, AccessRefused) else RecordRejected.code
-        return Rejected(self.key, code, self.error.message, "{}")
+        return Rejected(self.key, self.error.code, self.error.message, "{}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ class ItemsReader:
         size, absent, has_read = MULTIGET * WAVE, list[str](), False
         for start in range(0, max(1, len(ids)), size):
             part = ids[start : start + size]
-            page, failed = await self._fetched(part)
+            page, failed = await self._fetched(part, is_sweep=True)
             has_read |= bool(page.rows)
             if len(failed) == len(part) >= REFUSED_LEAST and not has_read:  # it is us then, not the items
                 raise failed[0].error
@@ -146,8 +145,8 @@ class ItemsReader:
         page, _ = await self._fetched([str(key) for key in keys])
         return page
 
-    async def _fetched(self, keys: Sequence[str]) -> tuple[Page, Sequence[_Untold]]:
-        found = await self._looked_at(keys)
+    async def _fetched(self, keys: Sequence[str], *, is_sweep: bool = False) -> tuple[Page, Sequence[_Untold]]:
+        found = await self._looked_at(keys, is_sweep=is_sweep)
         priced, unpriced = await self._priced([each for each in found if not isinstance(each, _Untold)])
         page = self._plan.page([prepared(ITEMS, each, seller=self._seller) for each in priced])
         failed = [each for each in found if isinstance(each, _Untold)]
@@ -217,25 +216,39 @@ class ItemsReader:
         ]
         return replace(page, rejected=[*page.rejected, *(each.rejected for each in untold)])
 
-    async def _looked_at(self, keys: Sequence[str]) -> list[Record | _Untold]:
+    async def _looked_at(self, keys: Sequence[str], *, is_sweep: bool = False) -> list[Record | _Untold]:
+        """Return the items that there are; in a sweep, which nobody told to look at any of them, some must be shown."""
+
+        async def look(chunk: Sequence[str]) -> Sequence[Record | _Untold]:
+            part = await self._chunk(chunk)
+            if is_sweep:
+                self._refuse_none(chunk, part)
+            return part
+
         asked = list(dict.fromkeys(keys))
         chunks = [asked[start : start + MULTIGET] for start in range(0, len(asked), MULTIGET)]
         width = self._session.in_flight(self._concurrency)
-        parts = await side_by_side(self._chunk, chunks, width=width)
+        parts = await side_by_side(look, chunks, width=width)
         return [each for part in parts for each in part]
 
     async def _chunk(self, keys: Sequence[str]) -> Sequence[Record | _Untold]:
-        """Return the items of one request; where one of them fails, each is asked for by itself."""
-        try:
-            return await self._multiget(keys)
-        except ItemsUntold as error:
-            if len(keys) == 1:
-                return [_Untold(keys[0], error)]
+        """Return the items of one request; where it fails, or one of them does, each is asked for by itself."""
+        found = await told_or_why(self._multiget(keys))
+        if not isinstance(found, ComportaError):
+            return found
+        if len(keys) == 1:
+            return [_Untold(keys[0], found)]
         alone = [await self._chunk([key]) for key in keys]
-        if not any(isinstance(each, Mapping) for part in alone for each in part):
-            message = f"{self._subject(f'{len(keys)} items from {keys[0]}')}: not one of them could be read"
-            raise SourceBadGateway(message)
         return [each for part in alone for each in part]
+
+    def _refuse_none(self, keys: Sequence[str], part: Sequence[Record | _Untold]) -> None:
+        """Raise where each of many items failed alone: that is the source's trouble. A refusal may be the item's."""
+        errors = [each.error for each in part if isinstance(each, _Untold)]
+        errors = [each for each in errors if not isinstance(each, SourceRefused)]
+        if len(errors) == len(keys) >= REFUSED_LEAST:
+            subject = self._subject(f"{len(keys)} items from {keys[0]}")
+            message = f"{subject}: not one of them could be read (first: {errors[0].message})"
+            raise type(errors[0])(message)
 
     async def _multiget(self, keys: Sequence[str]) -> list[Record | _Untold]:
         """Return the items of one request that there are and that are the seller's."""
