@@ -10,12 +10,14 @@ from tests.conformance.tables import THINGS, thing
 
 from comporta.core.counts import Counts
 from comporta.core.coverage import Interval
+from comporta.core.instant import instant_text
 from comporta.core.lease import ScopeState
 from comporta.core.record import Rejected
 from comporta.core.run import RunState, Trigger
 from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request
 from comporta.errors import LeaseLost
+from comporta.ledger.store import LedgerStore
 from comporta.ports.progress import Requests
 from comporta.ports.store import Batch, Ending, Granted, LogLine, Store, StreamFacts
 from comporta.testing.clock import BEGUN, FakeClock
@@ -180,6 +182,16 @@ async def test_voided_coverage_takes_passes_and_hints_with_it(store: Store) -> N
 
     assert (await store.coverage(SCOPE)).intervals == ()
     assert (await store.open_pass(SCOPE, Request()), await store.hints(SCOPE, 10)) == (None, [])
+
+
+async def test_voided_coverage_leaves_what_a_source_told_of(store: LedgerStore) -> None:
+    """A pass over everything would not meet what is hidden, whatever the fields; what our own rows name it would."""
+    granted = await start(store)
+    values = [{"scope": SCOPE, "parent": key, "told_at": at} for key, at in (("1", None), ("2", instant_text(BEGUN)))]
+    store._database.write_now(lambda session: session.each("hint", values))
+    await store.void_coverage(granted.lease)
+
+    assert [(each.key, each.told_at) for each in await store.hints(SCOPE, 10)] == [("2", BEGUN)]
 
 
 async def test_a_parent_of_which_only_a_part_is_shown_tells_nothing_of_its_children(store: Store) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.engine.workshop import ORDER_SCOPE, Workshop, at, code, counted, hint, hints
 
 from comporta.core.hint import DELAYS
+from comporta.core.record import ColumnType
 from comporta.core.run import Run, RunState
 from comporta.core.window import Kind
 from comporta.errors import SourceUnavailable, TooManyDeleted
@@ -102,6 +103,20 @@ async def test_what_was_read_after_it_was_told_is_known_where_records_are_hidden
     await workshop.run()
 
     assert (await told(workshop)).counts.read == 0
+
+
+async def test_what_was_told_of_outlives_a_change_of_the_fields(workshop: Workshop) -> None:
+    """Everything is read again then, but not what is hidden: a cancellation that waited would be lost."""
+    await ten_orders(workshop, settled=SETTLED)
+    hint(workshop, 3, told_at=workshop.source.now())
+    workshop.source.stream().fields = {**workshop.source.stream().fields, "note": ColumnType.TEXT}
+    workshop.passes(minutes=10)
+    full = await workshop.run()
+    workshop.source.stream().write(3, {"name": "cancelled", "state": "done"}, stamp=at(12, 29))
+
+    run = await told(workshop)
+
+    assert (full.window_kind, run.counts.read, workshop.rows()[3]) == ("full", 1, "cancelled")
 
 
 async def test_without_an_instant_it_is_read_whatever_is_known(workshop: Workshop) -> None:

@@ -1,7 +1,7 @@
 """Reconciliation finds what no stamp shows: late commits, moved hours, restored backups, deletions."""
 
 import pytest
-from tests.engine.workshop import ORDERS, Workshop, at, code, counted
+from tests.engine.workshop import ORDER_SCOPE, ORDERS, Workshop, at, code, counted
 
 from comporta.core.run import Run, RunState
 from comporta.core.window import Kind
@@ -334,3 +334,28 @@ async def test_what_changed_without_its_stamp_is_found_slice_by_slice_where_reco
         (1, [1, 3, 4, 5, 6, 7, 8], 1),
         (3, [1, 3, 4, 5, 6, 7, 8], 3),
     ]
+
+
+@pytest.mark.parametrize("is_hiding", [True, False])
+@pytest.mark.parametrize("kind", [Kind.FULL, Kind.CLEAR_FIRST])
+async def test_a_pass_that_is_not_shown_everything_is_no_comparison(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, kind: Kind, *, is_hiding: bool
+) -> None:
+    """Where records are hidden: else a full pass every night would put off the look by key for ever. A first load is."""
+    monkeypatch.setattr("comporta.engine.reconcile.RECHECKED_MAX", 3)
+    orders = workshop.source.stream(settled=("state", frozenset({"done"})) if is_hiding else None)
+    orders.put_many(range(1, 9), stamp=at(9))
+    await workshop.run()
+    loaded = (await workshop.store.facts(ORDER_SCOPE)).reconciled_at
+    workshop.passes(hours=1)
+    await compare(workshop, exact=True)
+    compared, before = (await workshop.store.facts(ORDER_SCOPE)).reconciled_at, await result(workshop)
+    workshop.passes(hours=1)
+
+    run = await workshop.run(kind)
+
+    assert (run.state, run.counts.read) == (RunState.SUCCEEDED, 8)
+    assert (loaded, compared) == (at(12), at(13))
+    assert (await workshop.store.facts(ORDER_SCOPE)).reconciled_at == (compared if is_hiding else at(14))
+    assert (await result(workshop) == before) == is_hiding
+    assert before.get("rechecked_upto") == (3 if is_hiding else None)

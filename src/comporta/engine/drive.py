@@ -139,18 +139,21 @@ async def _close(work: Work, plan: Pass, answered: Sequence[Hint], *, is_agreed:
             replaces=window.kind in WHOLE,
             fingerprint=plan.fingerprint,
             pass_id=plan.id,
-            reconciled=_compared_whole(work, plan),
+            reconciled=await _compared_whole(work, plan),
         ),
     )
 
 
-def _compared_whole(work: Work, plan: Pass) -> dict[str, object] | None:
+async def _compared_whole(work: Work, plan: Pass) -> dict[str, object] | None:
     """Return the result to keep: a complete pass that was verified is a reconciliation too.
 
-    Not one that was asked for by hand and read its first part in an earlier run.
+    Not one that was asked for by hand and read its first part in an earlier run. Nor one that looked away from what its
+    source hides: of a row that was here before nothing says whether it was shown again.
     """
     is_patched = plan.read > 0 and work.request.kind is not Kind.INCREMENTAL
     if plan.window.kind not in WHOLE or is_patched:
+        return None
+    if work.shape.settled is not None and work.counts.inserted < await work.store.count_rows(work.account, work.shape):
         return None
     return {"checked_at": short_text(work.clock.now()), "mode": "full", "identical_percent": 100.0, "repaired": True}
 

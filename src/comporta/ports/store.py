@@ -302,7 +302,10 @@ class Store(Rows, Protocol):
         """Return what is covered."""
 
     async def void_coverage(self, lease: Lease) -> None:
-        """Forget the coverage and the passes of a stream, because its query changed."""
+        """Forget the coverage and the passes of a stream, because its query changed.
+
+        Its hints go too, for all is read again; not those of which its source told: a pass may not be shown them.
+        """
 
     async def cut_coverage(self, lease: Lease, at: datetime) -> None:
         """Take back what is covered from ``at`` on, and the passes that would claim it."""

@@ -201,7 +201,7 @@ FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[]), CAST(:times AS bigi
 WHERE h.scope = vain.scope AND h.parent = vain.parent AND h.times = vain.times;
 
 -- name: forget_hints
-DELETE FROM comporta.cmp_hint WHERE scope = :scope;
+DELETE FROM comporta.cmp_hint WHERE scope = :scope AND told_at IS NULL;
 
 -- name: put_notification
 INSERT INTO comporta.cmp_notification AS n(source, user_id, topic, resource, application_id, sent_at, received_at, times, state)

@@ -189,7 +189,7 @@ DELETE FROM cmp_hint WHERE scope = :scope AND parent = :parent AND times = :time
 UPDATE cmp_hint SET tries = tries + 1, not_before = :not_before WHERE scope = :scope AND parent = :parent AND times = :times;
 
 -- name: forget_hints
-DELETE FROM cmp_hint WHERE scope = :scope;
+DELETE FROM cmp_hint WHERE scope = :scope AND told_at IS NULL;
 
 -- name: put_notification
 INSERT INTO cmp_notification(source, user_id, topic, resource, application_id, sent_at, received_at, times, state)
