@@ -128,6 +128,21 @@ def test_an_empty_list_marks_all_that_was_in_it(prepared: Tables) -> None:
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
+def test_a_list_that_one_record_came_without_stays_as_it_is(prepared: Tables, *, overwrite: bool) -> None:
+    """In whatever version; the others of the batch take what they do not list any more with them."""
+    prepared.write(listing({1: ["a", "b"], 2: ["a", "b"]}))
+    later = listing({1: [], 2: ["b"], 3: []}, LATER)
+    lists = [replace(each, untold=frozenset({1, 3})) for each in later.nested]
+    written = prepared.write(replace(later, nested=lists, overwrite=overwrite))
+    kept = (living(prepared), living(prepared, LABELS))
+    prepared.write(listing({1: ["b", "c"], 3: ["a"]}, LATER))
+
+    assert kept == (["1-a", "1-b", "2-b"], ["1-a", "1-b", "2-b"])
+    assert (written.counts.updated, written.nested["shop_thing_part"]) == (2, 2)
+    assert living(prepared) == living(prepared, LABELS) == ["1-b", "1-c", "2-b", "3-a"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
 def test_a_stale_record_changes_nothing_of_its_lists(prepared: Tables, *, overwrite: bool) -> None:
     """It adds nothing, takes nothing away and brings nothing back; a repair does."""
     prepared.write(listing({1: ["a", "b", "c"]}, EARLY))

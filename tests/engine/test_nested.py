@@ -21,6 +21,7 @@ STAMP, NAME = Column("stamp", ColumnType.TIMESTAMP, "stamp"), Column("name", Col
 PART = Shape("shop", "part", (NAME, OF), key="name", parent="thing_id")
 LABEL = replace(PART, stream="label")
 THING = Shape("shop", "thing", (ID, STAMP), key="id", stamp="stamp", nested=(PART,))
+PART_OF_NOTHING = Nested(PART, [])
 COLOURS = Shape("shop", "colour", (ID, NAME), key="id")
 EARLY, LATE = "2026-03-01T07:00:00.000000Z", "2026-03-01T08:00:00.000000Z"
 
@@ -69,6 +70,17 @@ def test_of_a_record_that_came_whole_and_in_part_the_whole_ones_list_is_kept() -
     part = replace(page({1: ""}, LATE), limited=frozenset({0}))
 
     assert named(joined([page({1: "a"}), part], THING)) == [["1a"]]
+
+
+def test_what_no_list_came_of_is_still_known_in_joined_pages_and_in_parts() -> None:
+    """Of a record on two pages the newest one counts."""
+    silent = replace(PART_OF_NOTHING, untold=frozenset({1, 2}))
+    newer = replace(page({1: "", 2: ""}, LATE), nested=[silent])
+    both = joined([page({1: "ab", 3: "c"}), newer, page({2: "z"}, "2026-03-01T09:00:00.000000Z")], THING)
+
+    assert named(both) == [["3c", "2z"]]
+    assert both.nested[0].untold == frozenset({1})
+    assert only(newer, THING, [1]).nested[0].untold == frozenset({2})
 
 
 async def test_pages_with_different_lists_are_not_joined() -> None:

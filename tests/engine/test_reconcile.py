@@ -341,7 +341,7 @@ async def test_what_changed_without_its_stamp_is_found_slice_by_slice_where_reco
 async def test_a_pass_that_is_not_shown_everything_is_no_comparison(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, kind: Kind, *, is_hiding: bool
 ) -> None:
-    """Where records are hidden: else a full pass every night would put off the look by key for ever. A first load is."""
+    """Where records are hidden, a nightly full pass would put off the look by key for ever. A first load is one."""
     monkeypatch.setattr("comporta.engine.reconcile.RECHECKED_MAX", 3)
     orders = workshop.source.stream(settled=("state", frozenset({"done"})) if is_hiding else None)
     orders.put_many(range(1, 9), stamp=at(9))

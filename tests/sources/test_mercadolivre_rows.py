@@ -196,6 +196,27 @@ def test_an_order_that_does_not_say_what_was_bought_waits() -> None:
     assert len(page.rows) == 1
 
 
+def test_an_order_without_any_line_waits() -> None:
+    """Nobody buys nothing: an empty list is an odd answer, and would make the lines that are here disappear."""
+    page = read({**ORDER, "order_items": []}, ORDER)
+
+    assert [(each.key, each.reason) for each in page.rejected] == [
+        (str(BIG), "order_items is empty; expected what was bought")
+    ]
+    assert len(page.rows) == len(inside(page, "order_items")) == 1
+
+
+@pytest.mark.parametrize(("stream", "name", "record"), [("orders", "payments", ORDER), ("items", "variations", ITEM)])
+def test_a_list_that_did_not_come_is_no_empty_one(stream: str, name: str, record: Mapping[str, Any]) -> None:
+    """Absent or null it says nothing of what is here; empty it says that there is nothing."""
+    absent = {each: value for each, value in record.items() if each != name}
+    untold = [read(each, stream=stream).nested[-1].untold for each in (absent, {**record, name: None})]
+    told = [read(each, stream=stream).nested[-1].untold for each in ({**record, name: []}, record)]
+
+    assert untold == [{record["id"]}] * 2
+    assert told == [frozenset()] * 2
+
+
 def test_unknown_fields_are_kept_beside_and_in_more() -> None:
     """Of an order beside its row; of a line, however deep, in a column."""
     line = {**LINE, "item": {**LINE["item"], "novo": 1}, "also": "ç"}

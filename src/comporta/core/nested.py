@@ -7,7 +7,7 @@ lists is in it: what the older one listed besides has gone.
 from collections.abc import Collection, Container, Sequence
 from dataclasses import replace
 
-from comporta.core.record import Nested, Page, Row, Shape, Value
+from comporta.core.record import Key, Nested, Page, Row, Shape, Value
 
 
 def latest(shape: Shape, rows: Sequence[Row], limited: Container[int]) -> list[int] | None:
@@ -34,7 +34,8 @@ def of_parents(lists: Sequence[Nested], parents: Container[Value]) -> list[Neste
     kept = []
     for each in lists:
         place = each.shape.index(each.shape.parent or each.shape.key)
-        kept.append(Nested(each.shape, [row for row in each.rows if row[place] in parents]))
+        untold = frozenset(key for key in each.untold if key in parents)
+        kept.append(Nested(each.shape, [row for row in each.rows if row[place] in parents], untold))
     return kept
 
 
@@ -50,10 +51,12 @@ def only(page: Page, shape: Shape, places: Sequence[int]) -> Page:
 def lists_of(pages: Sequence[Page], shape: Shape) -> list[Nested]:
     """Return the lists of several pages as one of each shape; of a record that comes twice, as it is in the newest."""
     found: dict[Shape, list[Row]] = {each.shape: [] for page in pages for each in page.nested}
+    untold: dict[Shape, frozenset[Key]] = dict.fromkeys(found, frozenset())
     for page, rows in zip(pages, _newest_rows(pages, shape), strict=True) if found else ():
         for each in of_parents(page.nested, _keys(shape, rows)):
             found[each.shape] += each.rows
-    return [Nested(each, rows) for each, rows in found.items()]
+            untold[each.shape] |= each.untold
+    return [Nested(each, rows, untold[each]) for each, rows in found.items()]
 
 
 def _newest_rows(pages: Sequence[Page], shape: Shape) -> list[Sequence[Row]]:

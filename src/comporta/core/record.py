@@ -121,10 +121,14 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """The rows of one list inside a page's records, of all of them: what a record does not list is gone from it."""
+    """The rows of one list inside a page's records, of all of them: what a record does not list is gone from it.
+
+    ``untold``: keys of records that came without this list, which is no empty one: what the table has of it stays.
+    """
 
     shape: Shape
     rows: Sequence[Row]
+    untold: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

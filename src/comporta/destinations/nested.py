@@ -1,9 +1,9 @@
 """Writing the lists inside a batch's records, each a table of its own: the same on every database.
 
 A list is as good as its record. Of a record that the table has in a newer version, of one that was refused and of one
-of which the source showed only a part, no list is touched. Of the others each row is written as any mirrored row is,
-and what the record does not list any more is marked deleted. A list's row that the database refuses takes its record
-into quarantine: all is undone, and done again without that record.
+of which the source showed only a part, no list is touched; nor is one that its record came without. Of the others each
+row is written as any mirrored row is, and what the record does not list any more is marked deleted. A list's row that
+the database refuses takes its record into quarantine: all is undone, and done again without that record.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from comporta.core.counts import Counts
 from comporta.core.nested import of_parents
-from comporta.core.record import Key, Nested, Rejected, Shape, Value
+from comporta.core.record import Key, Rejected, Shape, Value
 from comporta.destinations.sort import key_text, newest, only, rejected
 from comporta.ports.store import Batch
 
@@ -117,7 +117,8 @@ def _write_lists(tables: Tables, batch: Batch, done: Done) -> dict[Key, str]:
             reasons = _reasons(part, refused) | reasons
         if not reasons:
             done.nested[each.shape.table] = len(changed)
-            _mark(tables, each.shape, _vanished(tables, part, versions), done)
+            telling = {key: version for key, version in versions.items() if key not in listed.untold}
+            _mark(tables, each.shape, _vanished(tables, part, telling), done)
     return reasons
 
 
@@ -157,7 +158,7 @@ def _newest(batch: Batch) -> Batch:
         shape = each.shape
         parent, stamp = shape.index(shape.parent or shape.key), shape.index(shape.stamp or shape.key)
         rows = [row for row in each.rows if shape.stamp is None or not _is_before(row[stamp], versions[row[parent]])]  # type: ignore[index]  # a key
-        lists.append(Nested(shape, rows))
+        lists.append(replace(each, rows=rows))
     return replace(whole, nested=lists)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from comporta.core.record import ColumnType, Lookup, Nested, Page, Rejected, Row, Shape, Value
+from comporta.core.record import ColumnType, Key, Lookup, Nested, Page, Rejected, Row, Shape, Value
 from comporta.errors import RecordRejected, SourceChangedShape
 from comporta.sources.answers import quote
 from comporta.sources.mercadolivre_shape import (
@@ -45,6 +45,7 @@ class _Written:
     rejected: list[Rejected] = field(default_factory=list)
     extras: dict[int, str] = field(default_factory=dict)
     nested: dict[str, list[Row]] = field(default_factory=dict)
+    untold: dict[str, set[Key]] = field(default_factory=dict)
     buyers: dict[Value, Row] = field(default_factory=dict)
 
 
@@ -64,10 +65,12 @@ class Plan:
 
     def page(self, records: Sequence[Record]) -> Page:
         """Return the records as a page; raise for what has no id, and so can be no record."""
-        done = _Written(nested={name: [] for name in self._lists})
+        done = _Written(nested={name: [] for name in self._lists}, untold={name: set() for name in self._lists})
         for record in records:
             self._add(done, record)
-        nested = [Nested(each, done.nested[each.stream]) for each in self.shape.nested]
+        nested = [
+            Nested(each, done.nested[each.stream], frozenset(done.untold[each.stream])) for each in self.shape.nested
+        ]
         named = [Lookup(buyers(), list(done.buyers.values()))] if done.buyers else []
         return Page(done.rows, done.rejected, done.extras, nested=nested, lookups=named)
 
@@ -80,8 +83,8 @@ class Plan:
         try:
             row = row_of(record, self.fields)
             extra = self._beside(record)
-            nested = {name: list(self._inner(name, record, row)) for name in self._lists}
-            refuse_halves([extra, *row, *(value for rows in nested.values() for one in rows for value in one)])
+            nested = {name: self._inner(name, record, row) for name in self._lists}
+            refuse_halves([extra, *row, *(value for rows in nested.values() for one in rows or () for value in one)])
             buyer = _buyer(record) if self._stream == ORDERS else None
         except (UnfitError, RecursionError) as error:
             text = compact(record, ascii_only=True)
@@ -91,7 +94,9 @@ class Plan:
             done.extras[len(done.rows)] = extra
         done.rows.append(row)
         for name, rows in nested.items():
-            done.nested[name] += rows
+            if rows is None:
+                done.untold[name].add(row[0])  # type: ignore[arg-type]  # a key
+            done.nested[name] += rows or ()
         if buyer is not None:
             done.buyers[buyer[0]] = buyer
 
@@ -103,13 +108,14 @@ class Plan:
         odd = {name: record[name] for name in sorted(self._inside) if not _is_record(record.get(name))}
         return compact(beside | odd) if beside or odd else ""
 
-    def _inner(self, name: str, record: Record, row: Row) -> Sequence[Row]:
-        """Return the rows of one list inside a record."""
+    def _inner(self, name: str, record: Record, row: Row) -> Sequence[Row] | None:
+        """Return the rows of one list inside a record, ``None`` where it came without. No order has no line."""
         found = record.get(self._lists[name])
-        if found is None and name == "order_items":
-            message = "order_items is missing; expected what was bought"
+        if name == "order_items" and (found is None or found == []):
+            message = f"order_items is {'missing' if found is None else 'empty'}; expected what was bought"
             raise UnfitError(message)
-        found = [] if found is None else found
+        if found is None:
+            return None
         if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
             message = f"{self._lists[name]} is {quote(compact(found, ascii_only=True))}; expected a list of records"
             raise UnfitError(message)
