@@ -3,13 +3,15 @@
 from datetime import timedelta
 
 from tests.coordination.always_on import Server
-from tests.engine.workshop import ORDERS, Workshop, at
+from tests.engine.workshop import ORDERS, Workshop, at, hint, hints
 
 from comporta.coordination.following import Following
 from comporta.coordination.plans import Child
+from comporta.coordination.sync import LOOKS_MAX
 from comporta.core.record import ColumnType
 from comporta.core.run import RunState, Trigger
 from comporta.core.schedule import Every
+from comporta.core.window import Kind
 
 
 async def test_a_source_whose_clock_went_back_a_little_is_not_asked_again_at_once(workshop: Workshop) -> None:
@@ -52,3 +54,35 @@ async def test_a_server_looks_at_the_values_of_changed_orders_after_each_run_of_
     runs = [(run.stream, run.request) for run in await workshop.store.runs() if run.trigger is not Trigger.MANUAL]
     assert set(runs) == {(ORDERS, "incremental"), ("value", "notification")}
     assert workshop.query("SELECT id, order_id FROM fake_value ORDER BY id") == [(1, 1), (2, 2)]
+
+
+async def test_what_is_told_while_a_run_looks_is_looked_at_by_a_run_that_follows_at_once(workshop: Workshop) -> None:
+    """Nothing waits for the next tick of the schedule."""
+    workshop.source.stream().put_many(range(1, 4), stamp=at(9))
+    await workshop.run()
+    hint(workshop, 1)
+    workshop.source.script.on("fetch", does=lambda: hint(workshop, 2))
+    account = workshop.plans["matriz"]
+    following = Following(workshop.store, workshop.clock, workshop.conduct)
+    follows = []
+    for _ in range(2):
+        ended = await workshop.run(Kind.NOTIFICATION)
+        follows.append(await following.tickets(account, account.streams[ORDERS], ended))
+
+    assert [[(each.stream, each.request.kind) for each in tickets] for tickets in follows] == [
+        [(ORDERS, Kind.NOTIFICATION)],
+        [],
+    ]
+
+
+async def test_a_sync_ends_though_hints_keep_coming(workshop: Workshop) -> None:
+    """It looks a few times more, and leaves the rest to who comes next."""
+    workshop.source.stream().put_many(range(1, 4), stamp=at(9))
+    await workshop.run()
+    hint(workshop, 1)
+    workshop.source.script.on("fetch", times=20, does=lambda: hint(workshop, 2))
+
+    runs = await workshop.sync()
+
+    assert [run.request for run in runs] == ["incremental", *["notification"] * LOOKS_MAX]
+    assert list(hints(workshop)) == ["2"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.workshop import ORDERS, Workshop, at, open_workshop
+from tests.engine.workshop import ORDERS, Workshop, at, hint, open_workshop
 
 from comporta.coordination.notifications import GATHERING, MISSED_EVERY, Deliveries
 from comporta.coordination.plans import Feed
@@ -384,3 +384,15 @@ async def test_a_burst_is_one_run(post: Post, workshop: Workshop) -> None:
 
     assert len(post.told()) < 10
     assert workshop.query("SELECT sum(inserted) FROM cmp_run") == [(60,)]
+
+
+async def test_what_is_told_while_a_run_looks_is_looked_at_at_once(post: Post, workshop: Workshop) -> None:
+    """By the next run, for which no interval is waited."""
+    async with post.serving():
+        await post.until(lambda: CAUGHT_UP in post.runs())
+        workshop.source.script.on("fetch", does=lambda: hint(workshop, 2))
+        await post.tell(1)
+        await post.until(lambda: workshop.source.script.asked.count("fetch") == 2 and post.is_quiet())
+
+    assert post.told() == [LOOKED] * 2
+    assert post.hints() == []

@@ -1,7 +1,7 @@
 """Lines of a changed order are listed again: a line that was deleted leaves no trace of its own."""
 
 import pytest
-from tests.engine.workshop import LINES, ORDERS, Workshop, at, code
+from tests.engine.workshop import LINES, ORDERS, Workshop, at, code, hint, hints
 
 from comporta.coordination.sync import Wish
 from comporta.core.run import RunState
@@ -130,6 +130,20 @@ async def test_many_changed_orders_are_listed_in_portions(workshop: Workshop) ->
     assert workshop.deleted(LINES) == [1, 499]
     assert workshop.source.script.asked.count("children") == 3
     assert await workshop.store.hints(f"matriz/{LINES}", 1) == []
+
+
+async def test_what_is_told_while_orders_are_asked_is_for_the_next_run(workshop: Workshop) -> None:
+    """Which follows in the same sync; else a run would not end while orders keep changing."""
+    await ten_orders(workshop)
+    write_order(workshop, 3, 34)
+    workshop.passes(minutes=5)
+    workshop.source.script.on("children", times=2, does=lambda: hint(workshop, 4, scope=f"matriz/{LINES}"))
+
+    runs = await workshop.sync(ORDERS)
+
+    assert [run.request for run in runs] == ["incremental", *["notification"] * 3]
+    assert workshop.source.script.asked.count("children") == 3
+    assert hints(workshop, f"matriz/{LINES}") == {}
 
 
 async def test_most_lines_gone_at_once_stop_and_ask(workshop: Workshop) -> None:

@@ -141,7 +141,7 @@ async def test_a_stream_without_stamps_goes_by_coverage(workshop: Workshop) -> N
 
 
 async def test_what_is_told_again_while_it_is_fetched_is_looked_at_again(workshop: Workshop) -> None:
-    """The record may have been read before the change that the second one tells of."""
+    """By the next run: the record may have been read before the change that the second one tells of."""
     await ten_orders(workshop)
     hint(workshop, 3)
     stream = workshop.source.stream()
@@ -152,10 +152,44 @@ async def test_what_is_told_again_while_it_is_fetched_is_looked_at_again(worksho
         return page
 
     workshop.source.script.on("fetch", answers=overtaken)
+    await told(workshop)
+    left = hints(workshop)
     run = await told(workshop)
 
+    assert left == {"3": (2, 0)}
     assert workshop.rows()[3] == "later"
-    assert (run.counts.read, hints(workshop)) == (2, {})
+    assert (run.counts.read, hints(workshop)) == (1, {})
+
+
+async def test_what_is_told_while_a_run_looks_is_for_the_next_one(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would not end while hints keep coming: here one for each request."""
+    monkeypatch.setattr("comporta.engine.hinted.PORTION", 2)
+    await ten_orders(workshop)
+    hint(workshop, 6, 7, 8)
+    coming = iter(range(11, 99))
+    workshop.source.script.on("fetch", times=10, does=lambda: hint(workshop, next(coming)))
+    run = await told(workshop)
+
+    assert (run.state, run.counts.read) == (RunState.SUCCEEDED, 3)
+    assert hints(workshop) == {"11": (1, 0), "12": (1, 0)}
+
+
+@pytest.mark.parametrize("known_max", [1, 2, 3])
+async def test_all_that_was_there_is_looked_at_however_much(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, known_max: int
+) -> None:
+    """In turns, so that memory has a bound; what comes before its turn may take one."""
+    monkeypatch.setattr("comporta.engine.hinted.KNOWN_MAX", known_max)
+    await ten_orders(workshop)
+    hint(workshop, *range(2, 10))
+    workshop.source.script.on("fetch", does=lambda: hint(workshop, 1))
+
+    run = await told(workshop)
+
+    assert run.counts.read == 9
+    assert hints(workshop) == {}
 
 
 async def test_the_fence_takes_the_hint_away_and_nothing_else_does(workshop: Workshop) -> None:

@@ -38,6 +38,8 @@ OURS = timedelta(seconds=15)
 FOLLOWED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.LOST})
 """Ends after which a successor may be queued that this very sync goes on with. A process that was starved of time
 finds its run lost, and is the one that can take it up again."""
+LOOKS_MAX = 3
+"""Runs in a row for what is told of while another looks; a sync ends, and where more comes a server goes on."""
 Queued = Callable[[], Awaitable[tuple[Run, bool]]]
 """Gives a queued run, and says whether it is of this sync's own making and nobody else waits for it."""
 
@@ -178,11 +180,18 @@ class Syncer:
         return runs
 
     async def _hinted(self, account: AccountPlan, stream: StreamPlan, wish: Wish) -> list[Run]:
-        """Look at what hints tell of, children of changed parents among it; what tells of a paused stream waits."""
-        if not await self._following.has_hints(account, stream):
-            return []
+        """Look at what hints tell of, children of changed parents among it; what tells of a paused stream waits.
+
+        What is told while a run looks is for the next one, at once; but no sync goes on for ever.
+        """
+        runs: list[Run] = []
         ticket = Ticket(account.name, stream.name, Request(Kind.NOTIFICATION), Trigger.NOTIFICATION)
-        return await self._attempts(account, stream, ticket, wish)
+        for _ in range(LOOKS_MAX):
+            has_failed = bool(runs) and runs[-1].state is not RunState.SUCCEEDED
+            if has_failed or not await self._following.has_hints(account, stream):
+                break
+            runs += await self._attempts(account, stream, ticket, wish)
+        return runs
 
     async def _attempts(self, account: AccountPlan, stream: StreamPlan, ticket: Ticket, wish: Wish) -> list[Run]:
         async def queued() -> tuple[Run, bool]:

@@ -6,7 +6,7 @@ what is gone, each missing line looked at directly first.
 
 Where a request brings the children of one parent only, as the values of an ActiveCampaign deal, an import would cost
 a request for each of its deals. So where a sweep takes fewer, this run is one instead (``engine.drive``), and takes
-away the hints that were written before it began. If more come while parents are asked, those are left to the next run.
+away the hints that were written before it began. What comes while parents are asked is left to the next run.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ HINTS_MAX = 100_000
 
 
 async def relist_children(work: Work) -> None:
-    """Drain the hints of the stream, then end the run; or read everything, where that takes fewer requests.
+    """Look at what is hinted at by now, then end the run; or read everything, where that takes fewer requests.
 
     What is gone is marked only when all of it is known: a loss of everything comes portion by portion. Until then the
     hints of those portions stay; the others go with what they brought.
@@ -37,11 +37,9 @@ async def relist_children(work: Work) -> None:
         await _sweep(work)
         return
     await make_fit(work)
-    listed = 0
-    while hints := await work.store.hints(work.scope, HINTS_MAX):
-        if listed and await _rows_of_cheaper_sweep(work, listed + len(hints)) is not None:
-            break
-        listed += len(hints)
+    is_more = True
+    while is_more and (hints := await work.store.hints(work.scope, HINTS_MAX)):
+        is_more = len(hints) == HINTS_MAX
         gone: list[Key] = []
         left: list[Hint] = []
         for start in range(0, len(hints), PARENTS_MAX):

@@ -5,8 +5,9 @@ A stream that cannot be listed consists of what another stream refers to: the sh
 reads those, and what it may claim is what that other stream had covered before: every hint of it was there by then,
 because it was committed with the row that gave it.
 
-A hint is taken away in the transaction that writes its record, and only if nobody told it again meanwhile. One that a
-record of ours gave, and nobody else would give again, stays until its record comes: it is shown in quarantine
+A run looks at what was hinted at when it began, and ends: what is told meanwhile is for the next one, which follows at
+once. A hint is taken away in the transaction that writes its record, and only if nobody told it again meanwhile. One
+that a record of ours gave, and nobody else would give again, stays until its record comes: it is shown in quarantine
 meanwhile, for what this stream claims may reach as far as that.
 """
 
@@ -30,6 +31,8 @@ from comporta.ports.store import Batch
 
 PORTION = 100
 """Records looked at in one transaction."""
+KNOWN_MAX = 100_000
+"""Hints kept in memory; where there are more they are taken in turns."""
 
 
 async def fetch_hinted(work: Work) -> None:
@@ -103,16 +106,21 @@ async def _drain(work: Work) -> None:
 
 
 async def _portions(work: Work) -> AsyncIterator[Sequence[Hint]]:
-    """Yield what is hinted at until nothing is, or as much as was asked for; a dry run takes no hint away."""
+    """Yield all that is hinted at by now, or as much of it as was asked for; a dry run takes no hint away.
+
+    Not until nothing is: where one is told of for each that is looked at, the run would never end.
+    """
     left, begun = work.request.max_records, work.clock.now()  # what is postponed meanwhile is for another run
-    while left is None or left > 0:
-        hints = await work.store.hints(work.scope, min(PORTION, left or PORTION), due=begun)
-        if not hints:
-            return
-        yield hints
+    is_more = True
+    while is_more and (left is None or left > 0):
+        most = min(KNOWN_MAX, left or KNOWN_MAX)
+        hints = await work.store.hints(work.scope, most, due=begun)
+        for start in range(0, len(hints), PORTION):
+            yield hints[start : start + PORTION]
+            if work.run.dry_run:
+                return
         left = None if left is None else left - len(hints)
-        if work.run.dry_run:
-            return
+        is_more = len(hints) == most
 
 
 async def _answered(work: Work, hints: Sequence[Hint], coverage: Coverage) -> Sequence[Hint]:
