@@ -139,23 +139,29 @@ async def _close(work: Work, plan: Pass, answered: Sequence[Hint], *, is_agreed:
             replaces=window.kind in WHOLE,
             fingerprint=plan.fingerprint,
             pass_id=plan.id,
-            reconciled=await _compared_whole(work, plan),
+            reconciled=await _compared_whole(work, plan, is_agreed=is_agreed),
         ),
     )
 
 
-async def _compared_whole(work: Work, plan: Pass) -> dict[str, object] | None:
+async def _compared_whole(work: Work, plan: Pass, *, is_agreed: bool) -> dict[str, object] | None:
     """Return the result to keep: a complete pass that was verified is a reconciliation too.
 
-    Not one that was asked for by hand and read its first part in an earlier run. Nor one that looked away from what its
-    source hides: of a row that was here before nothing says whether it was shown again.
+    Not one that was asked for by hand and read its first part in an earlier run, nor one that rows are hidden from.
     """
     is_patched = plan.read > 0 and work.request.kind is not Kind.INCREMENTAL
-    if plan.window.kind not in WHOLE or is_patched:
-        return None
-    if work.shape.settled is not None and work.counts.inserted < await work.store.count_rows(work.account, work.shape):
+    if plan.window.kind not in WHOLE or is_patched or not await _was_shown_all(work, plan, is_agreed=is_agreed):
         return None
     return {"checked_at": short_text(work.clock.now()), "mode": "full", "identical_percent": 100.0, "repaired": True}
+
+
+async def _was_shown_all(work: Work, plan: Pass, *, is_agreed: bool) -> bool:
+    """Say whether the pass met every row that is here; those that its source hides nobody has looked at."""
+    if work.shape.settled is None:
+        return True
+    counts, here = work.counts, await work.store.count_rows(work.account, work.shape)
+    is_same = is_agreed and plan.read == 0 and here == counts.read - counts.rejected
+    return is_same or here == counts.inserted
 
 
 def _closed(work: Work, window: Window) -> str:
