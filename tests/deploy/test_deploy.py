@@ -15,7 +15,7 @@ from typer.main import get_command
 from comporta.cli.app import app
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
-DOCS = DEPLOY.parent / "docs"
+ROOT = DEPLOY.parent
 FILES = ("comporta.service", "supervisor.conf", "Dockerfile", "compose.yaml", "nssm.cmd", "task-scheduler.cmd")
 
 
@@ -96,13 +96,13 @@ def test_supervisor_ends_it_gently() -> None:
     assert dict(unit())["ExecStart"] == program["command"]
 
 
-@pytest.mark.parametrize("page", ["howto/deploy.md", "howto/pt-BR/deploy.md"])
+@pytest.mark.parametrize("page", ["docs/howto/deploy.md", "docs/howto/pt-BR/deploy.md"])
 def test_the_steps_for_supervisor_make_every_folder_that_it_names(page: str) -> None:
     """It makes none itself: without the folder of a log it refuses to read its settings."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_string(text("supervisor.conf"))
     program = parser["program:comporta"]
-    steps = (DOCS / page).read_text("utf-8").partition("## supervisord")[2].partition("\n## ")[0]
+    steps = (ROOT / page).read_text("utf-8").partition("## supervisord")[2].partition("\n## ")[0]
     made = {line.split()[-1]: line.split() for line in steps.splitlines() if line.startswith("sudo install -d")}
     logs = {str(PurePosixPath(program[key]).parent) for key in ("stdout_logfile", "stderr_logfile")}
 

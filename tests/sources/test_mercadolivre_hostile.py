@@ -13,8 +13,9 @@ from comporta.errors import FilterIgnored, SourceChangedShape
 def search(count: int, offset: int, **paging: object) -> Mapping[str, Any]:
     """Return a page of a search."""
     stamp = "2026-11-22T10:00:00.000-00:00"
+    line = {"item": {"id": "MLB1"}, "quantity": 1}
     rows = [
-        {"id": 1_000 + each, "date_created": stamp, "last_updated": stamp, "order_items": []}
+        {"id": 1_000 + each, "date_created": stamp, "last_updated": stamp, "order_items": [line]}
         for each in range(offset, offset + count)
     ]
     return {"results": rows, "paging": paging}
