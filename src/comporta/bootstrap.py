@@ -357,12 +357,14 @@ def _counted(database: Database, settings: Settings) -> dict[str, str]:
         key = ledger_key(settings, create=False)
         known = database.read(lambda session: get_secrets(session, key, ending="/client_id"))
     found: dict[str, str] = {}
-    for name, told in _with_stored(database, settings).accounts.items():
-        if name in sellers and (reference := told.secrets.get("client_id")) is not None:
-            with suppress(SettingsError):
-                is_stored = reference.kind == "stored"
-                client = known.get(reference.name) if is_stored else reveal(reference, what=f"account {name}")
-                found |= {name: counted(client, sellers[name])} if client else {}
+    kept = database.read(stored_accounts)
+    for name in sellers.keys() & {*kept, *settings.said}:
+        with suppress(SettingsError):  # one that is not whole, or whose secret is not there, keeps no other waiting
+            told = read_account(name, kept.get(name, {}), settings=settings, origin=f"the database {database.where}")
+            reference = told.secrets["client_id"]
+            is_stored = reference.kind == "stored"
+            client = known.get(reference.name) if is_stored else reveal(reference, what=f"account {name}")
+            found |= {name: counted(client, sellers[name])} if client else {}
     return found
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from comporta.coordination.pulse import SEEN_WITHIN
+from comporta.core.fairness import for_people
 from comporta.destinations.sqlite import SqliteDestination
 from comporta.errors import DatabaseSealed
 from comporta.ledger.budget_file import BudgetFile
@@ -79,7 +80,8 @@ def examine(settings: Settings, *, is_thorough: bool) -> Checkup:
         from comporta.ledger.postgres_address import Address
 
         told = settings.postgres
-        wanted = postgres_checkup.Wanted(settings.schema, told.pool_size, settings.workers)
+        at_once = settings.workers + for_people(settings.workers)
+        wanted = postgres_checkup.Wanted(settings.schema, told.pool_size, at_once)
         return postgres_checkup.examine(Address.parse(settings.database, told.pooler), wanted)
     from comporta.ledger import sqlite_checkup
 

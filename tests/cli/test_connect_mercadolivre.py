@@ -98,6 +98,18 @@ def test_accounts_of_one_application_and_seller_share_a_budget(
     assert after["loja1"] == f"mercadolivre {market.url} loja1"
 
 
+def test_a_second_account_is_connected_of_which_the_file_says_a_key(
+    shop: Path, market: MercadoLivreSandbox, comporta: Command
+) -> None:
+    """Whom the source counts is looked up while others have a login already, and this one is not whole yet."""
+    base = ("connect", "mercadolivre", "--url", market.url, *APP, "--refresh-token")
+    comporta(*base, "file:1001", "loja1")
+    with (shop / "comporta.toml").open("a", encoding="utf-8") as file:
+        file.write("[accounts.loja2]\npaused = true\n")
+
+    assert comporta(*base, "file:1002", "loja2").code == 0
+
+
 def test_another_seller_s_consent_is_not_kept(shop: Path, market: MercadoLivreSandbox, comporta: Command) -> None:
     """Two sellers' orders would mix in one account."""
     base = ("connect", "mercadolivre", "loja1", *APP, "--url", market.url)
@@ -260,9 +272,9 @@ def test_a_revoked_login_delays_no_other_account(shop: Path, market: MercadoLivr
 
 
 @pytest.mark.full
-def test_a_seller_agrees_in_a_browser(shop: Path, market: MercadoLivreSandbox) -> None:
+def test_a_seller_agrees_in_a_browser(shop: Path, market: MercadoLivreSandbox, free_port: int) -> None:
     """Without a terminal: the address is printed, the browser comes back, the page speaks Portuguese first."""
-    back = "http://127.0.0.1:18765/back"
+    back = f"http://127.0.0.1:{free_port}/back"
     line = [sys.executable, "-m", "comporta", "connect", "mercadolivre", "loja1", *APP, "--json"]
     line += ["--url", market.url, "--auth-url", market.url, "--redirect-uri", back]
     with subprocess.Popen(
@@ -289,11 +301,16 @@ def test_an_application_that_names_https_only_is_pasted_from(shop: Path, market:
     with subprocess.Popen(
         line, cwd=shop, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
     ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         assert process.stderr is not None
         address = next(text.strip() for text in process.stderr if text.strip().startswith("http"))
         asked = dict(parse_qsl(urlsplit(address).query))
         said = consent(market, **asked)
-        out, told = process.communicate(f"{back}?{urlencode(said)}\n", timeout=10)
+        process.stdin.write(f"{back}?{urlencode(said)}\n")
+        process.stdin.close()
+        # ``communicate`` would not see what the lines above have read ahead.
+        told, out = process.stderr.read(), process.stdout.read()
 
     assert f"must name this redirect URI, letter for letter: {back}" in told
     assert '"nickname": "LOJA_1001"' in out

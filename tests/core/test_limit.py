@@ -239,6 +239,15 @@ def test_a_refusal_now_and_then_teaches_nothing(learnt: Learnt | None) -> None:
     assert state.pause.until == 129.0
 
 
+def test_a_source_that_counts_by_minutes_is_learnt_from_minute_by_minute() -> None:
+    """Its window is fresh after the pause that it asked for, so it refuses again only when that is used up."""
+    minute = Limit(100, 60.0)
+    state = refused(LimitState(), Refusal(minute, 60.0, "429"), 100.0)
+    state = refused(state, Refusal(minute, 60.0, "429"), 200.0)
+
+    assert allowed(minute, state.learnt) == Limit(70, 60.0)
+
+
 @pytest.mark.full
 def test_where_others_use_a_part_it_settles_beside_them() -> None:
     """Of five others use two, evenly: after an hour there were few refusals, each a try for more."""

@@ -64,6 +64,7 @@ def test_a_dry_run_has_no_successor() -> None:
     [
         (Request(Kind.MANUAL, hour(3)), True),
         (Request(Kind.MANUAL, hour(2)), True),
+        (Request(Kind.MANUAL, hour(0)), False),
         (Request(Kind.MANUAL, hour(4)), False),
         (Request(Kind.MANUAL, hour(2), hour(9)), False),
         (Request(Kind.MANUAL, hour(2), max_records=5), False),
@@ -78,6 +79,14 @@ def test_a_window_up_to_now_joins_one_that_begins_no_later(waiting: Request, *, 
     joined = joining(ticket, [make_run(request=waiting.text)])
 
     assert joined.request == (waiting if is_joined else ticket.request)
+
+
+def test_a_window_joins_no_run_that_is_to_begin_later() -> None:
+    """A pause that its source asked for is not cut short by a click, nor does the click wait for it."""
+    ticket = Ticket("shop", "sale.order", Request(Kind.MANUAL, hour(3)), Trigger.MANUAL)
+    waiting = make_run(request=Request(Kind.MANUAL, hour(2)).text, not_before=hour(9))
+
+    assert joining(ticket, [waiting]) == ticket
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_a_new_database_has_nothing_wrong(postgres_url: str) -> None:
         "encoding": "UTF8",
         "read_only": False,
         "through_pooler": False,
-        "pool_size": "15 for 10 workers",
+        "pool_size": "15 for 10 runs at once",
         "tls": False,
         "sslmode": "prefer",
         "data_api_schemas": "none known",
@@ -79,7 +79,7 @@ def test_a_pooler_is_seen(pgbouncer_url: str) -> None:
     seen = looked(pgbouncer_url, Wanted("mirror", pool_size=1_000, workers=2_000))
 
     assert seen.facts["through_pooler"] is True
-    assert seen.facts["pool_size"] == "1000 for 2000 workers, which take turns"
+    assert seen.facts["pool_size"] == "1000 for 2000 runs at once, which take turns"
     assert seen.problems == ()
 
 

@@ -245,3 +245,31 @@ async def test_a_source_that_knows_no_scans_is_no_whole_hour(
 
     with pytest.raises(SourceIncomplete, match="10 of 120"):
         await pages_of(reader)
+
+
+@pytest.mark.parametrize("every", [1, 3])
+async def test_orders_that_change_behind_the_reader_split_nothing(
+    desk: Desk, sandbox: MercadoLivreSandbox, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    """What comes in while a list is read, and a total that counts what is hidden, are no search that is cut off."""
+    changing = [order.id for order in sandbox.world.orders_of(SELLER)[:60]]
+    sandbox.faults.add("lying_total=1.2")
+    asked: list[str | None] = []
+    whole = OrderSearch._paged
+
+    def paged(self: OrderSearch, seller: int, query: dict[str, str], limit: int, label: str) -> dict[str, Any]:
+        asked.append(query.get("search_type"))
+        if changing and len(asked) % every == 0:
+            now = int(sandbox.clock.now().timestamp() * 1000)
+            sandbox.world.change_order(changing.pop(0), is_stamped=False, status="paid", updated=now, indexed=now)
+        return whole(self, seller, query, limit, label)
+
+    monkeypatch.setattr(OrderSearch, "_paged", paged)
+    reader = await desk.read()
+    since = sandbox.clock.now() - timedelta(days=400)
+
+    found = keys_of(*[page async for page in reader.pages(since=since, until=None, after=None)])
+
+    assert set(found) == set(orders_of(sandbox))
+    assert len(asked) < 3 * len(found) / 10
+    assert "scan" not in asked

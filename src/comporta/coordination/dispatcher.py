@@ -3,7 +3,7 @@
 Any number of them may run on one database: whoever takes the lease first executes a run, and the others find it gone.
 A place is waited for by an account, not by a run: when it is given, the most urgent run of the account takes it, so
 that what a person asks for does not stand behind what was due before. Nor does it wait for what runs: it has places of
-its own, as many again. What follows a run is put into the queue.
+its own besides, a few. What follows a run is put into the queue.
 
 When the process ends, what runs is handed over; what is queued waits for the next process.
 """
@@ -62,8 +62,8 @@ class Dispatcher:
         self._clock = clock
         self._observer = observer
         self._executor = executor
-        self._workers = {False: workers, True: workers.as_many()}
-        """By whether a person asked."""
+        self._workers = {False: workers, True: workers.for_people()}
+        """By whether they are for what people ask for alone."""
         self._following = following
         self._accounts = accounts
         self._paused = paused
@@ -86,8 +86,10 @@ class Dispatcher:
         async with asyncio.TaskGroup() as group:
             while not stopping.is_set():
                 await self._end_stranded()
-                scopes = {run.scope: (run.account, _is_asked(run)) for run in reversed(await self._due())}
-                for queue, wanted in Counter(scopes.values()).items():
+                due = await self._due()
+                scopes = {(run.scope, run.account, False) for run in due}
+                scopes |= {(run.scope, run.account, True) for run in due if _is_asked(run)}
+                for queue, wanted in Counter((account, is_asked) for _, account, is_asked in scopes).items():
                     for _ in range(wanted - self._waiting[queue]):
                         self._waiting[queue] += 1
                         group.create_task(self._serve(*queue))

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from comporta.core.fairness import next_account
+from comporta.core.fairness import for_people, next_account
 
 
 class Workers:
@@ -22,9 +22,9 @@ class Workers:
         self._at_work: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
-    def as_many(self) -> "Workers":
-        """Return as many other places."""
-        return Workers(self._places, is_shared=bool(self._spare))
+    def for_people(self) -> "Workers":
+        """Return other places, a few, for what people ask for while these are taken."""
+        return Workers(for_people(self._places))
 
     @contextmanager
     def at_work(self, account: str) -> Iterator[None]:

@@ -14,6 +14,13 @@ With fewer places than accounts that hang, the others wait: for their turn, at m
 
 from collections.abc import Collection, Mapping, Sequence
 
+FOR_PEOPLE_MAX = 4
+
+
+def for_people(places: int) -> int:
+    """Return how many places a server has beside these that only what a person asks for may take."""
+    return min(places, FOR_PEOPLE_MAX)
+
 
 def next_account(
     *, places: int, running: Mapping[str, int], waiting: Sequence[str], at_work: Collection[str], spare: int = 0

@@ -45,7 +45,7 @@ RECHECK_S = 0.005
 GRAINS = 200
 """Entries of the log in a span at most: beyond, those next to each other become one, with the later stamp."""
 CALM_S = 10.0
-"""A refusal so long after the last pause is not of the same trouble. What is tried for more is no trouble at all."""
+"""A refusal so long after the last pause, and two spans, is not of the same trouble. What is tried for more is none."""
 PAUSE_FIRST_S = 1.0
 PAUSE_MAX_S = 60.0
 """A source that refuses without Retry-After is left alone for one second, then for two, four …"""
@@ -187,7 +187,8 @@ def refused(state: LimitState, refusal: Refusal, now: float) -> LimitState:
     # What was granted before the pause leaves a moment after it has begun.
     is_news = learnt is None or sent >= max(learnt.changed_at, before.until if before else 0.0)
     if is_news or before is None:
-        is_again = before is not None and now - before.until < CALM_S
+        span_s = refusal.limit.span_s if refusal.limit else 0.0  # a source that counts by minutes refuses by minutes
+        is_again = before is not None and now - before.until < max(CALM_S, 2 * span_s)
         if learnt is not None and is_tried(learnt, now):
             strikes = 0  # one request too many is no trouble
         else:

@@ -6,12 +6,15 @@ more.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from comporta.core.retry import RUN_RETRIES
 from comporta.core.run import Run, Trigger
 from comporta.core.schedule import urgency
 from comporta.core.window import Kind, Request, parse_request
+
+JOINED_MAX = timedelta(hours=2)
+"""By how much more than was asked for a run may read that is joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +39,17 @@ class Ticket:
 def joining(ticket: Ticket, waiting: Iterable[Run]) -> Ticket:
     """Return the ticket with the request of a run that waits and reads all that is asked for; else as it is.
 
-    "The last two hours" begins later at each click. What waits reads up to when it runs, so it holds them all.
+    "The last two hours" begins later at each click. What waits reads up to when it runs, so it holds them all. One that
+    reads much more, or that is to begin later, is not joined: it would keep the person waiting.
     """
     if ticket.dry_run or not _is_up_to_now(ticket.request):
         return ticket
-    for request in (parse_request(run.request) for run in waiting):
-        if _is_up_to_now(request) and request.since <= ticket.request.since:  # type: ignore[operator]  # both are set
-            return replace(ticket, request=request)
+    for run in waiting:
+        request = parse_request(run.request)
+        if run.not_before is None and _is_up_to_now(request):
+            more = ticket.request.since - request.since  # type: ignore[operator]  # both are set
+            if timedelta() <= more <= JOINED_MAX:
+                return replace(ticket, request=request)
     return ticket
 
 

@@ -125,7 +125,7 @@ def _facts(server: Row, wanted: Wanted) -> dict[str, object]:
         "read_only": server["is_read_only"],
         "through_pooler": server["through_pooler"],
         "connections": f"{server['connected']} of {server['most']}; {server['for_us']} for {server['who']}",
-        "pool_size": f"{wanted.pool_size} for {wanted.workers} workers{turns}",
+        "pool_size": f"{wanted.pool_size} for {wanted.workers} runs at once{turns}",
     }
 
 

@@ -6,8 +6,8 @@ is read last; so whatever was there all the time is met. Within a part, pages by
 part: to go on there is sound for the same reason.
 
 A search may stop before its end without a word, or leave orders out of pages that it counts them in. So a part of
-which less came than its total says is read backwards too. Where that brings nothing else, the total is wrong; where it
-brings others and still not all, the part is split as one that is too large.
+which less came than its total says is read backwards too. Where that brings nothing but what came in meanwhile, the
+total is wrong; where it brings what was there, and still not all, the part is split as one that is too large.
 
 Cancelled orders may be hidden from searches. They are found by key: by a notification, and by comparing (``settled``).
 """
@@ -27,7 +27,7 @@ from comporta.errors_mercadolivre import SearchTooFar
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.id_set import IdSet
-from comporta.sources.mercadolivre_hours import Hours, around, floor
+from comporta.sources.mercadolivre_hours import LATER_MAX, Hours, around, floor
 from comporta.sources.mercadolivre_rows import Plan, Record
 from comporta.sources.mercadolivre_scroll import scanned
 from comporta.sources.mercadolivre_session import MercadoLivreSession
@@ -207,6 +207,7 @@ class OrdersReader:
         self, hours: Hours, size: int, first: Sheet
     ) -> AsyncGenerator[tuple[Sequence[Record], Sequence[int], bool], None]:
         """Yield the orders of a part that a search can show whole; where less comes than it tells of, backwards too."""
+        begun = await self._session.time(self._progress)
         rising = self._offset_pages(hours, size, RISING, first)
         async with aclosing(self._stitched(rising)) as parts:
             async for records, keys, is_end in parts:
@@ -214,20 +215,21 @@ class OrdersReader:
                 yield records, keys, is_end and not is_short
         self.is_unbroken = self.is_unbroken and rising.is_unbroken and not is_short
         if is_short:
-            async with aclosing(self._backwards(hours, size, rising.seen)) as parts:
+            async with aclosing(self._backwards(hours, size, rising.seen, begun - LATER_MAX)) as parts:
                 async for part in parts:
                     yield part
 
     async def _backwards(
-        self, hours: Hours, size: int, seen: IdSet
+        self, hours: Hours, size: int, seen: IdSet, before: datetime
     ) -> AsyncGenerator[tuple[Sequence[Record], Sequence[int], bool], None]:
-        """Yield the orders of a part from its other end; raise where it brings others, and still not all."""
-        before = len(seen)
+        """Yield the orders of a part from its other end; raise where it brings others from ``before``, and not all."""
+        was_hidden = False
         falling = self._offset_pages(hours, size, FALLING)
         async with aclosing(self._stitched(falling)) as parts:
             async for records, keys, is_end in parts:
-                seen.new_places(keys)
-                if is_end and before < len(seen) < (falling.total or 0):
+                others = [records[place] for place in seen.new_places(keys)]
+                was_hidden |= any((instant_of(each.get("last_updated")) or before) < before for each in others)
+                if is_end and was_hidden and len(seen) < (falling.total or 0):
                     message = f"{self._subject('its pages')}: {len(seen)} of {falling.total} orders from both ends"
                     raise SearchTooFar(message)
                 yield records, keys, is_end
