@@ -14,7 +14,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither SIGSTOP nor a server to crash"),
 ]
 MUTANTS = ("no-fence", "repeats-blindly", "static-lease", "stealing-heartbeat", "old-epoch", "forgets")
-CAUGHT_WITHIN_S = 60
+CAUGHT_WITHIN_S = 240
+"""Most are caught within seconds; a story ends at the first claim that is broken."""
 
 
 @pytest.mark.timeout(7200)

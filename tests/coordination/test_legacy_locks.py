@@ -10,6 +10,7 @@ from tests.coordination.processes import queue, successor_of
 from tests.engine.workshop import LINES, Workshop, at, code
 from tests.servers.redis_server import OwnRedis
 
+from comporta.coordination import legacy_locks
 from comporta.coordination.legacy_locks import Denied
 from comporta.core.guard import Without
 from comporta.core.instant import instant_text
@@ -252,9 +253,12 @@ async def test_a_long_silence_is_borne_where_the_database_is_enough(easy: World)
     assert (await easy.workshop.steps(run)).count("legacy_lock_unreachable") == 1
 
 
-async def test_the_key_is_taken_again_where_the_database_was_enough(workshop: Workshop, redis_server: OwnRedis) -> None:
+async def test_the_key_is_taken_again_where_the_database_was_enough(
+    workshop: Workshop, redis_server: OwnRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Redis came back empty after a silence that the run knows of: the older program is kept out again."""
-    async with World(workshop, redis_server, without=Without.DATABASE, ttl=SHORT) as world:
+    monkeypatch.setattr(legacy_locks, "BEAT_MAX_S", 0.05)
+    async with World(workshop, redis_server, without=Without.DATABASE) as world:
         task, turn = await world.halfway()
         redis_server.kill()
         await world.until(lambda: world.keys.silences > 0)

@@ -119,9 +119,9 @@ def test_a_user_who_may_not_come_in_is_told_why(
 def test_a_pool_that_is_all_in_use_says_so(postgres_url: str) -> None:
     """Not that the server is down."""
     told = Address.parse(postgres_url).conninfo()
-    with ConnectionPool(kwargs=told, min_size=1, max_size=1, timeout=0.1) as pool:
+    with ConnectionPool(kwargs=told, min_size=1, max_size=1) as pool:
         with pool.connection():
-            error = failure(pool.getconn)
+            error = failure(lambda: pool.getconn(timeout=0.1))
         pool.close()
         closed = failure(pool.getconn)
 

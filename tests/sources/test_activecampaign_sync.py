@@ -22,9 +22,15 @@ Sync = Callable[..., list[Run]]
 
 
 @pytest.fixture(params=[80, pytest.param(2_500, marks=[pytest.mark.full, pytest.mark.timeout(120)])])
-def crm(request: pytest.FixtureRequest) -> Iterator[ActiveCampaignSandbox]:
+def records(request: pytest.FixtureRequest) -> int:
+    """Return how many deals there are."""
+    return int(request.param)
+
+
+@pytest.fixture
+def crm(records: int) -> Iterator[ActiveCampaignSandbox]:
     """Return an account, small, or with thousands of deals and values."""
-    with ActiveCampaignSandbox(records=request.param, limit=1_000_000) as sandbox:
+    with ActiveCampaignSandbox(records=records, limit=1_000_000) as sandbox:
         yield sandbox
 
 
@@ -33,7 +39,7 @@ COUNTED = {"count_deals": "true"}
 
 
 @pytest.fixture
-def sync(tmp_path: Path, crm: ActiveCampaignSandbox, monkeypatch: pytest.MonkeyPatch) -> Sync:
+def sync(tmp_path: Path, crm: ActiveCampaignSandbox, records: int, monkeypatch: pytest.MonkeyPatch) -> Sync:
     """Return what syncs the account into a database in ``tmp_path``."""
     monkeypatch.setenv("CRM_KEY", "demo")
     config = tmp_path / "comporta.toml"
@@ -50,7 +56,7 @@ def sync(tmp_path: Path, crm: ActiveCampaignSandbox, monkeypatch: pytest.MonkeyP
         api_key = "env:CRM_KEY"
         timezone = "{ZONE}"
         limit = "10000/1s"
-        page_size = 20
+        page_size = {20 if records < 1_000 else 100}
         """,
         encoding="utf-8",
     )

@@ -270,6 +270,7 @@ async def test_tls_to_a_plain_server(server: ScriptedServer, build: Build, progr
         await build(timeout=timedelta(seconds=1)).send(ask(f"{url}/x"), progress, accept)
 
     assert caught.value.message.startswith("odoo/matriz sale.order: count")
+    assert "http or https" in str(caught.value.next_step)
 
 
 async def test_redirects_are_not_followed(server: ScriptedServer, build: Build, progress: Progress) -> None:

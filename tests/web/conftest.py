@@ -1,8 +1,10 @@
 """An office of its own for each story, on every database that we promise."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+import uvicorn.server
 from tests.engine.conftest import migrated, path
 from tests.engine.workshop import CONDUCT
 from tests.web.office import Office, open_office, sqlite_store
@@ -12,6 +14,25 @@ from comporta.ports.system_clock import SystemClock
 
 __all__ = ["migrated", "office", "open_store", "path"]
 OpenStore = Callable[[], LedgerStore]
+
+
+class Brisk:
+    """The asyncio of uvicorn, which sleeps a tenth of a second between two looks whether it should end."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep a little."""
+        await asyncio.sleep(min(seconds, 0.005))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def brisk() -> Iterator[None]:
+    """Let servers end at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvicorn.server, "asyncio", Brisk())
+        yield
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
