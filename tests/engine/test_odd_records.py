@@ -171,3 +171,44 @@ async def test_one_that_is_told_of_and_fails_stops_no_other(workshop: Workshop) 
 
     assert (run.state, counted(run)) == (RunState.SUCCEEDED, (1, 0, 1, 0, 0, 0))
     assert hints(workshop, SCOPE) == {"1": (1, 1)}
+
+
+async def test_what_was_told_of_outlives_an_outage(workshop: Workshop) -> None:
+    """An order that was never here, and is hidden once it is cancelled: nobody would tell of it again."""
+    workshop.source.stream(settled=SETTLED).put_many(range(1, 4), stamp=at(9))
+    await workshop.run()
+    workshop.source.stream().odd = {4: SourceBadGateway.code}
+    hint(workshop, 4, told_at=workshop.source.now())
+
+    for delay in (timedelta(), *DELAYS):
+        workshop.passes(seconds=delay.total_seconds())
+        run = await workshop.run(Kind.NOTIFICATION)
+    shown, kept = await quarantined(workshop), hints(workshop)
+    workshop.source.stream().odd = {}
+    workshop.source.stream().put(4, name="cancelled", state="done")
+    workshop.passes(seconds=SLOW.total_seconds())
+    await workshop.run(Kind.NOTIFICATION)
+
+    assert (run.state, shown, kept) == (RunState.SUCCEEDED, [], {"4": (1, len(DELAYS) + 1)})
+    assert (workshop.rows()[4], hints(workshop)) == ("cancelled", {})
+
+
+async def test_an_outage_is_said_whoever_told_of_the_records(workshop: Workshop) -> None:
+    """Each time that all of many fail, and none of them is lost, or looked for at once; beside them others go on."""
+    workshop.source.stream().put_many(range(1, 4), stamp=at(9))
+    await workshop.run()
+    told = range(901, 906)
+    workshop.source.stream().odd = dict.fromkeys(told, SourceBadGateway.code)
+    hint(workshop, *told, told_at=workshop.source.now())
+
+    first = await workshop.run(Kind.NOTIFICATION)
+    at_once = await workshop.run(Kind.NOTIFICATION)
+    workshop.passes(seconds=DELAYS[0].total_seconds())
+    second = await workshop.run(Kind.NOTIFICATION)
+    workshop.passes(seconds=DELAYS[1].total_seconds())
+    hint(workshop, 3)
+    beside = await workshop.run(Kind.NOTIFICATION)
+
+    assert [code(first), code(second)] == [SourceBadGateway.code] * 2
+    assert [at_once.state, beside.state] == [RunState.SUCCEEDED] * 2
+    assert hints(workshop) == {str(key): (1, 3) for key in told}

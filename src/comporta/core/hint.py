@@ -94,7 +94,8 @@ def is_sweep_cheaper(parents: int, *, rows: int, page_rows: int) -> bool:
 def looked_in_vain(hint: Hint, now: datetime, *, is_ours: bool = False) -> datetime | None:
     """Return when to look for a record again that is not there, ``None`` when it was looked for often enough.
 
-    One that a record of ours names is never looked for often enough: who else could tell of it?
+    One that a record of ours names is never looked for often enough: who else could tell of it? So it is with one of
+    which a source in trouble said nothing.
 
     >>> noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
     >>> looked_in_vain(Hint("7"), noon).second, looked_in_vain(Hint("7", tries=5), noon)

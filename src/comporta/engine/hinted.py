@@ -22,7 +22,7 @@ from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
 from comporta.core.window import Kind
 from comporta.engine.plan import is_claiming, make_fit, plan_gathering, refuse_another_database
-from comporta.engine.refusals import all_refused, failed
+from comporta.engine.refusals import PASSING, all_refused, failed
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
 from comporta.errors import ComportaError, RecordAbsent, TooManyDeleted
@@ -204,10 +204,10 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
 
 
 def _wait_for_all(work: Work, missing: _Missing, wanted: Sequence[Hint]) -> None:
-    """Look again later at what is in quarantine, too: the refusal was ours, and said nothing of the records."""
+    """Look again later at what is in quarantine, too: it was us, or the source, and said nothing of the records."""
     known = {each.key for each, _ in missing.later} | {each.key for each in missing.given_up}
     for each in wanted:
-        at = looked_in_vain(each, work.clock.now())
+        at = looked_in_vain(each, work.clock.now(), is_ours=True)
         if each.key not in known and at is not None:
             missing.later.append((each, at))
 
@@ -228,7 +228,8 @@ async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
     """Sort what did not come; a record that others name is never given up while it may say something new.
 
     It is shown from the first look on: what this stream claims reaches as far as the record that names it. So is one
-    that is here and failed: something of it was told, and nobody may tell it again.
+    that is here and failed: something of it was told, and nobody may tell it again. And what a server in trouble did
+    not tell is looked for until it does: that is no answer.
     """
     place = work.shape.index(work.shape.key)
     found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
@@ -247,12 +248,12 @@ async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
             missing.later += [] if at is None else [(each, at)]
         if each.key in found:
             continue
-        at = looked_in_vain(each, work.clock.now(), is_ours=is_ours)
+        seen = said.get(each.key) or Rejected(each.key, RecordAbsent.code, "the source has no such record", "{}")
+        at = looked_in_vain(each, work.clock.now(), is_ours=is_ours or seen.code in PASSING)
         if at is None:
             missing.given_up.append(each)
             continue
         missing.later.append((each, at))
-        seen = said.get(each.key) or Rejected(each.key, RecordAbsent.code, "the source has no such record", "{}")
         if is_ours:
             missing.shown.append(seen)
             missing.early |= {each.key} if seen.code == RecordAbsent.code and not is_slow(each) else set()

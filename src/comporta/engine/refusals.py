@@ -2,7 +2,8 @@
 
 Records that fail for good are asked for again and again, and must not stop what is told of beside them. So only what
 was never answered speaks of us, or of the source: what other records of ours name, or what we have, and each the first
-time only. A notification alone does not: anybody may forge one.
+time only. A notification alone does not: anybody may forge one. But nobody can forge an outage: that a server says
+that it failed, each time it is asked, is said whoever told of the records.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,15 +17,32 @@ from comporta.errors import (
     ComportaError,
     RecordAbsent,
     RecordRejected,
+    SourceAnsweredPage,
     SourceBadGateway,
     SourceChangedShape,
     SourceRefused,
+    SourceTimedOut,
+    SourceTruncated,
     SourceUnavailable,
 )
+from comporta.errors_mercadolivre import ItemsUntold
 from comporta.ports.rows import Among
 
 RAISED = {each.code: each for each in (AccessRefused, SourceRefused, SourceChangedShape, SourceBadGateway)}
 """What a run ends with if all said the same; else, as where they broke off, it may pass."""
+
+PASSING = frozenset(
+    each.code
+    for each in (
+        SourceUnavailable,
+        SourceTimedOut,
+        SourceBadGateway,
+        SourceTruncated,
+        SourceAnsweredPage,
+        ItemsUntold,
+    )
+)
+"""What a server in trouble says, which may be over the next time: it says nothing of the record."""
 
 
 def failed(page: Page) -> Mapping[str, Rejected]:
@@ -52,11 +70,16 @@ async def all_failed(work: Work, page: Page, keys: Collection[Key]) -> ComportaE
 async def all_refused(work: Work, page: Page, wanted: Sequence[Hint]) -> ComportaError | None:
     """Return what ends the run, ``None`` where something was read or too little speaks of us."""
     why = failed(page)
-    new = [each for each in wanted if each.tries == 0]
-    if page.rows or len(new) < REFUSED_LEAST or any(each.key not in why for each in new):
+    if page.rows or len(wanted) < REFUSED_LEAST:
         return None
     waiting = {each.key for each in await work.store.quarantine(work.scope)}
-    new = [each for each in new if each.key not in waiting]
+    new = [each for each in wanted if each.key not in waiting]
+    if all(each.key in why and why[each.key].code in PASSING for each in wanted):
+        return _error(work, why, [each.key for each in new]) if len(new) >= REFUSED_LEAST else None
+    first = [each for each in wanted if each.tries == 0]
+    if any(each.key not in why for each in first):
+        return None
+    new = [each for each in first if each.key not in waiting]
     keys = [key_from_text(each.key) for each in new]
     ours = {str(key) for key in await work.store.stamps(work.account, work.shape, Among(keys=keys))} if keys else set()
     new = [each for each in new if each.told_at is None or each.key in ours]
@@ -68,7 +91,7 @@ def _error(work: Work, why: Mapping[str, Rejected], keys: Sequence[str]) -> Comp
     kind = RAISED.get(codes.pop(), SourceUnavailable) if len(codes) == 1 else SourceUnavailable
     said = "were refused" if kind is AccessRefused else "failed"
     message = (
-        f"{work.scope}: all {len(keys)} records that were asked for the first time {said}"
+        f"{work.scope}: all {len(keys)} records that were asked for by key {said}"
         f" (first: {why[keys[0]].reason}); expected one of them"
     )
     return kind(message)
