@@ -7,7 +7,7 @@ from tests.engine.shipping import SCOPE, SETTLED, SHIPMENTS, ship, shipments, sh
 from tests.engine.workshop import ORDER_SCOPE, Workshop, at, code, counted, hint, hints
 
 from comporta.core.hint import DELAYS, SLOW
-from comporta.core.run import RunState
+from comporta.core.run import Run, RunState
 from comporta.core.window import Kind
 from comporta.errors import SourceBadGateway, SourceChangedShape, SourceRefused, SourceUnavailable
 
@@ -93,6 +93,40 @@ async def test_a_window_closes_although_one_that_a_page_left_out_fails(workshop:
 
     assert (run.state, counted(run)) == (RunState.SUCCEEDED, (30, 29, 0, 0, 1, 0))
     assert await quarantined(workshop) == [("15", SourceChangedShape.code)]
+
+
+async def one_left_out(workshop: Workshop, *odd: int) -> Run:
+    """Let a page leave records out that fail by key, as a server in trouble does; return how the first run ends."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    workshop.source.script.on("page", times=None, answers=lambda page: [each for each in page if each.key not in odd])
+    workshop.source.stream().odd = dict.fromkeys(odd, SourceBadGateway.code)
+    return await workshop.run()
+
+
+@pytest.mark.parametrize("odd", [range(15, 16), range(13, 19)])
+async def test_no_window_closes_over_what_a_passing_failure_hid(workshop: Workshop, odd: range) -> None:
+    """What is claimed would stay away until somebody compared: the next attempt reads it."""
+    first = await one_left_out(workshop, *odd)
+    shown, covered = await quarantined(workshop), await workshop.covered()
+    workshop.source.stream().odd = {}
+    second = await workshop.run()
+
+    assert (first.state, code(first)) == (RunState.FAILED, SourceBadGateway.code)
+    assert (shown, covered.intervals, first.counts.inserted) == ([], (), 30 - len(odd))
+    assert (second.state, workshop.rows()) == (RunState.SUCCEEDED, workshop.truth())
+
+
+async def test_a_window_closes_over_what_fails_at_every_attempt(workshop: Workshop) -> None:
+    """It waits in quarantine from the last one on, and stops nothing any more."""
+    runs = [await one_left_out(workshop, 15)]
+    while runs[-1].state is RunState.FAILED:
+        runs.append(await workshop.run())
+    shown = await quarantined(workshop)
+    workshop.source.stream().put(31, stamp=at(9, 30))
+    later = await workshop.run(Kind.FULL)
+
+    assert ([each.state for each in runs[3:]], shown) == ([RunState.SUCCEEDED], [("15", SourceBadGateway.code)])
+    assert (later.state, 31 in workshop.rows()) == (RunState.SUCCEEDED, True)
 
 
 @pytest.mark.parametrize("said", ODD)

@@ -6,7 +6,7 @@ time only. A notification alone does not: anybody may forge one. But nobody can 
 that it failed, each time it is asked, is said whoever told of the records.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from comporta.core.hint import Hint
@@ -57,6 +57,14 @@ def in_quarantine(page: Page) -> Page:
     return replace(page, rejected=[*page.rejected, *(each for key, each in failed(page).items() if key not in known)])
 
 
+def not_told(page: Page) -> tuple[Page, Mapping[str, Rejected]]:
+    """Return the page without what a server in trouble failed to tell, and that by key."""
+    passing = {key: each for key, each in failed(page).items() if each.code in PASSING}
+    unseen = [each for each in page.unseen if each.key not in passing]
+    rejected = [each for each in page.rejected if each.key not in passing]
+    return replace(page, unseen=unseen, rejected=rejected), passing
+
+
 async def all_failed(work: Work, page: Page, keys: Collection[Key]) -> ComportaError | None:
     """Return what ends the run where each of many records that should be there failed, and none failed before."""
     why = failed(page)
@@ -87,11 +95,16 @@ async def all_refused(work: Work, page: Page, wanted: Sequence[Hint]) -> Comport
 
 
 def _error(work: Work, why: Mapping[str, Rejected], keys: Sequence[str]) -> ComportaError:
-    codes = {why[key].code for key in keys}
-    kind = RAISED.get(codes.pop(), SourceUnavailable) if len(codes) == 1 else SourceUnavailable
+    kind = kind_of([why[key] for key in keys])
     said = "were refused" if kind is AccessRefused else "failed"
     message = (
         f"{work.scope}: all {len(keys)} records that were asked for by key {said}"
         f" (first: {why[keys[0]].reason}); expected one of them"
     )
     return kind(message)
+
+
+def kind_of(said: Iterable[Rejected]) -> type[ComportaError]:
+    """Return what a run ends with by what was said of records: what all said, or that the source is not there."""
+    codes = {each.code for each in said}
+    return RAISED.get(codes.pop(), SourceUnavailable) if len(codes) == 1 else SourceUnavailable
