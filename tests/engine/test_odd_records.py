@@ -129,6 +129,32 @@ async def test_a_window_closes_over_what_fails_at_every_attempt(workshop: Worksh
     assert (later.state, 31 in workshop.rows()) == (RunState.SUCCEEDED, True)
 
 
+async def test_a_pass_closes_although_what_is_gone_fails_at_every_attempt(workshop: Workshop) -> None:
+    """It is not said to be gone, and once a direct look answers it is."""
+    await forty_orders(workshop)
+    workshop.source.stream().remove(7)
+    workshop.source.script.on("existing", times=4, raises=SourceBadGateway("500"))
+
+    runs = [await workshop.run(Kind.FULL) for _ in range(4)]
+    lived = 7 in workshop.rows()
+    await workshop.run(Kind.FULL)
+
+    assert [code(each) for each in runs] == [*[SourceBadGateway.code] * 3, None]
+    assert (lived, workshop.deleted()) == (True, [7])
+
+
+async def test_what_waits_and_fails_fails_no_pass(workshop: Workshop) -> None:
+    """It failed before: it waits on."""
+    await one_left_out(workshop, 15)
+    for _ in range(3):
+        await workshop.run()
+    workshop.source.script.on("existing", times=None, raises=SourceBadGateway("500"))
+
+    run = await workshop.run(Kind.FULL)
+
+    assert (run.state, await quarantined(workshop)) == (RunState.SUCCEEDED, [("15", SourceBadGateway.code)])
+
+
 @pytest.mark.parametrize("said", ODD)
 async def test_one_that_others_name_waits_and_is_looked_for_again(workshop: Workshop, said: str) -> None:
     """Its stream claims what it claims of one that is refused."""

@@ -237,3 +237,25 @@ def test_a_sync_of_the_account_reads_values_after_their_deals_and_asks_for_none_
     assert asked(crm)[0] == 0
     assert stored(tmp_path)[of(crm, 5)[0]] == (5, "now")
     assert sync("crm/deals")[1:] == []
+
+
+async def test_an_outage_costs_few_requests(crm: ActiveCampaignSandbox, clock: SteppingClock) -> None:
+    """Nobody says of a record that it lives, or is gone, while the server fails for all of many."""
+    config = ActiveCampaignConfig(crm.url, "demo", ZoneInfo("UTC"), rate=(1_000, timedelta(seconds=1)))
+    budgets = SharedBudgets(MemoryLog(clock), clock)
+    source = ActiveCampaignSource(config, account="crm", clock=clock, budgets=budgets, dice=Random(1))
+    reader = await source.read(StreamRequest("deals"), Progress(clock))
+    crm.faults.add("error_500=1")
+    before = sum(crm.stats.calls.values())
+
+    page = await reader.fetch(range(1, 301))
+    with pytest.raises(SourceBadGateway):
+        await reader.existing(range(1, 301))
+    with pytest.raises(SourceBadGateway):
+        await reader.existing(range(1, 6))
+    living = await reader.existing(range(1, 5))
+    await source.aclose()
+
+    assert [each.code for each in page.unseen] == [SourceBadGateway.code] * 300
+    assert living == {1, 2, 3, 4}
+    assert sum(crm.stats.calls.values()) - before <= 400

@@ -167,6 +167,82 @@ async def test_a_sweep_that_shows_none_of_many_items_fails(ask: Callable[[Any], 
     assert living == set(keys)
 
 
+FEW = 200
+"""Requests that an outage costs at most: those of ten records and of what is under way beside them, five tries each."""
+
+
+async def test_an_outage_costs_few_requests(ask: Callable[[Any], Desk], server: ScriptedServer) -> None:
+    """However many records are asked for: of the rest it is said that the server failed, and none is lost."""
+    reader = await ask(lambda path, query: FAILED).read("packs")
+
+    page = await reader.fetch(range(1, 501))
+
+    assert {each.key for each in page.unseen} == {str(key) for key in range(1, 501)}
+    assert {each.code for each in page.unseen} == {SourceBadGateway.code}
+    assert len(server.overrides.asked) <= FEW  # type: ignore[attr-defined]  # see ``Spoken``
+
+
+async def test_an_outage_while_orders_are_looked_for_costs_few_requests(
+    ask: Callable[[Any], Desk], server: ScriptedServer
+) -> None:
+    """Nothing is said to be gone, nor to live."""
+    reader = await ask(lambda path, query: FAILED).read()
+
+    with pytest.raises(SourceBadGateway):
+        await reader.existing(range(1, 501))
+    assert len(server.overrides.asked) <= FEW  # type: ignore[attr-defined]  # see ``Spoken``
+
+
+async def test_an_outage_of_items_costs_few_requests(ask: Callable[[Any], Desk], server: ScriptedServer) -> None:
+    """Requests of twenty are asked again one by one, but not all of them."""
+    keys = [f"MLB{number}" for number in range(1, 501)]
+    reader = await ask(lambda path, query: FAILED).read("items")
+
+    page = await reader.fetch(keys)
+
+    assert [each.key for each in page.rejected] == keys
+    assert len(server.overrides.asked) <= FEW  # type: ignore[attr-defined]  # see ``Spoken``
+
+
+async def test_an_outage_of_costs_costs_few_requests(ask: Callable[[Any], Desk], server: ScriptedServer) -> None:
+    """The shipments are written all the same."""
+    reader = await ask(
+        lambda path, query: FAILED if path.endswith("costs") else http({"id": int(path.rpartition("/")[2])})
+    ).read("shipments")
+
+    page = await reader.fetch(range(1, 101))
+
+    assert (sorted(keys_of(page)), sorted(page.untold)) == ([*range(1, 101)], [*range(1, 101)])
+    assert len(server.overrides.asked) <= 100 + FEW  # type: ignore[attr-defined]  # see ``Spoken``
+
+
+async def test_many_that_fail_for_ever_hide_no_other(ask: Callable[[Any], Desk]) -> None:
+    """Although they come first by key, and are more than speak of an outage."""
+    odd = range(1, 16)
+    reader = await ask(
+        lambda path, query: (
+            FAILED if int(path.rpartition("/")[2]) in odd else http({"id": int(path.rpartition("/")[2])})
+        )
+    ).read("packs")
+
+    page = await reader.fetch(range(1, 61))
+
+    assert keys_of(page) == [*range(16, 61)]
+    assert [int(each.key) for each in page.unseen] == sorted(odd, key=str)
+
+
+async def test_many_items_that_fail_for_ever_hide_no_other(ask: Callable[[Any], Desk]) -> None:
+    """Half of one request, and one of each that follows."""
+    keys = [f"MLB{number}" for number in range(1, 301)]
+    odd = [*keys[:10], *keys[20::20]]
+    reader = await ask(multiget(**dict.fromkeys(odd, FAILS))).read("items")
+
+    page = await reader.fetch(keys)
+
+    assert sorted(each.key for each in page.rejected) == sorted(odd)
+    assert len(page.rows) == len(keys) - len(odd)
+
+
 def answers_oddly(sandbox: MercadoLivreSandbox, path: list[str], status: int) -> None:
     """Let a path answer so for ever."""
     routes = sandbox._api._router.__self__  # type: ignore[attr-defined]  # a method of it

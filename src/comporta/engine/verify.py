@@ -19,12 +19,23 @@ from comporta.core.ticket import successor
 from comporta.core.window import Kind, Window
 from comporta.engine.refusals import all_failed, in_quarantine, kind_of, not_told
 from comporta.engine.work import Work
-from comporta.errors import ComportaError, SourceIncomplete, TooManyDeleted, TotalShrank, UnconfirmedEmpty
+from comporta.errors import (
+    ComportaError,
+    SourceAnsweredPage,
+    SourceBadGateway,
+    SourceIncomplete,
+    SourceTruncated,
+    TooManyDeleted,
+    TotalShrank,
+    UnconfirmedEmpty,
+)
 from comporta.ports.rows import Among
 from comporta.ports.store import Batch, Pass
 
 FETCH_MAX = 1000
 """Records fetched by key in one request."""
+FAILED = (SourceBadGateway, SourceTruncated, SourceAnsweredPage)
+"""What a server says that is reached and in trouble."""
 BOUNDING = 2
 """So many listings say where a list ended: one may have been cut short."""
 
@@ -84,7 +95,7 @@ async def gone_at_source(work: Work, plan: Pass, *, is_agreed: bool) -> Batch:
 async def _gone_from_quarantine(work: Work) -> list[str]:
     """Return the waiting records that a complete pass did not meet and that a direct look does not find either."""
     waiting = [key_from_text(each.key) for each in await work.store.quarantine(work.scope) if each.run != work.run.id]
-    return [str(key) for key in await confirmed_gone(work, waiting)]
+    return [str(key) for key in await confirmed_gone(work, waiting, may_wait=True)]
 
 
 async def sweep(work: Work, *, since: datetime | None, until: datetime | None = None) -> Differences:
@@ -104,12 +115,21 @@ async def sweep(work: Work, *, since: datetime | None, until: datetime | None = 
     return found
 
 
-async def confirmed_gone(work: Work, suspects: Sequence[Key]) -> list[Key]:
-    """Return those of the keys that a direct look does not find, or that the stream's domain left out."""
+async def confirmed_gone(work: Work, suspects: Sequence[Key], *, may_wait: bool = False) -> list[Key]:
+    """Return those of the keys that a direct look does not find, or that the stream's domain left out.
+
+    Where the server fails for all of many, the next attempt asks again; at the last one, or where they ``may_wait``,
+    none of them is gone: records that fail for ever must not keep a window open.
+    """
     gone: list[Key] = []
     for part in parts(suspects):
         work.progress.touch()
-        living = await work.reader.existing(part)
+        try:
+            living = await work.reader.existing(part)
+        except FAILED:
+            if not may_wait and successor(work.run, not_before=None) is not None:
+                raise
+            continue
         missing = [key for key in part if key not in living]
         outside = await _outside_domain(work, [key for key in part if key in living])
         gone += [*missing, *outside]

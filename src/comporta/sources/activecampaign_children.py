@@ -9,14 +9,13 @@ compares looks at it directly first; its change waits for the next sweep.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from comporta.core.record import REFUSED_LEAST, Key, Page, Shape
+from comporta.core.record import Key, Page, Shape
 from comporta.errors import ComportaError, FilterIgnored
 from comporta.ports.progress import Progress
 from comporta.sources.activecampaign_rows import Batch, Plan
 from comporta.sources.activecampaign_session import ActiveCampaignSession, Leaf
 from comporta.sources.activecampaign_streams import Endpoint
-from comporta.sources.one_by_one import told_or_why, unseen
-from comporta.sources.parallel import side_by_side
+from comporta.sources.one_by_one import each_told, failure_of_all, unseen
 
 PAGE_USUAL = 20
 """Records in a page of a server that does not go by the limit that was asked."""
@@ -41,15 +40,11 @@ class Children:
         raised.
         """
         asked = sorted({int(key) for key in parents})
-        found = await side_by_side(self._asked, asked, width=width)
-        failures = [each for each in found if isinstance(each, ComportaError)]
-        if len(failures) == len(asked) >= REFUSED_LEAST:
-            raise failures[0]
+        found = await each_told(self._of_one, asked, width=width, dice=self.session.dice)
+        if (failure := failure_of_all(found)) is not None:
+            raise failure
         page = _merged([batch for batches in found if not isinstance(batches, ComportaError) for batch in batches])
         return replace(page, unseen=unseen(zip(asked, found, strict=True)))
-
-    async def _asked(self, parent: int) -> Sequence[Batch] | ComportaError:
-        return await told_or_why(self._of_one(parent))
 
     async def _of_one(self, parent: int) -> Sequence[Batch]:
         batches: list[Batch] = []

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import cast
 
 from comporta.core.record import Bucket, Key, Lookup, Page, Shape
-from comporta.errors import ComportaError, FilterIgnored, SourceIncomplete, UnconfirmedEmpty
+from comporta.errors import ComportaError, FilterIgnored, Retryable, SourceIncomplete, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.activecampaign_bounds import Bounds
@@ -23,8 +23,7 @@ from comporta.sources.activecampaign_shape import KEY, Field, fields_of, shape_o
 from comporta.sources.activecampaign_streams import ENDPOINTS
 from comporta.sources.id_set import IdSet
 from comporta.sources.offset_pages import EndlessError, OffsetPages
-from comporta.sources.one_by_one import told_or_why, unseen
-from comporta.sources.parallel import side_by_side
+from comporta.sources.one_by_one import each_told, failure_of_all, unseen
 
 AHEAD_FRESH_S = 30.0
 """Seconds for which a page that was fetched to be counted may begin a traversal."""
@@ -137,8 +136,15 @@ class ActiveCampaignReader:
         return await children.of(parents, width=width)
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
-        """Return which of the keys live: each is looked at by itself, and only a 404 says that it is gone."""
-        return frozenset(key for key, batch in (await self._records(keys)).items() if batch is not None)
+        """Return which of the keys live: each is looked at by itself, and only a 404 says that it is gone.
+
+        Where a server in trouble tells of none of many, nothing is said of any.
+        """
+        told = await self._records(keys)
+        failure = failure_of_all(list(told.values()))
+        if isinstance(failure, Retryable):
+            raise failure
+        return frozenset(key for key, batch in told.items() if batch is not None)
 
     async def buckets(self, *, until: datetime) -> Sequence[Bucket]:
         """Return count and sum of keys for every hour before ``until``, summed up here."""
@@ -256,11 +262,12 @@ class ActiveCampaignReader:
         """Return each record, ``None`` for one that is gone, or why it was not told."""
         asked = sorted({int(key) for key in keys})
 
-        async def look(key: int) -> Batch | ComportaError | None:
-            return await told_or_why(self._session.record(self.endpoint, self._plan, key, self._progress))
+        async def look(key: int) -> Batch | None:
+            return await self._session.record(self.endpoint, self._plan, key, self._progress)
 
         width = self._session.in_flight(self._concurrency)
-        return dict(zip(asked, await side_by_side(look, asked, width=width), strict=True))
+        told = await each_told(look, asked, width=width, dice=self._session.dice)
+        return dict(zip(asked, told, strict=True))
 
     async def _stamps(self, bounds: Bounds) -> AsyncIterator[Sequence[tuple[int, str | None]]]:
         """Yield the whole list in order of the ids; walk through it again until its pages, or two walks, prove it."""

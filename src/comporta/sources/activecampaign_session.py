@@ -63,6 +63,7 @@ class ActiveCampaignSession:
         self.config = config
         self.account = account
         self.clock = clock
+        self.dice = dice
         self._budget = TimedBudget(budget, clock)
         self._transport = Transport(
             clock,

@@ -31,10 +31,9 @@ from comporta.sources.mercadolivre_rows import Plan, Record, prepared
 from comporta.sources.mercadolivre_scroll import scanned
 from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, decoded
 from comporta.sources.mercadolivre_shape import table_for
-from comporta.sources.mercadolivre_single import record
+from comporta.sources.mercadolivre_single import records
 from comporta.sources.mercadolivre_streams import ITEMS
-from comporta.sources.one_by_one import told_or_why
-from comporta.sources.parallel import side_by_side
+from comporta.sources.one_by_one import Look, in_no_order
 from comporta.sources.values import compact
 
 SCAN_SIZE = 100
@@ -218,9 +217,10 @@ class ItemsReader:
 
     async def _looked_at(self, keys: Sequence[str], *, is_sweep: bool = False) -> list[Record | _Untold]:
         """Return the items that there are; in a sweep, which nobody told to look at any of them, some must be shown."""
+        shared = Look()
 
         async def look(chunk: Sequence[str]) -> Sequence[Record | _Untold]:
-            part = await self._chunk(chunk)
+            part = await self._chunk(chunk, shared)
             if is_sweep:
                 self._refuse_none(chunk, part)
             return part
@@ -228,17 +228,18 @@ class ItemsReader:
         asked = list(dict.fromkeys(keys))
         chunks = [asked[start : start + MULTIGET] for start in range(0, len(asked), MULTIGET)]
         width = self._session.in_flight(self._concurrency)
-        parts = await side_by_side(look, chunks, width=width)
+        parts = await in_no_order(look, chunks, width=width, dice=self._session.dice)
         return [each for part in parts for each in part]
 
-    async def _chunk(self, keys: Sequence[str]) -> Sequence[Record | _Untold]:
+    async def _chunk(self, keys: Sequence[str], look: Look) -> Sequence[Record | _Untold]:
         """Return the items of one request; where it fails, or one of them does, each is asked for by itself."""
-        found = await told_or_why(self._multiget(keys))
+        found = await look.told_or_why(lambda: self._multiget(keys), is_one=len(keys) == 1)
         if not isinstance(found, ComportaError):
             return found
         if len(keys) == 1:
             return [_Untold(keys[0], found)]
-        alone = [await self._chunk([key]) for key in keys]
+        dice = self._session.dice
+        alone = await in_no_order(lambda key: self._chunk([key], look), keys, width=1, dice=dice)
         return [each for part in alone for each in part]
 
     def _refuse_none(self, keys: Sequence[str], part: Sequence[Record | _Untold]) -> None:
@@ -296,7 +297,8 @@ class ItemsReader:
         prices: dict[str, Record] = {}
         for tries in range(PRICE_TRIES):
             left = [key for key in bare if key not in prices and (tries == 0 or key in for_sale)]
-            told = await side_by_side(self._sale_price, left, width=self._session.in_flight(self._concurrency))
+            width = self._session.in_flight(self._concurrency)
+            told = await records(self._session, _sale_price, left, progress=self._progress, width=width)
             prices |= {key: price for key, price in zip(left, told, strict=True) if price is not None}
         unpriced = [key for key in bare if key not in prices and key in for_sale]
         if unpriced:
@@ -304,10 +306,6 @@ class ItemsReader:
             message = f"{len(unpriced)} items came without a price (first: {unpriced[0]}); the price that is here stays"
             self._progress.tell(Notice("prices_missing", message, fields, level="warning"))
         return [_with_price(each, prices.get(str(each["id"]))) for each in found], frozenset(unpriced)
-
-    async def _sale_price(self, key: str) -> Record | None:
-        wanted = Wanted(f"items/{key}/sale_price", f"price of {key}", "items: price", CONTEXT)
-        return await record(self._session, wanted, self._progress)
 
     def _projected(self, request: StreamRequest) -> str:
         """Return what a multiget is to send of each item: all of it, or what feeds the columns that were named."""
@@ -343,6 +341,10 @@ def _error_of(part: Record, subject: str) -> ComportaError | None:
     if isinstance(code, int) and code >= 400:
         return SourceRefused(seen)
     raise SourceChangedShape(seen)
+
+
+def _sale_price(key: str) -> Wanted:
+    return Wanted(f"items/{key}/sale_price", f"price of {key}", "items: price", CONTEXT)
 
 
 def _total(told: Mapping[str, object]) -> int | None:

@@ -65,7 +65,7 @@ class MercadoLivreSession:
         self.clock = clock
         self._login = login
         self._budget = TimedBudget(budget, clock)
-        self._dice = dice
+        self.dice = dice
         self._are_ours = connections is None
         self._connections = connections or Connections()
         self._transport: tuple[str, Transport] | None = None
@@ -145,7 +145,7 @@ class MercadoLivreSession:
             self._secrets.extend((tokens.access, tokens.refresh))
             transport = Transport(
                 self.clock,
-                dice=self._dice,
+                dice=self.dice,
                 budget=self._budget,
                 timeout=self.config.timeout,
                 secrets=(*self._secrets, self.config.client_secret),

@@ -6,11 +6,11 @@ tell. But a 403 that is about the application is a right that is missing, and en
 whose costs are not told is written without them, where none are known yet, and is to be asked for again.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from comporta.core.record import REFUSED_LEAST, Bucket, Key, Lookup, Page, Rejected
+from comporta.core.record import Bucket, Key, Lookup, Page, Rejected
 from comporta.errors import ComportaError, RecordAbsent, SourceChangedShape
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
@@ -19,8 +19,7 @@ from comporta.sources.mercadolivre_errors import NO_CONTENT, NOT_FOUND, refuse
 from comporta.sources.mercadolivre_rows import Plan, Record, prepared
 from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, decoded
 from comporta.sources.mercadolivre_shape import table_for
-from comporta.sources.one_by_one import told_or_why, unseen
-from comporta.sources.parallel import side_by_side
+from comporta.sources.one_by_one import each_told, failure_of_all, unseen
 
 COSTLY = frozenset({("costs",), ("sender_cost",)})
 """Where the columns begin that the costs of a shipment feed."""
@@ -47,9 +46,6 @@ async def records_by_key(
 ) -> Looked:
     """Ask for records, each by itself."""
 
-    async def look(key: str) -> Record | ComportaError:
-        return await told_or_why(ask(key))
-
     async def ask(key: str) -> Record:
         wanted = Wanted(f"{kind}/{key}", f"id {key}", f"{kind}: one record")
         found = await _asked(session, wanted, progress)
@@ -60,17 +56,23 @@ async def records_by_key(
         return found
 
     asked = sorted({str(key) for key in keys})
-    told = await side_by_side(look, asked, width=width)
+    told = await each_told(ask, asked, width=width, dice=session.dice)
     answers = list(zip(asked, told, strict=True))
     found = {key: each for key, each in answers if not isinstance(each, ComportaError)}
-    failures = [each for each in told if isinstance(each, ComportaError) and not isinstance(each, RecordAbsent)]
-    return Looked(found, unseen(answers), failures[0] if len(failures) == len(asked) >= REFUSED_LEAST else None)
+    return Looked(found, unseen(answers), failure_of_all(told))
 
 
-async def record(session: MercadoLivreSession, wanted: Wanted, progress: Progress) -> Record | None:
-    """Return one record, ``None`` if there is none that we may see, or it is not told."""
-    found = await told_or_why(_asked(session, wanted, progress))
-    return None if isinstance(found, ComportaError) else found
+async def records(
+    session: MercadoLivreSession,
+    wanted: Callable[[str], Wanted],
+    keys: Sequence[str],
+    *,
+    progress: Progress,
+    width: int,
+) -> list[Record | None]:
+    """Return a record for each key, ``None`` if there is none that we may see, or it is not told."""
+    told = await each_told(lambda key: _asked(session, wanted(key), progress), keys, width=width, dice=session.dice)
+    return [None if isinstance(each, ComportaError) else each for each in told]
 
 
 async def _asked(session: MercadoLivreSession, wanted: Wanted, progress: Progress) -> Record:
@@ -127,7 +129,7 @@ class SingleReader:
         found = looked.found
         untold: Mapping[Key, Collection[str]] = {}
         if self._costly:
-            costs = await side_by_side(self._costs, list(found), width=width)
+            costs = await records(self._session, _costs, list(found), progress=self._progress, width=width)
             found = {key: {**found[key], "costs": told} for key, told in zip(found, costs, strict=True)}
             untold = {int(key): self._costly for key, each in found.items() if each["costs"] is None}
         page = self._plan.page([prepared(self._stream, each, seller=self._seller) for each in found.values()])
@@ -175,6 +177,6 @@ class SingleReader:
         """Return nothing."""
         return []
 
-    async def _costs(self, key: str) -> Record | None:
-        wanted = Wanted(f"shipments/{key}/costs", f"costs of {key}", "shipments: costs")
-        return await record(self._session, wanted, self._progress)
+
+def _costs(key: str) -> Wanted:
+    return Wanted(f"shipments/{key}/costs", f"costs of {key}", "shipments: costs")

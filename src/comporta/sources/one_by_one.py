@@ -3,18 +3,25 @@
 One record that answers oddly, however often it is asked for, must not stop the others: it is handed on with what was
 said. A login that is lost, a right that the application lacks, a throttle, a filter that is ignored and a server that
 cannot be reached concern every record, and end the run. That all of many answered oddly, whoever asked can tell.
+
+A server in trouble fails for every record, each time that it is tried: so after some that failed, and none that was
+answered, the rest is not asked for, and counts as failed. Records that fail for ever must not make others look so: they
+are asked for in no order, another one each time, so that any of them may come first.
 """
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from random import Random
 from typing import TypeVar
 
-from comporta.core.record import Rejected
+from comporta.core.record import REFUSED_LEAST, Rejected
 from comporta.errors import (
     ComportaError,
     FilterIgnored,
     LoginNeeded,
     LoginRefused,
     RecordAbsent,
+    Retryable,
     SourceAnsweredPage,
     SourceBadGateway,
     SourceChangedShape,
@@ -22,8 +29,12 @@ from comporta.errors import (
     SourceTruncated,
 )
 from comporta.errors_mercadolivre import PolicyRefused
+from comporta.sources.parallel import side_by_side
 
+K = TypeVar("K", bound=object)
 T = TypeVar("T")
+OUTAGE_LEAST = 2 * REFUSED_LEAST
+"""So many records that a server failed to tell, and none that it answered for, are an outage."""
 OF_ONE = (RecordAbsent, SourceRefused, SourceChangedShape, SourceBadGateway, SourceTruncated, SourceAnsweredPage)
 OF_ALL = (LoginRefused, LoginNeeded, PolicyRefused, FilterIgnored)
 
@@ -37,14 +48,56 @@ def is_of_one(error: ComportaError) -> bool:
     return isinstance(error, OF_ONE) and not isinstance(error, OF_ALL)
 
 
-async def told_or_why(asking: Awaitable[T]) -> T | ComportaError:
-    """Return what is told of one record, or why nothing is; raise what is not about this one."""
-    try:
-        return await asking
-    except ComportaError as error:
-        if is_of_one(error):
+class Look:
+    """One look at many records, each asked for by itself."""
+
+    def __init__(self) -> None:
+        self._failed = 0
+        self._has_answered = False
+        self._last: ComportaError | None = None
+
+    async def told_or_why(self, asking: Callable[[], Awaitable[T]], *, is_one: bool = True) -> T | ComportaError:
+        """Return what is told of one record, or why nothing is; raise what is not about this one.
+
+        That many records asked for at once failed (not ``is_one``) may be any one's doing, and speaks of no outage.
+        """
+        if self._last is not None and self._failed >= OUTAGE_LEAST and not self._has_answered:
+            message = f"{self._last.message}; so did all {self._failed} that were asked for, and this one was not"
+            return type(self._last)(message)
+        try:
+            told = await asking()
+        except ComportaError as error:
+            if not is_of_one(error):
+                raise
+            if not isinstance(error, Retryable):
+                self._has_answered = True
+            elif is_one:
+                self._failed, self._last = self._failed + 1, error
             return error
-        raise
+        self._has_answered = True
+        return told
+
+
+async def each_told(
+    ask: Callable[[K], Awaitable[T]], keys: Sequence[K], *, width: int, dice: Random
+) -> list[T | ComportaError]:
+    """Return what is told of each record, or why nothing is, in the order of the keys, each of which is there once."""
+    look = Look()
+    return await in_no_order(lambda key: look.told_or_why(partial(ask, key)), keys, width=width, dice=dice)
+
+
+async def in_no_order(look: Callable[[K], Awaitable[T]], keys: Sequence[K], *, width: int, dice: Random) -> list[T]:
+    """Return what ``look`` says of each key, in their order; in which they are asked for is chance."""
+    places = list(range(len(keys)))
+    dice.shuffle(places)
+    told = dict(zip(places, await side_by_side(lambda place: look(keys[place]), places, width=width), strict=True))
+    return [told[place] for place in range(len(keys))]
+
+
+def failure_of_all(told: Sequence[object]) -> ComportaError | None:
+    """Return the first error where each of many records was refused or answered oddly."""
+    failures = [each for each in told if isinstance(each, ComportaError) and not isinstance(each, RecordAbsent)]
+    return failures[0] if len(failures) == len(told) >= REFUSED_LEAST else None
 
 
 def unseen(answers: Iterable[tuple[object, object]]) -> list[Rejected]:
