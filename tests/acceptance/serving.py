@@ -39,7 +39,8 @@ class Serving:
 @contextmanager
 def serving(project: Project, *options: str) -> Iterator[Serving]:
     """Start a server and wait until it listens; whatever is left of it at the end is killed."""
-    with project.started("serve", "--port", "0", *options) as process:
+    port = () if "--no-web" in options else ("--port", "0")
+    with project.started("serve", *port, *options) as process:
         yield Serving(process, begun(process)["url"])
 
 

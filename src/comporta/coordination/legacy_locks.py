@@ -1,9 +1,11 @@
 """The keys of older programs that the runs of this process honour, beside the lease and never instead of it.
 
 Runs that honour the same key hold it together: to the older program this process is one program, and the streams of
-an account need not wait for each other. The first takes the key with its run id as token, a heartbeat renews it, every
-run looks before each commit, and the last frees it. A heartbeat on the event loop is enough here: when the loop is
-blocked past the time to live, the next look finds it out, and the fence does not depend on it.
+an account need not wait for each other. The first takes the key, a heartbeat renews it, every run looks before each
+commit, and the last frees it. The token is the first's run id and some letters of this process's own: two processes
+may want to do one queued run, and the one that comes too late must not free the key of the other. A heartbeat on the
+event loop is enough here: when the loop is blocked past the time to live, the next look finds it out, and the fence
+does not depend on it.
 
 What an answer means, and what silence does, is decided in ``core.guard``.
 """
@@ -14,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from secrets import token_hex
 
 from comporta.core.guard import KeyState, LegacyKey, Step, Without, judge_key, judge_silence
 from comporta.core.instant import instant_text
@@ -84,9 +87,8 @@ class LegacyLocks:
                 await holding.end()  # its last run was cancelled before it could
                 holding = None
             if holding is None or holding.lost is not None:
-                holding = _Holding(
-                    self._keys, key.name, run.id, clock=self._clock, ttl=self._ttl, without=self._without
-                )
+                token = f"{run.id}/{token_hex(4)}"
+                holding = _Holding(self._keys, key.name, token, clock=self._clock, ttl=self._ttl, without=self._without)
                 if (refusal := await holding.take()) is not None:
                     return refusal
                 self._holdings[key.name] = holding
