@@ -1,4 +1,4 @@
-"""The checks, for people and CI alike: `nox` in a minute, `nox -s full` in some twenty, `nox -s deep` in hours.
+"""The checks, for people and CI alike: `nox` in a minute, `nox -s full` in fifteen to twenty, `nox -s deep` in hours.
 
 Sessions use the environment nox itself runs in (`uv run nox`, or a venv with the dev group), so
 nothing is installed twice. What follows `--` goes to pytest: `nox -s full -- --chaos-rounds 50`.
