@@ -1,26 +1,18 @@
 """The names of streams in the settings: those that a source has, however the environment spells them."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tests.test_settings_database import read
 
 from comporta.errors import UnknownKey
-from comporta.settings import read_settings
 from comporta.settings_keys import SOURCES, STREAMS
-from comporta.settings_tree import HOUR, Settings
+from comporta.settings_tree import HOUR
 from comporta.source_kinds import KINDS
 
 CRM = '[accounts.crm]\nsource = "activecampaign"\nurl = "https://a.example.com"\n'
 SHOP = '[accounts.shop]\nsource = "mercadolivre"\n'
 ERP = '[accounts.erp]\nsource = "odoo"\nurl = "https://o.example.com"\ndatabase = "d"\nlogin = "l"\n'
-
-
-def read(folder: Path, text: str, environ: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings of a file with this text."""
-    file = folder / "comporta.toml"
-    file.write_text(text, encoding="utf-8")
-    return read_settings(file, environ=environ or {})
 
 
 def test_the_streams_that_may_be_named_are_those_of_the_sources() -> None:

@@ -2,24 +2,15 @@
 
 from datetime import timedelta
 
-import pytest
-from tests.conformance.conftest import StoreFactory
-from tests.conformance.test_store_notifications import Ledger, told
+from tests.conformance.test_store_notifications import Ledger, ledger, told
 
 from comporta.core.instant import instant_text
 from comporta.testing.clock import BEGUN, FakeClock
 
+__all__ = ["ledger"]
 AHEAD = timedelta(minutes=59)
 LATER = timedelta(minutes=1)
 PLACE = ("7", "things", "/things/1")
-
-
-@pytest.fixture
-async def ledger(store_factory: StoreFactory) -> Ledger:
-    """Return a ledger in which the user 7 is the account shop."""
-    opened = Ledger(store_factory())
-    opened.login("shop", "7")
-    return opened
 
 
 async def test_a_false_time_does_not_silence_the_true_ones_after_it(ledger: Ledger, clock: FakeClock) -> None:

@@ -1,23 +1,15 @@
 """A login that was used while the machine's clock was ahead, once the clock is set right."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from tests.coordination.login_world import LoginWorld
+from tests.coordination.test_logins import world
 
 from comporta.errors import SourceUnavailable
 
+__all__ = ["world"]
 AHEAD = timedelta(days=3 * 365)
-
-
-@pytest.fixture
-def world(path: Path) -> Iterator[LoginWorld]:
-    """Return a server and a database, and no process yet."""
-    opened = LoginWorld(path)
-    yield opened
-    opened.close()
 
 
 async def test_a_clock_that_was_ahead_leaves_no_login_behind_that_waits_for_it(world: LoginWorld) -> None:

@@ -31,17 +31,10 @@ from comporta.ports.rows import Among
 RAISED = {each.code: each for each in (AccessRefused, SourceRefused, SourceChangedShape, SourceBadGateway)}
 """What a run ends with if all said the same; else, as where they broke off, it may pass."""
 
-PASSING = frozenset(
-    each.code
-    for each in (
-        SourceUnavailable,
-        SourceTimedOut,
-        SourceBadGateway,
-        SourceTruncated,
-        SourceAnsweredPage,
-        ItemsUntold,
-    )
-)
+IN_TROUBLE = (SourceBadGateway, SourceTruncated, SourceAnsweredPage)
+"""What a server says that is reached and in trouble."""
+
+PASSING = frozenset(each.code for each in (*IN_TROUBLE, ItemsUntold, SourceUnavailable, SourceTimedOut))
 """What a server in trouble says, which may be over the next time: it says nothing of the record."""
 
 

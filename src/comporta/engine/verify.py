@@ -17,14 +17,11 @@ from comporta.core.instant import instant_text
 from comporta.core.record import Key, Page, key_from_text
 from comporta.core.ticket import successor
 from comporta.core.window import Kind, Window
-from comporta.engine.refusals import all_failed, in_quarantine, kind_of, not_told
+from comporta.engine.refusals import IN_TROUBLE, all_failed, in_quarantine, kind_of, not_told
 from comporta.engine.work import Work
 from comporta.errors import (
     ComportaError,
-    SourceAnsweredPage,
-    SourceBadGateway,
     SourceIncomplete,
-    SourceTruncated,
     TooManyDeleted,
     TotalShrank,
     UnconfirmedEmpty,
@@ -34,8 +31,6 @@ from comporta.ports.store import Batch, Pass
 
 FETCH_MAX = 1000
 """Records fetched by key in one request."""
-FAILED = (SourceBadGateway, SourceTruncated, SourceAnsweredPage)
-"""What a server says that is reached and in trouble."""
 BOUNDING = 2
 """So many listings say where a list ended: one may have been cut short."""
 
@@ -126,7 +121,7 @@ async def confirmed_gone(work: Work, suspects: Sequence[Key], *, may_wait: bool 
         work.progress.touch()
         try:
             living = await work.reader.existing(part)
-        except FAILED:
+        except IN_TROUBLE:
             if not may_wait and successor(work.run, not_before=None) is not None:
                 raise
             continue
