@@ -10,27 +10,24 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import mean, median
 from typing import Self
 
 SECOND = 1.0
 TICK_S = 0.001
 LATE_MAX_S = 0.05
-STILL_MIN_S = 0.005
-"""Later than this no thread wakes on a machine that has a core to spare."""
 
 
-def share_used(arrived: Sequence[float], limit: int, stood_still: Sequence[tuple[float, float]] = ()) -> float:
-    """Return the least time for what came, against the time it took, from the second burst to the last.
+def shares_used(arrived: Sequence[float], limit: int) -> tuple[float, float]:
+    """Return how much of the limit was used usually, and over all: the second after the first burst, and later.
 
-    From one request to the ``limit``-th after it a second passes at least, whether they come in bursts or evenly. The
-    first burst is left out: it is spread over as long as processes take to connect. Nor is the time counted in which
-    the machine let nobody work: when the thread of a ``StrictServer``, which has nothing to do, woke late.
+    From one request to the ``limit``-th after it a second passes at least, whether they come in bursts or evenly. What
+    passes usually is what a budget costs by its design; over all, what a machine costs too that lets nobody work for
+    some tenths of a second. The first burst is left out: it is spread over as long as processes take to connect.
     """
     came = arrived[limit:]
-    bursts = (len(came) - 1) // limit
-    first, last = came[0], came[bursts * limit]
-    still_s = sum(late for at, late in stood_still if first < at < last)
-    return bursts * SECOND / (last - first - still_s)
+    apart = [later - first for first, later in zip(came, came[limit:], strict=False)]
+    return SECOND / median(apart), SECOND / mean(apart)
 
 
 @dataclass
@@ -46,7 +43,6 @@ class StrictServer:
     retry_after: str | None = None
     arrived: list[float] = field(default_factory=list)
     too_early: list[tuple[float, float]] = field(default_factory=list)
-    stood_still: list[tuple[float, float]] = field(default_factory=list)
     url: str = ""
 
     def __enter__(self) -> Self:
@@ -63,11 +59,6 @@ class StrictServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-
-    @property
-    def share_used(self) -> float:
-        """Return how much of the limit was used by what came."""
-        return share_used(self.arrived, self.limit, self.stood_still)
 
     async def _open(self) -> str:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -90,8 +81,6 @@ class StrictServer:
             await asyncio.sleep(TICK_S)
             late = time.monotonic() - due
             self._late.append((due, min(LATE_MAX_S, late)))
-            if late > STILL_MIN_S:
-                self.stood_still.append((due, late))
             while self._late[0][0] < due - 1.1 * SECOND:
                 self._late.popleft()
 

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from statistics import mean
 
 import pytest
 from tests.acceptance.company import Company, differences
 from tests.acceptance.conftest import MakeProject, each_database
 from tests.acceptance.project import Project, until
-from tests.acceptance.strict_server import StrictServer, share_used
+from tests.acceptance.strict_server import StrictServer, shares_used
 
 from comporta.sandbox.odoo import OdooSandbox
 from comporta.sandbox.stats import Stats
@@ -26,7 +25,8 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(240)]
 alone = pytest.mark.alone
 
 LIMIT, ORDERS = 20, 100
-USED_MIN = 0.97
+USED_MIN, LOADED_MIN = 0.97, 0.9
+"""What a budget uses of its limit by its design, and what is left of that where others keep the machine busy."""
 PER_SECOND, PROCESSES, REQUESTS = 5, 4, 300
 USER = Path(__file__).with_name("budget_user.py")
 
@@ -66,7 +66,8 @@ def test_the_limit_is_never_passed_and_used_to_97_percent(
     assert all(earlier <= later for earlier, later in pairwise(stats.arrived))
     # What leaves a second apart arrives a little closer where the first had to connect, or the machine is busy.
     assert min(apart) > 0.9
-    assert share_used(stats.arrived, LIMIT) >= USED_MIN
+    usual, over_all = shares_used(stats.arrived, LIMIT)
+    assert (usual >= USED_MIN, over_all >= LOADED_MIN) == (True, True), (usual, over_all)
     assert differences(company, new_project.database, "sale.order") == []
 
 
@@ -122,7 +123,8 @@ def test_processes_that_share_a_budget_keep_it_in_any_second(new_project: Projec
 
     assert [len(server.arrived) for server in servers] == [requests_sent] * 3
     assert [server.too_early for server in servers] == [[], [], []]
-    assert mean(server.share_used for server in servers) >= USED_MIN, [each.share_used for each in servers]
+    shares = [shares_used(server.arrived, PER_SECOND) for server in servers]
+    assert [(usual >= USED_MIN, over_all >= LOADED_MIN) for usual, over_all in shares] == [(True, True)] * 3, shares
 
 
 @pytest.mark.parametrize("mutant", ["early", "alone", "fixed"])
@@ -154,4 +156,4 @@ def test_where_others_use_two_of_five_it_settles_at_three(make_project: MakeProj
     settled = [[at for at in server.arrived if at > server.arrived[0] + 10] for server in servers]
     rates = [len(each) / (each[-1] - each[0]) for each in settled]
     assert [server.too_early for server in servers if len(server.too_early) > 8] == []
-    assert min(rates) >= 0.9 * (PER_SECOND - 2), (rates, [(each.too_early, each.stood_still) for each in servers])
+    assert min(rates) >= 0.9 * (PER_SECOND - 2), (rates, [each.too_early for each in servers])

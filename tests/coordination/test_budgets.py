@@ -256,6 +256,7 @@ class LogWithHook(MemoryLog):
         answer = await super().change(key, limit, change)
         if self.hook is not None:
             self.hook()
+            await asyncio.sleep(0)  # whoever it wakes is quicker
         return answer
 
 
@@ -272,3 +273,26 @@ async def test_who_is_cancelled_as_the_grant_comes_takes_nobody_along(clock: Fak
 
     assert first.cancelled()
     assert crowd.order == ["before", "second", "after"]
+
+
+async def test_what_comes_while_the_log_is_asked_is_told_at_once(clock: FakeClock) -> None:
+    """A person's request is made as the log says to a backfill how long to wait: the log hears of it before that."""
+    crowd, log = Crowd(clock), LogWithHook(clock)
+    budget = SharedBudgets(log, clock).of(ONE)
+    await crowd.ask(budget, "before")
+    began = clock.monotonic()
+    people: list[asyncio.Task[Progress]] = []
+    told: list[float] = []
+
+    def note() -> None:
+        if not people:
+            people.append(asyncio.ensure_future(crowd.ask(budget, "person", priority=Priority.PERSON)))
+        if any(each.priority == Priority.PERSON for each in log._states["k"].waiters):
+            told.append(clock.monotonic() - began)
+
+    log.hook = note
+    await crowd.ask(budget, "backfill", priority=Priority.BULK)
+    await people[0]
+
+    assert crowd.order == ["before", "person", "backfill"]
+    assert told[0] < 0.5

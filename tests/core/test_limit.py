@@ -130,6 +130,28 @@ def test_who_died_costs_a_quarter_of_a_second() -> None:
     assert (early.is_granted, late.is_granted) == (False, True)
 
 
+def test_room_that_came_unexpectedly_is_kept_for_nobody_who_will_not_ask_yet() -> None:
+    """A grant was thrown away while the one with fewer turns sleeps until the next is due: whoever is here takes it."""
+    state, grants = LimitState(), []
+    for n in range(5):
+        state, granted = ask(state, Plea("b", FIVE, count=9), 100.0 + n / 1_000)
+        grants.append(granted)
+    state, asleep = ask(state, Plea("a", FIVE), 100.1)
+    _, taken = ask(state, Plea("b", FIVE, count=9, unused=grants[0].stamp), 100.2)
+
+    assert (asleep.is_granted, asleep.wait_s > 0.8) == (False, True)
+    assert taken.is_granted
+
+
+def test_of_two_grants_of_one_instant_one_is_thrown_away() -> None:
+    """Whose stamp it is cannot be told apart, and need not be."""
+    state, grant = ask(LimitState(), Plea("a", FIVE), 100.0)
+    state, _ = ask(state, Plea("b", FIVE), 100.0)
+    state, _ = ask(state, Plea("a", FIVE, unused=grant.stamp), 100.001)
+
+    assert used(state, FIVE, 100.002) == 2
+
+
 def test_who_withdraws_costs_nothing() -> None:
     """The place is free at once."""
     state, first = ask(lost(Limit(1, 1.0), 100.0), Plea("gone", Limit(1, 1.0), PERSON), 100.0)

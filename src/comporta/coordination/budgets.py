@@ -250,8 +250,12 @@ class SharedBudget:
             if first is not None:
                 self._pump = asyncio.get_running_loop().create_task(self._serve())
                 self._pump.add_done_callback(self._served_all)
-        elif self._nap is not None and (first is None or self._unused or first.progress.priority != self._asked_for):
+        elif self._nap is not None and self._has_news(first):
             self._nap.cancel()
+
+    def _has_news(self, first: _Waiting | None) -> bool:
+        """Say whether there is more to tell the log than it heard when it said how long to wait."""
+        return first is None or bool(self._unused) or first.progress.priority != self._asked_for
 
     def _first(self) -> _Waiting | None:
         """Return who is next, ``None`` if nobody can be; who was cancelled may still stand in the queue."""
@@ -322,7 +326,7 @@ class SharedBudget:
                 each.granted.set_exception(RateLimited(message, retry_after=timedelta(seconds=verdict.wait_s)))
 
     async def _sleep(self, seconds: float) -> None:
-        if seconds <= 0 or not self._queue:
+        if seconds <= 0 or self._has_news(self._first()):  # it may have come while the log was asked
             return
         self._nap = asyncio.ensure_future(self._clock.sleep(timedelta(seconds=seconds + ROUNDING_S)))
         try:

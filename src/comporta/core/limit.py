@@ -21,7 +21,8 @@ of its first request and how many turns it has had; who comes anew begins with a
 request passes when there is room for itself *and* for all who come before it: for every request of a higher
 priority, and for as many of each process of the same priority as that has had fewer turns. So nobody must be
 woken in order, and a process that died costs a place until its entry ends, a quarter of a second after it should
-have asked again.
+have asked again. No room is kept for who will not ask yet: such room came unexpectedly, from a grant that was not
+used, and nobody would take it.
 
 **Which clock?** The log's: the machine's monotonic clock for processes of one machine, the database's for
 others. When it goes backwards (the machine started anew, somebody set the time) everything in the log is moved
@@ -31,7 +32,7 @@ What 429s teach is decided in ``core.allowance``; here its result is just a smal
 """
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from comporta.core.allowance import Learnt, Limit, allowed, held, is_tried, lowered, probed
@@ -139,7 +140,7 @@ def ask(state: LimitState, plea: Plea, now: float) -> tuple[LimitState, Verdict]
         )
     if limit is None:
         return replace(state, waiters=others, stamps=()), Verdict(is_granted=True, wait_s=0.0, limit=None)
-    wait_s = _wait(state.stamps, limit, now, behind=_ahead(me, others))
+    wait_s = _wait(state.stamps, limit, now, me=me, others=others)
     if wait_s > 0:
         return _waiting(state, me, others, now + wait_s), Verdict(is_granted=False, wait_s=wait_s, limit=limit)
     stamp = now + plea.lead_s
@@ -147,7 +148,7 @@ def ask(state: LimitState, plea: Plea, now: float) -> tuple[LimitState, Verdict]
     if plea.count == 1:
         return state, Verdict(is_granted=True, wait_s=0.0, limit=limit, stamp=stamp)
     me = replace(me, count=plea.count - 1, turns=turns + 1)
-    wait_s = _wait(state.stamps, limit, now, behind=_ahead(me, others))
+    wait_s = _wait(state.stamps, limit, now, me=me, others=others)
     verdict = Verdict(is_granted=True, wait_s=wait_s, limit=limit, stamp=stamp)
     return _waiting(state, me, others, now + wait_s), verdict
 
@@ -245,20 +246,27 @@ def _waiting(state: LimitState, me: Waiter, others: tuple[Waiter, ...], until: f
     return replace(state, waiters=(*others, replace(me, until=until)))
 
 
-def _ahead(me: Waiter, others: tuple[Waiter, ...]) -> int:
+def _ahead(me: Waiter, others: Iterable[Waiter]) -> int:
     """Return for how many requests of others room must be left."""
-    urgent = sum(each.count for each in others if each.priority < me.priority)
-    equals = ((each, me.turns - each.turns + (each.who < me.who)) for each in others if each.priority == me.priority)
+    there = list(others)
+    urgent = sum(each.count for each in there if each.priority < me.priority)
+    equals = ((each, me.turns - each.turns + (each.who < me.who)) for each in there if each.priority == me.priority)
     return urgent + sum(min(each.count, fewer) for each, fewer in equals if fewer > 0)
 
 
-def _wait(stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, behind: int) -> float:
-    """Return the seconds until there should be room for one request more than ``behind``; then it is asked again.
+def _wait(
+    stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, me: Waiter, others: tuple[Waiter, ...]
+) -> float:
+    """Return the seconds until there should be room for me and all who come before; then it is asked again.
 
     Where there is room that is kept for others, very soon: they may take it or not.
     """
-    wait_s = _room_in(stamps, limit, now, more=min(behind, limit.requests - 1))
-    if not behind or (wait_s == 0 and behind < limit.requests):
+    due = _ahead(me, (each for each in others if each.until <= now + RECHECK_S))
+    if due < limit.requests and _room_in(stamps, limit, now, more=due) == 0:
+        return 0.0
+    ahead = _ahead(me, others)
+    wait_s = _room_in(stamps, limit, now, more=min(ahead, limit.requests - 1))
+    if not ahead:
         return wait_s
     return RECHECK_S if _room_in(stamps, limit, now, more=0) == 0 else max(RECHECK_S, wait_s)
 
@@ -293,4 +301,7 @@ def _recent(stamps: tuple[tuple[float, int], ...], since: float) -> Iterator[tup
 
 def _without(stamps: tuple[tuple[float, int], ...], unused: float | None) -> tuple[tuple[float, int], ...]:
     """Return the log without a request that was not sent; in a long log, where it has no entry of its own, with it."""
-    return stamps if unused is None else tuple(each for each in stamps if each != (unused, 1))
+    if unused is None or (unused, 1) not in stamps:
+        return stamps
+    place = stamps.index((unused, 1))  # of two that left at one instant, one
+    return stamps[:place] + stamps[place + 1 :]
