@@ -19,6 +19,7 @@ from comporta.ledger.budget_file import BudgetFile
 from comporta.ledger.budget_log import ROUNDS_MAX, MemoryLog, Row, SharedLog
 from comporta.ports.budget_log import BudgetLog
 from comporta.ports.system_clock import SystemClock
+from comporta.testing import FakeClock
 
 if TYPE_CHECKING:  # what speaks to PostgreSQL is loaded by the tests that do
     from comporta.ledger.postgres_address import Address
@@ -79,8 +80,8 @@ async def test_what_one_wrote_the_other_sees(open_log: Open) -> None:
         return LimitState(stamps=stamps, touched=now), len(stamps)
 
     await first.change("reset", FIVE, lambda _, now: (LimitState(touched=now), None))
-    counted = [(await log.change("reset", FIVE, count))[0] for log in (first, second, first)]
-    other = (await second.change("other", None, count))[0]
+    counted = [(await log.change("reset", FIVE, count)).told for log in (first, second, first)]
+    other = (await second.change("other", None, count)).told
 
     assert counted == [1, 2, 3]
     assert other == 1
@@ -96,23 +97,23 @@ async def test_many_at_once_are_all_counted(open_log: Open) -> None:
 
     await logs[0].change("k", None, lambda _, now: (LimitState(touched=now), None))
     told = await asyncio.gather(*(logs[n % 3].change("k", None, count) for n in range(60)))
-    stamps, _ = await logs[0].change("k", None, lambda state, _: (state, state.stamps))
+    stamps = (await logs[0].change("k", None, lambda state, _: (state, state.stamps))).told
 
-    assert sorted(at for at, _ in stamps) == sorted(now for now, _ in told)
+    assert sorted(at for at, _ in stamps) == sorted(answer.told for answer in told)
     assert [count for _, count in stamps] == [1] * 60
 
 
 @pytest.mark.parametrize("open_log", WAYS, indirect=True)
-async def test_the_instant_of_asking_is_told_by_ones_own_clock(open_log: Open) -> None:
-    """It is no later than what the log decided by, so what leaves in time by it leaves in time by the log."""
+async def test_the_instant_of_the_decision_is_told_by_ones_own_clock(open_log: Open) -> None:
+    """Between two bounds, so what leaves neither before nor after by ours does neither by the log's."""
     clock = SystemClock()
     log = open_log()
     await log.change("k", None, lambda state, _: (state, None))
 
-    before = clock.monotonic()
-    _, looked = await log.change("k", None, lambda state, now: (state, now))
-
-    assert before <= looked <= clock.monotonic()
+    for _ in range(20):
+        before = clock.monotonic()
+        answer = await log.change("k", None, lambda state, now: (state, now))
+        assert before <= answer.earliest <= answer.latest <= clock.monotonic()
 
 
 @pytest.mark.parametrize("open_log", SHARED, indirect=True)
@@ -146,7 +147,7 @@ async def test_a_server_that_forgot_is_waited_for(open_log: Open, request: pytes
 
     with closing(connect(Address.parse(request.getfixturevalue("postgres_url")))) as connection:
         connection.execute("TRUNCATE comporta.cmp_budget")
-    verdict, _ = await log.change("k", FIVE, pleading("me"))
+    verdict = (await log.change("k", FIVE, pleading("me"))).told
 
     assert not verdict.is_granted
     assert verdict.wait_s == pytest.approx(1.0, abs=0.02)
@@ -166,7 +167,7 @@ async def test_a_lost_connection_is_made_again(open_log: Open, request: pytest.F
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-    stamps, _ = await log.change("k", FIVE, lambda state, _: (state, state.stamps))
+    stamps = (await log.change("k", FIVE, lambda state, _: (state, state.stamps))).told
 
     assert stamps != ()
 
@@ -226,7 +227,7 @@ async def test_a_state_of_another_version_counts_as_full(tmp_path: Path) -> None
     with closing(BudgetFile(tmp_path / "comporta.db", clock)) as shelf:
         shelf.put({"k": Row(1, b'{"stamps": "new in version 9"}')})
     log = SharedLog(lambda: BudgetFile(tmp_path / "comporta.db", clock), clock)
-    state, _ = await log.change("k", FIVE, lambda state, _: (state, state))
+    state = (await log.change("k", FIVE, lambda state, _: (state, state))).told
     await log.aclose()
 
     assert state.stamps == lost(FIVE, state.touched).stamps
@@ -267,3 +268,47 @@ def test_the_file_waits_for_nobodys_batch(tmp_path: Path) -> None:
             done = shelf.put({"k": Row(1, b"x")})
 
     assert done == ["k"]
+
+
+class Distant:
+    """A shelf with a clock of its own, each look at which takes as long as the test says."""
+
+    is_forgetful = False
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self.there_s, self.back_s, self.set_s = 0.05, 0.05, 1_000.0
+
+    def look(self, keys: Sequence[str]) -> tuple[Mapping[str, Row], float]:
+        self._clock.advance(timedelta(seconds=self.there_s))
+        now = self._clock.monotonic() + self.set_s
+        self._clock.advance(timedelta(seconds=self.back_s))
+        return {}, now
+
+    def put(self, rows: Mapping[str, Row]) -> Iterable[str]:
+        return list(rows)
+
+    def close(self) -> None:
+        pass
+
+
+async def test_another_clock_is_read_as_exactly_as_the_quickest_looks_allow() -> None:
+    """Each way was short once; a slow look is read by what those told. A clock that was set is read anew."""
+    clock = FakeClock()
+    shelf = Distant(clock)
+    log = SharedLog(lambda: shelf, clock)
+    bounds = []
+    for there_s, back_s, set_s in [
+        (0.05, 0.05, 1e3),
+        (0.001, 0.05, 1e3),
+        (0.05, 0.002, 1e3),
+        (0.05, 0.05, 1e3),
+        (0.05, 0.05, 500),
+    ]:
+        shelf.there_s, shelf.back_s, shelf.set_s = there_s, back_s, set_s
+        answer = await log.change("k", None, lambda state, now: (state, now))
+        at = answer.told - set_s  # by our clock
+        bounds.append((round(at - answer.earliest, 6), round(answer.latest - at, 6)))
+    await log.aclose()
+
+    assert bounds == [(0.05, 0.05), (0.001, 0.05), (0.001, 0.002), (0.001, 0.002), (0.05, 0.05)]

@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from typing import TypeVar
 
 import pytest
 
 from comporta.coordination.budgets import LEAD_MIN_S, SharedBudget, SharedBudgets
 from comporta.core.allowance import Limit
+from comporta.core.limit import WAY_S
 from comporta.errors import DestinationBusy, RateLimited
 from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.budget import BudgetTerms
-from comporta.ports.budget_log import Change
+from comporta.ports.budget_log import Answer, Change
 from comporta.ports.progress import Priority, Progress
 from comporta.testing import FakeClock
 
@@ -195,7 +197,7 @@ async def test_a_grant_that_comes_late_is_thrown_away(clock: FakeClock, log: Mem
     class SlowLog(MemoryLog):
         slow = 2
 
-        async def change(self, key: str, limit: Limit | None, change: Change[T]) -> tuple[T, float]:
+        async def change(self, key: str, limit: Limit | None, change: Change[T]) -> Answer[T]:
             told = await super().change(key, limit, change)
             if self.slow:
                 self.slow -= 1
@@ -211,13 +213,31 @@ async def test_a_grant_that_comes_late_is_thrown_away(clock: FakeClock, log: Mem
     assert state.used == 1
 
 
+async def test_a_log_that_is_slow_costs_nothing(clock: FakeClock) -> None:
+    """It is asked ahead, as soon as it is known how slow it is: 80 ms for each of five a second."""
+
+    class DistantLog(MemoryLog):
+        async def change(self, key: str, limit: Limit | None, change: Change[T]) -> Answer[T]:
+            await clock.sleep(timedelta(seconds=0.04))
+            answer = await super().change(key, limit, change)
+            await clock.sleep(timedelta(seconds=0.04))
+            return answer
+
+    crowd, budget = Crowd(clock), SharedBudgets(DistantLog(clock), clock).of(FIVE)
+    await crowd.ask(budget, "first")
+    await asyncio.gather(*(crowd.ask(budget, f"s{n}", times=10) for n in range(6)))
+
+    apart = [later - first for first, later in pairwise(crowd.sent[35::5])]
+    assert apart == [pytest.approx(1 + WAY_S + LEAD_MIN_S, abs=0.005)] * 5
+
+
 async def test_a_log_that_fails_fails_the_request(clock: FakeClock) -> None:
     """Never a licence to send: everybody who waits is told why; the next asks again."""
 
     class BrokenLog(MemoryLog):
         is_broken = True
 
-        async def change(self, key: str, limit: Limit | None, change: Change[T]) -> tuple[T, float]:
+        async def change(self, key: str, limit: Limit | None, change: Change[T]) -> Answer[T]:
             if self.is_broken:
                 raise DestinationBusy("the database is locked")
             return await super().change(key, limit, change)
@@ -251,7 +271,7 @@ class LogWithHook(MemoryLog):
         super().__init__(clock)
         self.hook: Callable[[], object] | None = None
 
-    async def change(self, key: str, limit: Limit | None, change: Change[T]) -> tuple[T, float]:
+    async def change(self, key: str, limit: Limit | None, change: Change[T]) -> Answer[T]:
         """Change a state, then do what the test wants."""
         answer = await super().change(key, limit, change)
         if self.hook is not None:

@@ -12,6 +12,7 @@ from comporta.core.allowance import Learnt, Limit, allowed
 from comporta.core.limit import (
     GRACE_S,
     GRAINS,
+    WAY_S,
     LimitState,
     Plea,
     Refusal,
@@ -46,7 +47,7 @@ def play(
         who = min(due, key=lambda name: due[name])
         state, verdict = ask(state, by_name[who], now)
         if verdict.is_granted:
-            passed.append((now, who))
+            passed.append((now + verdict.start_s, who))
         due[who] = now + verdict.wait_s
     return passed
 
@@ -59,6 +60,7 @@ steps = st.lists(
         st.integers(1, 4),  # how many wait
         st.sampled_from([0.01, 0.02, 0.2]),  # the lead
         st.floats(0, 1),  # how much of it was needed
+        st.sampled_from([0.0, 0.02, 0.5, 3.0]),  # how long ahead it is asked
     ),
     max_size=120,
 )
@@ -66,17 +68,17 @@ steps = st.lists(
 
 @given(steps, st.sampled_from([Limit(1, 1.0), FIVE, Limit(7, 2.5), Limit(GRAINS + 50, 0.5)]))
 def test_never_more_than_the_limit_leave_in_any_span(
-    played: list[tuple[float, int, int, int, float, float]], limit: Limit
+    played: list[tuple[float, int, int, int, float, float, float]], limit: Limit
 ) -> None:
     """Whoever asks, whenever, and however late within the lead a request leaves."""
     state, now, left = LimitState(), 1_000.0, []
-    for apart, who, priority, count, lead_s, share in played:
+    for apart, who, priority, count, lead_s, share, ahead_s in played:
         now += apart
         for _ in range(40):
-            state, verdict = ask(state, Plea(f"p{who}", limit, priority, count, lead_s), now)
+            state, verdict = ask(state, Plea(f"p{who}", limit, priority, count, lead_s, ahead_s), now)
             if not verdict.is_granted:
                 break
-            left.append(now + lead_s * share)
+            left.append(now + verdict.start_s + lead_s * share)
 
     assert not left or passed_in_any_span(left, limit) <= limit.requests
 
@@ -91,9 +93,10 @@ def test_hardly_less_than_the_limit_is_used_while_there_is_work(limit: Limit, pr
     assert (len(passed) / limit.requests - 1) * limit.span_s / took >= 0.97
 
 
-def test_processes_of_equal_priority_pass_in_turns() -> None:
-    """Nobody gets more than one request ahead of another."""
-    passed = play([Plea(f"p{n}", FIVE, count=9) for n in range(3)], 60)
+@pytest.mark.parametrize("ahead_s", [(0.0, 0.0, 0.0), (0.02, 0.02, 0.02), (0.0, 0.02, 0.5)], ids=str)
+def test_processes_of_equal_priority_pass_in_turns(ahead_s: tuple[float, ...]) -> None:
+    """Nobody gets more than one request ahead of another, though one asks much sooner."""
+    passed = play([Plea(f"p{n}", FIVE, count=9, ahead_s=each) for n, each in enumerate(ahead_s)], 60)
 
     shares = Counter(who for _, who in passed)
     assert max(shares.values()) - min(shares.values()) <= 2
@@ -203,7 +206,7 @@ def test_everything_moves_with_the_clock() -> None:
 def test_a_lost_log_counts_as_full() -> None:
     """For one span nothing passes."""
     _, at_once = ask(lost(FIVE, 100.0), Plea("p", FIVE), 100.5)
-    _, later = ask(lost(FIVE, 100.0), Plea("p", FIVE), 101.01)
+    _, later = ask(lost(FIVE, 100.0), Plea("p", FIVE), 101 + WAY_S + 0.001)
 
     assert (at_once.is_granted, later.is_granted) == (False, True)
 

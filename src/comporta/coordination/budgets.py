@@ -5,9 +5,10 @@ for all of them: it asks for the first, hands over what it gets, sleeps as long 
 a process: the most urgent, and among equals the stream that was served least recently. Who is first among
 processes is decided in ``core.limit``.
 
-A grant says until when the request must have left. It is checked where the request is sent, after everything that
-can delay it: a grant that comes late is thrown away, and from then on more time is allowed between asking and
-sending, at the price of as much of each span. So a database that is far away costs capacity, never the limit.
+A grant says from when on the request may leave, and until when it must have left. It is asked for ahead, by half
+more than the log takes to answer, so that a busy database costs nothing, and one that is far away no more than its
+clock is uncertain. Until when is checked where the request is sent, after everything that can delay it: a grant that
+comes late is thrown away, and from then on more time is allowed, at the price of as much of each span.
 
 A request that must connect first arrives later than the next, which need not. Against a server that counts every
 second, that alone would bring one request too many with the second burst; so to the stamp of a request for which
@@ -29,13 +30,16 @@ from comporta.core.limit import LimitState, Plea, Refusal, Verdict
 from comporta.core.rate import Rate, rate_text
 from comporta.errors import RateLimited
 from comporta.ports.budget import BudgetState, BudgetTerms
-from comporta.ports.budget_log import BudgetLog, Change
+from comporta.ports.budget_log import Answer, BudgetLog, Change
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 
 LEAD_MIN_S = 0.008
 LEAD_MAX_S = 1.0
-"""The time allowed between asking for a grant and sending; beyond a second the database is the problem."""
+"""The time allowed between the instant from which a request may leave and its sending; beyond a second the database
+is the problem."""
+AHEAD_MIN_S, AHEAD_MAX_S = 0.02, 0.5
+"""How long ahead a grant is asked for: who is more urgent and comes meanwhile is too late for that place."""
 ROUNDING_S = 0.000_01
 """So that nobody wakes a fraction of a microsecond too early, which a ``timedelta`` cannot say, and must nap again."""
 NAP_MAX_S = 30.0
@@ -62,6 +66,7 @@ class _Waiting:
     subject: str
     number: int
     granted: "asyncio.Future[Verdict]"
+    leave_from: float = 0.0
     leave_by: float = 0.0
 
 
@@ -129,6 +134,8 @@ class SharedBudget:
         self._served: dict[str, int] = {}
         self._sent: deque[float] = deque()
         self._lead_s = LEAD_MIN_S
+        self._ahead_s = AHEAD_MIN_S
+        self._heard_s = 0.0
         self._free_until = float("-inf")
         self._pump: asyncio.Task[None] | None = None
         self._nap: asyncio.Future[None] | None = None
@@ -199,9 +206,9 @@ class SharedBudget:
                 reason=pause.reason if pause else None,
             )
 
-        return (await self._change(look))[0]
+        return (await self._change(look)).told
 
-    async def _change(self, change: Change[T]) -> tuple[T, float]:
+    async def _change(self, change: Change[T]) -> Answer[T]:
         return await self._log.change(self._terms.key, _limit(self._terms.rate), change)
 
     def _is_free(self, now: float) -> bool:
@@ -221,18 +228,26 @@ class SharedBudget:
             self._go_on()
             try:
                 verdict = await waiting.granted
+                while (early_s := waiting.leave_from - self._clock.monotonic()) > 0:
+                    await self._clock.sleep(timedelta(seconds=early_s + ROUNDING_S))
             except BaseException:
                 self._give_up(waiting)
                 raise
-            late_s = self._clock.monotonic() - waiting.leave_by
-            if late_s <= 0:
-                self._lead_s = max(LEAD_MIN_S, self._lead_s * 0.9) if -late_s > self._lead_s * 0.75 else self._lead_s
+            spare_s = waiting.leave_by - self._clock.monotonic()
+            self._adapt_lead(spare_s)
+            if spare_s >= 0:
                 return
-            self._lead_s = min(LEAD_MAX_S, self._lead_s * 2)
             self._in_flight -= 1
             self._unused.append(verdict.stamp)
             self._served.pop(progress.scope, None)
             waiting.granted = asyncio.get_running_loop().create_future()
+
+    def _adapt_lead(self, spare_s: float) -> None:
+        """Allow at once what was missing, and take back little by little what nobody needs."""
+        if spare_s < 0:
+            self._lead_s = min(LEAD_MAX_S, self._lead_s - spare_s + LEAD_MIN_S / 2)
+        elif spare_s > LEAD_MIN_S:
+            self._lead_s = max(LEAD_MIN_S, self._lead_s - (spare_s - LEAD_MIN_S) / 10)
 
     def _give_up(self, waiting: _Waiting) -> None:
         """Leave nothing of a request that is not made: neither its place in the queue nor its grant."""
@@ -270,38 +285,61 @@ class SharedBudget:
     async def _serve(self) -> None:
         """Ask the log for whoever is first until nobody waits."""
         while (first := self._first()) is not None:
-            verdict, looked = await self._ask(first.progress.priority)
+            lead_s = self._lead_s  # it may grow while the log is asked, which the log knows nothing of
+            answer = await self._ask(first.progress.priority, lead_s)
+            verdict = answer.told
             if verdict.is_granted:
-                self._hand_over(verdict, looked + self._lead_s)
+                self._hand_over(answer, lead_s)
             self._tell(verdict)
             if verdict.paused is not None and verdict.wait_s > PAUSE_MAX.total_seconds():
                 self._turn_away(verdict)
-            await self._sleep(looked + min(verdict.wait_s, NAP_MAX_S) - self._clock.monotonic())
+            await self._sleep(answer.latest + min(verdict.wait_s, NAP_MAX_S) - self._clock.monotonic())
         if self._asked_for is not None:
             self._asked_for = None
             await self._change(lambda state, now: (rules.withdraw(state, self._who, now), None))
 
-    async def _ask(self, priority: int) -> tuple[Verdict, float]:
+    async def _ask(self, priority: int, lead_s: float) -> Answer[Verdict]:
         equals = sum(each.progress.priority == priority for each in self._queue)
         if self._terms.in_flight_max is not None:
             equals = min(equals, self._terms.in_flight_max - self._in_flight)
-        lead_s = self._lead_s + self._connecting.costs_s(self._clock.monotonic())
+        lead_s += self._connecting.costs_s(self._clock.monotonic())
         unused = self._unused.pop() if self._unused else None
-        plea = Plea(self._who, _limit(self._terms.rate), priority, max(1, equals), lead_s, unused)
-        verdict, looked = await self._change(lambda state, now: rules.ask(state, plea, now))
+        plea = Plea(
+            self._who,
+            _limit(self._terms.rate),
+            priority,
+            count=max(1, equals),
+            lead_s=lead_s,
+            ahead_s=self._ahead_s,
+            heard_s=self._heard_s,
+            unused=unused,
+        )
+        asked = self._clock.monotonic()
+        answer = await self._change(lambda state, now: rules.ask(state, plea, now))
+        self._note_way(asked, answer)
+        verdict = answer.told
         self._asked_for = None if verdict.is_granted and plea.count == 1 else priority
         self._allowed = verdict.limit
         if verdict.limit is None and verdict.paused is None:
-            self._free_until = looked + TRUST_S
-        return verdict, looked
+            self._free_until = answer.earliest + TRUST_S
+        return answer
 
-    def _hand_over(self, verdict: Verdict, leave_by: float) -> None:
+    def _note_way(self, asked: float, answer: Answer[Verdict]) -> None:
+        """Learn how long the log is asked, and how long its answer is on the way: quickly more, slowly less."""
+        heard = self._clock.monotonic()
+        self._ahead_s = min(AHEAD_MAX_S, max(AHEAD_MIN_S, 1.5 * (heard - asked), self._ahead_s * 0.9))
+        self._heard_s = min(AHEAD_MAX_S, max(heard - answer.latest, self._heard_s * 0.9))
+
+    def _hand_over(self, answer: Answer[Verdict], lead_s: float) -> None:
         """Give the grant to whoever is first by now; all that wait may go where there is no limit."""
+        verdict = answer.told
         while (first := self._first()) is not None:
             self._queue.remove(first)
             self._in_flight += 1
             self._served[first.progress.scope] = max(self._served.values(), default=0) + 1
-            first.leave_by = leave_by if verdict.limit is not None else float("inf")
+            first.leave_from = answer.latest + verdict.start_s
+            is_limited = verdict.limit is not None
+            first.leave_by = answer.earliest + verdict.start_s + lead_s if is_limited else float("inf")
             first.granted.set_result(verdict)
             if verdict.limit is not None:
                 return

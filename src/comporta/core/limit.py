@@ -6,13 +6,15 @@ What keeps the promise is a log of when the last N requests left:
 
     a request may leave when the N-th last before it left a span ago, or earlier
 
-**When did it leave?** A grant is written to a log that several processes share, so some time passes between
-the writing and the sending. Therefore the log says when a request leaves *at the latest*: now plus ``lead_s``.
-Whoever gets a grant later than that throws it away and asks again. So of the requests k and k + N
+**When does it leave?** A grant is written to a log that several processes share, so some time passes between
+the writing and the sending. Therefore a grant says from when on the request may leave, and the log when it leaves
+*at the latest*: ``lead_s`` after that. Whoever is later throws the grant away and asks again. So of the requests
+k and k + N
 
-    k leaves at its stamp or before · k + N is granted at or after that stamp plus a span
+    k leaves at its stamp or before · k + N leaves at or after that stamp plus a span
 
-which is the promise, whatever the machine does. The price is the lead: 10 ms in a span of 1 s are one per cent.
+which is the promise, whatever the machine does. The price is the lead: 10 ms in a span of 1 s are one per cent. A
+grant may be asked for ``ahead_s`` before the request may leave, so that the way to the log costs nothing.
 That the way to the source takes now a little more, now a little less, is beyond this; ``WAY_S`` is kept for it.
 A request that has to connect first has a longer way than the next, which has not: its lead is longer by that.
 
@@ -37,7 +39,7 @@ from dataclasses import dataclass, replace
 
 from comporta.core.allowance import Learnt, Limit, allowed, held, is_tried, lowered, probed
 
-WAY_S = 0.006
+WAY_S = 0.012
 """Seconds by which the ways of two requests to the source may differ, when both leave in time."""
 GRACE_S = 0.25
 """How long somebody who waits keeps the place after the moment at which to ask again."""
@@ -87,6 +89,7 @@ class LimitState:
 class Plea:
     """Somebody asks for a request to be sent. ``limit`` is ``None`` where no figure is known.
 
+    ``ahead_s`` is how long before the request may leave a grant is welcome, ``heard_s`` how long it is on its way.
     ``unused`` is the stamp of a grant of the same process that came too late and was thrown away.
     """
 
@@ -95,6 +98,8 @@ class Plea:
     priority: int = 0
     count: int = 1
     lead_s: float = 0.008
+    ahead_s: float = 0.0
+    heard_s: float = 0.0
     unused: float | None = None
 
 
@@ -102,6 +107,7 @@ class Plea:
 class Verdict:
     """``wait_s`` is when to ask again; after a grant, for the next request of the same process.
 
+    ``start_s`` is how long after the asking the request that was granted may leave, at the soonest.
     ``limit`` is what the budget goes by now, ``stamp`` what the log says of the request that was granted.
     ``paused`` is why nobody may ask, if so.
     """
@@ -109,6 +115,7 @@ class Verdict:
     is_granted: bool
     wait_s: float
     limit: Limit | None
+    start_s: float = 0.0
     stamp: float | None = None
     paused: str | None = None
 
@@ -140,16 +147,18 @@ def ask(state: LimitState, plea: Plea, now: float) -> tuple[LimitState, Verdict]
         )
     if limit is None:
         return replace(state, waiters=others, stamps=()), Verdict(is_granted=True, wait_s=0.0, limit=None)
-    wait_s = _wait(state.stamps, limit, now, me=me, others=others)
-    if wait_s > 0:
+    start_s = _start(state.stamps, limit, now, me=me, others=others)
+    if start_s is None or start_s > plea.ahead_s:
+        wait_s = _wait(state.stamps, limit, now, me=me, others=others, ahead_s=plea.ahead_s)
         return _waiting(state, me, others, now + wait_s), Verdict(is_granted=False, wait_s=wait_s, limit=limit)
-    stamp = now + plea.lead_s
+    start_s = max(start_s, plea.heard_s)
+    stamp = now + start_s + plea.lead_s
     state = replace(state, stamps=_stamped(state.stamps, limit, now, stamp=stamp), waiters=others)
     if plea.count == 1:
-        return state, Verdict(is_granted=True, wait_s=0.0, limit=limit, stamp=stamp)
+        return state, Verdict(is_granted=True, wait_s=0.0, limit=limit, start_s=start_s, stamp=stamp)
     me = replace(me, count=plea.count - 1, turns=turns + 1)
-    wait_s = _wait(state.stamps, limit, now, me=me, others=others)
-    verdict = Verdict(is_granted=True, wait_s=wait_s, limit=limit, stamp=stamp)
+    wait_s = _wait(state.stamps, limit, now, me=me, others=others, ahead_s=plea.ahead_s)
+    verdict = Verdict(is_granted=True, wait_s=wait_s, limit=limit, start_s=start_s, stamp=stamp)
     return _waiting(state, me, others, now + wait_s), verdict
 
 
@@ -254,21 +263,37 @@ def _ahead(me: Waiter, others: Iterable[Waiter]) -> int:
     return urgent + sum(min(each.count, fewer) for each, fewer in equals if fewer > 0)
 
 
-def _wait(
+def _start(
     stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, me: Waiter, others: tuple[Waiter, ...]
+) -> float | None:
+    """Return how soon my request may leave, ``None`` as long as the place is that of somebody who asks before that."""
+    start_s = _room_in(stamps, limit, now, more=0)
+    asking = now + max(start_s, RECHECK_S)
+    due = _ahead(me, (each for each in others if each.until <= asking))
+    has_room_for_all = due < limit.requests and _room_in(stamps, limit, now, more=due) == 0
+    return start_s if has_room_for_all or not due else None
+
+
+def _wait(
+    stamps: tuple[tuple[float, int], ...],
+    limit: Limit,
+    now: float,
+    *,
+    me: Waiter,
+    others: tuple[Waiter, ...],
+    ahead_s: float,
 ) -> float:
     """Return the seconds until there should be room for me and all who come before; then it is asked again.
 
-    Where there is room that is kept for others, very soon: they may take it or not.
+    Where there is room that is kept for others, as soon as the first of them should have asked: it may take it or not.
     """
-    due = _ahead(me, (each for each in others if each.until <= now + RECHECK_S))
-    if due < limit.requests and _room_in(stamps, limit, now, more=due) == 0:
-        return 0.0
-    ahead = _ahead(me, others)
-    wait_s = _room_in(stamps, limit, now, more=min(ahead, limit.requests - 1))
-    if not ahead:
-        return wait_s
-    return RECHECK_S if _room_in(stamps, limit, now, more=0) == 0 else max(RECHECK_S, wait_s)
+    recheck_s = max(RECHECK_S, ahead_s / 4)  # where the way to the log is long, whoever comes first needs as long
+    first = min((each.until for each in others if _ahead(me, (each,))), default=None)
+    if first is None:
+        return max(0.0, _room_in(stamps, limit, now, more=0) - ahead_s)
+    if _room_in(stamps, limit, now, more=0) <= ahead_s:
+        return max(recheck_s, first - now)
+    return max(recheck_s, _room_in(stamps, limit, now, more=min(_ahead(me, others), limit.requests - 1)) - ahead_s)
 
 
 def _room_in(stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, more: int) -> float:

@@ -20,11 +20,13 @@ import msgspec
 from comporta.core.allowance import Limit
 from comporta.core.limit import LimitState, lost
 from comporta.errors import DestinationBusy
-from comporta.ports.budget_log import Change
+from comporta.ports.budget_log import Answer, Change
 from comporta.ports.clock import Clock
 
 ROUNDS_MAX = 100
 """How often a state is decided anew because others were quicker: of all who try in a round one succeeds."""
+CLOCK_TRUST_S = 2.0
+"""For how long two clocks run alike: one that is being corrected gains or loses half a millisecond in a second."""
 T = TypeVar("T")
 
 
@@ -35,12 +37,12 @@ class MemoryLog:
         self._clock = clock
         self._states: dict[str, LimitState] = {}
 
-    async def change(self, key: str, limit: Limit | None, change: Change[T]) -> tuple[T, float]:
+    async def change(self, key: str, limit: Limit | None, change: Change[T]) -> Answer[T]:
         """Change a state."""
         del limit
         now = self._clock.monotonic()
         self._states[key], told = change(self._states.get(key, LimitState(touched=now)), now)
-        return told, now
+        return Answer(told, earliest=now, latest=now)
 
     async def aclose(self) -> None:
         """Do nothing."""
@@ -76,7 +78,28 @@ class _Wish:
     key: str
     limit: Limit | None
     change: Change[Any]
-    future: "Future[tuple[Any, float]]"
+    future: "Future[Answer[Any]]"
+
+
+class _Offset:
+    """How far this process's clock is before the log's, as nearly as the looks of the last seconds tell.
+
+    Each look says that it lies between two figures, and all of them are right, unless a clock was set.
+    """
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, float, float]] = deque()
+
+    def narrowed(self, looked: float, now: float, heard: float) -> tuple[float, float]:
+        """Add what a look tells: the log's ``now`` lies between two instants of ours. Return both, nearer together."""
+        self._seen.append((looked, looked - now, heard - now))
+        while self._seen[0][0] < looked - CLOCK_TRUST_S:
+            self._seen.popleft()
+        least, most = max(least for _, least, _ in self._seen), min(most for *_, most in self._seen)
+        if least > most:
+            self._seen.clear()
+            return looked, heard
+        return now + least, now + most
 
 
 class SharedLog:
@@ -91,16 +114,17 @@ class SharedLog:
         self._shelf: Shelf | None = None
         self._wishes: deque[_Wish] = deque()
         self._lock = threading.Lock()
+        self._offset = _Offset()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="comporta-budgets")
 
-    async def change(self, key: str, limit: Limit | None, change: Change[T]) -> tuple[T, float]:
+    async def change(self, key: str, limit: Limit | None, change: Change[T]) -> Answer[T]:
         """Change a state on the shelf; the caller's cancellation does not take it back."""
         wish = _Wish(key, limit, change, Future())
         with self._lock:
             self._wishes.append(wish)
         self._thread.submit(self._round)
-        told: tuple[T, float] = await asyncio.wrap_future(wish.future)
-        return told
+        answer: Answer[T] = await asyncio.wrap_future(wish.future)
+        return answer
 
     async def aclose(self) -> None:
         """Wait for what is being written and close the shelf."""
@@ -130,13 +154,14 @@ class SharedLog:
         for _ in range(ROUNDS_MAX):
             looked = self._clock.monotonic()
             seen, now = shelf.look(sorted({wish.key for wish in wishes}))
+            earliest, latest = self._offset.narrowed(looked, now, self._clock.monotonic())
             rows, told = self._decided(shelf, wishes, seen, now)
             done = set(seen) | {wish.key for wish in wishes}
             if rows:
                 done -= set(rows) - set(shelf.put(rows))
             for wish, result in zip(wishes, told, strict=True):
                 if wish.key in done:
-                    wish.future.set_result((result, looked))
+                    wish.future.set_result(Answer(result, earliest, latest))
             wishes = [wish for wish in wishes if wish.key not in done]
             if not wishes:
                 return

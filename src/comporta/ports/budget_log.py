@@ -5,7 +5,8 @@ somebody else was quicker. It never answers from memory: a log that cannot be re
 """
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from comporta.core.allowance import Limit
 from comporta.core.limit import LimitState
@@ -14,14 +15,25 @@ T = TypeVar("T")
 Change = Callable[[LimitState, float], tuple[LimitState, T]]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What a change said, and when by this process's monotonic clock it was by the log's what the change was given.
+
+    Between ``earliest`` and ``latest``, that is: another machine's clock cannot be read more exactly.
+    """
+
+    told: T
+    earliest: float
+    latest: float
+
+
 class BudgetLog(Protocol):
     """The states of all budgets of one database."""
 
-    async def change(self, key: str, limit: Limit | None, change: Change[T]) -> tuple[T, float]:
+    async def change(self, key: str, limit: Limit | None, change: Change[T]) -> Answer[T]:
         """Put the state that ``change`` returns in the place of the present one, and return what it says of it.
 
-        The second of the pair is by this process's monotonic clock, and no later than the instant that ``change``
-        was given. ``limit`` tells what a log that was lost must be taken to hold.
+        ``limit`` tells what a log that was lost must be taken to hold.
         """
 
     async def aclose(self) -> None:
