@@ -23,6 +23,8 @@ class ComportaError(Exception):
 
     code = ""
     next_step = ""
+    is_of_one = False
+    """Of a record that was asked for by key: it may be that one's own. Else it is about all of them."""
 
     def __init__(self, message: str, *, next_step: str | None = None) -> None:
         super().__init__(message)
@@ -63,6 +65,7 @@ class SourceBadGateway(SourceUnavailable):
     """A 5xx of the server or of a proxy before it."""
 
     code = "CMP-NET-003"
+    is_of_one = True
     next_step = "Look at the server's own log: its worker may have hit its time or memory limit."
 
 
@@ -70,6 +73,7 @@ class SourceTruncated(SourceUnavailable):
     """The answer ended early or is not valid in its own format."""
 
     code = "CMP-NET-004"
+    is_of_one = True
     next_step = "A proxy or the server cut the answer: try a smaller page_size for the account."
 
 
@@ -77,6 +81,7 @@ class SourceAnsweredPage(SourceUnavailable):
     """A web page where data was expected: a proxy, a login wall or a maintenance page."""
 
     code = "CMP-NET-005"
+    is_of_one = True
     next_step = "Open the account's url in a browser: a proxy, a maintenance page or a wrong path answers there."
 
 
@@ -141,6 +146,7 @@ class SourceRefused(StopRun):
     """The source knows us and says no."""
 
     code = "CMP-AUTH-004"
+    is_of_one = True
     next_step = "Check at the source what this user may do."
 
 
@@ -148,6 +154,7 @@ class LoginRefused(SourceRefused):
     """Wrong login, password or API key."""
 
     code = "CMP-AUTH-001"
+    is_of_one = False
     next_step = "Check login and api_key of the account; a key may have expired (Odoo 19: at most 3 months)."
 
 
@@ -169,6 +176,7 @@ class LoginNeeded(SourceRefused):
     """The account's tokens are no longer good: only a person can grant access again."""
 
     code = "CMP-AUTH-005"
+    is_of_one = False
     next_step = "Grant access again: `comporta connect mercadolivre NAME`. Nothing is lost; the next run goes on."
 
 
@@ -176,6 +184,7 @@ class SourceChangedShape(StopRun):
     """The source answers in a form we do not know."""
 
     code = "CMP-SRC-001"
+    is_of_one = True
     next_step = "Run `comporta check`; if the source was upgraded, look for a newer Comporta."
 
 
@@ -197,6 +206,7 @@ class FilterIgnored(SourceChangedShape):
     """Rows came back that the filter we asked for excludes."""
 
     code = "CMP-SRC-004"
+    is_of_one = False
     next_step = "A module or proxy at the source changes the query; nothing was claimed. Ask its maintainer."
 
 
@@ -288,6 +298,7 @@ class RecordAbsent(RecordRejected):
     """Other records name a record that the source does not show."""
 
     code = "CMP-ROW-004"
+    is_of_one = True
     next_step = "Look whether this user may see it at the source; it is looked for again by itself, and by `reconcile`."
 
 

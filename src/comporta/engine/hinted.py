@@ -22,7 +22,7 @@ from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
 from comporta.core.window import Kind
 from comporta.engine.plan import is_claiming, make_fit, plan_gathering, refuse_another_database
-from comporta.engine.refusals import PASSING, all_refused, failed
+from comporta.engine.refusals import all_refused, failed
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
 from comporta.errors import ComportaError, RecordAbsent, TooManyDeleted
@@ -248,8 +248,8 @@ async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
             missing.later += [] if at is None else [(each, at)]
         if each.key in found:
             continue
-        seen = said.get(each.key) or Rejected(each.key, RecordAbsent.code, "the source has no such record", "{}")
-        at = looked_in_vain(each, work.clock.now(), is_ours=is_ours or seen.code in PASSING)
+        seen = said.get(each.key) or Rejected.untold(each.key, RecordAbsent("the source has no such record"))
+        at = looked_in_vain(each, work.clock.now(), is_ours=is_ours or seen.may_pass)
         if at is None:
             missing.given_up.append(each)
             continue

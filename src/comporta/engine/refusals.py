@@ -17,25 +17,15 @@ from comporta.errors import (
     ComportaError,
     RecordAbsent,
     RecordRejected,
-    SourceAnsweredPage,
     SourceBadGateway,
     SourceChangedShape,
     SourceRefused,
-    SourceTimedOut,
-    SourceTruncated,
     SourceUnavailable,
 )
-from comporta.errors_mercadolivre import ItemsUntold
 from comporta.ports.rows import Among
 
 RAISED = {each.code: each for each in (AccessRefused, SourceRefused, SourceChangedShape, SourceBadGateway)}
 """What a run ends with if all said the same; else, as where they broke off, it may pass."""
-
-IN_TROUBLE = (SourceBadGateway, SourceTruncated, SourceAnsweredPage)
-"""What a server says that is reached and in trouble."""
-
-PASSING = frozenset(each.code for each in (*IN_TROUBLE, ItemsUntold, SourceUnavailable, SourceTimedOut))
-"""What a server in trouble says, which may be over the next time: it says nothing of the record."""
 
 
 def failed(page: Page) -> Mapping[str, Rejected]:
@@ -52,7 +42,7 @@ def in_quarantine(page: Page) -> Page:
 
 def not_told(page: Page) -> tuple[Page, Mapping[str, Rejected]]:
     """Return the page without what a server in trouble failed to tell, and that by key."""
-    passing = {key: each for key, each in failed(page).items() if each.code in PASSING}
+    passing = {key: each for key, each in failed(page).items() if each.may_pass}
     unseen = [each for each in page.unseen if each.key not in passing]
     rejected = [each for each in page.rejected if each.key not in passing]
     return replace(page, unseen=unseen, rejected=rejected), passing
@@ -75,7 +65,7 @@ async def all_refused(work: Work, page: Page, wanted: Sequence[Hint]) -> Comport
         return None
     waiting = {each.key for each in await work.store.quarantine(work.scope)}
     new = [each for each in wanted if each.key not in waiting]
-    if all(each.key in why and why[each.key].code in PASSING for each in wanted):
+    if all(each.key in why and why[each.key].may_pass for each in wanted):
         return _error(work, why, [each.key for each in new]) if len(new) >= REFUSED_LEAST else None
     first = [each for each in wanted if each.tries == 0]
     if any(each.key not in why for each in first):

@@ -17,11 +17,12 @@ from comporta.core.instant import instant_text
 from comporta.core.record import Key, Page, key_from_text
 from comporta.core.ticket import successor
 from comporta.core.window import Kind, Window
-from comporta.engine.refusals import IN_TROUBLE, all_failed, in_quarantine, kind_of, not_told
+from comporta.engine.refusals import all_failed, in_quarantine, kind_of, not_told
 from comporta.engine.work import Work
 from comporta.errors import (
     ComportaError,
     SourceIncomplete,
+    SourceUnavailable,
     TooManyDeleted,
     TotalShrank,
     UnconfirmedEmpty,
@@ -121,8 +122,8 @@ async def confirmed_gone(work: Work, suspects: Sequence[Key], *, may_wait: bool 
         work.progress.touch()
         try:
             living = await work.reader.existing(part)
-        except IN_TROUBLE:
-            if not may_wait and successor(work.run, not_before=None) is not None:
+        except SourceUnavailable as error:
+            if not error.is_of_one or (not may_wait and successor(work.run, not_before=None) is not None):
                 raise
             continue
         missing = [key for key in part if key not in living]

@@ -61,7 +61,7 @@ class _Untold:
 
     @property
     def rejected(self) -> Rejected:
-        return Rejected(self.key, self.error.code, self.error.message, "{}")
+        return Rejected.untold(self.key, self.error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,38 +14,14 @@ from functools import partial
 from random import Random
 from typing import TypeVar
 
-from comporta.core.record import REFUSED_LEAST, Rejected
-from comporta.errors import (
-    ComportaError,
-    FilterIgnored,
-    LoginNeeded,
-    LoginRefused,
-    RecordAbsent,
-    Retryable,
-    SourceAnsweredPage,
-    SourceBadGateway,
-    SourceChangedShape,
-    SourceRefused,
-    SourceTruncated,
-)
-from comporta.errors_mercadolivre import PolicyRefused
+from comporta.core.record import REFUSED_LEAST, Key, Rejected
+from comporta.errors import ComportaError, RecordAbsent, Retryable
 from comporta.sources.parallel import side_by_side
 
 K = TypeVar("K", bound=object)
 T = TypeVar("T")
 OUTAGE_LEAST = 2 * REFUSED_LEAST
 """So many records that a server failed to tell, and none that it answered for, are an outage."""
-OF_ONE = (RecordAbsent, SourceRefused, SourceChangedShape, SourceBadGateway, SourceTruncated, SourceAnsweredPage)
-OF_ALL = (LoginRefused, LoginNeeded, PolicyRefused, FilterIgnored)
-
-
-def is_of_one(error: ComportaError) -> bool:
-    """Say whether an error may be one record's own.
-
-    >>> is_of_one(SourceBadGateway("500")), is_of_one(LoginRefused("401"))
-    (True, False)
-    """
-    return isinstance(error, OF_ONE) and not isinstance(error, OF_ALL)
 
 
 class Look:
@@ -62,12 +38,12 @@ class Look:
         That many records asked for at once failed (not ``is_one``) may be any one's doing, and speaks of no outage.
         """
         if self._last is not None and self._failed >= OUTAGE_LEAST and not self._has_answered:
-            message = f"{self._last.message}; so did all {self._failed} that were asked for, and this one was not"
+            message = f"not asked for: the server failed for the {self._failed} before it (last: {self._last.message})"
             return type(self._last)(message)
         try:
             told = await asking()
         except ComportaError as error:
-            if not is_of_one(error):
+            if not error.is_of_one:
                 raise
             if not isinstance(error, Retryable):
                 self._has_answered = True
@@ -100,8 +76,6 @@ def failure_of_all(told: Sequence[object]) -> ComportaError | None:
     return failures[0] if len(failures) == len(told) >= REFUSED_LEAST else None
 
 
-def unseen(answers: Iterable[tuple[object, object]]) -> list[Rejected]:
+def unseen(answers: Iterable[tuple[Key, object]]) -> list[Rejected]:
     """Return what was said instead of records, of pairs of key and answer."""
-    return [
-        Rejected(str(key), each.code, each.message, "{}") for key, each in answers if isinstance(each, ComportaError)
-    ]
+    return [Rejected.untold(key, each) for key, each in answers if isinstance(each, ComportaError)]
