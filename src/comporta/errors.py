@@ -58,6 +58,7 @@ class SourceTimedOut(SourceUnavailable):
     """No answer within the time allowed for one request."""
 
     code = "CMP-NET-002"
+    is_of_one = True
     next_step = "The server is slow or overloaded: try a smaller page_size for the account, or another hour."
 
 
