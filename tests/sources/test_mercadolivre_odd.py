@@ -131,6 +131,24 @@ async def test_an_item_that_fails_among_items_that_are_gone_waits(
     assert await reader.existing(["MLB1", "MLB2", "MLB3"]) == {"MLB3"}
 
 
+@pytest.mark.parametrize("odd", [{"code": 403, "body": {"error": "access_denied"}}, {"code": 400, "body": None}])
+async def test_an_answer_that_tells_of_items_in_another_order_calls_none_gone(
+    ask: Callable[[Any], Desk], odd: object
+) -> None:
+    """Which part without an item is whose is a guess where they differ: each is asked for by itself."""
+
+    def say(path: str, query: Mapping[str, str]) -> Reply:
+        known = {"MLB1": odd, "MLB2": NO_ITEM}
+        return http([known.get(key, item(key)) for key in reversed(query["ids"].split(","))])
+
+    reader = await ask(say).read("items")
+
+    page = await reader.fetch(["MLB1", "MLB2", "MLB3"])
+
+    assert (keys_of(page), [each.key for each in page.rejected]) == (["MLB3"], ["MLB1"])
+    assert await reader.existing(["MLB1", "MLB2", "MLB3"]) == {"MLB1", "MLB3"}
+
+
 async def test_items_that_are_always_throttled_end_the_look(ask: Callable[[Any], Desk]) -> None:
     """That is about us."""
     reader = await ask(multiget(MLB2={"code": 429, "body": None})).read("items")

@@ -270,17 +270,23 @@ class ItemsReader:
         return await self._session.ask(Wanted("items", what, "items: multiget", query), accept, self._progress)
 
     def _parts(self, told: Sequence[Record], keys: Sequence[str], subject: str) -> list[Record | _Untold]:
-        """Return the items of a multiget. An answer without an item does not say of which it speaks: order tells."""
+        """Return the items of a multiget.
+
+        A part without an item does not say of which it speaks, so all of them must say the same. To go by their order,
+        which nobody promises, could call an item gone that is only refused.
+        """
         whole = {str(part["body"]["id"]): part["body"] for part in told if _is_whole(part, keys)}
         found: list[Record | _Untold] = [each for each in whole.values() if self._is_own(each)]
         rest = [part for part in told if not _is_whole(part, keys)]
-        for key, part in zip((key for key in keys if key not in whole), rest, strict=False):
-            error = _error_of(part, subject)
-            if error is not None:
-                found.append(_Untold(key, error))
         if len(whole) + len(rest) != len(keys):
             message = f"{subject} answered one item twice; expected each once"
             raise SourceChangedShape(message)
+        errors = [_error_of(part, subject) for part in rest]
+        if len({type(each) for each in errors}) > 1:
+            message = f"{subject} answered {len(rest)} parts of which nobody can say whose they are; expected items"
+            raise SourceChangedShape(message)
+        lacking = [key for key in keys if key not in whole]
+        found += [_Untold(key, error) for key, error in zip(lacking, errors, strict=True) if error is not None]
         return found
 
     def _is_own(self, item: Record) -> bool:
