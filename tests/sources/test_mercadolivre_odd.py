@@ -127,7 +127,7 @@ async def test_an_item_that_fails_among_items_that_are_gone_waits(
 
     page = await reader.fetch(["MLB1", "MLB2", "MLB3"])
 
-    assert (keys_of(page), [(each.key, each.code) for each in page.rejected]) == ([], [("MLB3", error.code)])
+    assert (keys_of(page), [(each.key, each.code) for each in page.unseen]) == ([], [("MLB3", error.code)])
     assert await reader.existing(["MLB1", "MLB2", "MLB3"]) == {"MLB3"}
 
 
@@ -145,7 +145,7 @@ async def test_an_answer_that_tells_of_items_in_another_order_calls_none_gone(
 
     page = await reader.fetch(["MLB1", "MLB2", "MLB3"])
 
-    assert (keys_of(page), [each.key for each in page.rejected]) == (["MLB3"], ["MLB1"])
+    assert (keys_of(page), [each.key for each in page.unseen]) == (["MLB3"], ["MLB1"])
     assert await reader.existing(["MLB1", "MLB2", "MLB3"]) == {"MLB1", "MLB3"}
 
 
@@ -164,7 +164,7 @@ async def test_an_item_that_spoils_its_whole_request_waits_alone(ask: Callable[[
 
     page = await reader.fetch(["MLB1", "MLB2", "MLB3"])
 
-    assert (keys_of(page), [each.code for each in page.rejected]) == (["MLB1", "MLB3"], [SourceRefused.code])
+    assert (keys_of(page), [each.code for each in page.unseen]) == (["MLB1", "MLB3"], [SourceRefused.code])
 
 
 @pytest.mark.parametrize("count", [4, 5])
@@ -181,7 +181,7 @@ async def test_a_sweep_that_shows_none_of_many_items_fails(ask: Callable[[Any], 
     else:
         assert [each.key for page in await pages_of(reader) for each in page.rejected] == keys
 
-    assert [each.key for each in looked.rejected] == keys
+    assert [each.key for each in looked.unseen] == keys
     assert living == set(keys)
 
 
@@ -218,7 +218,7 @@ async def test_an_outage_of_items_costs_few_requests(ask: Callable[[Any], Desk],
 
     page = await reader.fetch(keys)
 
-    assert [each.key for each in page.rejected] == keys
+    assert [each.key for each in page.unseen] == keys
     assert len(server.overrides.asked) <= FEW  # type: ignore[attr-defined]  # see ``Spoken``
 
 
@@ -257,7 +257,7 @@ async def test_many_items_that_fail_for_ever_hide_no_other(ask: Callable[[Any], 
 
     page = await reader.fetch(keys)
 
-    assert sorted(each.key for each in page.rejected) == sorted(odd)
+    assert sorted(each.key for each in page.unseen) == sorted(odd)
     assert len(page.rows) == len(keys) - len(odd)
 
 

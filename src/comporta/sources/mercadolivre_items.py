@@ -3,7 +3,8 @@
 There is no filter by date, so the list is read whole; what changed in between comes by notifications. A scan's scroll
 is good for five minutes and answers serially, so the ids are had before anything else is asked. Each record of a
 multiget has a code of its own. A 404 is an item that went meanwhile, unless the list still names it: then it waits in
-quarantine, as one does that is refused or fails, for neither was read and neither is gone.
+quarantine, as one does that is listed and is refused or fails, for neither was read and neither is gone. What was said
+of one that somebody told of is handed on (``mercadolivre_single``).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -123,6 +124,7 @@ class ItemsReader:
             has_read |= bool(page.rows)
             if len(failed) == len(part) >= REFUSED_LEAST and not has_read:  # it is us then, not the items
                 raise failed[0].error
+            page = _with_rejected(page, failed)
             absent += self._absent(part, page) if limit is None else []
             yield replace(page, is_last=start + size >= len(ids) and not absent)
         if absent:
@@ -140,9 +142,9 @@ class ItemsReader:
             yield [(each, None) for each in ids[start : start + LISTED]]
 
     async def fetch(self, keys: Sequence[Key]) -> Page:
-        """Return those of the items that exist and are the seller's; what fails or is refused alone is rejected."""
-        page, _ = await self._fetched([str(key) for key in keys])
-        return page
+        """Return those of the items that exist and are the seller's; what was said of others is ``unseen``."""
+        page, failed = await self._fetched([str(key) for key in keys])
+        return replace(page, unseen=[each.rejected for each in failed])
 
     async def _fetched(self, keys: Sequence[str], *, is_sweep: bool = False) -> tuple[Page, Sequence[_Untold]]:
         found = await self._looked_at(keys, is_sweep=is_sweep)
@@ -150,8 +152,7 @@ class ItemsReader:
         page = self._plan.page([prepared(ITEMS, each, seller=self._seller) for each in priced])
         failed = [each for each in found if isinstance(each, _Untold)]
         untold: dict[Key, frozenset[str]] = dict.fromkeys(unpriced, PRICES & self._columns)
-        rejected = [*page.rejected, *(each.rejected for each in failed)]
-        return replace(page, rejected=rejected, untold=untold), failed
+        return replace(page, untold=untold), failed
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
         """Return which of the keys live: each is looked at; of what cannot be told is not said that it is gone."""
@@ -204,7 +205,7 @@ class ItemsReader:
 
     async def _absent_again(self, keys: Sequence[str]) -> Page:
         """Look a second time at items that were listed and not found; reject those that are still listed."""
-        page = await self.fetch(keys)
+        page = _with_rejected(*await self._fetched(keys))
         absent = self._absent(keys, page)
         still = set(await self._all_ids()) if absent else set()
         subject = self._subject("items by id")
@@ -213,7 +214,7 @@ class ItemsReader:
             for key in absent
             if key in still
         ]
-        return replace(page, rejected=[*page.rejected, *(each.rejected for each in untold)])
+        return _with_rejected(page, untold)
 
     async def _looked_at(self, keys: Sequence[str], *, is_sweep: bool = False) -> list[Record | _Untold]:
         """Return the items that there are; in a sweep, which nobody told to look at any of them, some must be shown."""
@@ -323,6 +324,10 @@ class ItemsReader:
 
     def _subject(self, what: str) -> str:
         return self._session.subject("items", what)
+
+
+def _with_rejected(page: Page, untold: Sequence[_Untold]) -> Page:
+    return replace(page, rejected=[*page.rejected, *(each.rejected for each in untold)])
 
 
 def _is_whole(part: Record, keys: Sequence[str]) -> bool:
