@@ -306,7 +306,9 @@ class ItemsReader:
             left = [key for key in bare if key not in prices and (tries == 0 or key in for_sale)]
             width = self._session.in_flight(self._concurrency)
             told = await records(self._session, _sale_price, left, progress=self._progress, width=width)
-            prices |= {key: price for key, price in zip(left, told, strict=True) if price is not None}
+            prices |= {
+                key: each for key, each in zip(left, told, strict=True) if each and each.get("amount") is not None
+            }
         unpriced = [key for key in bare if key not in prices and key in for_sale]
         if unpriced:
             fields = {"items": len(unpriced), "first": unpriced[0]}

@@ -23,6 +23,8 @@ from comporta.sources.one_by_one import each_told, failure_of_all, unseen
 
 COSTLY = frozenset({("costs",), ("sender_cost",)})
 """Where the columns begin that the costs of a shipment feed."""
+COSTS = frozenset({"gross_amount", "receiver", "senders"})
+"""What costs are told in: an answer with none of these tells of none, whatever its status."""
 NEW_FORM = {"x-format-new": "true"}
 
 
@@ -145,6 +147,7 @@ class SingleReader:
         untold: Mapping[Key, Collection[str]] = {}
         if self._costly:
             costs = await records(self._session, _costs, list(found), progress=self._progress, width=width)
+            costs = [each if each and COSTS & each.keys() else None for each in costs]
             found = {key: {**found[key], "costs": told} for key, told in zip(found, costs, strict=True)}
             untold = {int(key): self._costly for key, each in found.items() if each["costs"] is None}
         page = self._plan.page([prepared(self._stream, each, seller=self._seller) for each in found.values()])
