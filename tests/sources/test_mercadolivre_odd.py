@@ -261,11 +261,13 @@ async def test_many_items_that_fail_for_ever_hide_no_other(ask: Callable[[Any], 
     assert len(page.rows) == len(keys) - len(odd)
 
 
-def answers_oddly(sandbox: MercadoLivreSandbox, path: list[str], status: int) -> None:
+def answers_oddly(
+    sandbox: MercadoLivreSandbox, path: list[str], status: int, told: Mapping[str, Any] | None = None
+) -> None:
     """Let a path answer so for ever."""
     routes = sandbox._api._router.__self__  # type: ignore[attr-defined]  # a method of it
     parcels, order = routes._of_parcels, routes._order
-    odd = json_answer({"message": "odd", "error": "odd", "status": status, "cause": []}, status)
+    odd = json_answer(told or {"message": "odd", "error": "odd", "status": status, "cause": []}, status)
 
     def of_parcels(seller: int, asked: list[str], *more: Any) -> Answer:  # noqa: ANN401  handed on
         return odd if asked == path else parcels(seller, asked, *more)
@@ -303,6 +305,22 @@ async def test_a_shipment_that_is_gone_for_good_stops_no_other(tmp_path: Path) -
                 (key,) for key in keys if key != keys[3]
             ]
             assert quarantined(shop) == [(str(keys[3]), SourceRefused.code)]
+
+
+async def test_the_shell_of_a_shipment_replaces_none(tmp_path: Path) -> None:
+    """It says no version: a comparison takes back what went back in time, and not that."""
+    with MercadoLivreSandbox(records=40, items=8, sellers=1) as sandbox:
+        async with open_shop(tmp_path, sandbox) as shop:
+            await shop.run()
+            await shop.run("shipments")
+            query = "SELECT * FROM mercadolivre_shipments ORDER BY id"
+            before = shop.query(query)
+            for (key,) in shop.query("SELECT id FROM mercadolivre_shipments"):
+                answers_oddly(sandbox, ["shipments", str(key)], 200, {"id": key})
+
+            run = await shop.run("shipments", Kind.FULL)
+
+            assert (run.state, shop.query(query)) == (RunState.SUCCEEDED, before)
 
 
 async def test_a_forged_notification_that_answers_400_stops_no_other(tmp_path: Path) -> None:
