@@ -11,8 +11,9 @@ base class                what the catcher does
 ========================  ======================================================================
 
 A message says what was attempted, on what, what was seen and what was expected. A leaf class has a stable ``code`` and
-a ``next_step``; both are listed in docs/reference/errors.md, and a test compares. Those that only a PostgreSQL server
-causes are in ``errors_postgres``, under the same base classes; those that are answered over HTTP in ``errors_web``.
+a ``next_step``; both are listed in docs/reference/errors.md, and a test compares. Those that only one source or a
+PostgreSQL server causes are in modules of their own, under the same base classes; those answered over HTTP in
+``errors_web``.
 """
 
 from datetime import timedelta
@@ -166,13 +167,6 @@ class AccessRefused(SourceRefused):
     next_step = "Give this user read access to the model at the source, or take the stream out of the account."
 
 
-class UnknownDatabase(SourceRefused):
-    """The server has no database of that name."""
-
-    code = "CMP-AUTH-003"
-    next_step = "Check `database` of the account; the server's own list is at its /web/database/selector page."
-
-
 class LoginNeeded(SourceRefused):
     """The account's tokens are no longer good: only a person can grant access again."""
 
@@ -216,13 +210,6 @@ class OtherDatabase(SourceChangedShape):
 
     code = "CMP-SRC-008"
     next_step = "If the source was restored or replaced on purpose, add it as a new account, or remove this one first."
-
-
-class ProtocolUnsupported(SourceChangedShape):
-    """The server does not speak the protocol that was set, or none that we know."""
-
-    code = "CMP-SRC-009"
-    next_step = "Remove `protocol` from the account to have it chosen, or set jsonrpc, xmlrpc or json2."
 
 
 class TooManyRejected(StopRun):
