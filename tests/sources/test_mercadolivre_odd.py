@@ -57,10 +57,25 @@ async def test_what_concerns_every_record_ends_the_look(
     ask: Callable[[Any], Desk], answer: Reply, error: type[ComportaError]
 ) -> None:
     """A login that is lost, a throttle."""
-    reader = await ask(lambda path, query: answer if path.endswith("/5") else http({"id": 6})).read("packs")
+    reader = await ask(lambda path, query: answer if path.endswith(("/5", "/me")) else http({"id": 6})).read("packs")
 
     with pytest.raises(error):
         await reader.fetch([5, 6])
+
+
+async def test_a_record_that_is_refused_as_a_token_is_stops_no_other(
+    ask: Callable[[Any], Desk], server: ScriptedServer
+) -> None:
+    """The token opens other things: one renewal says so, and a look for each."""
+    refused = http({"message": "Unauthorized receiver_id", "error": "invalid_user_id_for_order"}, status=401)
+    desk = ask(lambda path, query: refused if path[-1] in "57" else http({"id": 6}))
+    reader = await desk.read("packs", concurrency=1)
+
+    page = await reader.fetch([5, 6, 7])
+
+    assert (keys_of(page), {each.code for each in page.unseen}) == ([6], {AccessRefused.code})
+    assert len(desk.login.refusals) == 1
+    assert [each.path for each in server.received].count("/users/me") == 2
 
 
 async def test_a_server_that_nobody_reaches_ends_the_look(clock: SteppingClock) -> None:
