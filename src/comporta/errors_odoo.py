@@ -1,4 +1,7 @@
-"""Errors that only Odoo's answers cause, under the base classes of ``errors``."""
+"""Errors that only Odoo's answers cause, under the base classes of ``errors``.
+
+The source tries another protocol before either leaves it.
+"""
 
 from comporta.errors import SourceChangedShape, SourceRefused
 
