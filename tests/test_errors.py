@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from comporta import errors, errors_alerts, errors_guard, errors_mercadolivre, errors_postgres, errors_web
+from comporta import errors, errors_alerts, errors_guard, errors_mercadolivre, errors_odoo, errors_postgres, errors_web
 from comporta.errors import ComportaError, RateLimited, SourceUnavailable
 
 PAGE = Path(__file__).parent.parent / "docs/reference/errors.md"
@@ -29,9 +29,15 @@ def below(parent: type[ComportaError]) -> Iterator[type[ComportaError]]:
             yield from below(child)
 
 
-assert all((errors_alerts.__doc__, errors_guard.__doc__, errors_mercadolivre.__doc__, errors_postgres.__doc__)), (
-    "imported for its classes: nothing else here would load them"
-)
+assert all(
+    (
+        errors_alerts.__doc__,
+        errors_guard.__doc__,
+        errors_mercadolivre.__doc__,
+        errors_odoo.__doc__,
+        errors_postgres.__doc__,
+    )
+), "imported for its classes: nothing else here would load them"
 RAISED = sorted((cls for cls in below(ComportaError) if cls not in GROUPS), key=lambda cls: cls.__name__)
 
 

@@ -11,8 +11,9 @@ base class                what the catcher does
 ========================  ======================================================================
 
 A message says what was attempted, on what, what was seen and what was expected. A leaf class has a stable ``code`` and
-a ``next_step``; both are listed in docs/reference/errors.md, and a test compares. Those that only a PostgreSQL server
-causes are in ``errors_postgres``, under the same base classes; those that are answered over HTTP in ``errors_web``.
+a ``next_step``; both are listed in docs/reference/errors.md, and a test compares. Those that only one source or a
+PostgreSQL server causes are in modules of their own, under the same base classes; those answered over HTTP in
+``errors_web``.
 """
 
 from datetime import timedelta
@@ -23,6 +24,8 @@ class ComportaError(Exception):
 
     code = ""
     next_step = ""
+    is_of_one = False
+    """Of a record that was asked for by key: it may be that one's own. Else it is about all of them."""
 
     def __init__(self, message: str, *, next_step: str | None = None) -> None:
         super().__init__(message)
@@ -56,6 +59,7 @@ class SourceTimedOut(SourceUnavailable):
     """No answer within the time allowed for one request."""
 
     code = "CMP-NET-002"
+    is_of_one = True
     next_step = "The server is slow or overloaded: try a smaller page_size for the account, or another hour."
 
 
@@ -63,6 +67,7 @@ class SourceBadGateway(SourceUnavailable):
     """A 5xx of the server or of a proxy before it."""
 
     code = "CMP-NET-003"
+    is_of_one = True
     next_step = "Look at the server's own log: its worker may have hit its time or memory limit."
 
 
@@ -70,6 +75,7 @@ class SourceTruncated(SourceUnavailable):
     """The answer ended early or is not valid in its own format."""
 
     code = "CMP-NET-004"
+    is_of_one = True
     next_step = "A proxy or the server cut the answer: try a smaller page_size for the account."
 
 
@@ -77,6 +83,7 @@ class SourceAnsweredPage(SourceUnavailable):
     """A web page where data was expected: a proxy, a login wall or a maintenance page."""
 
     code = "CMP-NET-005"
+    is_of_one = True
     next_step = "Open the account's url in a browser: a proxy, a maintenance page or a wrong path answers there."
 
 
@@ -141,6 +148,7 @@ class SourceRefused(StopRun):
     """The source knows us and says no."""
 
     code = "CMP-AUTH-004"
+    is_of_one = True
     next_step = "Check at the source what this user may do."
 
 
@@ -148,6 +156,7 @@ class LoginRefused(SourceRefused):
     """Wrong login, password or API key."""
 
     code = "CMP-AUTH-001"
+    is_of_one = False
     next_step = "Check login and api_key of the account; a key may have expired (Odoo 19: at most 3 months)."
 
 
@@ -158,17 +167,11 @@ class AccessRefused(SourceRefused):
     next_step = "Give this user read access to the model at the source, or take the stream out of the account."
 
 
-class UnknownDatabase(SourceRefused):
-    """The server has no database of that name."""
-
-    code = "CMP-AUTH-003"
-    next_step = "Check `database` of the account; the server's own list is at its /web/database/selector page."
-
-
 class LoginNeeded(SourceRefused):
     """The account's tokens are no longer good: only a person can grant access again."""
 
     code = "CMP-AUTH-005"
+    is_of_one = False
     next_step = "Grant access again: `comporta connect mercadolivre NAME`. Nothing is lost; the next run goes on."
 
 
@@ -176,6 +179,7 @@ class SourceChangedShape(StopRun):
     """The source answers in a form we do not know."""
 
     code = "CMP-SRC-001"
+    is_of_one = True
     next_step = "Run `comporta check`; if the source was upgraded, look for a newer Comporta."
 
 
@@ -197,6 +201,7 @@ class FilterIgnored(SourceChangedShape):
     """Rows came back that the filter we asked for excludes."""
 
     code = "CMP-SRC-004"
+    is_of_one = False
     next_step = "A module or proxy at the source changes the query; nothing was claimed. Ask its maintainer."
 
 
@@ -205,13 +210,6 @@ class OtherDatabase(SourceChangedShape):
 
     code = "CMP-SRC-008"
     next_step = "If the source was restored or replaced on purpose, add it as a new account, or remove this one first."
-
-
-class ProtocolUnsupported(SourceChangedShape):
-    """The server does not speak the protocol that was set, or none that we know."""
-
-    code = "CMP-SRC-009"
-    next_step = "Remove `protocol` from the account to have it chosen, or set jsonrpc, xmlrpc or json2."
 
 
 class TooManyRejected(StopRun):
@@ -288,6 +286,7 @@ class RecordAbsent(RecordRejected):
     """Other records name a record that the source does not show."""
 
     code = "CMP-ROW-004"
+    is_of_one = True
     next_step = "Look whether this user may see it at the source; it is looked for again by itself, and by `reconcile`."
 
 

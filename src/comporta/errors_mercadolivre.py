@@ -17,6 +17,7 @@ class PolicyRefused(AccessRefused):
     """The application may not read records of this kind at all."""
 
     code = "CMP-AUTH-007"
+    is_of_one = False
     next_step = (
         "In Mercado Livre's developer centre, give the application the functional permission for this (sales and"
         " shipping, or publish and synchronise), then grant access again: `comporta connect mercadolivre NAME`."

@@ -6,7 +6,7 @@ import pytest
 from tests.coordination.processes import successor_of
 from tests.engine.workshop import ORDERS, Workshop, at, code
 
-from comporta import errors
+from comporta import errors, errors_odoo
 from comporta.core.run import RunState
 
 RETRIED = [
@@ -25,13 +25,13 @@ STOPPED = [
     errors.SourceRefused("no"),
     errors.LoginRefused("wrong key"),
     errors.AccessRefused("no right"),
-    errors.UnknownDatabase("no such database"),
+    errors_odoo.UnknownDatabase("no such database"),
     errors.SourceChangedShape("odd"),
     errors.UnknownStream("no such model"),
     errors.UnknownField("no such field"),
     errors.FilterIgnored("ignored"),
     errors.OtherDatabase("another"),
-    errors.ProtocolUnsupported("none"),
+    errors_odoo.ProtocolUnsupported("none"),
     errors.DestinationRefused("full"),
     errors.BadValue("odd setting"),
     errors.SecretMissing("no key"),

@@ -4,16 +4,22 @@ import re
 
 import pytest
 
-from comporta import errors, errors_alerts, errors_guard, errors_mercadolivre, errors_postgres
+from comporta import errors, errors_alerts, errors_guard, errors_mercadolivre, errors_odoo, errors_postgres
 from comporta.core.alert import LEVELS, Kind
 from comporta.core.alert_steps import STEPS_PT
 from comporta.core.alert_words import LABELS, PHRASES
 from comporta.core.language import Language
 from comporta.errors import ComportaError
 
-assert all((errors_alerts.__doc__, errors_guard.__doc__, errors_mercadolivre.__doc__, errors_postgres.__doc__)), (
-    "imported for their classes"
-)
+assert all(
+    (
+        errors_alerts.__doc__,
+        errors_guard.__doc__,
+        errors_mercadolivre.__doc__,
+        errors_odoo.__doc__,
+        errors_postgres.__doc__,
+    )
+), "imported for their classes"
 UNTOLD = {
     "CMP-ROW-001": "a record, not a run",
     "CMP-RUN-002": "a person did it",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from tests.engine.shipping import SCOPE, SHIPMENTS, ship, shipments, shipped, waiting
-from tests.engine.workshop import Workshop, counted, hint, hints
+from tests.engine.workshop import Workshop, at, counted, hint, hints
 
 from comporta.core.coverage import Coverage
 from comporta.core.hint import DELAYS
@@ -108,6 +108,20 @@ async def test_a_reconciliation_looks_at_those_that_may_still_change(workshop: W
     run = await workshop.run(Kind.RECONCILE, stream=SHIPMENTS)
 
     assert counted(run) == (2, 0, 1, 1, 0, 0)
+
+
+@pytest.mark.parametrize("kind", [Kind.FULL, Kind.CLEAR_FIRST, Kind.RECONCILE])
+async def test_a_record_restored_from_a_backup_is_taken_back(workshop: Workshop, kind: Kind) -> None:
+    """The source has an older version under an older stamp; a mere notification does not say which is right."""
+    await shipped(workshop, 1, 2, 3)
+    workshop.source.stream(SHIPMENTS).write(102, {"name": "as it was"}, stamp=at(2))
+    hint(workshop, 102, told_at=workshop.source.now(), scope=SCOPE)
+
+    told = await workshop.run(Kind.NOTIFICATION, stream=SHIPMENTS)
+    run = await workshop.run(kind, stream=SHIPMENTS)
+
+    assert (counted(told), counted(run)) == ((1, 0, 0, 1, 0, 0), (3, 0, 1, 2, 0, 0))
+    assert workshop.rows(SHIPMENTS) == workshop.truth(SHIPMENTS)
 
 
 async def test_a_dry_gathering_leaves_no_trace(workshop: Workshop) -> None:

@@ -205,7 +205,7 @@ async def test_an_item_that_is_not_there_is_no_reason_to_stop(server: ScriptedSe
     reader = await desk.read("items")
 
     page = await reader.fetch(["MLB1", "MLB2", "MLB3"])
-    assert (keys_of(page), page.rejected) == (["MLB1", "MLB3"], [])
+    assert (keys_of(page), page.unseen) == (["MLB1", "MLB3"], [])
     assert await reader.existing(["MLB1", "MLB2", "MLB3"]) == {"MLB1", "MLB3"}
     await desk.source.aclose()
 
@@ -221,8 +221,8 @@ async def test_an_item_that_is_refused_waits_and_is_not_gone(
 
     page = await reader.fetch(["MLB1", "MLB2", "MLB3"])
 
-    assert (keys_of(page), [each.key for each in page.rejected]) == (["MLB1", "MLB3"], ["MLB2"])
-    assert f"answered {code}" in page.rejected[0].reason
+    assert (keys_of(page), [each.key for each in page.unseen]) == (["MLB1", "MLB3"], ["MLB2"])
+    assert f"answered {code}" in page.unseen[0].reason
     assert await reader.existing(["MLB1", "MLB2", "MLB3"]) == {"MLB1", "MLB2", "MLB3"}
     await desk.source.aclose()
 
@@ -248,7 +248,7 @@ async def test_items_looked_at_alone_and_all_refused_wait(server: ScriptedServer
     desk = await told_by(server, clock, lambda path, query: http([{"code": 403, "body": {"status": 403}}] * 5))
     page = await (await desk.read("items")).fetch(["MLB1", "MLB2", "MLB3", "MLB4", "MLB5"])
 
-    assert [each.code for each in page.rejected] == [AccessRefused.code] * 5
+    assert [each.code for each in page.unseen] == [AccessRefused.code] * 5
     await desk.source.aclose()
 
 
@@ -284,8 +284,8 @@ async def test_an_item_that_fails_for_ever_waits_and_the_others_go_on(
     page = await reader.fetch(["MLB1", "MLB2", "MLB3"])
 
     assert keys_of(page) == ["MLB1", "MLB3"]
-    assert [(each.key, each.code) for each in page.rejected] == [("MLB2", "CMP-NET-009")]
-    assert f"answered {code}" in page.rejected[0].reason
+    assert [(each.key, each.code) for each in page.unseen] == [("MLB2", "CMP-NET-009")]
+    assert f"answered {code}" in page.unseen[0].reason
     assert await reader.existing(["MLB1", "MLB2", "MLB3"]) == {"MLB1", "MLB2", "MLB3"}
     await desk.source.aclose()
 
@@ -325,7 +325,7 @@ async def test_an_answer_that_leaves_an_item_out_is_none(
     desk = await told_by(server, clock, lambda path, query: http(answer))
     reader = await desk.read("items")
 
-    assert [each.code for each in (await reader.fetch(["MLB1", "MLB2"])).rejected] == codes
+    assert [each.code for each in (await reader.fetch(["MLB1", "MLB2"])).unseen] == codes
     assert await reader.existing(["MLB1", "MLB2"]) == {"MLB1", "MLB2"}
     await desk.source.aclose()
 

@@ -165,6 +165,29 @@ async def test_a_topic_that_is_refused_stops_none_of_the_others() -> None:
     assert found == ["/shipments/1"]
 
 
+async def test_one_that_nobody_can_read_hides_none_of_the_others() -> None:
+    """They are kept for two days only. It is told at the end."""
+    told: list[Any] = [{**BODY, "resource": f"/orders/{number}"} for number in range(25)]
+    told[3] = {**BODY, "resource": None}
+    told[4] = "text"
+    found: list[str] = []
+
+    with pytest.raises(SourceChangedShape, match=r"2 of 10 messages .* expected a list of messages"):
+        await read(Seller(missed={"orders_v2": told, "items": [{**BODY, "resource": "/items/MLB1"}]}), found)
+
+    assert found == [*(f"/orders/{number}" for number in range(25) if number not in {3, 4}), "/items/MLB1"]
+
+
+async def test_a_list_that_begins_anew_each_time_ends() -> None:
+    """A source that passes over from where it was asked would be asked for ever."""
+    seller = Seller(answers={topic: {"messages": [BODY]} for topic in TOPICS})
+
+    with pytest.raises(SourceChangedShape, match="the same came again"):
+        await read(seller)
+
+    assert len(seller.asked) == 2 * len(TOPICS)
+
+
 async def test_a_source_that_does_not_answer_ends_it() -> None:
     """It is asked again in an hour."""
     seller = Seller(answers={"orders_v2": SourceUnavailable("gone")})

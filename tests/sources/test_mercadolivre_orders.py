@@ -4,11 +4,23 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
-from tests.sources.mercadolivre_desk import OTHER, SELLER, Desk, desk_of, keys_of, listed, orders_of, pages_of, rows_of
-from tests.sources.scripted import SteppingClock
+from tests.sources.mercadolivre_desk import (
+    OTHER,
+    SELLER,
+    Desk,
+    Spoken,
+    StandIn,
+    desk_of,
+    keys_of,
+    listed,
+    orders_of,
+    pages_of,
+    rows_of,
+)
+from tests.sources.scripted import ScriptedServer, SteppingClock, http
 
 from comporta.core.instant import instant_text
-from comporta.errors import AccessRefused, FilterIgnored
+from comporta.errors import AccessRefused, FilterIgnored, RecordAbsent
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 from comporta.sources.mercadolivre_values import instant_of
 
@@ -173,6 +185,37 @@ async def test_orders_are_read_by_key_whether_shown_or_not(desk: Desk, sandbox: 
     assert set(keys_of(page)) == {cancelled, known}
     assert rows_of([page])[cancelled] == orders_of(sandbox, hidden=True)[cancelled]
     assert await reader.existing([cancelled, foreign, known, 7]) == {cancelled, foreign, known}
+
+
+async def test_what_the_account_bought_is_no_order_of_its(server: ScriptedServer, clock: SteppingClock) -> None:
+    """A buyer may see an order, and is told of it: it is another seller's, as if there were none."""
+    sold = {"id": 5, "order_items": [{"item": {"id": "MLB1"}}], "seller": {"id": str(SELLER)}}
+    bought = {**sold, "id": 6, "seller": {"id": OTHER}, "buyer": {"id": SELLER}}
+    server.overrides = Spoken(lambda path, query: http(bought if path.endswith("/6") else sold))
+    desk = Desk(server.url, clock, StandIn(lambda: "APP_USR-token", clock))
+    reader = await desk.read()
+
+    page = await reader.fetch([5, 6])
+
+    assert (keys_of(page), [(each.key, each.code) for each in page.unseen]) == ([5], [("6", RecordAbsent.code)])
+    assert f"of seller {OTHER}" in page.unseen[0].reason
+    assert await reader.existing([5, 6]) == {5}
+    await desk.source.aclose()
+
+
+@pytest.mark.parametrize("is_listing", [False, True])
+async def test_a_search_that_shows_orders_of_others_is_no_search_of_ours(
+    server: ScriptedServer, clock: SteppingClock, is_listing: bool
+) -> None:
+    """Where the source passes over whose orders are asked for, nothing is written of it."""
+    foreign = {"id": 6, "order_items": [{"item": {"id": "MLB1"}}], "seller": {"id": OTHER}}
+    server.overrides = Spoken(lambda path, query: http({"results": [foreign], "paging": {"total": 1}}))
+    desk = Desk(server.url, clock, StandIn(lambda: "APP_USR-token", clock))
+    reader = await desk.read()
+
+    with pytest.raises(FilterIgnored, match=f"of seller {OTHER}"):
+        await (listed(reader) if is_listing else pages_of(reader))
+    await desk.source.aclose()
 
 
 async def test_a_right_that_is_missing_is_said(desk: Desk, sandbox: MercadoLivreSandbox) -> None:

@@ -6,6 +6,22 @@ from tests.sources.mercadolivre_desk import SELLER, Desk, Spoken, StandIn, keys_
 from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http
 
 
+async def test_a_price_that_tells_no_amount_is_none(server: ScriptedServer, clock: SteppingClock) -> None:
+    """It would empty the price that is known."""
+
+    def say(path: str, query: Mapping[str, str]) -> Reply:
+        if path.endswith("sale_price"):
+            return http({"message": "try later", "status": 200})
+        return http([{"code": 200, "body": {"id": key, "seller_id": SELLER}} for key in query["ids"].split(",")])
+
+    server.overrides = Spoken(say)
+    desk = Desk(server.url, clock, StandIn(lambda: "APP_USR-token", clock))
+    page = await (await desk.read("items")).fetch(["MLB1"])
+
+    assert (keys_of(page), list(page.untold)) == (["MLB1"], ["MLB1"])
+    await desk.source.aclose()
+
+
 async def test_only_of_what_is_for_sale_a_price_that_is_not_told_is_asked_for_twice(
     server: ScriptedServer, clock: SteppingClock
 ) -> None:

@@ -303,6 +303,8 @@ def test_a_variation_without_an_id_keeps_its_item_waiting() -> None:
         (SHIPMENT["costs"], 23.65),
         ({"senders": [{"user_id": "1001", "cost": "23.65"}]}, 23.65),
         ({"senders": [{"user_id": 1001, "cost": 0}]}, 0),
+        ({"senders": [{"cost": 23.65}]}, 23.65),
+        ({"senders": [{"user_id": 55, "cost": 1.0}]}, None),
         ({"senders": []}, None),
         ({"senders": None}, None),
         ({}, None),

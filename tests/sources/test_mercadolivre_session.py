@@ -68,7 +68,7 @@ async def test_whose_data_it_is_is_asked_where_no_pair_has_said_it(
 
 
 async def test_a_token_that_is_refused_again_ends_the_run(server: ScriptedServer, clock: SteppingClock) -> None:
-    """After one renewal it is no question of time; each token was shown once."""
+    """After one renewal it is no question of time; nor of what was asked for: it does not say either who we are."""
     number = iter(range(9))
     server.overrides = Spoken(lambda path, query: http({"message": "invalid access token"}, status=401))
     desk = Desk(server.url, clock, StandIn(lambda: f"{TOKEN}-{next(number)}", clock))
@@ -78,7 +78,7 @@ async def test_a_token_that_is_refused_again_ends_the_run(server: ScriptedServer
     await desk.source.aclose()
 
     assert desk.login.refusals == [f"{TOKEN}-0"]
-    assert [each.headers["authorization"] for each in server.received] == [f"Bearer {TOKEN}-{n}" for n in (0, 1)]
+    assert [each.headers["authorization"] for each in server.received] == [f"Bearer {TOKEN}-{n}" for n in (0, 1, 1)]
     assert "comporta connect mercadolivre" in caught.value.next_step
 
 

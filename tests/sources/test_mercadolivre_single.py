@@ -128,7 +128,9 @@ SAID_NOTHING = http({"status": 403, "error": "access_denied", "message": "forbid
         (http({}, status=404), {5: COSTLY}),
         (http(b"", status=204), {5: COSTLY}),
         (SAID_NOTHING, {5: COSTLY}),
-        (http({}), {}),
+        (http({}), {5: COSTLY}),
+        (http({"message": "try later", "status": 200}), {5: COSTLY}),
+        (http({"senders": []}), {}),
     ],
 )
 async def test_a_shipment_without_costs_is_a_shipment(

@@ -259,6 +259,31 @@ async def test_what_is_told_of_an_item_that_a_sweep_could_not_read_is_looked_at(
             assert shop.query("SELECT count(*) FROM cmp_quarantine") == [(0,)]
 
 
+async def test_what_is_told_of_an_item_that_fails_is_looked_for_until_it_answers(tmp_path: Path) -> None:
+    """As of orders: an outage makes nobody forget what was told, and a made-up item that is refused waits nowhere."""
+    with MercadoLivreSandbox(records=1, items=8, sellers=1) as sandbox:
+        async with open_shop(tmp_path, sandbox) as shop:
+            key = next(iter(sandbox.world.shelves[SELLER].items))
+            await shop.run("items")
+            told = [{"scope": "loja/items", "parent": each, "told_at": None} for each in (key, "MLB1")]
+            shop.database.write(lambda session: session.each("hint", told)).result()
+            sandbox.world.change_item(key, stock=777)
+            sandbox.faults.add(f"multiget_code=500@{key}")
+            sandbox.faults.add("multiget_code=403@MLB1")
+            failed = await shop.run("items", Kind.NOTIFICATION)
+            waiting = shop.query("SELECT key, code FROM cmp_quarantine")
+            left = shop.query("SELECT parent, tries FROM cmp_hint ORDER BY parent")
+            sandbox.faults.clear()
+            shop.database.write(lambda session: session.run("wake_hints", {"scope": "loja/items"})).result()
+            looked = await shop.run("items", Kind.NOTIFICATION)
+
+            assert (failed.error, looked.counts.updated) == (None, 1)
+            assert waiting == [(key, "CMP-NET-009")]
+            assert left == sorted([(key, 1), ("MLB1", 1)])
+            assert shop.query("SELECT count(*) FROM cmp_quarantine") == [(0,)]
+            assert shop.differences("items") == []
+
+
 @pytest.mark.parametrize("code", [204, 403, 404])
 async def test_a_price_that_is_not_told_leaves_the_one_that_is_known(tmp_path: Path, code: int) -> None:
     """One odd answer empties no column, nor holds up the others; of what is closed there may be no price any more."""

@@ -7,7 +7,8 @@ from tests.sources.conftest import Connect
 from tests.sources.scripted import RECORD, ScriptedServer, failure
 
 from comporta.core.record import Bucket
-from comporta.errors import ProtocolUnsupported, SourceChangedShape
+from comporta.errors import SourceChangedShape
+from comporta.errors_odoo import ProtocolUnsupported
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sources.odoo_reader import OdooReader

@@ -9,7 +9,6 @@ from comporta.errors import (
     AccessRefused,
     ComportaError,
     LoginRefused,
-    ProtocolUnsupported,
     RateLimited,
     SourceAnsweredPage,
     SourceBadGateway,
@@ -17,10 +16,10 @@ from comporta.errors import (
     SourceRefused,
     SourceTruncated,
     SourceUnavailable,
-    UnknownDatabase,
     UnknownField,
     UnknownStream,
 )
+from comporta.errors_odoo import ProtocolUnsupported, UnknownDatabase
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sources.odoo_errors import Trouble

@@ -20,10 +20,10 @@ from comporta.errors import (
     SourceBadGateway,
     SourceTruncated,
     UnconfirmedEmpty,
-    UnknownDatabase,
     UnknownField,
     UnknownStream,
 )
+from comporta.errors_odoo import UnknownDatabase
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.odoo import OdooSandbox

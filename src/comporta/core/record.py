@@ -20,6 +20,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Self
+
+from comporta.errors import ComportaError, Retryable
 
 Key = int | str
 Value = bool | int | float | str | None
@@ -103,12 +106,21 @@ REFUSED_LEAST = 5
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that cannot be written, with what a person needs to know to mend it."""
+    """A record that cannot be written, with what a person needs to know to mend it.
+
+    ``may_pass``: the source was in trouble. That says nothing of the record, and may be over the next time.
+    """
 
     key: str
     code: str
     reason: str
     payload: str
+    may_pass: bool = False
+
+    @classmethod
+    def untold(cls, key: Key, error: ComportaError) -> Self:
+        """Return a record in place of which an error came."""
+        return cls(str(key), error.code, error.message, "{}", may_pass=isinstance(error, Retryable))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from comporta.core.hint import Hint, Version, is_answered, is_slow, looked_in_va
 from comporta.core.instant import short_text
 from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
-from comporta.core.window import Kind
+from comporta.core.window import WHOLE, Kind
 from comporta.engine.plan import is_claiming, make_fit, plan_gathering, refuse_another_database
-from comporta.engine.refusals import PASSING, all_refused, failed
+from comporta.engine.refusals import all_refused, failed
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
 from comporta.errors import ComportaError, RecordAbsent, TooManyDeleted
@@ -31,6 +31,8 @@ from comporta.ports.store import Batch
 
 PORTION = 100
 """Records looked at in one transaction."""
+REPAIRING = WHOLE | {Kind.RECONCILE}
+"""The kinds after which what is here is what the source has, also where that went back in time."""
 KNOWN_MAX = 100_000
 """Hints kept in memory; where there are more they are taken in turns."""
 
@@ -181,7 +183,8 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
     work.progress.rows_read += len(page.rows) + len(page.rejected)
     postponed = {each.key for each, _ in missing.later}
     handled = [each for each in hints if each.key not in postponed]
-    batch = work.batch(page, handled_hints=handled, postponed_hints=missing.later, deleted=gone)
+    overwrite = work.request.kind in REPAIRING and _are_dated(work, page)
+    batch = work.batch(page, overwrite=overwrite, handled_hints=handled, postponed_hints=missing.later, deleted=gone)
     counts = await work.write(batch)
     known, later, given_up = len(hints) - len(wanted), len(missing.later), len(missing.given_up)
     work.tell(
@@ -201,6 +204,12 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
         )
     if refusal is not None:
         raise refusal
+
+
+def _are_dated(work: Work, page: Page) -> bool:
+    """Say whether each record tells its version: one that tells none is the shell of one, and replaces nothing."""
+    place = work.shape.index(work.shape.stamp or work.shape.key)
+    return all(row[place] is not None for row in page.rows)
 
 
 def _wait_for_all(work: Work, missing: _Missing, wanted: Sequence[Hint]) -> None:
@@ -248,8 +257,8 @@ async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
             missing.later += [] if at is None else [(each, at)]
         if each.key in found:
             continue
-        seen = said.get(each.key) or Rejected(each.key, RecordAbsent.code, "the source has no such record", "{}")
-        at = looked_in_vain(each, work.clock.now(), is_ours=is_ours or seen.code in PASSING)
+        seen = said.get(each.key) or Rejected.untold(each.key, RecordAbsent("the source has no such record"))
+        at = looked_in_vain(each, work.clock.now(), is_ours=is_ours or seen.may_pass)
         if at is None:
             missing.given_up.append(each)
             continue

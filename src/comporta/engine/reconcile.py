@@ -25,7 +25,7 @@ from comporta.core.instant import BEGINNING, instant_text, short_text
 from comporta.core.nested import only
 from comporta.core.record import Key, Page, Shape
 from comporta.engine.plan import make_fit, origin_of, refuse_another_database
-from comporta.engine.refusals import all_failed, in_quarantine
+from comporta.engine.refusals import fetched
 from comporta.engine.verify import confirmed_gone, parts, refuse_mass_deletion, sweep
 from comporta.engine.work import Work, well
 from comporta.errors import WrongUse
@@ -152,13 +152,13 @@ async def _next_slice(work: Work) -> Sequence[Key]:
 async def _settle(work: Work, suspects: Collection[Key], until: str) -> Counts:
     """Read every suspect again, write what differs, mark what is gone; return what was not as it should be.
 
-    One that fails waits in quarantine, and stops no other; that all of many failed is raised.
+    One that is refused waits in quarantine, and stops no other; that all of many were is raised, and so is what a
+    server in trouble failed to tell: a comparison that passed over it would come again only the next day.
     """
     wrong = Counts()
     missing: list[Key] = []
     for part in parts(sorted(suspects, key=lambda key: (isinstance(key, str), key))):
-        page = in_quarantine(await work.reader.fetch(part))
-        failure = await all_failed(work, page, part)
+        page, failure = await fetched(work, part)
         place = work.shape.index(work.shape.key)
         seen = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
         missing += [key for key in part if str(key) not in seen]

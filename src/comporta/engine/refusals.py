@@ -11,31 +11,40 @@ from dataclasses import replace
 
 from comporta.core.hint import Hint
 from comporta.core.record import REFUSED_LEAST, Key, Page, Rejected, key_from_text
+from comporta.core.ticket import successor
 from comporta.engine.work import Work
 from comporta.errors import (
     AccessRefused,
     ComportaError,
     RecordAbsent,
     RecordRejected,
-    SourceAnsweredPage,
     SourceBadGateway,
     SourceChangedShape,
     SourceRefused,
-    SourceTimedOut,
-    SourceTruncated,
     SourceUnavailable,
 )
-from comporta.errors_mercadolivre import ItemsUntold
 from comporta.ports.rows import Among
 
 RAISED = {each.code: each for each in (AccessRefused, SourceRefused, SourceChangedShape, SourceBadGateway)}
 """What a run ends with if all said the same; else, as where they broke off, it may pass."""
 
-IN_TROUBLE = (SourceBadGateway, SourceTruncated, SourceAnsweredPage)
-"""What a server says that is reached and in trouble."""
 
-PASSING = frozenset(each.code for each in (*IN_TROUBLE, ItemsUntold, SourceUnavailable, SourceTimedOut))
-"""What a server in trouble says, which may be over the next time: it says nothing of the record."""
+async def fetched(work: Work, keys: Sequence[Key]) -> tuple[Page, ComportaError | None]:
+    """Return what is to be written of records that should be there, and what ends the run then.
+
+    What is put in quarantine is claimed, and nobody looks for it soon. So what a server in trouble failed to tell is
+    left to the next attempt; only what fails at the last one, too, waits there, for it must not stop the rest for ever.
+    """
+    page = await work.reader.fetch(keys)
+    waiting = {each.key for each in await work.store.quarantine(work.scope)}
+    passing = {key: each for key, each in failed(page).items() if each.may_pass and key not in waiting}
+    if not passing or successor(work.run, not_before=None) is None:
+        return in_quarantine(page), _all_failed(work, page, [str(key) for key in keys], waiting)
+    first = next(iter(passing.values()))
+    message = (
+        f"{work.scope}: {len(passing)} records could not be read by key (first: {first.reason}); expected all of them"
+    )
+    return in_quarantine(_without(page, passing)), _kind_of(passing.values())(message)
 
 
 def failed(page: Page) -> Mapping[str, Rejected]:
@@ -50,24 +59,6 @@ def in_quarantine(page: Page) -> Page:
     return replace(page, rejected=[*page.rejected, *(each for key, each in failed(page).items() if key not in known)])
 
 
-def not_told(page: Page) -> tuple[Page, Mapping[str, Rejected]]:
-    """Return the page without what a server in trouble failed to tell, and that by key."""
-    passing = {key: each for key, each in failed(page).items() if each.code in PASSING}
-    unseen = [each for each in page.unseen if each.key not in passing]
-    rejected = [each for each in page.rejected if each.key not in passing]
-    return replace(page, unseen=unseen, rejected=rejected), passing
-
-
-async def all_failed(work: Work, page: Page, keys: Collection[Key]) -> ComportaError | None:
-    """Return what ends the run where each of many records that should be there failed, and none failed before."""
-    why = failed(page)
-    if page.rows or len(keys) < REFUSED_LEAST or any(str(key) not in why for key in keys):
-        return None
-    waiting = {each.key for each in await work.store.quarantine(work.scope)}
-    new = [str(key) for key in keys if str(key) not in waiting]
-    return _error(work, why, new) if len(new) >= REFUSED_LEAST else None
-
-
 async def all_refused(work: Work, page: Page, wanted: Sequence[Hint]) -> ComportaError | None:
     """Return what ends the run, ``None`` where something was read or too little speaks of us."""
     why = failed(page)
@@ -75,7 +66,7 @@ async def all_refused(work: Work, page: Page, wanted: Sequence[Hint]) -> Comport
         return None
     waiting = {each.key for each in await work.store.quarantine(work.scope)}
     new = [each for each in wanted if each.key not in waiting]
-    if all(each.key in why and why[each.key].code in PASSING for each in wanted):
+    if all(each.key in why and why[each.key].may_pass for each in wanted):
         return _error(work, why, [each.key for each in new]) if len(new) >= REFUSED_LEAST else None
     first = [each for each in wanted if each.tries == 0]
     if any(each.key not in why for each in first):
@@ -87,8 +78,23 @@ async def all_refused(work: Work, page: Page, wanted: Sequence[Hint]) -> Comport
     return _error(work, why, [each.key for each in new]) if len(new) >= REFUSED_LEAST else None
 
 
+def _without(page: Page, keys: Collection[str]) -> Page:
+    """Return the page without what was said instead of these records."""
+    unseen = [each for each in page.unseen if each.key not in keys]
+    return replace(page, unseen=unseen, rejected=[each for each in page.rejected if each.key not in keys])
+
+
+def _all_failed(work: Work, page: Page, keys: Sequence[str], waiting: Collection[str]) -> ComportaError | None:
+    """Return what ends the run where each of many records failed, and enough of them did not fail before."""
+    why = failed(page)
+    new = [key for key in keys if key not in waiting]
+    if page.rows or len(new) < REFUSED_LEAST or any(key not in why for key in keys):
+        return None
+    return _error(work, why, new)
+
+
 def _error(work: Work, why: Mapping[str, Rejected], keys: Sequence[str]) -> ComportaError:
-    kind = kind_of([why[key] for key in keys])
+    kind = _kind_of([why[key] for key in keys])
     said = "were refused" if kind is AccessRefused else "failed"
     message = (
         f"{work.scope}: all {len(keys)} records that were asked for by key {said}"
@@ -97,7 +103,7 @@ def _error(work: Work, why: Mapping[str, Rejected], keys: Sequence[str]) -> Comp
     return kind(message)
 
 
-def kind_of(said: Iterable[Rejected]) -> type[ComportaError]:
+def _kind_of(said: Iterable[Rejected]) -> type[ComportaError]:
     """Return what a run ends with by what was said of records: what all said, or that the source is not there."""
     codes = {each.code for each in said}
     return RAISED.get(codes.pop(), SourceUnavailable) if len(codes) == 1 else SourceUnavailable

@@ -14,18 +14,12 @@ from comporta.core.compare import Differences, compare_stamps
 from comporta.core.completeness import LISTINGS_MAX, Verdict, judge, unexplained_fall
 from comporta.core.counts import too_many
 from comporta.core.instant import instant_text
-from comporta.core.record import Key, Page, key_from_text
+from comporta.core.record import Key, key_from_text
 from comporta.core.ticket import successor
 from comporta.core.window import Kind, Window
-from comporta.engine.refusals import IN_TROUBLE, all_failed, in_quarantine, kind_of, not_told
+from comporta.engine.refusals import fetched
 from comporta.engine.work import Work
-from comporta.errors import (
-    ComportaError,
-    SourceIncomplete,
-    TooManyDeleted,
-    TotalShrank,
-    UnconfirmedEmpty,
-)
+from comporta.errors import SourceIncomplete, SourceUnavailable, TooManyDeleted, TotalShrank, UnconfirmedEmpty
 from comporta.ports.rows import Among
 from comporta.ports.store import Batch, Pass
 
@@ -121,8 +115,8 @@ async def confirmed_gone(work: Work, suspects: Sequence[Key], *, may_wait: bool 
         work.progress.touch()
         try:
             living = await work.reader.existing(part)
-        except IN_TROUBLE:
-            if not may_wait and successor(work.run, not_before=None) is not None:
+        except SourceUnavailable as error:
+            if not error.is_of_one or (not may_wait and successor(work.run, not_before=None) is not None):
                 raise
             continue
         missing = [key for key in part if key not in living]
@@ -186,7 +180,7 @@ async def _until_listed(work: Work, window: Window) -> int:
             return found.count
         reached += [found.last] if found.last is not None and len(reached) < BOUNDING else []
         for part in parts(found.missing):
-            page, failure = await _fetched(work, part)
+            page, failure = await fetched(work, part)
             await work.write(work.batch(page))
             if failure is not None:
                 raise failure
@@ -195,25 +189,6 @@ async def _until_listed(work: Work, window: Window) -> int:
         f" (first: {found.missing[:5]})"
     )
     raise SourceIncomplete(message)
-
-
-async def _fetched(work: Work, keys: Sequence[Key]) -> tuple[Page, ComportaError | None]:
-    """Return what is to be written of the keys, and what ends the run then.
-
-    What is put in quarantine is claimed, and nobody looks for it soon. So what a server in trouble failed to tell is
-    left to the next attempt; only what fails at the last one, too, waits there, for it must not stop the rest for ever.
-    """
-    page = await work.reader.fetch(keys)
-    rest, passing = not_told(page)
-    if not passing or successor(work.run, not_before=None) is None:
-        page = in_quarantine(page)
-        return page, await all_failed(work, page, keys)
-    first = next(iter(passing.values()))
-    message = (
-        f"{work.scope}: {len(passing)} records of the window could not be read by key (first: {first.reason});"
-        f" expected all of them"
-    )
-    return in_quarantine(rest), kind_of(passing.values())(message)
 
 
 @dataclass(frozen=True, slots=True)

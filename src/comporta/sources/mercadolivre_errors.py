@@ -28,7 +28,7 @@ _POLICY = (
     "In Mercado Livre's developer centre, give the application the functional permission for this (sales and shipping,"
     " or publish and synchronise), then grant access again with `comporta connect mercadolivre NAME`."
 )
-_RIGHT = "Check that the seller who granted access is an administrator, and that the application is not blocked."
+RIGHT = "Check that the seller who granted access is an administrator, and that the application is not blocked."
 _MISTAKE = "Run `comporta check`; if the API has changed, look for a newer Comporta."
 
 
@@ -77,7 +77,7 @@ def _own(answer: Answer, subject: str) -> ComportaError | None:
     if answer.status == FORBIDDEN:
         is_policy = any(word in answer.beginning(SAID_MAX) for word in POLICIES)
         kind = PolicyRefused if is_policy else AccessRefused
-        return kind(f"{seen}; expected access", next_step=_POLICY if is_policy else _RIGHT)
+        return kind(f"{seen}; expected access", next_step=_POLICY if is_policy else RIGHT)
     if (body_of(answer) or {}).get("error") == TOO_FAR:
         return SearchTooFar(f"{seen}; expected a page")
     return SourceRefused(f"{seen}; expected the request to be understood", next_step=_MISTAKE)

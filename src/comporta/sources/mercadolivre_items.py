@@ -3,7 +3,8 @@
 There is no filter by date, so the list is read whole; what changed in between comes by notifications. A scan's scroll
 is good for five minutes and answers serially, so the ids are had before anything else is asked. Each record of a
 multiget has a code of its own. A 404 is an item that went meanwhile, unless the list still names it: then it waits in
-quarantine, as one does that is refused or fails, for neither was read and neither is gone.
+quarantine, as one does that is listed and is refused or fails, for neither was read and neither is gone. What was said
+of one that somebody told of is handed on (``mercadolivre_single``).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -61,7 +62,7 @@ class _Untold:
 
     @property
     def rejected(self) -> Rejected:
-        return Rejected(self.key, self.error.code, self.error.message, "{}")
+        return Rejected.untold(self.key, self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ class ItemsReader:
             has_read |= bool(page.rows)
             if len(failed) == len(part) >= REFUSED_LEAST and not has_read:  # it is us then, not the items
                 raise failed[0].error
+            page = _with_rejected(page, failed)
             absent += self._absent(part, page) if limit is None else []
             yield replace(page, is_last=start + size >= len(ids) and not absent)
         if absent:
@@ -140,9 +142,9 @@ class ItemsReader:
             yield [(each, None) for each in ids[start : start + LISTED]]
 
     async def fetch(self, keys: Sequence[Key]) -> Page:
-        """Return those of the items that exist and are the seller's; what fails or is refused alone is rejected."""
-        page, _ = await self._fetched([str(key) for key in keys])
-        return page
+        """Return those of the items that exist and are the seller's; what was said of others is ``unseen``."""
+        page, failed = await self._fetched([str(key) for key in keys])
+        return replace(page, unseen=[each.rejected for each in failed])
 
     async def _fetched(self, keys: Sequence[str], *, is_sweep: bool = False) -> tuple[Page, Sequence[_Untold]]:
         found = await self._looked_at(keys, is_sweep=is_sweep)
@@ -150,8 +152,7 @@ class ItemsReader:
         page = self._plan.page([prepared(ITEMS, each, seller=self._seller) for each in priced])
         failed = [each for each in found if isinstance(each, _Untold)]
         untold: dict[Key, frozenset[str]] = dict.fromkeys(unpriced, PRICES & self._columns)
-        rejected = [*page.rejected, *(each.rejected for each in failed)]
-        return replace(page, rejected=rejected, untold=untold), failed
+        return replace(page, untold=untold), failed
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
         """Return which of the keys live: each is looked at; of what cannot be told is not said that it is gone."""
@@ -204,7 +205,7 @@ class ItemsReader:
 
     async def _absent_again(self, keys: Sequence[str]) -> Page:
         """Look a second time at items that were listed and not found; reject those that are still listed."""
-        page = await self.fetch(keys)
+        page = _with_rejected(*await self._fetched(keys))
         absent = self._absent(keys, page)
         still = set(await self._all_ids()) if absent else set()
         subject = self._subject("items by id")
@@ -213,7 +214,7 @@ class ItemsReader:
             for key in absent
             if key in still
         ]
-        return replace(page, rejected=[*page.rejected, *(each.rejected for each in untold)])
+        return _with_rejected(page, untold)
 
     async def _looked_at(self, keys: Sequence[str], *, is_sweep: bool = False) -> list[Record | _Untold]:
         """Return the items that there are; in a sweep, which nobody told to look at any of them, some must be shown."""
@@ -270,17 +271,23 @@ class ItemsReader:
         return await self._session.ask(Wanted("items", what, "items: multiget", query), accept, self._progress)
 
     def _parts(self, told: Sequence[Record], keys: Sequence[str], subject: str) -> list[Record | _Untold]:
-        """Return the items of a multiget. An answer without an item does not say of which it speaks: order tells."""
+        """Return the items of a multiget.
+
+        A part without an item does not say of which it speaks, so all of them must say the same. To go by their order,
+        which nobody promises, could call an item gone that is only refused.
+        """
         whole = {str(part["body"]["id"]): part["body"] for part in told if _is_whole(part, keys)}
         found: list[Record | _Untold] = [each for each in whole.values() if self._is_own(each)]
         rest = [part for part in told if not _is_whole(part, keys)]
-        for key, part in zip((key for key in keys if key not in whole), rest, strict=False):
-            error = _error_of(part, subject)
-            if error is not None:
-                found.append(_Untold(key, error))
         if len(whole) + len(rest) != len(keys):
             message = f"{subject} answered one item twice; expected each once"
             raise SourceChangedShape(message)
+        errors = [_error_of(part, subject) for part in rest]
+        if len({type(each) for each in errors}) > 1:
+            message = f"{subject} answered {len(rest)} parts of which nobody can say whose they are; expected items"
+            raise SourceChangedShape(message)
+        lacking = [key for key in keys if key not in whole]
+        found += [_Untold(key, error) for key, error in zip(lacking, errors, strict=True) if error is not None]
         return found
 
     def _is_own(self, item: Record) -> bool:
@@ -299,7 +306,9 @@ class ItemsReader:
             left = [key for key in bare if key not in prices and (tries == 0 or key in for_sale)]
             width = self._session.in_flight(self._concurrency)
             told = await records(self._session, _sale_price, left, progress=self._progress, width=width)
-            prices |= {key: price for key, price in zip(left, told, strict=True) if price is not None}
+            prices |= {
+                key: each for key, each in zip(left, told, strict=True) if each and each.get("amount") is not None
+            }
         unpriced = [key for key in bare if key not in prices and key in for_sale]
         if unpriced:
             fields = {"items": len(unpriced), "first": unpriced[0]}
@@ -317,6 +326,10 @@ class ItemsReader:
 
     def _subject(self, what: str) -> str:
         return self._session.subject("items", what)
+
+
+def _with_rejected(page: Page, untold: Sequence[_Untold]) -> Page:
+    return replace(page, rejected=[*page.rejected, *(each.rejected for each in untold)])
 
 
 def _is_whole(part: Record, keys: Sequence[str]) -> bool:

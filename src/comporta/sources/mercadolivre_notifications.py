@@ -66,7 +66,7 @@ class _Told(msgspec.Struct):
 
 
 class _Missed(msgspec.Struct):
-    messages: list[_Told] | None = None
+    messages: list[Any] | None = None
 
 
 def parse_notification(body: bytes) -> Notification:
@@ -94,7 +94,10 @@ def point(topic: str, resource: str) -> Pointer | None:
 
 
 async def missed_notifications(session: Session, progress: Progress) -> AsyncIterator[Sequence[Notification]]:
-    """Yield what could not be delivered, by page. A topic that is refused keeps none of the others from being read."""
+    """Yield what could not be delivered, by page. A topic that is refused keeps none of the others from being read.
+
+    Nor does a notification that nobody can read: it is told at the end, and the others are not kept for long.
+    """
     refused: StopRun | None = None
     for topic in TOPICS:
         pages = _missed(session, progress, topic, {"site_id": session.config.site} if topic == "items" else {})
@@ -110,28 +113,47 @@ async def missed_notifications(session: Session, progress: Progress) -> AsyncIte
 async def _missed(
     session: Session, progress: Progress, topic: str, more: Mapping[str, str]
 ) -> AsyncIterator[Sequence[Notification]]:
-    offset = 0
+    offset, before, trouble = 0, list[Any](), None
     while offset < MISSED_MAX:
         query = {"app_id": session.config.client_id, "topic": topic, "offset": offset, "limit": MISSED_SIZE, **more}
         what = f"notifications of {topic} that were not delivered, from {offset}"
         answer = await session.get(
             "missed_feeds", query, what=what, operation=f"missed_feeds: {topic}", progress=progress
         )
-        page = _page(answer, what)
-        if not page:
-            return
+        messages = _messages(answer, what)
+        if messages and messages == before:
+            trouble = trouble or SourceChangedShape(f"{SOURCE}: {what}: the same came again; expected others, or none")
+            break
+        if not messages:
+            break
+        page, odd = _page(messages, what)
+        trouble = trouble or odd
         yield page
-        offset += len(page)
+        offset, before = offset + len(messages), messages
+    if trouble is not None:
+        raise trouble
 
 
-def _page(answer: object, what: str) -> Sequence[Notification]:
-    """Return the notifications of an answer; an answer without content has none."""
-    if answer is None:
-        return []
+def _messages(answer: object, what: str) -> list[Any]:
+    """Return the messages of an answer; an answer without content has none."""
     try:
-        return [_notification(each) for each in msgspec.convert(answer, _Missed).messages or ()]
-    except (msgspec.ValidationError, ValueError) as error:
+        return (msgspec.convert(answer, _Missed).messages or []) if answer is not None else []
+    except msgspec.ValidationError as error:
         raise SourceChangedShape(f"{SOURCE}: {what}: {error}; expected a list of messages") from error
+
+
+def _page(messages: Sequence[Any], what: str) -> tuple[Sequence[Notification], SourceChangedShape | None]:
+    """Return the notifications that can be read, and what is to be told of those that cannot."""
+    found, odd = list[Notification](), list[Exception]()
+    for each in messages:
+        try:
+            found.append(_notification(msgspec.convert(each, _Told)))
+        except (msgspec.ValidationError, ValueError) as error:
+            odd.append(error)
+    if not odd:
+        return found, None
+    seen = f"{len(odd)} of {len(messages)} messages cannot be read (first: {odd[0]})"
+    return found, SourceChangedShape(f"{SOURCE}: {what}: {seen}; expected a list of messages")
 
 
 def _notification(told: _Told) -> Notification:

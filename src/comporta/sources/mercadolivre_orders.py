@@ -32,7 +32,7 @@ from comporta.sources.mercadolivre_rows import Plan, Record
 from comporta.sources.mercadolivre_scroll import scanned
 from comporta.sources.mercadolivre_session import MercadoLivreSession
 from comporta.sources.mercadolivre_shape import table_for
-from comporta.sources.mercadolivre_single import Looked, records_by_key
+from comporta.sources.mercadolivre_single import Looked, other_seller, records_by_key
 from comporta.sources.mercadolivre_values import instant_of
 from comporta.sources.offset_pages import EndlessError, OffsetPages
 
@@ -170,7 +170,9 @@ class OrdersReader:
 
     async def _looked_at(self, keys: Sequence[Key]) -> Looked:
         width = self._session.in_flight(self._concurrency)
-        return await records_by_key(self._session, "orders", keys, progress=self._progress, width=width)
+        return await records_by_key(
+            self._session, "orders", keys, seller=self._seller, progress=self._progress, width=width
+        )
 
     async def _walk(self, whole: Hours, size: int) -> AsyncGenerator[tuple[Hours, Sequence[Record], bool], None]:
         """Yield the orders that did not come before, with the part they are of, and whether they are the last."""
@@ -296,6 +298,9 @@ class OrdersReader:
             message = f"{self._subject(what)} answered {len(sheet.keys)} orders; expected at most the {size} asked"
             raise FilterIgnored(message)
         for record in sheet.records:
+            if (other := other_seller(record, self._seller)) is not None:
+                message = f"{self._subject(what)} answered an order of seller {other}; expected {self._seller}'s only"
+                raise FilterIgnored(message)
             stamp = instant_of(record.get("date_last_updated")) or instant_of(record.get("last_updated"))
             if stamp is not None and hours.excludes(stamp):
                 asked = dict(hours.query())

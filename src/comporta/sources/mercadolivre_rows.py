@@ -242,5 +242,5 @@ def _sender_cost(costs: object, seller: str) -> object:
     """Return what the seller pays for the freight: ``lead_time.cost`` is 0 while they pay."""
     senders = costs.get("senders") if isinstance(costs, Mapping) else None
     found = [each for each in senders if isinstance(each, Mapping)] if isinstance(senders, list) else []
-    own = [each for each in found if str(each.get("user_id")) == seller]
-    return (own or found or [{}])[0].get("cost")
+    own = [each for each in found if str(each.get("user_id") or seller) == seller]
+    return (own or [{}])[0].get("cost")

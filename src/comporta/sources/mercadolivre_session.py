@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from comporta.errors import SourceChangedShape, SourceTruncated
+from comporta.errors import AccessRefused, SourceChangedShape, SourceTruncated
 from comporta.errors_mercadolivre import TokenRefused
 from comporta.ports.budget import Budget
 from comporta.ports.clock import Clock
@@ -25,7 +25,7 @@ from comporta.sources.connections import Connections
 from comporta.sources.http import Transport
 from comporta.sources.latency import TimedBudget, useful_requests
 from comporta.sources.mercadolivre_config import IN_FLIGHT_MAX, MercadoLivreConfig
-from comporta.sources.mercadolivre_errors import NO_CONTENT, refuse
+from comporta.sources.mercadolivre_errors import NO_CONTENT, RIGHT, refuse
 
 CLOCK_FRESH_S = 5.0
 """Seconds for which the clock of the last answer will do: an older clock only claims less."""
@@ -44,6 +44,9 @@ class Wanted:
     operation: str
     query: Query = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+ME = Wanted("users/me", "who we are", "users: me")
 
 
 class MercadoLivreSession:
@@ -72,6 +75,7 @@ class MercadoLivreSession:
         self._secrets: deque[str] = deque(maxlen=SECRETS_MAX)
         self._door = asyncio.Lock()
         self._date: tuple[datetime, float] | None = None
+        self._proven: str | None = None
 
     async def aclose(self) -> None:
         """Close the connections, if nobody shares them."""
@@ -97,13 +101,25 @@ class MercadoLivreSession:
         return await self.ask(Wanted(path, what, operation, query), self._parsed, progress)
 
     async def ask(self, wanted: Wanted, accept: Callable[[Answer, str], T], progress: Progress) -> T:
-        """Return what ``accept`` makes of the answer and its subject; a token that is refused is renewed once."""
+        """Return what ``accept`` makes of the answer and its subject; a token that is refused is renewed once.
+
+        Some records of others may be refused as a token is. One that was renewed for that, and opens something else, is
+        good: the refusal is about what was asked for, and as long as the token is good it is not renewed for another.
+        """
         tokens = await self._login.tokens(progress)
         try:
             return await self._send(wanted, accept, tokens, progress)
-        except TokenRefused:
+        except TokenRefused as error:
+            if tokens.access == self._proven and await self._is_good(tokens, progress):
+                raise AccessRefused(error.message, next_step=RIGHT) from error
             tokens = await self._login.refused(tokens, progress)
+        try:
             return await self._send(wanted, accept, tokens, progress)
+        except TokenRefused as error:
+            if wanted.path == ME.path or not await self._is_good(tokens, progress):
+                raise
+            self._proven = tokens.access
+            raise AccessRefused(error.message, next_step=RIGHT) from error
 
     async def time(self, progress: Progress) -> datetime:
         """Return the server's clock: from the last answer while that is fresh, else from a cheap request."""
@@ -114,9 +130,9 @@ class MercadoLivreSession:
 
     async def look(self, progress: Progress) -> datetime:
         """Show the token to the server and return its clock."""
-        await self.get("users/me", {}, what="who we are", operation="users: me", progress=progress)
+        await self.ask(ME, self._parsed, progress)
         if self._date is None:
-            subject = self.subject("users/me", "who we are")
+            subject = self.subject(ME.path, ME.what)
             message = f"{subject}: the answer has no Date header; expected one, it is the source's clock"
             raise SourceChangedShape(message, next_step="A proxy removes the Date header: let it through.")
         return self._date[0]
@@ -124,6 +140,13 @@ class MercadoLivreSession:
     def subject(self, path: str, what: str) -> str:
         """Say in words what is attempted on what."""
         return f"mercadolivre/{self.account} {path.partition('/')[0]}: {what}"
+
+    async def _is_good(self, tokens: Tokens, progress: Progress) -> bool:
+        try:
+            await self._send(ME, self._parsed, tokens, progress)
+        except TokenRefused:
+            return False
+        return True
 
     async def _send(self, wanted: Wanted, accept: Callable[[Answer, str], T], tokens: Tokens, progress: Progress) -> T:
         tail = f"?{urlencode(wanted.query)}" if wanted.query else ""

@@ -23,6 +23,8 @@ from comporta.sources.one_by_one import each_told, failure_of_all, unseen
 
 COSTLY = frozenset({("costs",), ("sender_cost",)})
 """Where the columns begin that the costs of a shipment feed."""
+COSTS = frozenset({"gross_amount", "receiver", "senders"})
+"""What costs are told in: an answer with none of these tells of none, whatever its status."""
 NEW_FORM = {"x-format-new": "true"}
 
 
@@ -42,17 +44,19 @@ class Looked:
 
 
 async def records_by_key(
-    session: MercadoLivreSession, kind: str, keys: Sequence[Key], *, progress: Progress, width: int
+    session: MercadoLivreSession, kind: str, keys: Sequence[Key], *, seller: str, progress: Progress, width: int
 ) -> Looked:
-    """Ask for records, each by itself."""
+    """Ask for records of a seller, each by itself; one that says whose it is, and is another's, is none."""
 
     async def ask(key: str) -> Record:
         wanted = Wanted(f"{kind}/{key}", f"id {key}", f"{kind}: one record")
         found = await _asked(session, wanted, progress)
+        subject = session.subject(wanted.path, wanted.what)
         if str(found.get("id")) != key:
-            subject = session.subject(wanted.path, wanted.what)
             message = f"{subject} answered the record {str(found.get('id'))[:40]}; expected the one asked for"
             raise SourceChangedShape(message)
+        if (other := other_seller(found, seller)) is not None:  # what the account bought: its buyer may see it, too
+            raise RecordAbsent(f"{subject} answered a record of seller {other}; expected one of {seller}")
         return found
 
     asked = sorted({str(key) for key in keys})
@@ -60,6 +64,17 @@ async def records_by_key(
     answers = list(zip(asked, told, strict=True))
     found = {key: each for key, each in answers if not isinstance(each, ComportaError)}
     return Looked(found, unseen(answers), failure_of_all(told))
+
+
+def other_seller(record: Record, seller: str) -> str | None:
+    """Return whose a record says that it is, ``None`` where it is this seller's or does not say.
+
+    >>> other_seller({"seller": {"id": 1002}}, "1001"), other_seller({"seller": {"id": 1001}}, "1001")
+    ('1002', None)
+    """
+    told = record.get("seller")
+    owner = told.get("id") if isinstance(told, Mapping) else None
+    return None if owner is None or str(owner) == seller else str(owner)[:40]
 
 
 async def records(
@@ -125,11 +140,14 @@ class SingleReader:
     async def fetch(self, keys: Sequence[Key]) -> Page:
         """Return those of the records that exist, each asked for by itself."""
         width = self._session.in_flight(self._concurrency)
-        looked = await records_by_key(self._session, self._stream, keys, progress=self._progress, width=width)
+        looked = await records_by_key(
+            self._session, self._stream, keys, seller=self._seller, progress=self._progress, width=width
+        )
         found = looked.found
         untold: Mapping[Key, Collection[str]] = {}
         if self._costly:
             costs = await records(self._session, _costs, list(found), progress=self._progress, width=width)
+            costs = [each if each and COSTS & each.keys() else None for each in costs]
             found = {key: {**found[key], "costs": told} for key, told in zip(found, costs, strict=True)}
             untold = {int(key): self._costly for key, each in found.items() if each["costs"] is None}
         page = self._plan.page([prepared(self._stream, each, seller=self._seller) for each in found.values()])

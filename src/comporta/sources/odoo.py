@@ -11,7 +11,8 @@ from random import Random
 from typing import cast
 
 from comporta.core.record import Shape
-from comporta.errors import AccessRefused, LoginRefused, ProtocolUnsupported
+from comporta.errors import AccessRefused, LoginRefused
+from comporta.errors_odoo import ProtocolUnsupported
 from comporta.ports.budget import Budgets
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from comporta.core.record import Bucket, Key
-from comporta.errors import ProtocolUnsupported, SourceChangedShape
+from comporta.errors import SourceChangedShape
+from comporta.errors_odoo import ProtocolUnsupported
 from comporta.ports.progress import Progress
 from comporta.sources.answers import quote
 from comporta.sources.odoo_domain import Domain, all_of, odoo_text

@@ -13,7 +13,8 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
 
-from comporta.errors import ProtocolUnsupported, SourceChangedShape, SourceTruncated
+from comporta.errors import SourceChangedShape, SourceTruncated
+from comporta.errors_odoo import ProtocolUnsupported
 from comporta.sources.answers import Answer, Ask, describe
 from comporta.sources.odoo_errors import Trouble, server_error
 

@@ -13,14 +13,13 @@ from comporta.errors import (
     AccessRefused,
     ComportaError,
     LoginRefused,
-    ProtocolUnsupported,
     SourceBadGateway,
     SourceRefused,
     SourceUnavailable,
-    UnknownDatabase,
     UnknownField,
     UnknownStream,
 )
+from comporta.errors_odoo import ProtocolUnsupported, UnknownDatabase
 from comporta.sources.answers import SECRET_LEAST, quote
 
 

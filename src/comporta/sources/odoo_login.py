@@ -12,13 +12,8 @@ from typing import Protocol as TypingProtocol
 
 import msgspec
 
-from comporta.errors import (
-    ComportaError,
-    LoginRefused,
-    ProtocolUnsupported,
-    SourceAnsweredPage,
-    UnknownDatabase,
-)
+from comporta.errors import ComportaError, LoginRefused, SourceAnsweredPage
+from comporta.errors_odoo import ProtocolUnsupported, UnknownDatabase
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 from comporta.sources.answers import Answer, Ask, refusal

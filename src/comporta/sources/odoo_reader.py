@@ -12,7 +12,8 @@ from itertools import pairwise
 from typing import cast
 
 from comporta.core.record import Bucket, Key, Lookup, Page, Shape
-from comporta.errors import FilterIgnored, ProtocolUnsupported, SourceIncomplete, UnconfirmedEmpty
+from comporta.errors import FilterIgnored, SourceIncomplete, UnconfirmedEmpty
+from comporta.errors_odoo import ProtocolUnsupported
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity
 from comporta.sources.odoo_buckets import read_buckets, summed, whole_hours

@@ -4,9 +4,9 @@ One record that answers oddly, however often it is asked for, must not stop the 
 said. A login that is lost, a right that the application lacks, a throttle, a filter that is ignored and a server that
 cannot be reached concern every record, and end the run. That all of many answered oddly, whoever asked can tell.
 
-A server in trouble fails for every record, each time that it is tried: so after some that failed, and none that was
-answered, the rest is not asked for, and counts as failed. Records that fail for ever must not make others look so: they
-are asked for in no order, another one each time, so that any of them may come first.
+A server in trouble fails for every record, each time that it is tried: so after some that failed, one after the other,
+the rest is not asked for, and counts as failed. Records that fail for ever must not make others look so: they are asked
+for in no order, another one each time, so that any of them may come first; and where others were told, more must fail.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -14,38 +14,18 @@ from functools import partial
 from random import Random
 from typing import TypeVar
 
-from comporta.core.record import REFUSED_LEAST, Rejected
-from comporta.errors import (
-    ComportaError,
-    FilterIgnored,
-    LoginNeeded,
-    LoginRefused,
-    RecordAbsent,
-    Retryable,
-    SourceAnsweredPage,
-    SourceBadGateway,
-    SourceChangedShape,
-    SourceRefused,
-    SourceTruncated,
-)
-from comporta.errors_mercadolivre import PolicyRefused
+from comporta.core.record import REFUSED_LEAST, Key, Rejected
+from comporta.errors import ComportaError, RecordAbsent, Retryable, SourceTimedOut
 from comporta.sources.parallel import side_by_side
 
 K = TypeVar("K", bound=object)
 T = TypeVar("T")
 OUTAGE_LEAST = 2 * REFUSED_LEAST
 """So many records that a server failed to tell, and none that it answered for, are an outage."""
-OF_ONE = (RecordAbsent, SourceRefused, SourceChangedShape, SourceBadGateway, SourceTruncated, SourceAnsweredPage)
-OF_ALL = (LoginRefused, LoginNeeded, PolicyRefused, FilterIgnored)
-
-
-def is_of_one(error: ComportaError) -> bool:
-    """Say whether an error may be one record's own.
-
-    >>> is_of_one(SourceBadGateway("500")), is_of_one(LoginRefused("401"))
-    (True, False)
-    """
-    return isinstance(error, OF_ONE) and not isinstance(error, OF_ALL)
+OUTAGE_AMIDST = 5 * OUTAGE_LEAST
+"""So many in a row are one that began after it answered: of a thousand records four in five may fail for ever."""
+SLOW_WEIGHT = OUTAGE_LEAST
+"""One that did not answer in time counts for so many: it was waited for for minutes, as long as ten that failed."""
 
 
 class Look:
@@ -53,6 +33,7 @@ class Look:
 
     def __init__(self) -> None:
         self._failed = 0
+        self._weight = 0
         self._has_answered = False
         self._last: ComportaError | None = None
 
@@ -61,21 +42,26 @@ class Look:
 
         That many records asked for at once failed (not ``is_one``) may be any one's doing, and speaks of no outage.
         """
-        if self._last is not None and self._failed >= OUTAGE_LEAST and not self._has_answered:
-            message = f"{self._last.message}; so did all {self._failed} that were asked for, and this one was not"
+        if self._last is not None and self._weight >= (OUTAGE_AMIDST if self._has_answered else OUTAGE_LEAST):
+            message = f"not asked for: the server failed for the {self._failed} before it (last: {self._last.message})"
             return type(self._last)(message)
         try:
             told = await asking()
         except ComportaError as error:
-            if not is_of_one(error):
+            if not error.is_of_one:
                 raise
             if not isinstance(error, Retryable):
-                self._has_answered = True
+                self._answered()
             elif is_one:
                 self._failed, self._last = self._failed + 1, error
+                self._weight += SLOW_WEIGHT if isinstance(error, SourceTimedOut) else 1
             return error
-        self._has_answered = True
+        self._answered()
         return told
+
+    def _answered(self) -> None:
+        self._failed = self._weight = 0
+        self._has_answered = True
 
 
 async def each_told(
@@ -100,8 +86,6 @@ def failure_of_all(told: Sequence[object]) -> ComportaError | None:
     return failures[0] if len(failures) == len(told) >= REFUSED_LEAST else None
 
 
-def unseen(answers: Iterable[tuple[object, object]]) -> list[Rejected]:
+def unseen(answers: Iterable[tuple[Key, object]]) -> list[Rejected]:
     """Return what was said instead of records, of pairs of key and answer."""
-    return [
-        Rejected(str(key), each.code, each.message, "{}") for key, each in answers if isinstance(each, ComportaError)
-    ]
+    return [Rejected.untold(key, each) for key, each in answers if isinstance(each, ComportaError)]

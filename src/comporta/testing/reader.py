@@ -12,7 +12,7 @@ from functools import partial
 
 from comporta.core.instant import instant_text
 from comporta.core.record import Bucket, Key, Lookup, Page, Rejected, Shape
-from comporta.errors import AccessRefused, FilterIgnored, RecordRejected, UnconfirmedEmpty
+from comporta.errors import AccessRefused, ComportaError, FilterIgnored, RecordRejected, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.testing.script import Script
@@ -106,11 +106,11 @@ class FakeReader:
         """Return those of the records that exist and the domain admits."""
         self._progress.count_request()
         wanted = set(keys)
-        said = {key: code for key, code in self._said().items() if key in wanted}
+        said = {key: error for key, error in self._said().items() if key in wanted}
         found = await self._script.play(
             "fetch", lambda: [each for each in self._admitted() if each.key in wanted - said.keys()]
         )
-        unseen = [Rejected(str(key), said[key], "not yours", "{}") for key in sorted(said, key=str)]
+        unseen = [Rejected.untold(key, said[key]("not yours")) for key in sorted(said, key=str)]
         return replace(self._as_page(found, is_last=True), unseen=unseen)
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:
@@ -159,9 +159,9 @@ class FakeReader:
         self._progress.count_request()
         return await self._script.play("follower", lambda: bool(self._after(since, until, last)))
 
-    def _said(self) -> Mapping[Key, str]:
-        """Return the code of what is said instead of records, by key."""
-        return {**dict.fromkeys(self._stream.refused, AccessRefused.code), **self._stream.odd}
+    def _said(self) -> Mapping[Key, type[ComportaError]]:
+        """Return what is said instead of records, by key."""
+        return {**dict.fromkeys(self._stream.refused, AccessRefused), **self._stream.odd}
 
     def _admitted(self) -> Sequence[FakeRecord]:
         """Return the records the domain admits, in order of their keys."""

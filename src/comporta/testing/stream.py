@@ -11,6 +11,7 @@ from datetime import datetime
 
 from comporta.core.instant import instant_text
 from comporta.core.record import Column, ColumnType, Key, Lookup, Nested, Row, Shape, Value
+from comporta.errors import ComportaError
 
 FIELDS: Mapping[str, ColumnType] = {"name": ColumnType.TEXT, "state": ColumnType.TEXT}
 STAMP = Column("write_date", ColumnType.TIMESTAMP, "write_date")
@@ -41,7 +42,7 @@ class FakeStream:
     referred_by: str | None = None
     untold: dict[Key, frozenset[str]] = field(default_factory=dict)
     refused: set[Key] = field(default_factory=set)
-    odd: dict[Key, str] = field(default_factory=dict)
+    odd: dict[Key, type[ComportaError]] = field(default_factory=dict)
     records: dict[Key, FakeRecord] = field(default_factory=dict)
     lookups: Sequence[Lookup] = ()
     lists: Mapping[str, Mapping[str, ColumnType]] = field(default_factory=dict)
