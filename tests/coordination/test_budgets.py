@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import pytest
 
-from comporta.coordination.budgets import LEAD_MIN_S, SharedBudget, SharedBudgets
+from comporta.coordination.budget_ways import LEAD_MIN_S
+from comporta.coordination.budgets import SharedBudget, SharedBudgets
 from comporta.core.allowance import Limit
 from comporta.core.limit import WAY_S
 from comporta.errors import DestinationBusy, RateLimited
@@ -209,7 +210,7 @@ async def test_a_grant_that_comes_late_is_thrown_away(clock: FakeClock, log: Mem
     state = await budget.state()
 
     assert progress.requests.sent == 1
-    assert LEAD_MIN_S < budget._lead_s <= LEAD_MIN_S * 4
+    assert LEAD_MIN_S < budget._way.lead_s <= LEAD_MIN_S * 4
     assert state.used == 1
 
 

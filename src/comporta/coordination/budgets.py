@@ -12,7 +12,8 @@ comes late is thrown away, and from then on more time is allowed, at the price o
 
 A request that must connect first arrives later than the next, which need not. Against a server that counts every
 second, that alone would bring one request too many with the second burst; so to the stamp of a request for which
-no connection is idle as much is added as connecting seems to take (``_Connecting``).
+no connection is idle as much is added as connecting seems to take. What is learnt of both ways, to the log and to
+the source, is in ``coordination.budget_ways``.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from datetime import timedelta
 from secrets import token_hex
 from typing import TypeVar
 
+from comporta.coordination.budget_ways import Connecting, LogWay
 from comporta.core import limit as rules
 from comporta.core.allowance import Limit, allowed
 from comporta.core.limit import LimitState, Plea, Refusal, Verdict
@@ -34,25 +36,12 @@ from comporta.ports.budget_log import Answer, BudgetLog, Change
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 
-LEAD_MIN_S = 0.008
-LEAD_MAX_S = 1.0
-"""The time allowed between the instant from which a request may leave and its sending; beyond a second the database
-is the problem."""
-AHEAD_MIN_S, AHEAD_MAX_S = 0.02, 0.5
-"""How long ahead a grant is asked for: who is more urgent and comes meanwhile is too late for that place."""
 ROUNDING_S = 0.000_01
 """So that nobody wakes a fraction of a microsecond too early, which a ``timedelta`` cannot say, and must nap again."""
 NAP_MAX_S = 30.0
 """Whoever waits looks at the log so often at least; also how often a run is told that it still waits."""
 PAUSE_MAX = timedelta(seconds=60)
 """A longer pause is the run's affair: it ends, gives back its lease and is queued until then."""
-CONNECT_S = 0.15
-"""How much longer the first request of a connection may be on its way: to find the host, connect, agree on keys.
-
-So much is taken for granted until answers show that it is less.
-"""
-IDLE_S = 15.0
-"""A connection that was not used for so long may be gone."""
 TRUST_S = 1.0
 """For how long a budget without a limit is taken for free after the log was asked."""
 T = TypeVar("T")
@@ -68,32 +57,6 @@ class _Waiting:
     granted: "asyncio.Future[Verdict]"
     leave_from: float = 0.0
     leave_by: float = 0.0
-
-
-class _Connecting:
-    """What connecting costs, as far as answers tell: the quickest that needed it against the quickest that did not."""
-
-    def __init__(self) -> None:
-        self.idle: list[float] = []
-        self._new_s = CONNECT_S
-        self._old_s = 0.0
-
-    def costs_s(self, now: float) -> float:
-        """Return how much longer than others the next request may be on its way."""
-        self.idle = [each for each in self.idle if each > now - IDLE_S]
-        return 0.0 if self.idle else max(0.0, self._new_s - self._old_s)
-
-    def began(self) -> bool:
-        """Take a connection, and say whether it is a new one."""
-        return not self.idle or self.idle.pop() is None
-
-    def ended(self, now: float, took_s: float, *, is_new: bool) -> None:
-        """Put a connection back, and learn from how long the request took."""
-        self.idle.append(now)
-        if is_new:
-            self._new_s = min(self._new_s, took_s)
-        elif took_s < self._old_s or not self._old_s:
-            self._old_s = took_s
 
 
 class SharedBudgets:
@@ -133,15 +96,13 @@ class SharedBudget:
         self._numbers = 0
         self._served: dict[str, int] = {}
         self._sent: deque[float] = deque()
-        self._lead_s = LEAD_MIN_S
-        self._ahead_s = AHEAD_MIN_S
-        self._heard_s = 0.0
+        self._way = LogWay()
         self._free_until = float("-inf")
         self._pump: asyncio.Task[None] | None = None
         self._nap: asyncio.Future[None] | None = None
         self._asked_for: int | None = None
         self._unused: list[float | None] = []
-        self._connecting = _Connecting()
+        self._connecting = Connecting()
 
     @property
     def rate(self) -> Rate | None:
@@ -234,20 +195,13 @@ class SharedBudget:
                 self._give_up(waiting)
                 raise
             spare_s = waiting.leave_by - self._clock.monotonic()
-            self._adapt_lead(spare_s)
+            self._way.note_sent(spare_s)
             if spare_s >= 0:
                 return
             self._in_flight -= 1
             self._unused.append(verdict.stamp)
             self._served.pop(progress.scope, None)
             waiting.granted = asyncio.get_running_loop().create_future()
-
-    def _adapt_lead(self, spare_s: float) -> None:
-        """Allow at once what was missing, and take back little by little what nobody needs."""
-        if spare_s < 0:
-            self._lead_s = min(LEAD_MAX_S, self._lead_s - spare_s + LEAD_MIN_S / 2)
-        elif spare_s > LEAD_MIN_S:
-            self._lead_s = max(LEAD_MIN_S, self._lead_s - (spare_s - LEAD_MIN_S) / 10)
 
     def _give_up(self, waiting: _Waiting) -> None:
         """Leave nothing of a request that is not made: neither its place in the queue nor its grant."""
@@ -285,7 +239,7 @@ class SharedBudget:
     async def _serve(self) -> None:
         """Ask the log for whoever is first until nobody waits."""
         while (first := self._first()) is not None:
-            lead_s = self._lead_s  # it may grow while the log is asked, which the log knows nothing of
+            lead_s = self._way.lead_s  # it may grow while the log is asked, which the log knows nothing of
             answer = await self._ask(first.progress.priority, lead_s)
             verdict = answer.told
             if verdict.is_granted:
@@ -310,25 +264,20 @@ class SharedBudget:
             priority,
             count=max(1, equals),
             lead_s=lead_s,
-            ahead_s=self._ahead_s,
-            heard_s=self._heard_s,
+            ahead_s=self._way.ahead_s,
+            heard_s=self._way.heard_s,
             unused=unused,
         )
         asked = self._clock.monotonic()
         answer = await self._change(lambda state, now: rules.ask(state, plea, now))
-        self._note_way(asked, answer)
+        heard = self._clock.monotonic()
+        self._way.note_answer(heard - asked, heard - answer.latest)
         verdict = answer.told
         self._asked_for = None if verdict.is_granted and plea.count == 1 else priority
         self._allowed = verdict.limit
         if verdict.limit is None and verdict.paused is None:
             self._free_until = answer.earliest + TRUST_S
         return answer
-
-    def _note_way(self, asked: float, answer: Answer[Verdict]) -> None:
-        """Learn how long the log is asked, and how long its answer is on the way: quickly more, slowly less."""
-        heard = self._clock.monotonic()
-        self._ahead_s = min(AHEAD_MAX_S, max(AHEAD_MIN_S, 1.5 * (heard - asked), self._ahead_s * 0.9))
-        self._heard_s = min(AHEAD_MAX_S, max(heard - answer.latest, self._heard_s * 0.9))
 
     def _hand_over(self, answer: Answer[Verdict], lead_s: float) -> None:
         """Give the grant to whoever is first by now; all that wait may go where there is no limit."""
