@@ -98,7 +98,7 @@ def ledger_key(settings: Settings, *, create: bool) -> bytes:
 
 
 def living_servers(settings: Settings) -> list[str]:
-    """Return which processes stay at work on the database: each knows the accounts that there were when it began."""
+    """Return which processes stay at work on the database: each knows the settings as they were when it began."""
     with closing(open_database(settings, SystemClock())) as database:
         seen = database.read(lambda session: [instance_from(row) for row in session.all("instances", {})])
         return [each.instance for each in seen if not each.ended_at and database.now() - each.seen_at < SEEN_WITHIN]

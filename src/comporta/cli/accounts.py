@@ -165,11 +165,15 @@ def keep(console: Console, name: str, table: Mapping[str, object], *, api_key: s
 
 
 def restart_step(settings: Settings, name: str) -> str | None:
-    """Say that servers have to start anew before they know an account as it was just kept; nothing where none lives."""
+    """Say that servers have to start anew before they know an account as it is now; nothing where that is not so.
+
+    What the database keeps they take up by themselves, but settings they read when they began.
+    """
     from comporta.databases import living_servers
 
-    living = ", ".join(living_servers(settings))
-    return f"restart {living}: what is at work already does not know {name} as it is kept now" if living else None
+    living = ", ".join(living_servers(settings)) if name in settings.said else ""
+    where = settings.path or "the environment"
+    return f"restart {living}: what is at work read {where} when it began, and {name} stands there" if living else None
 
 
 def check(

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from comporta.ports.budget import BudgetState
     from comporta.ports.store import Instance
     from comporta.settings_tree import Settings
-    from comporta.workspace import StreamStatus, Workspace
+    from comporta.stream_status import StreamStatus
+    from comporta.workspace import Workspace
 
 
 def status(

@@ -101,6 +101,9 @@ class LedgerStore:
     async def tick(self, ticket: Ticket, at: datetime, *, run_id: str) -> Run | None:
         return await self._write(lambda s: leases.queue_tick(s, ticket, at, run_id=run_id))
 
+    async def ticked_at(self, scope: str) -> datetime | None:
+        return await self._read(lambda s: leases.ticked_at(s, scope))
+
     async def due(self, limit: int, accounts: Collection[str] | None = None) -> Sequence[Run]:
         values = {"limit": limit, "accounts": None if accounts is None else json.dumps(list(accounts))}
         return await self._read(lambda s: [run_from(row) for row in s.all("due", values | {"now": text_of(s.now)})])

@@ -35,6 +35,13 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
         "beat_failed": _words(
             "no sign of life could be given: {message}", "não foi possível dar sinal de vida: {message}"
         ),
+        "accounts_changed": _words(
+            "accounts came, changed or went: {accounts}", "contas novas, alteradas ou removidas: {accounts}"
+        ),
+        "accounts_not_read": _words(
+            "the accounts there are now could not be taken up: {message}",
+            "as contas que existem agora não puderam ser lidas: {message}",
+        ),
         "run_started": _words(
             ("started: {request}, attempt {attempt} of {attempts}", "started"),
             ("iniciada: {request}, tentativa {attempt} de {attempts}", "iniciada"),

@@ -220,6 +220,9 @@ class Store(Rows, Protocol):
         Return what was queued; ``None`` when nothing was, because somebody took this tick, or a later one, before.
         """
 
+    async def ticked_at(self, scope: str) -> datetime | None:
+        """Return the newest tick of a stream that was taken, ``None`` where none ever was."""
+
     async def due(self, limit: int, accounts: Collection[str] | None = None) -> Sequence[Run]:
         """Return the queued runs of these accounts that may begin now, the most urgent first; paused: those by hand."""
 
