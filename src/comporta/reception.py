@@ -14,8 +14,8 @@ from comporta.core.instant import short_text
 from comporta.core.run import TERMINAL, Run
 from comporta.errors import UnknownAccount, WrongUse
 from comporta.errors_web import NotNow, UnknownRun
+from comporta.gaps import missing_of
 from comporta.reports import (
-    coverage_json,
     is_alive,
     is_paused,
     lease_json,
@@ -125,7 +125,8 @@ class WorkspaceReception:
 
     async def coverage(self, account: str, stream: str) -> Document:
         """Return what is covered of a stream."""
-        return coverage_json(await self._workspace.status_of(_scope(account, stream)))
+        each = await self._workspace.status_of(_scope(account, stream))
+        return (await missing_of(self._workspace, each)).coverage_json(each)
 
     async def leases(self) -> Sequence[Document]:
         """Return who holds what."""

@@ -111,10 +111,9 @@ def holes(each: "StreamStatus") -> tuple[Interval, ...]:
 
 
 def coverage_json(each: "StreamStatus") -> dict[str, object]:
-    """Return what is covered of a stream, and what is missing in it."""
+    """Return what is covered of a stream; ``gaps`` adds what is not, and why."""
     return {
         "intervals": [interval_json(part) for part in each.coverage.intervals],
-        "holes": [interval_json(part) for part in holes(each)],
         "origin": short_text(each.origin),
         "end": short_text(each.coverage.end),
         "freshness_s": seconds(each.freshness),

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from comporta.cli.console import Console
-from comporta.cli.options import Config, Json, Stream, Verbose
+from comporta.cli.options import Config, Json, Stream, Told, Verbose
 from comporta.cli.session import with_workspace
 from comporta.cli.words import age_text, clock_text, columns, local_text
 from comporta.core.alert import Level
 from comporta.core.instant import short_text
+from comporta.core.language import Language
 from comporta.core.outcome import ExitCode
 from comporta.errors import WrongUse
 from comporta.reports import (
-    coverage_json,
     holes,
     is_alive,
     is_paused,
@@ -34,8 +34,10 @@ from comporta.settings_values import Place, duration_text, read_span
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from zoneinfo import ZoneInfo
 
     from comporta.core.alert import Alert
+    from comporta.gaps import Missing, ToldGap
     from comporta.ports.budget import BudgetState
     from comporta.ports.store import Instance
     from comporta.settings_tree import Settings
@@ -149,25 +151,48 @@ def logins_text(logins: dict[str, dict[str, object]]) -> str:
     )
 
 
-def coverage(stream: Stream, config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
-    """Show which source time is covered, and the holes."""
+def coverage(
+    stream: Stream,
+    *,
+    language: Told = Language.EN,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Show which source time is covered, the holes, and why they are there."""
+    from comporta.gaps import missing_of
+
     console = Console(is_json=as_json, is_verbose=verbose)
 
     async def work(workspace: "Workspace") -> None:
         each = await workspace.status_of(stream)
-        known = each.coverage
-        console.document({"ok": True, "coverage": coverage_json(each)})
+        missing = await missing_of(workspace, each)
+        console.document({"ok": True, "coverage": missing.coverage_json(each)})
         zone = workspace.settings.zone
-        parts = sorted([*((part, "covered") for part in known.intervals), *((part, "HOLE") for part in holes(each))])
-        rows = [(word, local_text(part.since, zone), local_text(part.until, zone)) for part, word in parts]
-        console.say(columns(("", "since", "until"), rows) or f"Nothing is covered yet: `comporta sync {stream}`.")
+        console.say(columns(("", "since", "until", "why"), coverage_rows(each, missing, language, zone)))
         if each.freshness is not None:
             console.say(f"{age_text(each.freshness)} behind the source; times in {workspace.settings.timezone}")
-        elif known.intervals:
+        elif each.coverage.intervals:
             console.say(f"Not covered from its beginning: `comporta sync {stream}` reads the hole.")
+        else:
+            console.say(f"Nothing is covered yet: `comporta sync {stream}`.")
 
     with_workspace(config, work, console=console)
     return ExitCode.DONE
+
+
+def coverage_rows(
+    each: "StreamStatus", missing: "Missing", language: Language, zone: "ZoneInfo"
+) -> list[tuple[str, str, str, str]]:
+    """Return the lines of the table: what is covered and what is not, in order, and why it is not."""
+
+    def said(told: "ToldGap") -> str:
+        return told.why(language, lambda at: local_text(at, zone))
+
+    parts = [(part.since, part.until, "covered", "") for part in each.coverage.intervals]
+    parts += [(told.gap.since, told.gap.until, "HOLE", said(told)) for told in missing.holes if told.gap.until]
+    rows = [(word, local_text(since, zone), local_text(until, zone), why) for since, until, word, why in sorted(parts)]
+    return [*rows, ("open", local_text(missing.rest.gap.since, zone), "", said(missing.rest))]
 
 
 def leases(config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:

@@ -185,7 +185,7 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             ),
             (
                 "o relógio da origem estava adiantado: agora está {behind} atrás do nosso; coberto só até {until}",
-                "{changed} mudaram: o que estava coberto não vale mais, tudo é lido de novo",
+                "mudança em {changed}: o que estava coberto não vale mais, tudo é lido de novo",
             ),
         ),
         "reconcile_compared": _words(
@@ -240,9 +240,11 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
 )
 """Each event of ``events``, in each language."""
 
+TABLE = "the mirrored table"
 QUERY = "source, fields, domain or companies"
 TERMS_PT = MappingProxyType(
     {
+        TABLE: "tabela espelhada",
         QUERY: "origem, campos, domínio ou empresas",
         "incremental": "incremental",
         "full": "carga completa",

@@ -401,6 +401,12 @@ WHERE scope = :scope AND request = :request AND state = 'queued' AND (scheduled_
 -- name: ticked_at
 SELECT max(scheduled_for) AS tick FROM comporta.cmp_run WHERE scope = :scope AND scheduled_for <= :now;
 
+-- name: voided
+SELECT l.run, l.at, l.message, r.request FROM comporta.cmp_log l JOIN (
+  SELECT id, request FROM comporta.cmp_run WHERE account = :account AND stream = :stream AND scope = :scope ORDER BY queued_at DESC LIMIT :limit
+) r ON r.id = l.run
+WHERE l.step = 'coverage_voided' ORDER BY l.at DESC, l.seq DESC LIMIT 1;
+
 -- name: due
 SELECT * FROM comporta.cmp_run WHERE state = 'queued' AND (not_before IS NULL OR not_before <= :now)
   AND (CAST(:accounts AS jsonb) IS NULL OR account IN (SELECT jsonb_array_elements_text(CAST(:accounts AS jsonb))))
