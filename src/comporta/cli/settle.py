@@ -10,7 +10,7 @@ import typer
 
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Stream, Verbose, Yes
-from comporta.cli.session import with_workspace
+from comporta.cli.session import read_workspace, with_workspace
 from comporta.cli.sync import summary, watcher_for
 from comporta.cli.words import columns, local_text, value_text
 from comporta.core.instant import short_text
@@ -166,7 +166,7 @@ def show_waiting(stream: str | None, config: "Config", console: Console, *, is_w
         for scope, waiting in counted.items():
             console.say(f"{scope}: {waiting} waiting; after mending: comporta quarantine retry {scope}")
 
-    with_workspace(config, work, console=console)
+    read_workspace(config, work, console=console)
     return ExitCode.DONE
 
 

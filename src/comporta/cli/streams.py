@@ -12,7 +12,7 @@ import typer
 
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Stream, Told, Verbose
-from comporta.cli.session import with_workspace
+from comporta.cli.session import read_workspace
 from comporta.cli.words import age_text, clock_text, columns, local_text
 from comporta.core.alert import Level
 from comporta.core.instant import short_text
@@ -29,6 +29,7 @@ from comporta.reports import (
     with_login,
     with_next,
 )
+from comporta.settings import read_settings
 from comporta.settings_values import Place, duration_text, read_span
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def status(
     """Show where every stream stands; with --max-age, fail if one is too old."""
     console = Console(is_json=as_json, is_verbose=verbose)
     oldest = _age("--max-age", max_age)
+    known = read_settings(config)
 
     async def work(workspace: "Workspace") -> int:
         found = await workspace.status()
@@ -67,7 +69,7 @@ def status(
             for each in found
         ]
         judged = [each for each in found if f"{each.account}/{each.stream}" not in paused]
-        stale = stale_texts(workspace, judged, oldest) if oldest is not None else []
+        stale = stale_texts(workspace, judged, oldest, known) if oldest is not None else []
         limits = await workspace.limits()
         schedulers = await workspace.schedulers()
         lines = [with_next(line, each, is_scheduled=bool(schedulers)) for line, each in zip(lines, found, strict=True)]
@@ -89,7 +91,7 @@ def status(
             console.tell(text)
         return ExitCode.FAILED if stale else ExitCode.DONE
 
-    return with_workspace(config, work, console=console)
+    return read_workspace(known, work, console=console)
 
 
 def row_of(each: "StreamStatus", line: "Mapping[str, object]", workspace: "Workspace") -> tuple[object, ...]:
@@ -177,7 +179,7 @@ def coverage(
         else:
             console.say(f"Nothing is covered yet: `comporta sync {stream}`.")
 
-    with_workspace(config, work, console=console)
+    read_workspace(config, work, console=console)
     return ExitCode.DONE
 
 
@@ -218,16 +220,18 @@ def leases(config: Config = None, as_json: Json = False, verbose: Verbose = Fals
         ]
         console.say(columns(("stream", "holder", "epoch", "since", "", "on"), rows) or "Nothing is held.")
 
-    with_workspace(config, work, console=console)
+    read_workspace(config, work, console=console)
     return ExitCode.DONE
 
 
-def stale_texts(workspace: "Workspace", judged: "Sequence[StreamStatus]", oldest: timedelta) -> list[str]:
+def stale_texts(
+    workspace: "Workspace", judged: "Sequence[StreamStatus]", oldest: timedelta, known: "Settings"
+) -> list[str]:
     """Say which streams are older than allowed, and why; one that is not covered from its beginning is."""
     from comporta.alarms import allowed
 
     if not workspace.plans:
-        return [nothing_text(workspace.settings)]
+        return [nothing_text(known)]
     said = []
     for each in judged:
         bound = allowed(workspace, each.account, each.stream, oldest)
