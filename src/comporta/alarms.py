@@ -3,8 +3,9 @@
 It takes part in nothing that runs: a fault of the watch stops no sync, and a sync that hangs stops no watch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from comporta.coordination.telling import Teller
 from comporta.coordination.watch import Promised, Watch, Ways
@@ -36,7 +37,7 @@ def watch_of(workspace: Workspace, log: Log) -> Watch:
     return Watch(
         book=reach.book,
         teller=Teller(reach.channels, workspace.clock),
-        streams=promised(workspace),
+        streams=following(workspace),
         pauses=pauses,
         disk=reach.disk,
         ways=ways_of(workspace.settings),
@@ -45,6 +46,16 @@ def watch_of(workspace: Workspace, log: Log) -> Watch:
         machine_clock=reach.machine_clock,
         log=log,
     )
+
+
+def following(workspace: Workspace) -> Callable[[], Sequence[Promised]]:
+    """Return what gives the promised streams; they are looked for anew only where there are other accounts by now."""
+
+    @lru_cache(maxsize=1)
+    def promised_in(_: int) -> Sequence[Promised]:
+        return promised(workspace)
+
+    return lambda: promised_in(workspace.plans.edition)
 
 
 def promised(workspace: Workspace) -> list[Promised]:

@@ -8,44 +8,39 @@ import asyncio
 import gc
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from comporta import __version__
+from comporta.account_plans import KnownAccounts, legacy_key
 from comporta.channel_kinds import make_reach
 from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.late_budgets import LateBudgets
 from comporta.coordination.legacy_locks import SUBJECT, LegacyLocks
-from comporta.coordination.plans import AccountPlan, Conduct, Feed, StreamPlan
+from comporta.coordination.plans import Conduct
 from comporta.coordination.rescuer import rescue, rescue_forever
 from comporta.coordination.traced import Traced
 from comporta.coordination.watchers import Watchers
-from comporta.core.guard import LegacyKey, Without
-from comporta.core.instant import instant_text
-from comporta.core.notification import Notification
-from comporta.core.schedule import Every, Schedule
+from comporta.core.guard import Without
 from comporta.databases import ledger_key, open_budgets, open_database, open_inbox, open_store
 from comporta.errors import SettingsError, WrongUse
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
 from comporta.ledger.logins import LedgerLogins, login_states
-from comporta.ledger.secrets import get_secret, get_secrets, put_secret
+from comporta.ledger.secrets import get_secrets, put_secret
 from comporta.ledger.session import Database, Session
 from comporta.observability.meter import UNMEASURED, Meter
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer, Unwatched
 from comporta.ports.guard import LockKeys
-from comporta.ports.notifications import Notifying
-from comporta.ports.progress import Progress
-from comporta.ports.source import Finding, Reader, Source, StreamRequest
+from comporta.ports.source import Finding, StreamRequest
 from comporta.ports.store import Store
 from comporta.ports.system_clock import SystemClock
 from comporta.settings import redis_address, reveal
-from comporta.settings_stored import read_account, with_stored
-from comporta.settings_tree import AccountSettings, Settings, StreamSettings
-from comporta.source_kinds import HOOKS, Outside, budget_of, kind_of, make_source
+from comporta.settings_stored import read_account
+from comporta.settings_tree import Settings
+from comporta.source_kinds import Outside, kind_of, make_source
 from comporta.sources.connections import Connections
 from comporta.sources.mercadolivre_config import counted
 from comporta.workspace import Workspace
@@ -86,13 +81,12 @@ async def _opened(settings: Settings, observer: Observer, clock: Clock, meter: M
     clock = DatabaseClock(database, clock)
     store = open_store(database, settings)
     outside = outside_of(settings, database, clock)
-    plans: dict[str, AccountPlan] = {}
+    known = KnownAccounts(database, settings, outside)
     keys: LockKeys | None = None
     try:
         await _tidy(store, clock.now() - settings.retention, observer)
-        settings = _with_stored(database, settings)
+        settings = known.begin()
         keys = open_lock_keys(settings)
-        plans = {name: _account_plan(told, database, settings, outside) for name, told in settings.accounts.items()}
         workspace = Workspace(
             settings=settings,
             store=store,
@@ -100,7 +94,8 @@ async def _opened(settings: Settings, observer: Observer, clock: Clock, meter: M
             clock=clock,
             observer=observer,
             conduct=_conduct(settings),
-            plans=plans,
+            plans=known.plans,
+            known=known,
             logins=outside.store,
             locks=_locks(keys, settings, clock),
         )
@@ -115,8 +110,7 @@ async def _opened(settings: Settings, observer: Observer, clock: Clock, meter: M
             with suppress(asyncio.CancelledError):
                 await rescuing
     finally:
-        for plan in plans.values():
-            await plan.source.aclose()
+        await known.aclose()
         await outside.aclose()
         if keys is not None:
             await keys.aclose()
@@ -205,7 +199,7 @@ async def look_at_locks(settings: Settings, clock: Clock) -> Sequence[Finding]:
         return ()
     named = [stream for told in settings.accounts.values() for stream in (told.stream(""), *told.streams.values())]
     try:
-        return await locks.findings(key for stream in named if (key := _legacy_key(stream)))
+        return await locks.findings(key for stream in named if (key := legacy_key(stream)))
     finally:
         await keys.aclose()
 
@@ -214,12 +208,6 @@ def _locks(keys: LockKeys | None, settings: Settings, clock: Clock) -> LegacyLoc
     if keys is None:
         return None
     return LegacyLocks(keys, clock=clock, ttl=settings.lease, without=Without(settings.legacy_lock_without_redis))
-
-
-def _legacy_key(stream: StreamSettings) -> LegacyKey | None:
-    if stream.legacy_lock is None:
-        return None
-    return LegacyKey(stream.legacy_lock, stream.legacy_last_run or f"{stream.legacy_lock}:last_run")
 
 
 def _instance() -> str:
@@ -237,52 +225,6 @@ def _conduct(settings: Settings) -> Conduct:
         reconcile_every=settings.reconcile,
         rejected_share=settings.rejected_share,
         deleted_share=settings.deleted_share,
-    )
-
-
-def _account_plan(told: AccountSettings, database: Database, settings: Settings, outside: Outside) -> AccountPlan:
-    kind = kind_of(told)
-
-    def made() -> Source:
-        return make_source(
-            told, settings, reveal=lambda name: secret_of(told, name, database, settings), outside=outside
-        )
-
-    source = _SourceWhenNeeded(made)
-    hook = HOOKS.get(told.source)
-    return AccountPlan(
-        name=told.name,
-        source=source,
-        streams={
-            name: _stream_plan(told, name, settings.zone) for name in dict.fromkeys([*kind.streams, *told.streams])
-        },
-        limit=kind.terms(told).rate,
-        budget=budget_of(told, outside),
-        lanes=kind.lanes,
-        stall_timeout=told.stall_timeout,
-        feed=Feed(told.source, hook.point, source.missed) if hook else None,
-    )
-
-
-def _schedule(account: str, stream: StreamSettings, zone: ZoneInfo) -> Schedule:
-    if stream.cron is None:
-        return Every(stream.every)
-    from comporta.coordination.cron import Cron
-
-    return Cron(stream.cron, zone, of=f'accounts.{account}.streams."{stream.name}".cron')
-
-
-def _stream_plan(told: AccountSettings, name: str, zone: ZoneInfo) -> StreamPlan:
-    stream = told.stream(name)
-    return StreamPlan(
-        request=StreamRequest(name, stream.fields, stream.domain, told.concurrency),
-        overlap=stream.overlap,
-        timeout=stream.timeout,
-        origin_text=instant_text(stream.start) if stream.start else None,
-        schedule=_schedule(told.name, stream, zone),
-        children=kind_of(told).children.get(name, ()),
-        is_paused=stream.paused,
-        legacy_key=_legacy_key(stream),
     )
 
 
@@ -306,47 +248,6 @@ class DatabaseClock:
         await self._clock.sleep(duration)
 
 
-class _SourceWhenNeeded:
-    """A source that is made at its first use, so that one account's missing secret stops no other."""
-
-    def __init__(self, make: Callable[[], Source]) -> None:
-        self._make = make
-        self._source: Source | None = None
-
-    async def read(self, request: StreamRequest, progress: Progress) -> Reader:
-        return await self._made().read(request, progress)
-
-    async def check(self, requests: Sequence[StreamRequest]) -> Sequence[Finding]:
-        try:
-            return await self._made().check(requests)
-        except SettingsError as error:
-            return [Finding("settings", ok=False, message=error.message, next_step=error.next_step)]
-
-    async def missed(self, progress: Progress) -> AsyncIterator[Sequence[Notification]]:
-        source = self._made()
-        if isinstance(source, Notifying):
-            async for page in source.missed(progress):
-                yield page
-
-    async def aclose(self) -> None:
-        if self._source is not None:
-            await self._source.aclose()
-
-    def _made(self) -> Source:
-        if self._source is None:
-            self._source = self._make()
-        return self._source
-
-
-def secret_of(told: AccountSettings, name: str, database: Database, settings: Settings) -> str:
-    """Return one of an account's secrets, from where its reference says."""
-    reference = told.secrets[name]
-    if reference.kind != "stored":
-        return reveal(reference, what=f"account {told.name}: {name}")
-    key = ledger_key(settings, create=False)
-    return database.read(lambda session: get_secret(session, key, secret_id=reference.name))
-
-
 def _counted(database: Database, settings: Settings) -> dict[str, str]:
     """Return whom Mercado Livre counts, by account, as far as both the application and the seller are known."""
     sellers = {name: state.user_id for name, state in database.read(login_states).items() if state.user_id}
@@ -366,8 +267,3 @@ def _counted(database: Database, settings: Settings) -> dict[str, str]:
             client = known.get(reference.name) if is_stored else reveal(reference, what=f"account {name}")
             found |= {name: counted(client, sellers[name])} if client else {}
     return found
-
-
-def _with_stored(database: Database, settings: Settings) -> Settings:
-    """Return the settings with the accounts that ``comporta connect`` put into the database."""
-    return with_stored(settings, database.read(stored_accounts), origin=f"the database {database.where}")

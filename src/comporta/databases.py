@@ -40,6 +40,18 @@ def open_database(settings: Settings, clock: Clock, *, meter: Meter = UNMEASURED
     return opened(settings, clock, meter=meter)
 
 
+def has_ledger(settings: Settings) -> bool:
+    """Say whether there is anything to read yet, making nothing; what is unsafe is refused as at opening."""
+    if settings.is_postgres:
+        from comporta.ledger.postgres_address import Address
+        from comporta.ledger.postgres_seal import look
+
+        revision, _ = look(Address.parse(settings.database, settings.postgres.pooler))
+        return revision is not None
+    refuse_unusable(settings.sqlite_path)
+    return settings.sqlite_path.exists()
+
+
 def open_for_move(settings: Settings, clock: Clock) -> Database:
     """Open the database, sealed or not, for a move: alone it may write to a sealed one.
 
@@ -98,7 +110,7 @@ def ledger_key(settings: Settings, *, create: bool) -> bytes:
 
 
 def living_servers(settings: Settings) -> list[str]:
-    """Return which processes stay at work on the database: each knows the accounts that there were when it began."""
+    """Return which processes stay at work on the database: each knows the settings as they were when it began."""
     with closing(open_database(settings, SystemClock())) as database:
         seen = database.read(lambda session: [instance_from(row) for row in session.all("instances", {})])
         return [each.instance for each in seen if not each.ended_at and database.now() - each.seen_at < SEEN_WITHIN]

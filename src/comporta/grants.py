@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from comporta.bootstrap import outside_of, secret_of
+from comporta.account_plans import secret_of
+from comporta.bootstrap import outside_of
 from comporta.coordination.logins import KEEP_PATIENCE_S, KEEP_PAUSE
 from comporta.core.login import LoginState, token_fingerprint
 from comporta.databases import ledger_key, open_database

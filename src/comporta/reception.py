@@ -14,8 +14,8 @@ from comporta.core.instant import short_text
 from comporta.core.run import TERMINAL, Run
 from comporta.errors import UnknownAccount, WrongUse
 from comporta.errors_web import NotNow, UnknownRun
+from comporta.gaps import missing_of
 from comporta.reports import (
-    coverage_json,
     is_alive,
     is_paused,
     lease_json,
@@ -31,6 +31,10 @@ from comporta.web.doors import Document
 from comporta.workspace import Workspace
 
 MINUTE = timedelta(minutes=1)
+KNOWN = (
+    "An account that `comporta connect` kept is known here within some seconds; what is new in comporta.toml, when"
+    " `comporta serve` is restarted."
+)
 DOCS = "See docs/reference/http.md for the fields and what goes together."
 
 
@@ -42,7 +46,10 @@ class WorkspaceReception:
 
     async def ask(self, asked: AskedRuns) -> Sequence[Document]:
         """Queue runs, or join those that wait."""
-        targets = await self._workspace.targets([_scope(asked.account, asked.stream)])
+        try:
+            targets = await self._workspace.targets([_scope(asked.account, asked.stream)])
+        except UnknownAccount as error:
+            raise UnknownAccount(error.message, next_step=KNOWN) from error
         now, zone = self._workspace.clock.now(), Place(Path(), self._workspace.settings.zone)
         # To the minute, so that two clicks at once ask for the same; outwards, so that nothing is left out.
         minute = now.replace(second=0, microsecond=0)
@@ -86,8 +93,8 @@ class WorkspaceReception:
 
     async def accounts(self) -> Sequence[Document]:
         """Return the accounts; nothing that is secret is known here."""
-        settings, paused = self._workspace.settings, await self._workspace.paused()
-        logins = await self._workspace.logins()
+        paused, logins = await self._workspace.paused(), await self._workspace.logins()
+        settings = self._workspace.settings  # and the streams with it: others may come while it is waited
         streams: dict[str, list[str]] = {name: [] for name in settings.accounts}
         for account, stream in self._workspace.known():
             streams[account].append(stream)
@@ -118,7 +125,8 @@ class WorkspaceReception:
 
     async def coverage(self, account: str, stream: str) -> Document:
         """Return what is covered of a stream."""
-        return coverage_json(await self._workspace.status_of(_scope(account, stream)))
+        each = await self._workspace.status_of(_scope(account, stream))
+        return (await missing_of(self._workspace, each)).coverage_json(each)
 
     async def leases(self) -> Sequence[Document]:
         """Return who holds what."""

@@ -13,14 +13,19 @@ from comporta.core.run import RunState
 from comporta.ports.store import LeaseRow, LogLine
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
-    from comporta.workspace import StreamStatus, Workspace
+    from comporta.stream_status import StreamStatus
+    from comporta.workspace import Workspace
+
+
+NOT_SCHEDULED = "restart comporta serve: it does not schedule this (an account just connected takes some seconds)"
 
 
 def is_paused(workspace: "Workspace", each: "StreamStatus", accounts: "Collection[str]") -> bool:
     """Say whether a stream, or its account, is left alone."""
-    return each.account in accounts or workspace.settings.accounts[each.account].stream(each.stream).paused
+    told = workspace.settings.accounts.get(each.account)
+    return each.account in accounts or told is None or told.stream(each.stream).paused
 
 
 def status_json(each: "StreamStatus", *, paused: bool) -> dict[str, object]:
@@ -83,9 +88,21 @@ def with_login(line: dict[str, object], login: dict[str, object] | None) -> dict
 
 
 def with_next(line: dict[str, object], each: "StreamStatus", *, is_scheduled: bool) -> dict[str, object]:
-    """Return a stream's status with when its next run begins, ``None`` where nobody would begin it."""
+    """Return a stream's status with when its next run begins, ``None`` where nobody would begin it.
+
+    A server at work that does not know the stream begins nothing of it, and a person hears that, unless there is an
+    error to mend first.
+    """
     is_due = is_scheduled and line["state"] != "paused"
+    if is_due and not each.is_offered:
+        is_first = not (each.last is not None and each.last.error) and not _needs_login(line)
+        return {**line, "next_run_at": None, "next_step": NOT_SCHEDULED if is_first else line["next_step"]}
     return {**line, "next_run_at": short_text(each.next_at) if is_due else None}
+
+
+def _needs_login(line: "Mapping[str, object]") -> bool:
+    login = line.get("login")
+    return isinstance(login, dict) and bool(login["next_step"])
 
 
 def holes(each: "StreamStatus") -> tuple[Interval, ...]:
@@ -94,10 +111,9 @@ def holes(each: "StreamStatus") -> tuple[Interval, ...]:
 
 
 def coverage_json(each: "StreamStatus") -> dict[str, object]:
-    """Return what is covered of a stream, and what is missing in it."""
+    """Return what is covered of a stream; ``gaps`` adds what is not, and why."""
     return {
         "intervals": [interval_json(part) for part in each.coverage.intervals],
-        "holes": [interval_json(part) for part in holes(each)],
         "origin": short_text(each.origin),
         "end": short_text(each.coverage.end),
         "freshness_s": seconds(each.freshness),

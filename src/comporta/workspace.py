@@ -7,26 +7,25 @@ and sources.
 import asyncio
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from difflib import get_close_matches
+from typing import Protocol
 
 from comporta.coordination.dispatcher import Dispatcher
 from comporta.coordination.execute import Executor
 from comporta.coordination.following import Following
 from comporta.coordination.legacy_locks import LegacyLocks
 from comporta.coordination.mailbox import Mailbox
+from comporta.coordination.newcomers import Newcomers
 from comporta.coordination.notifications import Deliveries
-from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
+from comporta.coordination.plans import AccountPlan, Accounts, Conduct
 from comporta.coordination.pulse import SEEN_WITHIN, Pulse
 from comporta.coordination.scheduler import Scheduler
 from comporta.coordination.sync import Syncer, Wish
 from comporta.coordination.trials import Comparison, compared
-from comporta.core.coverage import Coverage
-from comporta.core.instant import BEGINNING, parse_instant
 from comporta.core.login import LOGIN_SCOPE, LoginState
 from comporta.core.run import Run, Trigger
-from comporta.core.schedule import spread, urgency
+from comporta.core.schedule import urgency
 from comporta.core.ticket import Ticket, joining
 from comporta.core.window import Kind, Request
 from comporta.errors import UnknownAccount, WrongUse
@@ -38,28 +37,19 @@ from comporta.ports.events import Observer
 from comporta.ports.login_store import LoginStore
 from comporta.ports.notifications import Inbox
 from comporta.ports.source import Finding
-from comporta.ports.store import Instance, Store, StreamFacts
+from comporta.ports.store import Instance, Store
 from comporta.settings_tree import Settings
+from comporta.stream_status import Sight, StreamStatus, living, origin_of
 
 
-@dataclass(frozen=True, slots=True)
-class StreamStatus:
-    """What ``comporta status`` says of one stream.
+class Known(Protocol):
+    """The accounts that there are, for whoever looks again."""
 
-    ``freshness`` is how far coverage lies behind now, ``None`` where it does not reach back to the origin:
-    from there on nothing is known to be complete, so no number would be true.
-    """
+    settings: Settings
+    plans: Mapping[str, AccountPlan]
 
-    account: str
-    stream: str
-    last: Run | None
-    is_responding: bool
-    coverage: Coverage
-    origin: datetime
-    freshness: timedelta | None
-    facts: StreamFacts
-    quarantined: int
-    next_at: datetime | None = None
+    async def look(self) -> bool:
+        """Look again, and say whether there is anything else."""
 
 
 class Workspace:
@@ -80,14 +70,16 @@ class Workspace:
         plans: Mapping[str, AccountPlan],
         logins: LoginStore,
         locks: LegacyLocks | None = None,
+        known: Known | None = None,
     ) -> None:
+        self._known = known
         self._logins = logins
         self._locks = locks
         self.settings = settings
         self.store = store
         self.clock = clock
         self._inbox = inbox
-        self.plans = plans
+        self.plans = Accounts(plans)
         self._executor = Executor(
             store=store,
             clock=clock,
@@ -97,7 +89,7 @@ class Workspace:
             locks=locks,
         )
         self._syncer = Syncer(
-            store=store, clock=clock, observer=observer, conduct=conduct, executor=self._executor, accounts=plans
+            store=store, clock=clock, observer=observer, conduct=conduct, executor=self._executor, accounts=self.plans
         )
         self._conduct = conduct
         self.observer = observer
@@ -222,9 +214,9 @@ class Workspace:
         """Return where every stream stands, or those of an account."""
         plans = self.plans.values() if account is None else [self.plans[self._account(account)]]
         waiting = [each.scope for each in await self.store.quarantine()]
-        living = await self._living()
+        sight = await self._sight()
         return [
-            await self._status(plan, stream, waiting.count(f"{plan.name}/{stream.name}"), living)
+            await sight.status(plan, stream, waiting.count(f"{plan.name}/{stream.name}"))
             for plan in plans
             for stream in plan.streams.values()
         ]
@@ -234,7 +226,10 @@ class Workspace:
         account, stream = self._one(name)
         plan = self.plans[account]
         waiting = await self.store.quarantine(name)
-        return await self._status(plan, plan.streams[stream], len(waiting), await self._living())
+        return await (await self._sight()).status(plan, plan.streams[stream], len(waiting))
+
+    async def _sight(self) -> Sight:
+        return Sight(self.store, self.clock, await living(self.store, self.clock))
 
     def dispatcher(self, log: Log) -> Dispatcher:
         """Return what executes queued runs, until ``stop``; it shares its workers with all that is synced here."""
@@ -264,6 +259,19 @@ class Workspace:
             log=log,
         )
 
+    def newcomers(self, log: Log) -> Newcomers:
+        """Return what takes up the accounts that come, change or go, until ``stop``."""
+        return Newcomers(look=self._take_up, clock=self.clock, stopping=self._executor.stopping, log=log)
+
+    async def _take_up(self) -> Sequence[str]:
+        """Go by the accounts that there are by now, in everything at once; return the names of those that differ."""
+        if self._known is None or not await self._known.look():
+            return ()
+        self.settings = self._known.settings
+        names = self.plans.replace(self._known.plans)
+        self.wake()
+        return names
+
     def pulse(self, roles: Collection[str], log: Log) -> Pulse:
         """Return what says to others that this process is alive, until ``stop``."""
         return Pulse(
@@ -282,7 +290,7 @@ class Workspace:
             syncer=self._syncer,
             clock=self.clock,
             stopping=self._executor.stopping,
-            accounts={name: plan for name, plan in self.plans.items() if name in self._active()},
+            accounts=self.plans,
             log=log,
         )
 
@@ -313,7 +321,7 @@ class Workspace:
     def origin(self, name: str) -> datetime:
         """Return where a stream begins."""
         account, stream = self._one(name)
-        return _origin(self.plans[account].streams[stream])
+        return origin_of(self.plans[account].streams[stream])
 
     def expect_scope(self, name: str) -> None:
         """Raise unless there is such a stream, or such an account, of a scope that is its login's."""
@@ -326,37 +334,6 @@ class Workspace:
     def stop(self) -> None:
         """Hand over what runs, after its current batch. Safe from signal handlers and threads."""
         self._loop.call_soon_threadsafe(self._executor.stop)
-
-    async def _living(self) -> set[str | None]:
-        leases = await self.store.leases()
-        return {each.holder for each in leases if each.expires_at and each.expires_at > self.clock.now()}
-
-    async def _status(
-        self, plan: AccountPlan, stream: StreamPlan, waiting: int, living: set[str | None]
-    ) -> StreamStatus:
-        scope = f"{plan.name}/{stream.name}"
-        runs = await self.store.runs(account=plan.name, stream=stream.name, dry_run=False, limit=1)
-        last = next(iter(runs), None)
-        coverage = await self.store.coverage(scope)
-        facts = await self.store.facts(scope)
-        source_now = self.clock.now() + timedelta(seconds=facts.clock_offset_s or 0)
-        origin = _origin(stream)
-        uncovered = coverage.first_uncovered(origin)
-        return StreamStatus(
-            account=plan.name,
-            stream=stream.name,
-            last=last,
-            is_responding=last is None or last.id in living,
-            coverage=coverage,
-            origin=origin,
-            freshness=source_now - uncovered if uncovered > origin else None,
-            facts=facts,
-            quarantined=waiting,
-            next_at=_next_at(scope, stream, self.clock.now()),
-        )
-
-    def _active(self) -> list[str]:
-        return [name for name in self.plans if not self.settings.accounts[name].paused]
 
     def _target(self, name: str) -> list[tuple[str, str]]:
         account, slash, _ = name.partition("/")
@@ -379,16 +356,6 @@ class Workspace:
             message = f"there is no account {name!r}{_nearest(name, self.plans)}"
             raise UnknownAccount(message)
         return name
-
-
-def _next_at(scope: str, stream: StreamPlan, now: datetime) -> datetime | None:
-    """Return when a scheduler begins a stream's next run; nobody does with a stream that is paused."""
-    tick = stream.schedule.following(now) if stream.schedule is not None and not stream.is_paused else None
-    return tick + spread(scope, stream.schedule.usual) if tick is not None and stream.schedule is not None else None
-
-
-def _origin(stream: StreamPlan) -> datetime:
-    return parse_instant(stream.origin_text) if stream.origin_text else BEGINNING
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -171,6 +171,8 @@ def test_reconcile_finds_and_repairs(synced: Path, comporta: Command) -> None:
         comporta("reconcile", "loja/res.partner", *more, "--json") for more in ([], ["--repair"], ["--wait"])
     )
 
+    assert [said.code for said in (found, repaired, again)] == [ExitCode.FAILED, ExitCode.DONE, ExitCode.DONE]
+    assert [said.json["ok"] for said in (found, repaired, again)] == [False, True, True]
     assert [said.json["reconcile"]["missing"] for said in (found, repaired, again)] == [1, 1, 0]
     assert [said.json["reconcile"]["repaired"] for said in (found, repaired, again)] == [False, True, False]
 

@@ -82,34 +82,39 @@ def serving(folder: Path) -> Callable[[timedelta], None]:
     return seen
 
 
-def test_who_connects_hears_that_a_server_must_start_anew(
-    odoo: OdooSandbox, comporta: Command, serving: Callable[[timedelta], None]
+def test_who_connects_hears_where_a_server_must_start_anew(
+    folder: Path, odoo: OdooSandbox, comporta: Command, serving: Callable[[timedelta], None]
 ) -> None:
-    """It knows the accounts that there were when it began: without this word a new one is never synced."""
+    """It takes up what the database keeps; what comporta.toml says of the account it read when it began."""
     line = ["connect", "odoo", "filial", "--url", odoo.url, "--database", "demo", "--login", "demo"]
     line += ["--api-key", "file:key"]
-    alone = comporta(*line, "--json")
     serving(timedelta(seconds=3))
+    kept = comporta(*line, "--json")
+    add(folder, "[accounts.filial]\nconcurrency = 1\n")
     beside, told = comporta(*line), comporta(*line, "--json")
     serving(timedelta(hours=1))
     died = comporta(*line, "--json")
+    where = folder / "comporta.toml"
 
-    assert [each.json["next_step"] for each in (alone, died)] == [None, None]
-    assert told.json["next_step"] == "restart box:7: what is at work already does not know filial as it is kept now"
+    assert [each.json["next_step"] for each in (kept, died)] == [None, None]
+    assert told.json["next_step"] == (
+        f"restart box:7: what is at work read {where} when it began, and filial stands there"
+    )
     assert f"  Next: {told.json['next_step']}\n" in beside.out
 
 
 def test_a_new_pair_of_tokens_needs_no_restart(
     folder: Path, comporta: Command, serving: Callable[[timedelta], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who is at work takes it up by itself; another account or application it does not."""
+    """Who is at work takes it up by itself; another application of an account of comporta.toml it does not."""
     serving(timedelta(seconds=3))
     monkeypatch.setenv("APP", "demo")
     app = ["--client-id", "env:APP", "--client-secret", "env:APP"]
     with MercadoLivreSandbox() as market:
         line = ["connect", "mercadolivre", "loja1", "--refresh-token", "file:token", "--json"]
+        add(folder, f'[accounts.loja1]\nsource = "mercadolivre"\nurl = "{market.url}"\n')
         (folder / "token").write_text("demo-1001", encoding="utf-8")
-        new = comporta(*line, *app, "--url", market.url).json
+        new = comporta(*line, *app).json
         (folder / "token").write_text(logins(market)[1001]["current"], encoding="utf-8")
         again = comporta(*line).json
 

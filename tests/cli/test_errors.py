@@ -252,7 +252,7 @@ def test_an_interrupted_command_is_told_in_json_too(monkeypatch: pytest.MonkeyPa
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(accounts, "with_workspace", interrupted)
+    monkeypatch.setattr(accounts, "read_workspace", interrupted)
     said, plainly = comporta("check", "--json"), comporta("check")
 
     assert (said.code, plainly.code) == (INTERRUPTED, INTERRUPTED)

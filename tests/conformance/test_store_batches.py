@@ -325,3 +325,17 @@ async def test_lines_that_two_write_into_one_log_follow_one_another(store: Store
 
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) == 3 * (8 + 1 + 8)
+
+
+async def test_who_took_coverage_back_last_is_found_in_the_logs(store: Store) -> None:
+    """Of the newest runs of the stream only."""
+    line = LogLine("warning", "coverage_voided", "fields changed", {"changed": "fields"})
+    first = await start(store)
+    await store.note(first.run.id, [line])
+    await store.finish(first.lease, Ending(RunState.FAILED))
+    found = await store.voided(SCOPE, limit=10)
+    await store.finish((await start(store)).lease, Ending(RunState.SUCCEEDED))
+
+    assert found is not None
+    assert (found.run, found.kind, found.message) == (first.run.id, "incremental", "fields changed")
+    assert await store.voided("shop/other", limit=10) is None

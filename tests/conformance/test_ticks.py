@@ -95,3 +95,14 @@ async def test_the_newest_tick_of_a_stream_is_never_forgotten(store: LedgerStore
 
     assert forgotten == [1, 0]
     assert await offer(store, clock, "again") is None
+
+
+async def test_the_newest_tick_that_was_taken_is_known(store: LedgerStore, clock: FakeClock) -> None:
+    """Whoever shows when a stream runs next sees by it whether anybody schedules it; one to come counts for nothing."""
+    before = await store.ticked_at(WISH.scope)
+    await serve(store, clock, "first")
+    taken = Every(HALF_HOUR).last(clock.now())
+    after = await store.ticked_at(WISH.scope)
+    clock.advance(timedelta(hours=-2))
+
+    assert (before, after, await store.ticked_at(WISH.scope)) == (None, taken, None)

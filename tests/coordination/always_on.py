@@ -65,7 +65,7 @@ class Server:
             clock=self.workshop.clock,
             observer=self.workshop.witness,
             executor=self.executor,
-            workers=Workers(self.workers, is_shared=len(self.workshop.plans) > 1),
+            workers=Workers(self.workers, known=self.workshop.plans),
             following=Following(self.workshop.store, self.workshop.clock, self.workshop.conduct),
             accounts=self.workshop.plans,
             paused=self._paused,

@@ -112,7 +112,7 @@ class Scene:
         self.watch = Watch(
             book=self.book,
             teller=Teller(self.phones, self.clock),
-            streams=[Promised("loja", "orders", HOUR / 2, BEGUN - 9 * HOUR)],
+            streams=lambda: [Promised("loja", "orders", HOUR / 2, BEGUN - 9 * HOUR)],
             pauses=self.pauses,
             disk=self.disk,
             ways=Ways(Language.EN, UTC, quiet, bounds or AT_ONCE),

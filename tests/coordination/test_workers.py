@@ -82,7 +82,7 @@ async def test_a_place_that_was_kept_is_given_when_it_is_of_no_use_any_more() ->
 
 async def test_one_place_is_spared_for_accounts_that_may_come() -> None:
     """They are not at work yet, and find a place all the same."""
-    work = Work(Workers(3, is_shared=True))
+    work = Work(Workers(3, known=("first", "second")))
     tasks = work.begin(*["a"] * 5)
     await settle()
     tasks += work.begin("b")

@@ -109,3 +109,17 @@ async def test_a_trial_that_asks_for_more_fields_is_no_loss(loaded: Workshop) ->
     assert (trial.state, trial.counts.read) == (RunState.SUCCEEDED, 5)
     assert loaded.query("SELECT count(*) FROM fake_sale_order WHERE _cmp_hash IS NULL") == [(0,)]
     assert (await loaded.covered()).intervals[0].since == BEGINNING
+
+
+async def test_the_log_says_that_coverage_was_taken_back(workshop: Workshop) -> None:
+    """Where there was any: not of a first window by hand, for which the table is made."""
+    workshop.source.stream().put_many(range(1, 21), stamp=at(9))
+    first = await workshop.run(Kind.MANUAL, since=at(8))
+    lose(workshop, *LOSSES["dropped"])
+    again = await workshop.run(Kind.MANUAL, since=at(8))
+    logs = [[line.step for _, _, line in await workshop.store.log(run.id)] for run in (first, again)]
+    found = await workshop.store.voided(first.scope, limit=10)
+
+    assert [steps.count("coverage_voided") for steps in logs] == [0, 1]
+    assert found is not None
+    assert found.run == again.id

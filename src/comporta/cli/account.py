@@ -12,7 +12,7 @@ import typer
 
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose, Yes, expect_command
-from comporta.cli.session import with_workspace
+from comporta.cli.session import read_workspace, with_workspace
 from comporta.cli.words import columns, local_text
 from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
@@ -50,7 +50,7 @@ def accounts(config: Config = None, as_json: Json = False, verbose: Verbose = Fa
         ]
         console.say(columns(("account", "source", "url", "paused", "login"), rows) or NO_ACCOUNT)
 
-    with_workspace(config, work, console=console)
+    read_workspace(config, work, console=console)
     return ExitCode.DONE
 
 

@@ -14,7 +14,7 @@ import typer
 
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose, expect_command
-from comporta.cli.session import with_workspace
+from comporta.cli.session import read_workspace, with_workspace
 from comporta.core.outcome import ExitCode
 from comporta.errors import SettingsError, WrongUse
 from comporta.ports.source import Finding
@@ -165,11 +165,15 @@ def keep(console: Console, name: str, table: Mapping[str, object], *, api_key: s
 
 
 def restart_step(settings: Settings, name: str) -> str | None:
-    """Say that servers have to start anew before they know an account as it was just kept; nothing where none lives."""
+    """Say that servers have to start anew before they know an account as it is now; nothing where that is not so.
+
+    What the database keeps they take up by themselves, but settings they read when they began.
+    """
     from comporta.databases import living_servers
 
-    living = ", ".join(living_servers(settings))
-    return f"restart {living}: what is at work already does not know {name} as it is kept now" if living else None
+    living = ", ".join(living_servers(settings)) if name in settings.said else ""
+    where = settings.path or "the environment"
+    return f"restart {living}: what is at work read {where} when it began, and {name} stands there" if living else None
 
 
 def check(
@@ -184,14 +188,18 @@ def check(
     async def work(workspace: "Workspace") -> Mapping[str, Sequence[Finding]]:
         return await workspace.check(names or [])
 
-    found = with_workspace(config, work, console=console)
+    settings = read_settings(config)
+    # An account may have a login whose token is good for once: what a check buys with it needs a place to be kept.
+    opened = with_workspace if settings.said else read_workspace
+    found = opened(settings, work, console=console)
     fine = [all(finding.ok for finding in findings) for findings in found.values()]
     accounts = [
         {"account": name, "ok": is_fine, "findings": [finding_json(each) for each in findings]}
         for (name, findings), is_fine in zip(found.items(), fine, strict=True)
     ]
     console.document({"ok": all(fine), "accounts": accounts})
-    console.say("database: opened, its schema is up to date")
+    if settings.said or found:
+        console.say("database: opened, its schema is up to date")
     for name, findings in found.items():
         show(console, name, findings)
     if not found:

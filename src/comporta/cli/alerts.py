@@ -11,7 +11,7 @@ import typer
 
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose
-from comporta.cli.session import with_workspace
+from comporta.cli.session import read_workspace, with_workspace
 from comporta.cli.words import age_text, local_text
 from comporta.core.language import Language
 from comporta.core.outcome import ExitCode
@@ -52,7 +52,7 @@ def alerts(
         now, zone = workspace.clock.now(), workspace.settings.zone
         console.say("\n\n".join(alert_text(each, now, zone) for each in found) or "Nothing is wrong that is known of.")
 
-    with_workspace(config, work, console=console)
+    read_workspace(config, work, console=console)
     return ExitCode.DONE
 
 

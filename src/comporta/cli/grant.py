@@ -66,7 +66,7 @@ def mercadolivre(
             raise
         parts = _asked(console)
         said = asyncio.run(_connect(console, settings, name, table, parts, first, redirect_uri))
-    # A new pair of tokens is seen by who is at work; another account, or another application, is not.
+    # A new pair of tokens is seen by who is at work, whatever settings name the account.
     step = restart_step(settings, name) if table or parts else None
     console.document({"ok": True, "account": name, **said, "next_step": step})
     console.say(f"Kept: {name} reads seller {said['seller']}.\n  Next: comporta sync {name}")

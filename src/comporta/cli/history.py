@@ -11,7 +11,7 @@ import typer
 
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Told, Verbose, expect_command
-from comporta.cli.session import with_workspace
+from comporta.cli.session import read_workspace, with_workspace
 from comporta.cli.words import (
     age_text,
     columns,
@@ -55,7 +55,7 @@ def runs(
         console.document({"ok": True, "runs": [run.as_json() for run in found]})
         console.say(table(found, workspace, alive) or "No runs yet; `comporta sync` starts some.")
 
-    with_workspace(config, work, console=console)
+    read_workspace(config, work, console=console)
     return ExitCode.DONE
 
 
@@ -90,7 +90,7 @@ def show(run_id: RunId, config: Config = None, as_json: Json = False, verbose: V
         facts += [("error", f"{error['code']} {error['message']}"), ("next", error["next_step"])] if error else []
         console.say("\n".join(f"{name:9} {value}" for name, value in facts))
 
-    with_workspace(config, work, console=console)
+    read_workspace(config, work, console=console)
     return ExitCode.DONE
 
 
@@ -140,7 +140,7 @@ def log(
                 await workspace.clock.sleep(FOLLOW_EVERY)
         console.document({"ok": True, "run": run.id, "lines": lines})
 
-    with_workspace(config, work, console=console)
+    read_workspace(config, work, console=console)
     return ExitCode.DONE
 
 

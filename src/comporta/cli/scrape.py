@@ -21,7 +21,8 @@ from comporta.observability.metrics import METRICS, Metrics, Picture, Value
 from comporta.settings_values import Place, read_limit
 
 if TYPE_CHECKING:
-    from comporta.workspace import StreamStatus, Workspace
+    from comporta.stream_status import StreamStatus
+    from comporta.workspace import Workspace
 
 PICTURE_EVERY_S = 5.0
 """Prometheus asks every fifteen; a person who reloads asks oftener."""
@@ -125,7 +126,10 @@ def _stream(
     workspace: "Workspace", status: "StreamStatus", gauges: Mapping[str, list[Value]], *, is_paused: bool
 ) -> None:
     scope = (status.account, status.stream)
-    told = workspace.settings.accounts[status.account].stream(status.stream)
+    account = workspace.settings.accounts.get(status.account)
+    if account is None:  # it went while the others were looked at
+        return
+    told = account.stream(status.stream)
     source_now = workspace.clock.now() + timedelta(seconds=status.facts.clock_offset_s or 0)
     end = status.coverage.end
     figures: dict[str, float | None] = {

@@ -153,6 +153,7 @@ def be_always_on(console: Console, settings: Settings, duty: Duty) -> int:
             workspace.pulse(roles, log).run(),
             watch_loop(watch.metrics, workspace),
             on_watch(workspace, log),
+            workspace.newcomers(log).run(),
         ]
         if Role.WORKERS in roles:
             parts += [deliveries.run(), workspace.dispatcher(log).run()]

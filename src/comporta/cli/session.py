@@ -9,7 +9,9 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -66,6 +68,33 @@ def with_workspace(
         return asyncio.run(go())
     finally:
         deadline.call_off()
+
+
+def read_workspace(
+    settings: "Settings | Path | None", work: "Callable[[Workspace], Awaitable[T]]", *, console: Console
+) -> T:
+    """Do work that only reads. Where there is no database yet none is made, and people hear what to do.
+
+    The work finds an empty one then, which is gone afterwards: so it says of nothing what it always says.
+    """
+    from comporta.databases import has_ledger
+
+    known = settings if isinstance(settings, Settings) else read_settings(settings)
+    if has_ledger(known):
+        return with_workspace(known, work, console=console)
+    console.tell(f"No database yet at {known.database_shown}; none was made.\n  Next: {_first_step(known)}")
+    with TemporaryDirectory(prefix="comporta-") as folder:
+        empty = replace(known, database=f"sqlite:///{Path(folder).as_posix()}/comporta.db")
+        return with_workspace(empty, work, console=console)
+
+
+def _first_step(known: Settings) -> str:
+    if known.said:
+        return "`comporta check`, then `comporta sync`."
+    if known.path is not None:
+        return f"`comporta connect SOURCE NAME`, or write an account into {known.path}."
+    here = "or call this in the folder of comporta.toml, or with --config FILE"
+    return f"`comporta init`, or `comporta connect SOURCE NAME`; {here}."
 
 
 def _give_up(console: Console) -> None:

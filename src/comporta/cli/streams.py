@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from comporta.cli.console import Console
-from comporta.cli.options import Config, Json, Stream, Verbose
-from comporta.cli.session import with_workspace
+from comporta.cli.options import Config, Json, Stream, Told, Verbose
+from comporta.cli.session import read_workspace
 from comporta.cli.words import age_text, clock_text, columns, local_text
 from comporta.core.alert import Level
 from comporta.core.instant import short_text
+from comporta.core.language import Language
 from comporta.core.outcome import ExitCode
 from comporta.errors import WrongUse
 from comporta.reports import (
-    coverage_json,
     holes,
     is_alive,
     is_paused,
@@ -29,17 +29,21 @@ from comporta.reports import (
     with_login,
     with_next,
 )
+from comporta.settings import read_settings
 from comporta.settings_values import Place, duration_text, read_span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from zoneinfo import ZoneInfo
 
     from comporta.core.alert import Alert
+    from comporta.gaps import Missing, ToldGap
     from comporta.ports.budget import BudgetState
     from comporta.ports.store import Instance
     from comporta.settings_tree import Settings
-    from comporta.workspace import StreamStatus, Workspace
+    from comporta.stream_status import StreamStatus
+    from comporta.workspace import Workspace
 
 
 def status(
@@ -53,6 +57,7 @@ def status(
     """Show where every stream stands; with --max-age, fail if one is too old."""
     console = Console(is_json=as_json, is_verbose=verbose)
     oldest = _age("--max-age", max_age)
+    known = read_settings(config)
 
     async def work(workspace: "Workspace") -> int:
         found = await workspace.status()
@@ -64,7 +69,7 @@ def status(
             for each in found
         ]
         judged = [each for each in found if f"{each.account}/{each.stream}" not in paused]
-        stale = stale_texts(workspace, judged, oldest) if oldest is not None else []
+        stale = stale_texts(workspace, judged, oldest, known) if oldest is not None else []
         limits = await workspace.limits()
         schedulers = await workspace.schedulers()
         lines = [with_next(line, each, is_scheduled=bool(schedulers)) for line, each in zip(lines, found, strict=True)]
@@ -86,7 +91,7 @@ def status(
             console.tell(text)
         return ExitCode.FAILED if stale else ExitCode.DONE
 
-    return with_workspace(config, work, console=console)
+    return read_workspace(known, work, console=console)
 
 
 def row_of(each: "StreamStatus", line: "Mapping[str, object]", workspace: "Workspace") -> tuple[object, ...]:
@@ -148,25 +153,48 @@ def logins_text(logins: dict[str, dict[str, object]]) -> str:
     )
 
 
-def coverage(stream: Stream, config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
-    """Show which source time is covered, and the holes."""
+def coverage(
+    stream: Stream,
+    *,
+    language: Told = Language.EN,
+    config: Config = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> int:
+    """Show which source time is covered, the holes, and why they are there."""
+    from comporta.gaps import missing_of
+
     console = Console(is_json=as_json, is_verbose=verbose)
 
     async def work(workspace: "Workspace") -> None:
         each = await workspace.status_of(stream)
-        known = each.coverage
-        console.document({"ok": True, "coverage": coverage_json(each)})
+        missing = await missing_of(workspace, each)
+        console.document({"ok": True, "coverage": missing.coverage_json(each)})
         zone = workspace.settings.zone
-        parts = sorted([*((part, "covered") for part in known.intervals), *((part, "HOLE") for part in holes(each))])
-        rows = [(word, local_text(part.since, zone), local_text(part.until, zone)) for part, word in parts]
-        console.say(columns(("", "since", "until"), rows) or f"Nothing is covered yet: `comporta sync {stream}`.")
+        console.say(columns(("", "since", "until", "why"), coverage_rows(each, missing, language, zone)))
         if each.freshness is not None:
             console.say(f"{age_text(each.freshness)} behind the source; times in {workspace.settings.timezone}")
-        elif known.intervals:
+        elif each.coverage.intervals:
             console.say(f"Not covered from its beginning: `comporta sync {stream}` reads the hole.")
+        else:
+            console.say(f"Nothing is covered yet: `comporta sync {stream}`.")
 
-    with_workspace(config, work, console=console)
+    read_workspace(config, work, console=console)
     return ExitCode.DONE
+
+
+def coverage_rows(
+    each: "StreamStatus", missing: "Missing", language: Language, zone: "ZoneInfo"
+) -> list[tuple[str, str, str, str]]:
+    """Return the lines of the table: what is covered and what is not, in order, and why it is not."""
+
+    def said(told: "ToldGap") -> str:
+        return told.why(language, lambda at: local_text(at, zone))
+
+    parts = [(part.since, part.until, "covered", "") for part in each.coverage.intervals]
+    parts += [(told.gap.since, told.gap.until, "HOLE", said(told)) for told in missing.holes if told.gap.until]
+    rows = [(word, local_text(since, zone), local_text(until, zone), why) for since, until, word, why in sorted(parts)]
+    return [*rows, ("open", local_text(missing.rest.gap.since, zone), "", said(missing.rest))]
 
 
 def leases(config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
@@ -192,16 +220,18 @@ def leases(config: Config = None, as_json: Json = False, verbose: Verbose = Fals
         ]
         console.say(columns(("stream", "holder", "epoch", "since", "", "on"), rows) or "Nothing is held.")
 
-    with_workspace(config, work, console=console)
+    read_workspace(config, work, console=console)
     return ExitCode.DONE
 
 
-def stale_texts(workspace: "Workspace", judged: "Sequence[StreamStatus]", oldest: timedelta) -> list[str]:
+def stale_texts(
+    workspace: "Workspace", judged: "Sequence[StreamStatus]", oldest: timedelta, known: "Settings"
+) -> list[str]:
     """Say which streams are older than allowed, and why; one that is not covered from its beginning is."""
     from comporta.alarms import allowed
 
     if not workspace.plans:
-        return [nothing_text(workspace.settings)]
+        return [nothing_text(known)]
     said = []
     for each in judged:
         bound = allowed(workspace, each.account, each.stream, oldest)

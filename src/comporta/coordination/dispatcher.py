@@ -144,11 +144,11 @@ class Dispatcher:
 
     async def _execute(self, run: Run) -> None:
         """Execute a run and queue what follows; a run of a stream that there is no more is ended."""
-        account = self._accounts[run.account]
-        stream = account.streams.get(run.stream)
+        account = self._accounts.get(run.account)
+        stream = account.streams.get(run.stream) if account is not None else None
         self._active.add(run.scope)
         try:
-            if stream is None:
+            if account is None or stream is None:
                 message = f"{run.account}/{run.stream}: there is no such stream any more"
                 await self._store.skip(run, UnknownAccount(message).as_json())
                 return

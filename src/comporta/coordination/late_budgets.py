@@ -36,6 +36,10 @@ class LateBudgets:
             self._late[account] = LateBudget(self, account, terms)
         return self._late[account]
 
+    def forget(self, account: str) -> None:
+        """Ask anew whom an account counts: it is another by now, or another application reads it."""
+        self._late.pop(account, None)
+
     def named(self, terms: BudgetTerms, whom: str) -> Budget:
         """Return the budget of somebody at a place."""
         return self._budgets.of(replace(terms, key=f"{terms.key} {whom}"))

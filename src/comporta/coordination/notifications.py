@@ -60,9 +60,10 @@ class Deliveries:
         self._syncer = syncer
         self._clock = clock
         self._stopping = stopping
-        self._accounts = {name: plan for name, plan in accounts.items() if plan.feed is not None}
+        self._known = accounts
         self._log = log
         self._scopes: dict[str, _Scope] = {}
+        self._heard: set[str] = set()
         self._ready: set[str] = set()
         self._woken = asyncio.Event()
 
@@ -73,25 +74,39 @@ class Deliveries:
     async def run(self) -> None:
         """Work until told to stop, then wait for what is being handed over."""
         async with asyncio.TaskGroup() as group:
-            for plan in self._accounts.values():
-                group.create_task(self._hear(plan))
             while not self._stopping.is_set():
+                for name in self._accounts.keys() - self._heard:
+                    self._heard.add(name)
+                    group.create_task(self._hear(name))
                 await self._guarded("hand over notifications", self._hand_over)
                 for scope in await self._due():
                     group.create_task(self._look(scope))
                 await self._until_woken()
 
-    async def _hear(self, plan: AccountPlan) -> None:
-        """Bring an account up to date, then ask again and again for what was not delivered."""
+    @property
+    def _accounts(self) -> Mapping[str, AccountPlan]:
+        """Return the accounts whose source notifies, as they are now."""
+        return {name: plan for name, plan in self._known.items() if plan.feed is not None}
+
+    async def _hear(self, name: str) -> None:
+        """Bring an account up to date, then ask again and again for what was not delivered, until it is gone."""
+        await self._catch_up(name)
+        self._ready.add(name)
+        self.wake()
+        while await slept(self._clock, MISSED_EVERY, self._stopping) and (plan := self._accounts.get(name)):
+            await self._ask_for_missed(plan)
+        self._ready.discard(name)
+        self._heard.discard(name)
+
+    async def _catch_up(self, name: str) -> None:
+        plan = self._accounts.get(name)
+        if plan is None:
+            return
         await self._ask_for_missed(plan)
         await self._guarded("hand over notifications", self._hand_over)
-        targets = [(plan.name, name) for name, stream in plan.streams.items() if not stream.is_paused]
-        if targets and not self._stopping.is_set() and not await self._is_paused(plan):
+        targets = [(name, each) for each, stream in plan.streams.items() if not stream.is_paused]
+        if targets and not self._stopping.is_set() and not await self._is_paused(plan) and name in self._accounts:
             await self._syncer.sync(targets, Wish(Request(), wait=True, trigger=Trigger.CATCH_UP))
-        self._ready.add(plan.name)
-        self.wake()
-        while await slept(self._clock, MISSED_EVERY, self._stopping):
-            await self._ask_for_missed(plan)
 
     async def _ask_for_missed(self, plan: AccountPlan) -> None:
         """Read what was missed; a source that does not answer keeps nobody from ending."""
@@ -152,7 +167,8 @@ class Deliveries:
 
     def _is_ours(self, scope: str) -> bool:
         account, _, name = scope.partition("/")
-        stream = self._accounts[account].streams.get(name) if account in self._ready else None
+        plan = self._accounts.get(account) if account in self._ready else None
+        stream = plan.streams.get(name) if plan is not None else None
         return stream is not None and not stream.is_paused
 
     def _may_run(self, scope: str, now_s: float) -> bool:

@@ -3,7 +3,7 @@
 Bootstrap makes it from the settings, so that nothing below it knows where settings come from.
 """
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -73,6 +73,45 @@ class AccountPlan:
     lanes: Mapping[str, str] = field(default_factory=dict)
     stall_timeout: timedelta | None = None
     feed: Feed | None = None
+
+
+class Accounts(Mapping[str, AccountPlan]):
+    """The accounts that a process goes by now: those of another moment come in place of all of them at once.
+
+    So whoever is half through a list of them goes on with the list as it was.
+    """
+
+    def __init__(self, plans: Mapping[str, AccountPlan]) -> None:
+        self._plans = plans
+        self.edition = 0
+        """Another number says that there are others."""
+
+    def replace(self, plans: Mapping[str, AccountPlan]) -> list[str]:
+        """Go by these from now on; return the names of those that came, changed or went."""
+        before, self._plans = self._plans, plans
+        self.edition += 1
+        return sorted(name for name in {*before, *plans} if before.get(name) is not plans.get(name))
+
+    def __getitem__(self, name: str) -> AccountPlan:
+        return self._plans[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plans)
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def keys(self) -> KeysView[str]:
+        """Return the names as they are now."""
+        return self._plans.keys()
+
+    def values(self) -> ValuesView[AccountPlan]:
+        """Return the plans as they are now."""
+        return self._plans.values()
+
+    def items(self) -> ItemsView[str, AccountPlan]:
+        """Return names and plans as they are now."""
+        return self._plans.items()
 
 
 @dataclass(frozen=True, slots=True)

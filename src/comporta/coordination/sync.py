@@ -76,16 +76,17 @@ class Syncer:
         self._executor = executor
         self._accounts = accounts
         self._following = Following(store, clock, conduct)
-        self.workers = Workers(conduct.workers, is_shared=len(accounts) > 1)
+        self.workers = Workers(conduct.workers, known=accounts)
 
     async def sync(self, targets: Sequence[tuple[str, str]], wish: Wish) -> list[Run]:
         """Bring every target (account, stream) up to date and return the runs, in order of account."""
         by_account: dict[str, list[str]] = {}
         for account, stream in targets:
             by_account.setdefault(account, []).append(stream)
+        plans = {account: self._plan(account) for account in by_account}
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._account(self._accounts[account], streams, wish))
+                group.create_task(self._account(plans[account], streams, wish))
                 for account, streams in by_account.items()
             ]
         return [run for task in tasks for run in task.result()]
@@ -94,10 +95,17 @@ class Syncer:
         self, account: str, stream: str, wish: Wish, trigger: Trigger, *, instead: AccountPlan | None = None
     ) -> list[Run]:
         """Run one request on one stream, with its retries, and nothing that follows; ``instead`` of the plan known."""
-        plan = instead or self._accounts[account]
+        plan = instead or self._plan(account)
         ticket = Ticket(account, stream, wish.request, trigger, dry_run=wish.dry_run)
         with self.workers.at_work(account):
             return await self._attempts(plan, plan.streams[stream], ticket, wish)
+
+    def _plan(self, account: str) -> AccountPlan:
+        """Return an account's plan; one may be removed between somebody's look and this."""
+        plan = self._accounts.get(account)
+        if plan is None:
+            raise UnknownAccount(f"there is no account {account!r} any more")
+        return plan
 
     async def _account(self, account: AccountPlan, streams: Sequence[str], wish: Wish) -> list[Run]:
         with self.workers.at_work(account.name):

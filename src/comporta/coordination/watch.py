@@ -79,7 +79,7 @@ class Watch:
         *,
         book: AlertBook,
         teller: Teller,
-        streams: Sequence[Promised],
+        streams: Callable[[], Sequence[Promised]],
         pauses: Pauses,
         disk: Disk,
         ways: Ways,
@@ -172,12 +172,13 @@ class Watch:
     async def _with_ledger(self, facts: AlertFacts) -> AlertFacts:
         async with asyncio.timeout(LOOK_S):
             depth = self._ways.bounds.empty_runs + HISTORY
-            scopes = [f"{each.account}/{each.stream}" for each in self._streams]
+            promised = self._streams()
+            scopes = [f"{each.account}/{each.stream}" for each in promised]
             sight = await self._book.look(self._newest, scopes, depth=depth)
             pauses = await self._pauses()
         self._newest = dict(sight.newest)
         self._histories |= sight.histories
-        streams = [self._stream(each, sight) for each in self._streams if each.account not in sight.paused]
+        streams = [self._stream(each, sight) for each in promised if each.account not in sight.paused]
         return replace(
             facts,
             now=sight.now,

@@ -6,18 +6,18 @@ through a pause between two attempts.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from comporta.core.fairness import for_people, next_account
 
 
 class Workers:
-    """So many places. ``is_shared``: accounts that are not at work now may come, and one place is spared for them."""
+    """So many places. Of several accounts that are ``known`` others may come, and one place is spared for them."""
 
-    def __init__(self, places: int, *, is_shared: bool = False) -> None:
+    def __init__(self, places: int, *, known: Collection[str] = ()) -> None:
         self._places = places
-        self._spare = int(is_shared)
+        self._known = known
         self._running: Counter[str] = Counter()
         self._at_work: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
@@ -68,7 +68,7 @@ class Workers:
                 running=self._running,
                 waiting=tuple(self._waiting),
                 at_work=self._at_work,
-                spare=self._spare,
+                spare=int(len(self._known) > 1),
             )
             if chosen is None:
                 return

@@ -25,6 +25,7 @@ from comporta.engine.plan import first_run_of, is_resumable, make_fit, new_pass_
 from comporta.engine.verify import gone_at_source, verify
 from comporta.engine.work import Work, well
 from comporta.errors import TooManyRejected
+from comporta.observability.words import TABLE
 from comporta.ports.store import Batch, Pass
 
 AHEAD = timedelta(minutes=5)
@@ -72,12 +73,24 @@ async def _to_be_answered(work: Work, plan: Pass) -> Sequence[Hint]:
 
 async def _prepared(work: Work, plan: Pass) -> Pass:
     """Make the table fit and return the pass to work on: another where rows that were covered are gone."""
-    changes = await make_fit(work, plan)
     had_rows = plan.position is not None or plan.window.since > BEGINNING
+    covered = had_rows and (await work.store.coverage(work.scope)).intervals
+    changes = await make_fit(work, plan)
     if changes and had_rows and not (await work.store.coverage(work.scope)).intervals:
+        if covered:
+            _tell_of_voiding(work)
         await work.store.void_coverage(work.lease)  # the pass that was begun a moment ago, too
         return await plan_pass(work)
     return plan
+
+
+def _tell_of_voiding(work: Work) -> None:
+    work.tell(
+        "coverage_voided",
+        f"{TABLE} changed: what was covered counts no more, everything is read again",
+        {"changed": TABLE},
+        level="warning",
+    )
 
 
 async def _write_lookups(work: Work) -> None:

@@ -6,9 +6,17 @@ name wins; whoever reads both decides that, not this module.
 
 import json
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from comporta.ledger.rows import text_of
 from comporta.ledger.session import Session
+
+
+class Kept(NamedTuple):
+    """What is kept of an account; who puts it anew gives it another instant, though only its key be another."""
+
+    table: Mapping[str, object]
+    at: object
 
 
 def put_account(session: Session, name: str, table: Mapping[str, object]) -> None:
@@ -20,4 +28,9 @@ def put_account(session: Session, name: str, table: Mapping[str, object]) -> Non
 
 def accounts(session: Session) -> dict[str, Mapping[str, object]]:
     """Return every account that is kept, by name, its keys as in comporta.toml."""
-    return {row["name"]: json.loads(row["settings"]) for row in session.all("accounts", {})}
+    return {name: kept.table for name, kept in kept_accounts(session).items()}
+
+
+def kept_accounts(session: Session) -> dict[str, Kept]:
+    """Return every account that is kept, by name, and when."""
+    return {row["name"]: Kept(json.loads(row["settings"]), row["updated_at"]) for row in session.all("accounts", {})}

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage, Interval
+from comporta.core.gaps import Voided
 from comporta.core.instant import instant_text
 from comporta.core.lease import Lease
 from comporta.core.rate import limit_used, rate_text
@@ -95,6 +96,13 @@ def coverage_of(session: Session, scope: str) -> Coverage:
     """Return the coverage of a scope."""
     rows = session.all("coverage", {"scope": scope})
     return Coverage(tuple(Interval(instant_of(row["since"]), instant_of(row["until"])) for row in rows))
+
+
+def voided_of(session: Session, scope: str, *, limit: int) -> Voided | None:
+    """Return the last line in the log of a scope's newest runs that says that coverage was taken back."""
+    account, _, stream = scope.partition("/")
+    row = session.one("voided", {"scope": scope, "account": account, "stream": stream, "limit": limit})
+    return Voided(row["run"], row["request"].partition(" ")[0], instant_of(row["at"]), row["message"]) if row else None
 
 
 def note(session: Session, run: str, lines: Sequence[LogLine]) -> None:

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage
+from comporta.core.gaps import Voided
 from comporta.core.hint import POSTPONED_MAX, Hint
 from comporta.core.lease import Lease, ScopeState
 from comporta.core.record import Bucket, Key, Shape, Value, key_from_text
@@ -100,6 +101,9 @@ class LedgerStore:
 
     async def tick(self, ticket: Ticket, at: datetime, *, run_id: str) -> Run | None:
         return await self._write(lambda s: leases.queue_tick(s, ticket, at, run_id=run_id))
+
+    async def ticked_at(self, scope: str) -> datetime | None:
+        return await self._read(lambda s: leases.ticked_at(s, scope))
 
     async def due(self, limit: int, accounts: Collection[str] | None = None) -> Sequence[Run]:
         values = {"limit": limit, "accounts": None if accounts is None else json.dumps(list(accounts))}
@@ -216,6 +220,9 @@ class LedgerStore:
 
     async def cut_coverage(self, lease: Lease, at: datetime) -> None:
         await self._held(lease, lambda s: batches.cut_coverage(s, lease.scope, at))
+
+    async def voided(self, scope: str, *, limit: int) -> Voided | None:
+        return await self._read(lambda s: batches.voided_of(s, scope, limit=limit))
 
     async def open_pass(self, scope: str, request: Request) -> Pass | None:
         values = {"scope": scope, "request": request.text}

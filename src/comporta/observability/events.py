@@ -12,6 +12,8 @@ EVENTS = MappingProxyType(
         "scheduling_failed": "The database could not take what is due; it is offered again.",
         "dispatching_failed": "A queued run could not be taken, or what follows it not queued; it is tried again.",
         "beat_failed": "A server could not say that it is alive; what it does goes on.",
+        "accounts_changed": "Accounts came, changed or went in the database, and a server goes by that.",
+        "accounts_not_read": "The accounts of the database could not be read; a server goes on with those it knows.",
         "run_started": "A run holds its lease and begins.",
         "run_succeeded": "A run ended; its window is covered.",
         "run_failed": "A run ended with an error that trying again unchanged cannot mend.",

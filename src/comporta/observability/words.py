@@ -35,6 +35,13 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
         "beat_failed": _words(
             "no sign of life could be given: {message}", "não foi possível dar sinal de vida: {message}"
         ),
+        "accounts_changed": _words(
+            "accounts came, changed or went: {accounts}", "contas novas, alteradas ou removidas: {accounts}"
+        ),
+        "accounts_not_read": _words(
+            "the accounts there are now could not be taken up: {message}",
+            "as contas que existem agora não puderam ser lidas: {message}",
+        ),
         "run_started": _words(
             ("started: {request}, attempt {attempt} of {attempts}", "started"),
             ("iniciada: {request}, tentativa {attempt} de {attempts}", "iniciada"),
@@ -178,7 +185,7 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             ),
             (
                 "o relógio da origem estava adiantado: agora está {behind} atrás do nosso; coberto só até {until}",
-                "{changed} mudaram: o que estava coberto não vale mais, tudo é lido de novo",
+                "mudança em {changed}: o que estava coberto não vale mais, tudo é lido de novo",
             ),
         ),
         "reconcile_compared": _words(
@@ -233,9 +240,11 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
 )
 """Each event of ``events``, in each language."""
 
+TABLE = "the mirrored table"
 QUERY = "source, fields, domain or companies"
 TERMS_PT = MappingProxyType(
     {
+        TABLE: "tabela espelhada",
         QUERY: "origem, campos, domínio ou empresas",
         "incremental": "incremental",
         "full": "carga completa",

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage, Interval
+from comporta.core.gaps import Voided
 from comporta.core.hint import Hint
 from comporta.core.lease import Lease, ScopeState
 from comporta.core.record import Key, Lookup, Nested, Rejected, Row, Shape
@@ -220,6 +221,9 @@ class Store(Rows, Protocol):
         Return what was queued; ``None`` when nothing was, because somebody took this tick, or a later one, before.
         """
 
+    async def ticked_at(self, scope: str) -> datetime | None:
+        """Return the newest tick of a stream that was taken, ``None`` where none ever was."""
+
     async def due(self, limit: int, accounts: Collection[str] | None = None) -> Sequence[Run]:
         """Return the queued runs of these accounts that may begin now, the most urgent first; paused: those by hand."""
 
@@ -309,6 +313,9 @@ class Store(Rows, Protocol):
 
     async def cut_coverage(self, lease: Lease, at: datetime) -> None:
         """Take back what is covered from ``at`` on, and the passes that would claim it."""
+
+    async def voided(self, scope: str, *, limit: int) -> Voided | None:
+        """Return where coverage was taken back last, by the logs of so many of the newest runs."""
 
     async def open_pass(self, scope: str, request: Request) -> Pass | None:
         """Return the unfinished pass for that request, if there is one."""

@@ -185,11 +185,25 @@ class Streams(_Answer):
     streams: list[Stream]
 
 
+class Gap(_Answer):
+    """Source time that is not covered, and why; `null` bounds are the beginning, and on and on."""
+
+    since: Instant | None
+    until: Instant | None
+    why_code: str
+    why: str
+    run: str | None
+    error: Problem | None
+    next_try_at: Instant | None
+    voided_by: str | None
+
+
 class Covered(_Answer):
-    """What is covered of a stream, and what is missing in it."""
+    """What is covered of a stream, what is missing in it, and what comes after its end."""
 
     intervals: list[Interval]
-    holes: list[Interval]
+    holes: list[Gap]
+    open: Gap
     origin: Instant | None
     end: Instant | None
     freshness_s: float | None

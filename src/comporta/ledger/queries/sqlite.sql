@@ -306,7 +306,7 @@ INSERT INTO cmp_account(name, source, settings, updated_at) VALUES (:name, :sour
 ON CONFLICT(name) DO UPDATE SET source = excluded.source, settings = excluded.settings, updated_at = excluded.updated_at;
 
 -- name: accounts
-SELECT name, source, settings FROM cmp_account ORDER BY name;
+SELECT name, source, settings, updated_at FROM cmp_account ORDER BY name;
 
 -- name: put_pause
 INSERT INTO cmp_pause(account, paused_at) VALUES (:account, :now) ON CONFLICT(account) DO NOTHING;
@@ -373,6 +373,15 @@ RETURNING *;
 UPDATE cmp_run SET scheduled_for = :tick
 WHERE scope = :scope AND request = :request AND state = 'queued' AND (scheduled_for IS NULL OR scheduled_for < :tick)
   AND NOT EXISTS (SELECT 1 FROM cmp_run WHERE scope = :scope AND scheduled_for >= :tick AND scheduled_for <= :now);
+
+-- name: ticked_at
+SELECT max(scheduled_for) AS tick FROM cmp_run WHERE scope = :scope AND scheduled_for <= :now;
+
+-- name: voided
+SELECT l.run, l.at, l.message, r.request FROM cmp_log l JOIN (
+  SELECT id, request FROM cmp_run WHERE account = :account AND stream = :stream AND scope = :scope ORDER BY queued_at DESC LIMIT :limit
+) r ON r.id = l.run
+WHERE l.step = 'coverage_voided' ORDER BY l.at DESC, l.seq DESC LIMIT 1;
 
 -- name: due
 SELECT * FROM cmp_run WHERE state = 'queued' AND (not_before IS NULL OR not_before <= :now)
