@@ -215,7 +215,7 @@ def cut_off(monkeypatch: pytest.MonkeyPatch, *, at: int) -> None:
     monkeypatch.setattr(OrderSearch, "_paged", cut)
 
 
-@pytest.mark.parametrize("at", [1, 30, 75])
+@pytest.mark.parametrize("at", [pytest.param(1, marks=pytest.mark.full), 30, 75])
 async def test_a_search_that_stops_before_its_end_costs_no_order(
     desk: Desk, sandbox: MercadoLivreSandbox, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:

@@ -259,6 +259,7 @@ async def test_what_is_told_of_an_item_that_a_sweep_could_not_read_is_looked_at(
             assert shop.query("SELECT count(*) FROM cmp_quarantine") == [(0,)]
 
 
+@pytest.mark.full
 async def test_what_is_told_of_an_item_that_fails_is_looked_for_until_it_answers(tmp_path: Path) -> None:
     """As of orders: an outage makes nobody forget what was told, and a made-up item that is refused waits nowhere."""
     with MercadoLivreSandbox(records=1, items=8, sellers=1) as sandbox:

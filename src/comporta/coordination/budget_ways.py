@@ -1,4 +1,8 @@
-"""What a budget learns of a request's two ways: how long its log takes, and what connecting to the source costs."""
+"""What a budget learns of a request's two ways: how long its log takes, and what connecting to the source costs.
+
+Neither is known beforehand, and both differ from one place and one hour to the next; so they are measured as they are
+used, and the first guess is on the safe side.
+"""
 
 LEAD_MIN_S = 0.008
 LEAD_MAX_S = 1.0
