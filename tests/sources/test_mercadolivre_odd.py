@@ -226,6 +226,7 @@ async def test_an_outage_while_orders_are_looked_for_costs_few_requests(
     assert len(server.overrides.asked) <= FEW  # type: ignore[attr-defined]  # see ``Spoken``
 
 
+@pytest.mark.full
 async def test_an_outage_of_items_costs_few_requests(ask: Callable[[Any], Desk], server: ScriptedServer) -> None:
     """Requests of twenty are asked again one by one, but not all of them."""
     keys = [f"MLB{number}" for number in range(1, 501)]
@@ -237,6 +238,7 @@ async def test_an_outage_of_items_costs_few_requests(ask: Callable[[Any], Desk],
     assert len(server.overrides.asked) <= FEW  # type: ignore[attr-defined]  # see ``Spoken``
 
 
+@pytest.mark.full
 async def test_an_outage_of_costs_costs_few_requests(ask: Callable[[Any], Desk], server: ScriptedServer) -> None:
     """The shipments are written all the same."""
     reader = await ask(
@@ -264,6 +266,7 @@ async def test_many_that_fail_for_ever_hide_no_other(ask: Callable[[Any], Desk])
     assert [int(each.key) for each in page.unseen] == sorted(odd, key=str)
 
 
+@pytest.mark.full
 async def test_many_items_that_fail_for_ever_hide_no_other(ask: Callable[[Any], Desk]) -> None:
     """Half of one request, and one of each that follows."""
     keys = [f"MLB{number}" for number in range(1, 301)]
