@@ -6,6 +6,7 @@ from tests.engine.workshop import Workshop, at
 
 from comporta.coordination.execute import priority_of
 from comporta.core.run import Trigger
+from comporta.core.ticket import successor
 from comporta.ports.progress import Priority
 
 
@@ -29,6 +30,17 @@ from comporta.ports.progress import Priority
 def test_who_goes_first(trigger: Trigger, request_text: str, priority: Priority) -> None:
     """By who asked, then by how much is read."""
     assert priority_of(make_run(trigger=trigger, request=request_text)) is priority
+
+
+@pytest.mark.parametrize(("request_text", "priority"), [("incremental", Priority.PERSON), ("full", Priority.SCHEDULE)])
+def test_the_next_attempt_is_for_whom_the_first_was(request_text: str, priority: Priority) -> None:
+    """A person who waited for the one waits for the other."""
+    run = make_run(trigger=Trigger.MANUAL, request=request_text)
+    ticket = successor(run, not_before=None)
+
+    assert ticket is not None
+    again = make_run(trigger=ticket.trigger, request=request_text, priority=ticket.priority)
+    assert priority_of(again) is priority_of(run) is priority
 
 
 async def test_a_source_is_told_whose_run_it_reads_for(workshop: Workshop) -> None:

@@ -20,6 +20,7 @@ from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.core.guard import LegacyKey
 from comporta.core.retry import RUN_RETRIES
 from comporta.core.run import Run, RunState, Trigger
+from comporta.core.schedule import urgency
 from comporta.core.ticket import Ticket, successor
 from comporta.core.window import WHOLE, Kind, parse_request
 from comporta.engine.children import relist_children
@@ -307,10 +308,12 @@ def priority_of(run: Run) -> Priority:
     """Return whose turn it is when the limit is short: a person's who waits, the schedule's, or what takes hours.
 
     A backfill stands with the schedule's, whoever asked for it: else "sync now" would wait for one of them. A first
-    load that somebody started counts as theirs; what follows from it by itself does not.
+    load that somebody started counts as theirs, and so does its next attempt; what else follows from it by itself
+    does not.
     """
     kind = parse_request(run.request).kind
-    if run.trigger is Trigger.MANUAL:
+    is_again = run.trigger is Trigger.RETRY and run.priority > urgency(run.trigger, run.request)
+    if run.trigger is Trigger.MANUAL or is_again:
         return Priority.SCHEDULE if kind in BACKFILL else Priority.PERSON
     is_bulk = kind in BULK or run.trigger is Trigger.RECONCILE
     return Priority.BULK if is_bulk else Priority.SCHEDULE
