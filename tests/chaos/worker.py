@@ -23,7 +23,7 @@ from psycopg_pool.base import AttemptWithBackoff
 from tests.chaos.clockwork import STREAMS, Clockwork, Times
 from tests.chaos.mutants import mutate
 
-from comporta import bootstrap
+from comporta import account_plans, bootstrap
 from comporta.coordination import execute, rescuer, sync
 from comporta.core import ticket
 from comporta.core.lease import Lease, ScopeState, Settlement
@@ -132,7 +132,7 @@ def plug_in(orders: Orders, diary: Diary) -> None:
 
     really_conduct = bootstrap._conduct
     bootstrap._conduct = lambda settings: replace(really_conduct(settings), batch_rows_max=orders.page_size)
-    bootstrap.make_source = lambda *_, **__: orders.source()  # type: ignore[attr-defined]  # taken where it is used
+    account_plans.make_source = lambda *_, **__: orders.source()  # type: ignore[attr-defined]  # taken where it is used
     bootstrap.open_store = open_store  # type: ignore[attr-defined]  # as above
     postgres_schema.LOCALS = {
         **postgres_schema.LOCALS,

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -16,6 +16,7 @@ import pytest
 from tests.cli.conftest import Command
 from tests.sandbox.mercadolivre_clients import consent, logins
 from tests.sandbox.odoo_clients import act
+from tests.servers.home import free_port
 
 from comporta.cli.callback import brought_back, is_loopback, query_of
 from comporta.cli.grant import ELSEWHERE, REDIRECT, _about_redirect
@@ -272,14 +273,12 @@ def test_a_revoked_login_delays_no_other_account(shop: Path, market: MercadoLivr
 
 
 @pytest.mark.full
-def test_a_seller_agrees_in_a_browser(shop: Path, market: MercadoLivreSandbox, free_port: int) -> None:
+def test_a_seller_agrees_in_a_browser(shop: Path, market: MercadoLivreSandbox) -> None:
     """Without a terminal: the address is printed, the browser comes back, the page speaks Portuguese first."""
-    back = f"http://127.0.0.1:{free_port}/back"
+    back = f"http://127.0.0.1:{free_port()}/back"
     line = [sys.executable, "-m", "comporta", "connect", "mercadolivre", "loja1", *APP, "--json"]
     line += ["--url", market.url, "--auth-url", market.url, "--redirect-uri", back]
-    with subprocess.Popen(
-        line, cwd=shop, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as process:
+    with talking(line, cwd=shop, stdin=subprocess.DEVNULL) as process:
         assert process.stderr is not None
         address = next(text.strip() for text in process.stderr if text.strip().startswith("http"))
         with urlopen(address, timeout=10) as answer:
@@ -298,9 +297,7 @@ def test_an_application_that_names_https_only_is_pasted_from(shop: Path, market:
     back = "https://localhost/callback"
     line = [sys.executable, "-m", "comporta", "connect", "mercadolivre", "loja1", *APP, "--json"]
     line += ["--url", market.url, "--auth-url", market.url, "--redirect-uri", back]
-    with subprocess.Popen(
-        line, cwd=shop, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as process:
+    with talking(line, cwd=shop, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -325,22 +322,24 @@ def test_what_the_application_must_name_is_said(redirect: str) -> None:
     assert (f"--redirect-uri {ELSEWHERE}" in said) is (redirect == REDIRECT)
 
 
-async def test_only_who_knows_the_state_is_taken_for_the_answer(free_port: int) -> None:
+async def test_only_who_knows_the_state_is_taken_for_the_answer() -> None:
     """Another page that calls the address on this machine brings nothing in."""
-    back = f"http://127.0.0.1:{free_port}/back"
+    port = free_port()
+    back = f"http://127.0.0.1:{port}/back"
     waiting = asyncio.ensure_future(brought_back(back, "right", may_paste=False))
     await asyncio.sleep(0)
-    pages = [await _get(free_port, path) for path in ("/back?code=x&state=wrong", "/?code=x&state=right")]
-    pages.append(await _get(free_port, "/back?error=access_denied&state=right"))
+    pages = [await _get(port, path) for path in ("/back?code=x&state=wrong", "/?code=x&state=right")]
+    pages.append(await _get(port, "/back?error=access_denied&state=right"))
 
     assert [page.split()[1] for page in pages] == ["404", "404", "200"]
     assert "não concedeu" in pages[-1]
     assert await waiting == {"error": "access_denied", "state": "right"}
 
 
-async def test_nobody_is_waited_for_for_ever(free_port: int) -> None:
+async def test_nobody_is_waited_for_for_ever() -> None:
     """A code is good for ten minutes; so long is a person waited for."""
-    back = f"http://127.0.0.1:{free_port}/back"
+    port = free_port()
+    back = f"http://127.0.0.1:{port}/back"
     with pytest.raises(WrongUse, match="nobody came back") as told:
         await brought_back(back, "s", may_paste=False, wait=timedelta(seconds=0.05))
 
@@ -375,15 +374,15 @@ def test_which_redirects_end_on_this_machine(redirect: str, expected: bool) -> N
     assert is_loopback(redirect) is expected
 
 
-@pytest.fixture
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@contextmanager
+def talking(line: list[str], *, cwd: Path, stdin: int) -> Iterator["subprocess.Popen[str]"]:
+    """Start a command that is spoken with; where the test fails nobody waits for it."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, cwd=cwd, stdin=stdin, stdout=pipe, stderr=pipe, encoding="utf-8") as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 async def _get(port: int, path: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Command
 from tests.servers.certificates import make_certificates
+from tests.servers.home import free_port
 
 from comporta.cli.doctor import clock, reached_problems, zones
 from comporta.cli.reach import answers_as_ours, reach
@@ -55,13 +56,6 @@ def listening(answer: bytes, context: ssl.SSLContext | None = None) -> Iterator[
 
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 def test_it_looks_at_all_that_a_report_needs(opened: Path, comporta: Command) -> None:

@@ -7,6 +7,7 @@ runs in it is stopped by the janitor.
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -25,6 +26,8 @@ if sys.platform != "win32":  # where only the server of TEST_PG_URL can be used,
     import fcntl
     import pwd
 
+PORTS = range(20_000, 32_000)
+"""Below those that systems choose from for connections; a busy run of tests has thousands of those."""
 START_TIMEOUT_S = 30.0
 LOOK_AGAIN_S = 0.01
 MEMORY_BYTES_MIN = 2 * 1024**3
@@ -134,11 +137,12 @@ def listens(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port nobody listens at now."""
-    with socket.socket() as tried:
-        tried.bind((LOOPBACK, 0))
-        port: int = tried.getsockname()[1]
-        return port
+    """Return a port nobody listens at now, and that no connection is given by chance a moment later."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind((LOOPBACK, port))
+            return port
 
 
 def run_as_server(command: Sequence[str], *, cwd: Path) -> None:
