@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import pytest
 from hypothesis import given
@@ -100,6 +100,14 @@ def test_processes_of_equal_priority_pass_in_turns(ahead_s: tuple[float, ...]) -
 
     shares = Counter(who for _, who in passed)
     assert max(shares.values()) - min(shares.values()) <= 2
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (1, 9), (9, 1)], ids=str)
+def test_who_has_one_request_after_another_takes_turns_too(counts: tuple[int, int]) -> None:
+    """Such a process leaves the log with each grant and comes anew at once: behind who waits, whatever their names."""
+    passed = play([Plea(f"p{n}", Limit(1, 1.0), count=count) for n, count in enumerate(counts)], 60)
+
+    assert max(len(list(run)) for _, run in groupby(who for _, who in passed)) <= 2
 
 
 def test_the_more_urgent_passes_first() -> None:

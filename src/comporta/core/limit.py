@@ -19,9 +19,9 @@ That the way to the source takes now a little more, now a little less, is beyond
 A request that has to connect first has a longer way than the next, which has not: its lead is longer by that.
 
 **Whose turn is it?** Everybody who waits stands in the log too: one entry for each process, with the priority
-of its first request and how many turns it has had; who comes anew begins with as many as the least served. A
-request passes when there is room for itself *and* for all who come before it: for every request of a higher
-priority, and for as many of each process of the same priority as that has had fewer turns. So nobody must be
+of its first request and how many turns it has had; who comes anew begins with as many as the least served, and
+after it. A request passes when there is room for itself *and* for all who come before it: for every request of a
+higher priority, and for as many of each process of the same priority as that has had fewer turns. So nobody must be
 woken in order, and a process that died costs a place until its entry ends, a quarter of a second after it should
 have asked again. No room is kept for who will not ask yet: such room came unexpectedly, from a grant that was not
 used, and nobody would take it.
@@ -56,13 +56,17 @@ PAUSE_MAX_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """A process that waits: its first request's priority (0 goes first), how many it has of that, turns it had."""
+    """A process that waits: its first request's priority (0 goes first), how many it has of that, turns it had.
+
+    It should have asked again by ``until``. ``came`` decides between two that had equally many turns.
+    """
 
     who: str
     priority: int
     count: int
     turns: int
     until: float
+    came: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ def ask(state: LimitState, plea: Plea, now: float) -> tuple[LimitState, Verdict]
     limit = allowed(plea.limit, state.learnt)
     mine, others = _parted(state.waiters, plea.who, now)
     turns = mine.turns if mine else min((each.turns for each in others), default=0)
-    me = Waiter(plea.who, plea.priority, plea.count, turns, now)
+    me = Waiter(plea.who, plea.priority, plea.count, turns, now, came=mine.came if mine else now)
     if state.pause is not None and now < state.pause.until:
         wait_s = state.pause.until - now
         return _waiting(state, me, others, now + wait_s), Verdict(
@@ -237,7 +241,7 @@ def rebased(state: LimitState, now: float) -> LimitState:
         return replace(state, touched=now)
     return LimitState(
         stamps=tuple((at + back, count) for at, count in state.stamps),
-        waiters=tuple(replace(each, until=each.until + back) for each in state.waiters),
+        waiters=tuple(replace(each, until=each.until + back, came=each.came + back) for each in state.waiters),
         pause=state.pause and replace(state.pause, until=state.pause.until + back),
         learnt=state.learnt and replace(state.learnt, changed_at=state.learnt.changed_at + back),
         touched=now,
@@ -259,7 +263,7 @@ def _ahead(me: Waiter, others: Iterable[Waiter]) -> int:
     """Return for how many requests of others room must be left."""
     there = list(others)
     urgent = sum(each.count for each in there if each.priority < me.priority)
-    equals = ((each, me.turns - each.turns + (each.who < me.who)) for each in there if each.priority == me.priority)
+    equals = ((each, me.turns - each.turns + (each.came < me.came)) for each in there if each.priority == me.priority)
     return urgent + sum(min(each.count, fewer) for each, fewer in equals if fewer > 0)
 
 
