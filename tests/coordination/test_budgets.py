@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from comporta.coordination.budget_ways import LEAD_MIN_S
+from comporta.coordination.budget_ways import CONNECT_S, IDLE_S, LEAD_MIN_S, Connecting
 from comporta.coordination.budgets import SharedBudget, SharedBudgets
 from comporta.core.allowance import Limit
 from comporta.core.limit import WAY_S
@@ -317,3 +317,26 @@ async def test_what_comes_while_the_log_is_asked_is_told_at_once(clock: FakeCloc
 
     assert crowd.order == ["before", "person", "backfill"]
     assert told[0] < 0.5
+
+
+@pytest.mark.parametrize("answer_s", [0.01, 0.8])
+def test_what_connecting_costs_is_learnt_from_a_slow_source_as_from_a_quick_one(answer_s: float) -> None:
+    """It is the difference between answers that needed it and answers that did not, however long both take."""
+    connecting = Connecting()
+    for at, took_s, is_new in [(1.0, answer_s + 0.12, True), (2.0, answer_s, False)]:
+        connecting.ended(at, took_s, is_new=is_new)
+
+    assert connecting.costs_s(2.0 + 2 * IDLE_S, in_flight=0) == pytest.approx(0.12)
+
+
+async def test_a_connection_is_idle_for_one_request_only(clock: FakeClock, log: MemoryLog) -> None:
+    """Of three that are granted before the first has left two must connect, and their stamps say so."""
+    crowd, budget = Crowd(clock), SharedBudgets(log, clock).of(FIVE)
+    await crowd.ask(budget, "before")
+    budget._connecting._new_s = CONNECT_S  # as a source that is further away than the test's would teach
+    await clock.sleep(2 * SECOND)
+    began = clock.monotonic()
+    await asyncio.gather(*(crowd.ask(budget, name) for name in "abc"))
+
+    leads = [at - began for at, _ in log._states["k"].stamps]
+    assert leads == [pytest.approx(LEAD_MIN_S), *[pytest.approx(LEAD_MIN_S + CONNECT_S)] * 2]

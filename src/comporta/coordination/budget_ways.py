@@ -49,20 +49,27 @@ class Connecting:
 
     def __init__(self) -> None:
         self.idle: list[float] = []
-        self._new_s = CONNECT_S
+        self._under_way = 0
+        self._new_s = float("inf")
         self._old_s = 0.0
 
-    def costs_s(self, now: float) -> float:
-        """Return how much longer than others the next request may be on its way."""
+    def costs_s(self, now: float, *, in_flight: int) -> float:
+        """Return how much longer than others the next request may be on its way.
+
+        Those in flight that are not under way yet were promised an idle connection each.
+        """
         self.idle = [each for each in self.idle if each > now - IDLE_S]
-        return 0.0 if self.idle else max(0.0, self._new_s - self._old_s)
+        has_idle = len(self.idle) > in_flight - self._under_way
+        return 0.0 if has_idle else min(CONNECT_S, max(0.0, self._new_s - self._old_s))
 
     def began(self) -> bool:
         """Take a connection, and say whether it is a new one."""
+        self._under_way += 1
         return not self.idle or self.idle.pop() is None
 
     def ended(self, now: float, took_s: float, *, is_new: bool) -> None:
         """Put a connection back, and learn from how long the request took."""
+        self._under_way -= 1
         self.idle.append(now)
         if is_new:
             self._new_s = min(self._new_s, took_s)

@@ -256,7 +256,7 @@ class SharedBudget:
         equals = sum(each.progress.priority == priority for each in self._queue)
         if self._terms.in_flight_max is not None:
             equals = min(equals, self._terms.in_flight_max - self._in_flight)
-        lead_s += self._connecting.costs_s(self._clock.monotonic())
+        lead_s += self._connecting.costs_s(self._clock.monotonic(), in_flight=self._in_flight)
         unused = self._unused.pop() if self._unused else None
         plea = Plea(
             self._who,
