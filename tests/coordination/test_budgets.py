@@ -340,3 +340,13 @@ async def test_a_connection_is_idle_for_one_request_only(clock: FakeClock, log: 
 
     leads = [at - began for at, _ in log._states["k"].stamps]
     assert leads == [pytest.approx(LEAD_MIN_S), *[pytest.approx(LEAD_MIN_S + CONNECT_S)] * 2]
+
+
+async def test_a_request_without_an_answer_teaches_nothing_of_connecting(clock: FakeClock, log: MemoryLog) -> None:
+    """A refused connection took no time and is not idle afterwards: the next must connect, for as long as before."""
+    budget = SharedBudgets(log, clock).of(FIVE)
+    with pytest.raises(ConnectionRefusedError):
+        async with budget.turn(Progress(clock), "x"):
+            raise ConnectionRefusedError
+
+    assert budget._connecting.costs_s(clock.monotonic(), in_flight=0) == CONNECT_S

@@ -67,9 +67,11 @@ class Connecting:
         self._under_way += 1
         return not self.idle or self.idle.pop() is None
 
-    def ended(self, now: float, took_s: float, *, is_new: bool) -> None:
-        """Put a connection back, and learn from how long the request took."""
+    def ended(self, now: float, took_s: float | None, *, is_new: bool) -> None:
+        """Put a connection back, and learn from how long the answer took; without an answer there is neither."""
         self._under_way -= 1
+        if took_s is None:
+            return
         self.idle.append(now)
         if is_new:
             self._new_s = min(self._new_s, took_s)

@@ -127,14 +127,15 @@ class SharedBudget:
             self._in_flight += 1
         else:
             await self._permission(progress, subject)
-        sent, is_new = self._clock.monotonic(), self._connecting.began()
+        sent, is_new, is_answered = self._clock.monotonic(), self._connecting.began(), False
         try:
             self._note_sent(sent)
             yield sent - came
+            is_answered = True
         finally:
             now = self._clock.monotonic()
             self._in_flight -= 1
-            self._connecting.ended(now, now - sent, is_new=is_new)
+            self._connecting.ended(now, now - sent if is_answered else None, is_new=is_new)
             self._go_on()
 
     async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> None:
