@@ -141,6 +141,25 @@ def test_who_died_costs_a_quarter_of_a_second() -> None:
     assert (early.is_granted, late.is_granted) == (False, True)
 
 
+def told_until_granted(state: LimitState, plea: Plea, now: float) -> list[float]:
+    """Return when somebody asks who always asks again when told, the last time with success."""
+    asked, is_granted = [], False
+    while not is_granted:
+        asked.append(now)
+        state, verdict = ask(state, plea, now)
+        is_granted, now = verdict.is_granted, now + verdict.wait_s
+    return asked
+
+
+def test_whether_the_first_is_dead_is_asked_less_and_less_often() -> None:
+    """Each asking changes the log, and whoever is far away from it must decide anew then."""
+    state, died = ask(lost(Limit(1, 1.0), 100.0), Plea("dead", Limit(1, 1.0), PERSON), 100.0)
+    asked = told_until_granted(state, Plea("alive", Limit(1, 1.0), BULK), 100.0 + died.wait_s)
+
+    assert asked[-1] - asked[0] < 1.5 * GRACE_S
+    assert len(asked) <= 12
+
+
 def test_room_that_came_unexpectedly_is_kept_for_nobody_who_will_not_ask_yet() -> None:
     """A grant was thrown away while the one with fewer turns sleeps until the next is due: whoever is here takes it."""
     state, grants = LimitState(), []

@@ -289,14 +289,15 @@ def _wait(
 ) -> float:
     """Return the seconds until there should be room for me and all who come before; then it is asked again.
 
-    Where there is room that is kept for others, as soon as the first of them should have asked: it may take it or not.
+    Where there is room that is kept for others, as soon as the first of them should have asked, and if it has not, less
+    and less often: it may take it or not.
     """
     recheck_s = max(RECHECK_S, ahead_s / 4)  # where the way to the log is long, whoever comes first needs as long
     first = min((each.until for each in others if _ahead(me, (each,))), default=None)
     if first is None:
         return max(0.0, _room_in(stamps, limit, now, more=0) - ahead_s)
     if _room_in(stamps, limit, now, more=0) <= ahead_s:
-        return max(recheck_s, first - now)
+        return max(recheck_s, first - now, (now - first) / 2)
     return max(recheck_s, _room_in(stamps, limit, now, more=min(_ahead(me, others), limit.requests - 1)) - ahead_s)
 
 
