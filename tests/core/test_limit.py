@@ -160,6 +160,17 @@ def test_whether_the_first_is_dead_is_asked_less_and_less_often() -> None:
     assert len(asked) <= 12
 
 
+def test_who_died_with_many_requests_costs_hardly_more_than_with_one() -> None:
+    """Who waits behind fifty places of a minute's budget does not sleep until the fifty-first."""
+    limit = Limit(100, 60.0)
+    state = LimitState(stamps=tuple((100.0 + n * 0.6, 1) for n in range(100)), touched=159.5)
+    state, died = ask(state, Plea("dead", limit, PERSON, 50), 159.5)
+    asked = told_until_granted(state, Plea("alive", limit, BULK), 159.6)
+
+    assert asked[-1] - (159.5 + died.wait_s) < 2.5
+    assert len(asked) <= 3
+
+
 def test_room_that_came_unexpectedly_is_kept_for_nobody_who_will_not_ask_yet() -> None:
     """A grant was thrown away while the one with fewer turns sleeps until the next is due: whoever is here takes it."""
     state, grants = LimitState(), []

@@ -45,6 +45,8 @@ GRACE_S = 0.25
 """How long somebody who waits keeps the place after the moment at which to ask again."""
 RECHECK_S = 0.005
 """How soon to ask again when there is room, but kept for those who come first."""
+GONE_S = 2.0
+"""How long after the first of many should have asked whoever waits behind them looks whether they are still there."""
 GRAINS = 200
 """Entries of the log in a span at most: beyond, those next to each other become one, with the later stamp."""
 CALM_S = 10.0
@@ -290,7 +292,7 @@ def _wait(
     """Return the seconds until there should be room for me and all who come before; then it is asked again.
 
     Where there is room that is kept for others, as soon as the first of them should have asked, and if it has not, less
-    and less often: it may take it or not.
+    and less often: it may take it or not. Where there is none yet, they may be gone until there is.
     """
     recheck_s = max(RECHECK_S, ahead_s / 4)  # where the way to the log is long, whoever comes first needs as long
     first = min((each.until for each in others if _ahead(me, (each,))), default=None)
@@ -298,7 +300,8 @@ def _wait(
         return max(0.0, _room_in(stamps, limit, now, more=0) - ahead_s)
     if _room_in(stamps, limit, now, more=0) <= ahead_s:
         return max(recheck_s, first - now, (now - first) / 2)
-    return max(recheck_s, _room_in(stamps, limit, now, more=min(_ahead(me, others), limit.requests - 1)) - ahead_s)
+    wait_s = _room_in(stamps, limit, now, more=min(_ahead(me, others), limit.requests - 1)) - ahead_s
+    return max(recheck_s, min(wait_s, first + GONE_S - now))
 
 
 def _room_in(stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, more: int) -> float:
