@@ -156,6 +156,25 @@ async def test_who_gives_up_leaves_nothing_behind(clock: FakeClock, log: MemoryL
     assert (state.waiting, first._in_flight, first._queue, first._pump) == (0, 0, [], None)
 
 
+async def test_a_refusal_is_not_forgotten_for_an_answer_that_was_under_way(clock: FakeClock) -> None:
+    """The log had called the budget free just before; who hears of that after the refusal must not believe it."""
+
+    class SlowLog(MemoryLog):
+        async def change(self, key: str, limit: Limit | None, change: Change[T]) -> Answer[T]:
+            answer = await super().change(key, limit, change)
+            await clock.sleep(timedelta(seconds=0.05))
+            return answer
+
+    crowd, budget = Crowd(clock), SharedBudgets(SlowLog(clock), clock).of(BudgetTerms("k"))
+    before = asyncio.ensure_future(crowd.ask(budget, "before"))
+    await clock.sleep(timedelta(seconds=0.01))
+    await budget.throttled(timedelta(seconds=5), "429 Too Many Requests")
+    await crowd.ask(budget, "after")
+    await before
+
+    assert crowd.sent[-1] > 5.0
+
+
 async def test_a_wait_is_told(clock: FakeClock, log: MemoryLog) -> None:
     """So that a run which waits is not taken for one that hangs."""
     budget = SharedBudgets(log, clock).of(ONE)

@@ -149,6 +149,7 @@ class SharedBudget:
             used=len(self._sent),
         )
         await self._change(lambda state, now: (rules.refused(state, refusal, now), None))
+        self._free_until = float("-inf")  # an answer from before that may have come meanwhile
 
     async def state(self) -> BudgetState:
         """Return how the budget stands."""
