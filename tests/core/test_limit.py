@@ -141,6 +141,19 @@ def test_who_died_costs_a_quarter_of_a_second() -> None:
     assert (early.is_granted, late.is_granted) == (False, True)
 
 
+def test_who_asks_late_loses_that_place_and_no_other() -> None:
+    """The way to the log took longer than a place is kept: the next is its own, for it had fewer turns."""
+    near, far = (Plea(who, Limit(1, 1.0), count=9) for who in ("near", "far"))
+    state, told = ask(lost(Limit(1, 1.0), 100.0), far, 100.0)
+    state, _ = ask(state, near, 100.1)
+    state, taken = ask(state, near, 100.0 + told.wait_s + GRACE_S + 0.01)
+    state, told = ask(state, far, 101.4)
+    state, refused_ = ask(state, near, 101.4 + told.wait_s)
+    _, granted = ask(state, far, 101.4 + told.wait_s + GRACE_S / 2)
+
+    assert [each.is_granted for each in (taken, told, refused_, granted)] == [True, False, False, True]
+
+
 def told_until_granted(state: LimitState, plea: Plea, now: float) -> list[float]:
     """Return when somebody asks who always asks again when told, the last time with success."""
     asked, is_granted = [], False

@@ -43,6 +43,8 @@ WAY_S = 0.012
 """Seconds by which the ways of two requests to the source may differ, when both leave in time."""
 GRACE_S = 0.25
 """How long somebody who waits keeps the place after the moment at which to ask again."""
+KEPT_S = 2.0
+"""How long it is remembered where somebody stood who asks again after that, from far away: room is kept no more."""
 RECHECK_S = 0.005
 """How soon to ask again when there is room, but kept for those who come first."""
 GONE_S = 2.0
@@ -251,10 +253,10 @@ def rebased(state: LimitState, now: float) -> LimitState:
 
 
 def _parted(waiters: tuple[Waiter, ...], who: str, now: float) -> tuple[Waiter | None, tuple[Waiter, ...]]:
-    """Return one's own entry, and those of the others who are alive."""
-    living = [each for each in waiters if each.until + GRACE_S > now]
-    mine = next((each for each in living if each.who == who), None)
-    return mine, tuple(each for each in living if each.who != who)
+    """Return one's own entry, and those of the others."""
+    kept = [each for each in waiters if each.until + KEPT_S > now]
+    mine = next((each for each in kept if each.who == who), None)
+    return mine, tuple(each for each in kept if each.who != who)
 
 
 def _waiting(state: LimitState, me: Waiter, others: tuple[Waiter, ...], until: float) -> LimitState:
@@ -262,8 +264,8 @@ def _waiting(state: LimitState, me: Waiter, others: tuple[Waiter, ...], until: f
 
 
 def _ahead(me: Waiter, others: Iterable[Waiter]) -> int:
-    """Return for how many requests of others room must be left."""
-    there = list(others)
+    """Return for how many requests of others room must be left, as far as they are alive."""
+    there = [each for each in others if each.until + GRACE_S > me.until]
     urgent = sum(each.count for each in there if each.priority < me.priority)
     equals = ((each, me.turns - each.turns + (each.came < me.came)) for each in there if each.priority == me.priority)
     return urgent + sum(min(each.count, fewer) for each, fewer in equals if fewer > 0)
