@@ -215,16 +215,18 @@ def test_who_withdraws_costs_nothing() -> None:
     assert next_.is_granted
 
 
-def test_a_long_log_is_kept_short() -> None:
-    """A limit of thousands is a few hundred entries, and still never passed."""
+@pytest.mark.parametrize("other_lead_s", [0.008, 0.5])
+def test_a_long_log_is_kept_short(other_lead_s: float) -> None:
+    """A limit of thousands is a few hundred entries, and still never passed, whatever leads there are."""
     limit = Limit(3_000, 60.0)
     state, left = LimitState(), []
     for n in range(6_000):
         now = 100.0 + n * 0.015
-        state, verdict = ask(state, Plea("p", limit), now)
+        state, verdict = ask(state, Plea("p", limit, lead_s=other_lead_s if n % 2 else 0.008), now)
         left += [now] if verdict.is_granted else []
 
-    assert len(state.stamps) <= GRAINS + 2
+    assert len(state.stamps) <= GRAINS + 4
+    assert list(state.stamps) == sorted(state.stamps)
     assert used(state, limit, now) <= 3_000
     assert all(later - first >= 60.0 for first, later in zip(left, left[3_000:], strict=False))
 

@@ -322,9 +322,11 @@ def _stamped(
     """Return the log with one request more, and without what no longer counts."""
     kept = list(_recent(stamps, now - limit.span_s - WAY_S))
     grain = limit.span_s / GRAINS
-    if limit.requests > GRAINS and kept and kept[-1][0] // grain == stamp // grain:
-        last, count = kept.pop()
-        kept.append((max(last, stamp), count + 1))
+    same = (place for place in reversed(range(len(kept))) if kept[place][0] // grain == stamp // grain)
+    place = next(same, None) if limit.requests > GRAINS else None
+    if place is not None:
+        at, count = kept[place]
+        kept[place] = (max(at, stamp), count + 1)
     else:
         insort(kept, (stamp, 1))
     return tuple(kept)
