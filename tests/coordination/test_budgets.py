@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from comporta.coordination.budget_ways import CONNECT_S, IDLE_S, LEAD_MIN_S, Connecting
+from comporta.coordination.budget_ways import CONNECT_S, IDLE_S, LEAD_MIN_S, Connecting, LogWay
 from comporta.coordination.budgets import SharedBudget, SharedBudgets
 from comporta.core.allowance import Limit
 from comporta.core.limit import WAY_S
@@ -231,6 +231,18 @@ async def test_a_grant_that_comes_late_is_thrown_away(clock: FakeClock, log: Mem
     assert progress.requests.sent == 1
     assert LEAD_MIN_S < budget._way.lead_s <= LEAD_MIN_S * 4
     assert state.used == 1
+
+
+@pytest.mark.parametrize(("missing_s", "times"), [(0.06, 4), (0.001, 1)])
+def test_the_lead_grows_soon_to_what_is_needed_and_hardly_for_one_stall(missing_s: float, times: int) -> None:
+    """A far database takes as long each time; a machine that once stood still for a second need not wait for ever."""
+    stalled, way = LogWay(), LogWay()
+    stalled.note_sent(-0.8)
+    for _ in range(times):
+        way.note_sent(way.lead_s - LEAD_MIN_S - missing_s)
+
+    assert stalled.lead_s <= 2 * LEAD_MIN_S
+    assert LEAD_MIN_S + missing_s <= way.lead_s <= LEAD_MIN_S * 2 + missing_s
 
 
 async def test_a_log_that_is_slow_costs_nothing(clock: FakeClock) -> None:

@@ -37,9 +37,12 @@ class LogWay:
         self.heard_s = min(AHEAD_MAX_S, max(heard_s, self.heard_s * 0.9))
 
     def note_sent(self, spare_s: float) -> None:
-        """Learn from how long before the last instant a request is ready: allow what was missing, and not much more."""
+        """Learn from how long before the last instant a request is ready: allow what was missing, and not much more.
+
+        To the double at once at most: a machine that stood still for a second will not do so each time.
+        """
         if spare_s < 0:
-            self.lead_s = min(LEAD_MAX_S, self.lead_s - spare_s + LEAD_MIN_S / 2)
+            self.lead_s = min(LEAD_MAX_S, 2 * self.lead_s, self.lead_s - spare_s + LEAD_MIN_S / 2)
         elif spare_s > LEAD_MIN_S:
             self.lead_s = max(LEAD_MIN_S, self.lead_s - (spare_s - LEAD_MIN_S) / 10)
 
