@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from comporta.coordination.budget_ways import LEAD_MIN_S
+from comporta.coordination.budget_ways import CONNECT_S, IDLE_S, LEAD_MIN_S, Connecting, LogWay
 from comporta.coordination.budgets import SharedBudget, SharedBudgets
 from comporta.core.allowance import Limit
 from comporta.core.limit import WAY_S
@@ -156,6 +156,25 @@ async def test_who_gives_up_leaves_nothing_behind(clock: FakeClock, log: MemoryL
     assert (state.waiting, first._in_flight, first._queue, first._pump) == (0, 0, [], None)
 
 
+async def test_a_refusal_is_not_forgotten_for_an_answer_that_was_under_way(clock: FakeClock) -> None:
+    """The log had called the budget free just before; who hears of that after the refusal must not believe it."""
+
+    class SlowLog(MemoryLog):
+        async def change(self, key: str, limit: Limit | None, change: Change[T]) -> Answer[T]:
+            answer = await super().change(key, limit, change)
+            await clock.sleep(timedelta(seconds=0.05))
+            return answer
+
+    crowd, budget = Crowd(clock), SharedBudgets(SlowLog(clock), clock).of(BudgetTerms("k"))
+    before = asyncio.ensure_future(crowd.ask(budget, "before"))
+    await clock.sleep(timedelta(seconds=0.01))
+    await budget.throttled(timedelta(seconds=5), "429 Too Many Requests")
+    await crowd.ask(budget, "after")
+    await before
+
+    assert crowd.sent[-1] > 5.0
+
+
 async def test_a_wait_is_told(clock: FakeClock, log: MemoryLog) -> None:
     """So that a run which waits is not taken for one that hangs."""
     budget = SharedBudgets(log, clock).of(ONE)
@@ -212,6 +231,18 @@ async def test_a_grant_that_comes_late_is_thrown_away(clock: FakeClock, log: Mem
     assert progress.requests.sent == 1
     assert LEAD_MIN_S < budget._way.lead_s <= LEAD_MIN_S * 4
     assert state.used == 1
+
+
+@pytest.mark.parametrize(("missing_s", "times"), [(0.06, 4), (0.001, 1)])
+def test_the_lead_grows_soon_to_what_is_needed_and_hardly_for_one_stall(missing_s: float, times: int) -> None:
+    """A far database takes as long each time; a machine that once stood still for a second need not wait for ever."""
+    stalled, way = LogWay(), LogWay()
+    stalled.note_sent(-0.8)
+    for _ in range(times):
+        way.note_sent(way.lead_s - LEAD_MIN_S - missing_s)
+
+    assert stalled.lead_s <= 2 * LEAD_MIN_S
+    assert LEAD_MIN_S + missing_s <= way.lead_s <= LEAD_MIN_S * 2 + missing_s
 
 
 async def test_a_log_that_is_slow_costs_nothing(clock: FakeClock) -> None:
@@ -317,3 +348,36 @@ async def test_what_comes_while_the_log_is_asked_is_told_at_once(clock: FakeCloc
 
     assert crowd.order == ["before", "person", "backfill"]
     assert told[0] < 0.5
+
+
+@pytest.mark.parametrize("answer_s", [0.01, 0.8])
+def test_what_connecting_costs_is_learnt_from_a_slow_source_as_from_a_quick_one(answer_s: float) -> None:
+    """It is the difference between answers that needed it and answers that did not, however long both take."""
+    connecting = Connecting()
+    for at, took_s, is_new in [(1.0, answer_s + 0.12, True), (2.0, answer_s, False)]:
+        connecting.ended(at, took_s, is_new=is_new)
+
+    assert connecting.costs_s(2.0 + 2 * IDLE_S, in_flight=0) == pytest.approx(0.12)
+
+
+async def test_a_connection_is_idle_for_one_request_only(clock: FakeClock, log: MemoryLog) -> None:
+    """Of three that are granted before the first has left two must connect, and their stamps say so."""
+    crowd, budget = Crowd(clock), SharedBudgets(log, clock).of(FIVE)
+    await crowd.ask(budget, "before")
+    budget._connecting._new_s = CONNECT_S  # as a source that is further away than the test's would teach
+    await clock.sleep(2 * SECOND)
+    began = clock.monotonic()
+    await asyncio.gather(*(crowd.ask(budget, name) for name in "abc"))
+
+    leads = [at - began for at, _ in log._states["k"].stamps]
+    assert leads == [pytest.approx(LEAD_MIN_S), *[pytest.approx(LEAD_MIN_S + CONNECT_S)] * 2]
+
+
+async def test_a_request_without_an_answer_teaches_nothing_of_connecting(clock: FakeClock, log: MemoryLog) -> None:
+    """A refused connection took no time and is not idle afterwards: the next must connect, for as long as before."""
+    budget = SharedBudgets(log, clock).of(FIVE)
+    with pytest.raises(ConnectionRefusedError):
+        async with budget.turn(Progress(clock), "x"):
+            raise ConnectionRefusedError
+
+    assert budget._connecting.costs_s(clock.monotonic(), in_flight=0) == CONNECT_S

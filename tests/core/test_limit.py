@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import pytest
 from hypothesis import given
@@ -102,6 +102,14 @@ def test_processes_of_equal_priority_pass_in_turns(ahead_s: tuple[float, ...]) -
     assert max(shares.values()) - min(shares.values()) <= 2
 
 
+@pytest.mark.parametrize("counts", [(1, 1), (1, 9), (9, 1)], ids=str)
+def test_who_has_one_request_after_another_takes_turns_too(counts: tuple[int, int]) -> None:
+    """Such a process leaves the log with each grant and comes anew at once: behind who waits, whatever their names."""
+    passed = play([Plea(f"p{n}", Limit(1, 1.0), count=count) for n, count in enumerate(counts)], 60)
+
+    assert max(len(list(run)) for _, run in groupby(who for _, who in passed)) <= 2
+
+
 def test_the_more_urgent_passes_first() -> None:
     """While a person's requests wait in one process, a backfill in another gets nothing."""
     passed = play([Plea("bulk", FIVE, BULK, 9), Plea("person", FIVE, PERSON, 9)], 60)
@@ -131,6 +139,49 @@ def test_who_died_costs_a_quarter_of_a_second() -> None:
     _, late = ask(state, Plea("alive", Limit(1, 1.0), BULK), due + GRACE_S + 0.001)
 
     assert (early.is_granted, late.is_granted) == (False, True)
+
+
+def test_who_asks_late_loses_that_place_and_no_other() -> None:
+    """The way to the log took longer than a place is kept: the next is its own, for it had fewer turns."""
+    near, far = (Plea(who, Limit(1, 1.0), count=9) for who in ("near", "far"))
+    state, told = ask(lost(Limit(1, 1.0), 100.0), far, 100.0)
+    state, _ = ask(state, near, 100.1)
+    state, taken = ask(state, near, 100.0 + told.wait_s + GRACE_S + 0.01)
+    state, told = ask(state, far, 101.4)
+    state, refused_ = ask(state, near, 101.4 + told.wait_s)
+    _, granted = ask(state, far, 101.4 + told.wait_s + GRACE_S / 2)
+
+    assert [each.is_granted for each in (taken, told, refused_, granted)] == [True, False, False, True]
+
+
+def told_until_granted(state: LimitState, plea: Plea, now: float) -> list[float]:
+    """Return when somebody asks who always asks again when told, the last time with success."""
+    asked, is_granted = [], False
+    while not is_granted:
+        asked.append(now)
+        state, verdict = ask(state, plea, now)
+        is_granted, now = verdict.is_granted, now + verdict.wait_s
+    return asked
+
+
+def test_whether_the_first_is_dead_is_asked_less_and_less_often() -> None:
+    """Each asking changes the log, and whoever is far away from it must decide anew then."""
+    state, died = ask(lost(Limit(1, 1.0), 100.0), Plea("dead", Limit(1, 1.0), PERSON), 100.0)
+    asked = told_until_granted(state, Plea("alive", Limit(1, 1.0), BULK), 100.0 + died.wait_s)
+
+    assert asked[-1] - asked[0] < 1.5 * GRACE_S
+    assert len(asked) <= 12
+
+
+def test_who_died_with_many_requests_costs_hardly_more_than_with_one() -> None:
+    """Who waits behind fifty places of a minute's budget does not sleep until the fifty-first."""
+    limit = Limit(100, 60.0)
+    state = LimitState(stamps=tuple((100.0 + n * 0.6, 1) for n in range(100)), touched=159.5)
+    state, died = ask(state, Plea("dead", limit, PERSON, 50), 159.5)
+    asked = told_until_granted(state, Plea("alive", limit, BULK), 159.6)
+
+    assert asked[-1] - (159.5 + died.wait_s) < 2.5
+    assert len(asked) <= 3
 
 
 def test_room_that_came_unexpectedly_is_kept_for_nobody_who_will_not_ask_yet() -> None:
@@ -164,16 +215,18 @@ def test_who_withdraws_costs_nothing() -> None:
     assert next_.is_granted
 
 
-def test_a_long_log_is_kept_short() -> None:
-    """A limit of thousands is a few hundred entries, and still never passed."""
+@pytest.mark.parametrize("other_lead_s", [0.008, 0.5])
+def test_a_long_log_is_kept_short(other_lead_s: float) -> None:
+    """A limit of thousands is a few hundred entries, and still never passed, whatever leads there are."""
     limit = Limit(3_000, 60.0)
     state, left = LimitState(), []
     for n in range(6_000):
         now = 100.0 + n * 0.015
-        state, verdict = ask(state, Plea("p", limit), now)
+        state, verdict = ask(state, Plea("p", limit, lead_s=other_lead_s if n % 2 else 0.008), now)
         left += [now] if verdict.is_granted else []
 
-    assert len(state.stamps) <= GRAINS + 2
+    assert len(state.stamps) <= GRAINS + 4
+    assert list(state.stamps) == sorted(state.stamps)
     assert used(state, limit, now) <= 3_000
     assert all(later - first >= 60.0 for first, later in zip(left, left[3_000:], strict=False))
 

@@ -37,9 +37,12 @@ class LogWay:
         self.heard_s = min(AHEAD_MAX_S, max(heard_s, self.heard_s * 0.9))
 
     def note_sent(self, spare_s: float) -> None:
-        """Learn from how long before the last instant a request is ready: allow what was missing, and not much more."""
+        """Learn from how long before the last instant a request is ready: allow what was missing, and not much more.
+
+        To the double at once at most: a machine that stood still for a second will not do so each time.
+        """
         if spare_s < 0:
-            self.lead_s = min(LEAD_MAX_S, self.lead_s - spare_s + LEAD_MIN_S / 2)
+            self.lead_s = min(LEAD_MAX_S, 2 * self.lead_s, self.lead_s - spare_s + LEAD_MIN_S / 2)
         elif spare_s > LEAD_MIN_S:
             self.lead_s = max(LEAD_MIN_S, self.lead_s - (spare_s - LEAD_MIN_S) / 10)
 
@@ -49,20 +52,29 @@ class Connecting:
 
     def __init__(self) -> None:
         self.idle: list[float] = []
-        self._new_s = CONNECT_S
+        self._under_way = 0
+        self._new_s = float("inf")
         self._old_s = 0.0
 
-    def costs_s(self, now: float) -> float:
-        """Return how much longer than others the next request may be on its way."""
+    def costs_s(self, now: float, *, in_flight: int) -> float:
+        """Return how much longer than others the next request may be on its way.
+
+        Those in flight that are not under way yet were promised an idle connection each.
+        """
         self.idle = [each for each in self.idle if each > now - IDLE_S]
-        return 0.0 if self.idle else max(0.0, self._new_s - self._old_s)
+        has_idle = len(self.idle) > in_flight - self._under_way
+        return 0.0 if has_idle else min(CONNECT_S, max(0.0, self._new_s - self._old_s))
 
     def began(self) -> bool:
         """Take a connection, and say whether it is a new one."""
+        self._under_way += 1
         return not self.idle or self.idle.pop() is None
 
-    def ended(self, now: float, took_s: float, *, is_new: bool) -> None:
-        """Put a connection back, and learn from how long the request took."""
+    def ended(self, now: float, took_s: float | None, *, is_new: bool) -> None:
+        """Put a connection back, and learn from how long the answer took; without an answer there is neither."""
+        self._under_way -= 1
+        if took_s is None:
+            return
         self.idle.append(now)
         if is_new:
             self._new_s = min(self._new_s, took_s)

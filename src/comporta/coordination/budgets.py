@@ -127,14 +127,15 @@ class SharedBudget:
             self._in_flight += 1
         else:
             await self._permission(progress, subject)
-        sent, is_new = self._clock.monotonic(), self._connecting.began()
+        sent, is_new, is_answered = self._clock.monotonic(), self._connecting.began(), False
         try:
             self._note_sent(sent)
             yield sent - came
+            is_answered = True
         finally:
             now = self._clock.monotonic()
             self._in_flight -= 1
-            self._connecting.ended(now, now - sent, is_new=is_new)
+            self._connecting.ended(now, now - sent if is_answered else None, is_new=is_new)
             self._go_on()
 
     async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> None:
@@ -148,6 +149,7 @@ class SharedBudget:
             used=len(self._sent),
         )
         await self._change(lambda state, now: (rules.refused(state, refusal, now), None))
+        self._free_until = float("-inf")  # an answer from before that may have come meanwhile
 
     async def state(self) -> BudgetState:
         """Return how the budget stands."""
@@ -256,7 +258,7 @@ class SharedBudget:
         equals = sum(each.progress.priority == priority for each in self._queue)
         if self._terms.in_flight_max is not None:
             equals = min(equals, self._terms.in_flight_max - self._in_flight)
-        lead_s += self._connecting.costs_s(self._clock.monotonic())
+        lead_s += self._connecting.costs_s(self._clock.monotonic(), in_flight=self._in_flight)
         unused = self._unused.pop() if self._unused else None
         plea = Plea(
             self._who,

@@ -19,9 +19,9 @@ That the way to the source takes now a little more, now a little less, is beyond
 A request that has to connect first has a longer way than the next, which has not: its lead is longer by that.
 
 **Whose turn is it?** Everybody who waits stands in the log too: one entry for each process, with the priority
-of its first request and how many turns it has had; who comes anew begins with as many as the least served. A
-request passes when there is room for itself *and* for all who come before it: for every request of a higher
-priority, and for as many of each process of the same priority as that has had fewer turns. So nobody must be
+of its first request and how many turns it has had; who comes anew begins with as many as the least served, and
+after it. A request passes when there is room for itself *and* for all who come before it: for every request of a
+higher priority, and for as many of each process of the same priority as that has had fewer turns. So nobody must be
 woken in order, and a process that died costs a place until its entry ends, a quarter of a second after it should
 have asked again. No room is kept for who will not ask yet: such room came unexpectedly, from a grant that was not
 used, and nobody would take it.
@@ -43,8 +43,12 @@ WAY_S = 0.012
 """Seconds by which the ways of two requests to the source may differ, when both leave in time."""
 GRACE_S = 0.25
 """How long somebody who waits keeps the place after the moment at which to ask again."""
+KEPT_S = 2.0
+"""How long it is remembered where somebody stood who asks again after that, from far away: room is kept no more."""
 RECHECK_S = 0.005
 """How soon to ask again when there is room, but kept for those who come first."""
+GONE_S = 2.0
+"""How long after the first of many should have asked whoever waits behind them looks whether they are still there."""
 GRAINS = 200
 """Entries of the log in a span at most: beyond, those next to each other become one, with the later stamp."""
 CALM_S = 10.0
@@ -56,13 +60,17 @@ PAUSE_MAX_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """A process that waits: its first request's priority (0 goes first), how many it has of that, turns it had."""
+    """A process that waits: its first request's priority (0 goes first), how many it has of that, turns it had.
+
+    It should have asked again by ``until``. ``came`` decides between two that had equally many turns.
+    """
 
     who: str
     priority: int
     count: int
     turns: int
     until: float
+    came: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +147,7 @@ def ask(state: LimitState, plea: Plea, now: float) -> tuple[LimitState, Verdict]
     limit = allowed(plea.limit, state.learnt)
     mine, others = _parted(state.waiters, plea.who, now)
     turns = mine.turns if mine else min((each.turns for each in others), default=0)
-    me = Waiter(plea.who, plea.priority, plea.count, turns, now)
+    me = Waiter(plea.who, plea.priority, plea.count, turns, now, came=mine.came if mine else now)
     if state.pause is not None and now < state.pause.until:
         wait_s = state.pause.until - now
         return _waiting(state, me, others, now + wait_s), Verdict(
@@ -237,7 +245,7 @@ def rebased(state: LimitState, now: float) -> LimitState:
         return replace(state, touched=now)
     return LimitState(
         stamps=tuple((at + back, count) for at, count in state.stamps),
-        waiters=tuple(replace(each, until=each.until + back) for each in state.waiters),
+        waiters=tuple(replace(each, until=each.until + back, came=each.came + back) for each in state.waiters),
         pause=state.pause and replace(state.pause, until=state.pause.until + back),
         learnt=state.learnt and replace(state.learnt, changed_at=state.learnt.changed_at + back),
         touched=now,
@@ -245,10 +253,10 @@ def rebased(state: LimitState, now: float) -> LimitState:
 
 
 def _parted(waiters: tuple[Waiter, ...], who: str, now: float) -> tuple[Waiter | None, tuple[Waiter, ...]]:
-    """Return one's own entry, and those of the others who are alive."""
-    living = [each for each in waiters if each.until + GRACE_S > now]
-    mine = next((each for each in living if each.who == who), None)
-    return mine, tuple(each for each in living if each.who != who)
+    """Return one's own entry, and those of the others."""
+    kept = [each for each in waiters if each.until + KEPT_S > now]
+    mine = next((each for each in kept if each.who == who), None)
+    return mine, tuple(each for each in kept if each.who != who)
 
 
 def _waiting(state: LimitState, me: Waiter, others: tuple[Waiter, ...], until: float) -> LimitState:
@@ -256,10 +264,10 @@ def _waiting(state: LimitState, me: Waiter, others: tuple[Waiter, ...], until: f
 
 
 def _ahead(me: Waiter, others: Iterable[Waiter]) -> int:
-    """Return for how many requests of others room must be left."""
-    there = list(others)
+    """Return for how many requests of others room must be left, as far as they are alive."""
+    there = [each for each in others if each.until + GRACE_S > me.until]
     urgent = sum(each.count for each in there if each.priority < me.priority)
-    equals = ((each, me.turns - each.turns + (each.who < me.who)) for each in there if each.priority == me.priority)
+    equals = ((each, me.turns - each.turns + (each.came < me.came)) for each in there if each.priority == me.priority)
     return urgent + sum(min(each.count, fewer) for each, fewer in equals if fewer > 0)
 
 
@@ -285,15 +293,17 @@ def _wait(
 ) -> float:
     """Return the seconds until there should be room for me and all who come before; then it is asked again.
 
-    Where there is room that is kept for others, as soon as the first of them should have asked: it may take it or not.
+    Where there is room that is kept for others, as soon as the first of them should have asked, and if it has not, less
+    and less often: it may take it or not. Where there is none yet, they may be gone until there is.
     """
     recheck_s = max(RECHECK_S, ahead_s / 4)  # where the way to the log is long, whoever comes first needs as long
     first = min((each.until for each in others if _ahead(me, (each,))), default=None)
     if first is None:
         return max(0.0, _room_in(stamps, limit, now, more=0) - ahead_s)
     if _room_in(stamps, limit, now, more=0) <= ahead_s:
-        return max(recheck_s, first - now)
-    return max(recheck_s, _room_in(stamps, limit, now, more=min(_ahead(me, others), limit.requests - 1)) - ahead_s)
+        return max(recheck_s, first - now, (now - first) / 2)
+    wait_s = _room_in(stamps, limit, now, more=min(_ahead(me, others), limit.requests - 1)) - ahead_s
+    return max(recheck_s, min(wait_s, first + GONE_S - now))
 
 
 def _room_in(stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, more: int) -> float:
@@ -312,9 +322,11 @@ def _stamped(
     """Return the log with one request more, and without what no longer counts."""
     kept = list(_recent(stamps, now - limit.span_s - WAY_S))
     grain = limit.span_s / GRAINS
-    if limit.requests > GRAINS and kept and kept[-1][0] // grain == stamp // grain:
-        last, count = kept.pop()
-        kept.append((max(last, stamp), count + 1))
+    same = (place for place in reversed(range(len(kept))) if kept[place][0] // grain == stamp // grain)
+    place = next(same, None) if limit.requests > GRAINS else None
+    if place is not None:
+        at, count = kept[place]
+        kept[place] = (max(at, stamp), count + 1)
     else:
         insort(kept, (stamp, 1))
     return tuple(kept)
