@@ -4,11 +4,16 @@ They share a clock that jumps when everybody waits, so a day of theirs takes a m
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+import threading
+from collections.abc import AsyncIterator, Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
 
-from tests.engine.workshop import Workshop
+from tests.engine.workshop import Workshop, open_workshop
 
 from comporta.coordination.dispatcher import Dispatcher
 from comporta.coordination.execute import Executor
@@ -16,9 +21,13 @@ from comporta.coordination.following import Following
 from comporta.coordination.rescuer import rescue
 from comporta.coordination.scheduler import Scheduler
 from comporta.coordination.workers import Workers
+from comporta.ledger.session import Session
+from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.observability.log import Silence
 from comporta.ports.clock import Clock
+from comporta.testing import FakeClock
 
+T = TypeVar("T")
 POLL, LOOK = timedelta(seconds=20), timedelta(minutes=5)
 """Each look costs the jumping clock some milliseconds of ours."""
 STARTED: list["Server"] = []
@@ -42,6 +51,64 @@ class Behind:
     async def sleep(self, duration: timedelta) -> None:
         """Wait."""
         await self.right.sleep(duration)
+
+
+class AtWork:
+    """How much is being done in threads: while that is anything, the clock waits."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self._count = 0
+        self._door = threading.Lock()
+
+    def until(self, future: "Future[T]") -> "Future[T]":
+        """Let the clock wait for something that was handed to a thread."""
+        self._change(1)
+        future.add_done_callback(lambda _: self._change(-1))
+        return future
+
+    def _change(self, more: int) -> None:
+        with self._door:
+            self._count += more
+            self._clock.is_jumping = not self._count
+            self._clock.note_work()  # whoever waited for it goes on a moment later
+
+
+class AwaitedFile(SqliteDatabase):
+    """A file for whose threads the clock waits: however busy the machine, no time passes while they are at work.
+
+    Not where a test stops a thread in the middle: that never says that it is done.
+    """
+
+    def __init__(self, path: Path, pragmas: Pragmas, clock: FakeClock) -> None:
+        super().__init__(path, pragmas, clock)
+        self.at_work = AtWork(clock)
+
+    def write(self, work: Callable[[Session], T], *, is_durable: bool = False, is_brief: bool = False) -> "Future[T]":
+        """Write as ever."""
+        return self.at_work.until(super().write(work, is_durable=is_durable, is_brief=is_brief))
+
+
+class AwaitedThreads(ThreadPoolExecutor):
+    """Threads for whose work the clock waits, from when it is handed to them."""
+
+    def __init__(self, at_work: AtWork) -> None:
+        super().__init__()
+        self._at_work = at_work
+
+    def submit(self, work: Callable[..., T], /, *arguments: object, **named: object) -> "Future[T]":
+        """Do as ever."""
+        return self._at_work.until(super().submit(work, *arguments, **named))
+
+
+@asynccontextmanager
+async def open_awaited_workshop(path: Path) -> AsyncIterator[Workshop]:
+    """Open a workshop whose clock waits for the database."""
+    async with open_workshop(path, opened=AwaitedFile) as opened:
+        assert isinstance(opened.database, AwaitedFile)
+        opened.store._readers = AwaitedThreads(opened.database.at_work)
+        asyncio.get_running_loop().set_default_executor(AwaitedThreads(opened.database.at_work))
+        yield opened
 
 
 @dataclass

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
-from tests.coordination.always_on import POLL, Behind, Server, kill_all, until
+from tests.coordination.always_on import POLL, Behind, Server, kill_all, open_awaited_workshop, until
 from tests.engine.workshop import ORDERS, Workshop, at
 
 from comporta.coordination import dispatcher
@@ -19,6 +20,13 @@ from comporta.testing import FakeSource
 
 HALF_HOUR, HOUR, DAY = timedelta(minutes=30), timedelta(hours=1), timedelta(days=1)
 TICKS = "SELECT scheduled_for, count(*) FROM cmp_run WHERE scheduled_for IS NOT NULL GROUP BY 1 ORDER BY 1"
+
+
+@pytest.fixture
+async def workshop(path: Path) -> AsyncIterator[Workshop]:
+    """Return a workshop whose clock waits for the database."""
+    async with open_awaited_workshop(path) as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

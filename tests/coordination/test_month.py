@@ -6,25 +6,19 @@ all, in the better part of an hour.
 
 import asyncio
 import random
-import threading
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
-from tests.coordination.always_on import Server, kill_all
-from tests.engine.workshop import ORDERS, Workshop, at, open_workshop
+from tests.coordination.always_on import Server, kill_all, open_awaited_workshop
+from tests.engine.workshop import ORDERS, Workshop, at
 
 from comporta.core.instant import BEGINNING
 from comporta.core.run import RunState
 from comporta.core.schedule import Every
-from comporta.ledger.session import Session
-from comporta.ledger.sqlite import Pragmas, SqliteDatabase
-from comporta.testing import FakeClock, FakeSource
+from comporta.testing import FakeSource
 
-T = TypeVar("T")
 pytestmark = [pytest.mark.full, pytest.mark.timeout(3_600)]
 HALF_HOUR = timedelta(minutes=30)
 PROMISE = 2 * HALF_HOUR
@@ -32,43 +26,10 @@ SLOW_POLL, STEP = timedelta(minutes=5), timedelta(minutes=2)
 TICKS = "SELECT scope, scheduled_for, count(*) FROM cmp_run WHERE scheduled_for IS NOT NULL GROUP BY 1, 2"
 
 
-class AwaitedFile(SqliteDatabase):
-    """A file for whose threads the clock waits: of a hundred accounts at once, on a busy machine, no time passes.
-
-    Nowhere else: where a process dies in the middle, its threads never say that they are done.
-    """
-
-    def __init__(self, path: Path, pragmas: Pragmas, clock: FakeClock) -> None:
-        super().__init__(path, pragmas, clock)
-        self._waiting = clock
-        self._at_work = 0
-        self._counting = threading.Lock()
-
-    def write(self, work: Callable[[Session], T], *, is_durable: bool = False, is_brief: bool = False) -> "Future[T]":
-        """Write as ever."""
-        self._count(1)
-        future = super().write(work, is_durable=is_durable, is_brief=is_brief)
-        future.add_done_callback(lambda _: self._count(-1))
-        return future
-
-    def read(self, work: Callable[[Session], T]) -> T:
-        """Read as ever."""
-        self._count(1)
-        try:
-            return super().read(work)
-        finally:
-            self._count(-1)
-
-    def _count(self, more: int) -> None:
-        with self._counting:
-            self._at_work += more
-            self._waiting.is_jumping = not self._at_work
-
-
 @pytest.fixture
 async def workshop(path: Path) -> AsyncIterator[Workshop]:
     """Return a workshop whose clock waits for the database."""
-    async with open_workshop(path, opened=AwaitedFile) as opened:
+    async with open_awaited_workshop(path) as opened:
         yield opened
 
 

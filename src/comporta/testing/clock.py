@@ -67,10 +67,14 @@ class FakeClock:
             if due <= self._passed and not waking.done():
                 waking.set_result(None)
 
+    def note_work(self) -> None:
+        """Say that somebody is at work, or was until now; from any thread."""
+        self._asked += 1
+
     def _note(self) -> None:
         """Remember that somebody is at work; a heartbeat in its own thread does not count."""
         if threading.get_ident() == self._thread:
-            self._asked += 1
+            self.note_work()
 
     def _look_soon(self) -> None:
         if self._looking is None:
