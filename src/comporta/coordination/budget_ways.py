@@ -68,7 +68,10 @@ class Connecting:
     def began(self) -> bool:
         """Take a connection, and say whether it is a new one."""
         self._under_way += 1
-        return not self.idle or self.idle.pop() is None
+        is_new = not self.idle
+        if not is_new:
+            self.idle.pop()
+        return is_new
 
     def ended(self, now: float, took_s: float | None, *, is_new: bool) -> None:
         """Put a connection back, and learn from how long the answer took; without an answer there is neither."""

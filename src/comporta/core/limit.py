@@ -44,11 +44,12 @@ WAY_S = 0.012
 GRACE_S = 0.25
 """How long somebody who waits keeps the place after the moment at which to ask again."""
 KEPT_S = 2.0
-"""How long it is remembered where somebody stood who asks again after that, from far away: room is kept no more."""
+"""How long it is remembered where somebody stood who asks again after that, from far away: room is kept no more.
+
+Whoever waits behind many places of somebody looks after so long whether they are still there.
+"""
 RECHECK_S = 0.005
 """How soon to ask again when there is room, but kept for those who come first."""
-GONE_S = 2.0
-"""How long after the first of many should have asked whoever waits behind them looks whether they are still there."""
 GRAINS = 200
 """Entries of the log in a span at most: beyond, those next to each other become one, with the later stamp."""
 CALM_S = 10.0
@@ -303,7 +304,7 @@ def _wait(
     if _room_in(stamps, limit, now, more=0) <= ahead_s:
         return max(recheck_s, first - now, (now - first) / 2)
     wait_s = _room_in(stamps, limit, now, more=min(_ahead(me, others), limit.requests - 1)) - ahead_s
-    return max(recheck_s, min(wait_s, first + GONE_S - now))
+    return max(recheck_s, min(wait_s, first + KEPT_S - now))
 
 
 def _room_in(stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, more: int) -> float:
