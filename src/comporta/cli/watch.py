@@ -13,7 +13,7 @@ from comporta.cli.changes import Changes
 from comporta.cli.words import STATES_PT, age_text, ended_text, line_text
 from comporta.core.language import Language
 from comporta.core.retry import FOREGROUND_WAIT_MAX
-from comporta.core.run import Run
+from comporta.core.run import Run, RunState
 from comporta.observability.words import TERMS_PT
 from comporta.ports.events import Unwatched
 from comporta.ports.progress import Progress
@@ -89,7 +89,9 @@ class Lines(Unwatched):
 
     def ended(self, run: Run) -> None:
         """Say how it ended."""
-        self._print(run, f"{ended_word(run, self._language)}: {ended_text(run, self._language)}")
+        text = ended_text(run, self._language)  # of what did not succeed it begins with the state
+        is_well = run.state is RunState.SUCCEEDED
+        self._print(run, f"{ended_word(run, self._language)}: {text}" if is_well else text)
 
     def _print(self, run: Run, text: str) -> None:
         with suppress(OSError, ValueError):

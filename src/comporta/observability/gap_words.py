@@ -29,7 +29,7 @@ WHY: Mapping[Why, Mapping[Language, str]] = MappingProxyType(
         },
         Why.QUEUED: {EN: "run {run} waits to read it; {next}", PT: "a execução {run} espera para ler; {next}"},
         Why.VOIDED: {EN: "it was read once, and counts no more; {next}", PT: "já foi lido, e não vale mais; {next}"},
-        Why.UNSCHEDULED: {EN: "nobody has asked for it; {next}", PT: "ninguém o pediu; {next}"},
+        Why.UNSCHEDULED: {EN: "nobody has asked for it; {next}", PT: "ninguém pediu esse período; {next}"},
         Why.DUE: {EN: "it is read next; {next}", PT: "é o próximo a ser lido; {next}"},
         Why.NEVER_ASKED: {EN: "it was not asked for yet; {next}", PT: "ainda não foi pedido; {next}"},
     }
