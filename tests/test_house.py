@@ -30,6 +30,9 @@ BROAD_EXCEPT_ALLOWED = {
     "src/comporta/web/app.py",  # the web boundary: a bug becomes a 500 with a code
 }
 
+SPOKEN_OF = re.compile(r"#.*(TODO|FIXME|XXX|HACK|noqa|type:|pragma)|#\s*[-=#*~]{4,}")
+"""What the rules about comments look for: a file without any of it has no comment that matters."""
+
 VAGUE_MODULES = {"base", "common", "helper", "helpers", "manager", "misc", "models", "util", "utils"}
 VAGUE_CLASS_PARTS = {"Manager", "Handler", "Helper", "Helpers", "Service", "Util", "Utils", "Base", "Abstract"}
 
@@ -51,6 +54,8 @@ class Module:
 
     @cached_property
     def comments(self) -> list[tuple[int, str]]:
+        if not SPOKEN_OF.search(self.text):  # telling comments from text takes as long as all else
+            return []
         tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
         return [(token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT]
 
@@ -213,23 +218,16 @@ INNOCENT = Module(
 )
 
 
-def every_module() -> list[Module]:
-    """Return every Python file that is ours."""
-    files = [path for folder in ("src", "tests", "bench") for path in sorted((ROOT / folder).rglob("*.py"))]
-    files += sorted(ROOT.glob("*.py"))
-    return [Module(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in files]
+def every_module() -> Iterator[Module]:
+    """Read every Python file that is ours."""
+    folders = [path for folder in ("src", "tests", "bench") for path in sorted((ROOT / folder).rglob("*.py"))]
+    for path in (*folders, *sorted(ROOT.glob("*.py"))):
+        yield Module(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module")
-def modules() -> list[Module]:
-    """Read the checkout once."""
-    return every_module()
-
-
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_the_house_keeps(check: Check, modules: list[Module]) -> None:
-    """Every module of ours keeps the rule."""
-    found = [problem for module in modules for problem in check(module)]
+def test_every_module_keeps_the_house() -> None:
+    """Every module of ours keeps every rule; one after the other, so that none is parsed twice or kept."""
+    found = [problem for module in every_module() for check in CHECKS for problem in check(module)]
 
     assert found == []
 
@@ -261,13 +259,9 @@ def test_the_ratchet_turns_one_way(lines: int, verdict: str | None, monkeypatch:
     assert len(found) == (1 if verdict else 0)
 
 
-def test_every_exception_of_the_ratchet_still_exists(modules: list[Module]) -> None:
+def test_every_exception_of_the_ratchet_still_exists() -> None:
     """An entry whose function or file is gone is removed."""
-    names = {module.path for module in modules} | {
-        f"{module.path}::{node.name}"
-        for module in modules
-        for node in module.nodes
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
+    for entry in OVERSIZE:
+        path, _, name = entry.partition("::")
 
-    assert set(OVERSIZE) <= names
+        assert f"def {name}" in (ROOT / path).read_text(encoding="utf-8")

@@ -4,11 +4,10 @@ import re
 from collections.abc import Callable
 
 import pytest
-import typer
 from tests.acceptance.conftest import MakeProject, SourceTime
 from tests.acceptance.project import Project
 
-from comporta.cli.app import app
+from comporta.cli import app
 from comporta.cli.main import run as run_command
 from comporta.sandbox.odoo import OdooSandbox
 
@@ -121,9 +120,7 @@ class Teller:
 
 def commands() -> set[str]:
     """Return the name of every command."""
-    group = typer.main.get_command(app)
-    assert isinstance(group, typer.core.TyperGroup)
-    return set(group.commands)
+    return set(app.commands().commands)
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def test_a_fault_of_ours_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
     def broken(**_: object) -> int:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(tree, "app", broken)
+    monkeypatch.setattr(tree, "commands", lambda: broken)
     said = comporta("status", "--json")
 
     assert said.code == ExitCode.FAILED
@@ -136,7 +136,7 @@ def test_the_place_of_a_fault_is_shown_to_who_asks(monkeypatch: pytest.MonkeyPat
     def broken(**_: object) -> int:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(tree, "app", broken)
+    monkeypatch.setattr(tree, "commands", lambda: broken)
 
     assert "Traceback" not in comporta("status").err
     assert "Traceback" in comporta("status", "--verbose").err

@@ -19,7 +19,7 @@ from comporta.core.run import RunState
 from comporta.core.schedule import Every
 from comporta.testing import FakeSource
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(3_600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(14_400)]
 HALF_HOUR = timedelta(minutes=30)
 PROMISE = 2 * HALF_HOUR
 SLOW_POLL, STEP = timedelta(minutes=5), timedelta(minutes=2)

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 from tests.deploy.yaml_part import read_yaml
-from typer.main import get_command
 
-from comporta.cli.app import app
+from comporta.cli.app import commands
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 ROOT = DEPLOY.parent
@@ -48,13 +47,13 @@ def called(name: str) -> list[str]:
 @pytest.mark.parametrize("name", FILES)
 def test_every_command_is_one_of_ours(name: str) -> None:
     """With options that it has."""
-    group = get_command(app)
+    group = commands()
     found = called(name)
 
     assert found
     for line in found:
         command, *options = line.split()
-        known = {option for parameter in group.commands[command].params for option in parameter.opts}  # type: ignore[attr-defined]  # a group, which has commands
+        known = {option for parameter in group.commands[command].params for option in parameter.opts}
         assert set(options) <= known
 
 

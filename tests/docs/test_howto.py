@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
-from comporta.cli.app import app
+from comporta.cli import app
 from comporta.cli.main import run
 from comporta.ledger.sqlite_schema import migrate
 from comporta.sandbox.odoo import OdooSandbox
@@ -96,7 +95,7 @@ def test_both_languages_give_the_same_commands(page: str) -> None:
 @pytest.mark.parametrize("page", TRANSLATED)
 def test_every_command_that_is_named_exists(page: str, language: str) -> None:
     """With the options that it is named with; in text, in tables and where it cannot be executed."""
-    commands = get_command(app).commands  # type: ignore[attr-defined]  # a group, which has commands
+    commands = app.commands().commands
     calls = named(language + page)
 
     assert calls
@@ -104,7 +103,7 @@ def test_every_command_that_is_named_exists(page: str, language: str) -> None:
         assert words[0] in commands, words
         command = commands[words[0]]
         if len(words) > 1 and words[1] in getattr(command, "commands", {}):
-            command = command.commands[words[1]]
+            command = command.commands[words[1]]  # type: ignore[attr-defined]  # a group, which has commands
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known, words
 

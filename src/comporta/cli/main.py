@@ -48,13 +48,13 @@ def run(arguments: "Sequence[str]") -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong use, 3 partly failed, 4 busy."""
     import typer
 
-    from comporta.cli.app import app
+    from comporta.cli.app import commands
     from comporta.cli.console import INTERRUPTED, Console, console_for
     from comporta.errors import ComportaError
 
     console: Console = console_for(arguments)
     try:
-        code = int(app(args=list(arguments), prog_name="comporta", standalone_mode=False) or 0)
+        code = int(commands()(args=list(arguments), prog_name="comporta", standalone_mode=False) or 0)
         # Typer makes this code of a Ctrl-C, and nothing else ends with it.
         return console.interrupted() if code == INTERRUPTED else code
     except ComportaError as error:
