@@ -115,8 +115,12 @@ class Workspace:
 
     async def paused(self) -> dict[str, datetime | None]:
         """Return since when each paused account is paused; ``None`` for one that the settings pause."""
-        told = {name: None for name in self.plans if self.settings.accounts[name].paused}
+        told = dict.fromkeys(self._resting())
         return {name: at for name, at in (await self.store.pauses()).items() if name in self.plans} | told
+
+    def _resting(self) -> list[str]:
+        """Return the accounts that the settings pause."""
+        return [name for name in self.plans if self.settings.accounts[name].paused]
 
     async def sync(
         self,
@@ -241,7 +245,7 @@ class Workspace:
             workers=self._syncer.workers,
             following=Following(self.store, self.clock, self._conduct),
             accounts=self.plans,
-            paused=self.paused,
+            resting=self._resting,
             log=log,
         )
         self.on_wake(dispatcher.wake)

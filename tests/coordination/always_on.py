@@ -135,7 +135,7 @@ class Server:
             workers=Workers(self.workers, known=self.workshop.plans),
             following=Following(self.workshop.store, self.workshop.clock, self.workshop.conduct),
             accounts=self.workshop.plans,
-            paused=self._paused,
+            resting=lambda: self.paused,
             log=Silence(),
             poll=self.poll,
         )

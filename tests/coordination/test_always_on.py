@@ -129,6 +129,8 @@ async def test_what_a_person_asks_for_goes_first_and_what_reads_everything_last(
     await workshop.store.enqueue(ticket("busy", Kind.INCREMENTAL, Trigger.MANUAL))
     await turn.reached.wait()
     await workshop.store.enqueue(ticket("a", Kind.FULL, Trigger.RETRY))
+    server.dispatcher.wake()
+    await workshop.clock.sleep(timedelta(seconds=5))  # it waits for a place already when the others come
     await workshop.store.enqueue(ticket("a", Kind.INCREMENTAL, Trigger.SCHEDULE))
     await workshop.store.enqueue(replace(ticket("a", Kind.MANUAL, Trigger.MANUAL), request=Request(Kind.MANUAL, at(9))))
     await workshop.clock.sleep(timedelta(seconds=5))

@@ -10,7 +10,7 @@ When the process ends, what runs is handed over; what is queued waits for the ne
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 
 from comporta.coordination.execute import Executor
@@ -54,7 +54,7 @@ class Dispatcher:
         workers: Workers,
         following: Following,
         accounts: Mapping[str, AccountPlan],
-        paused: Callable[[], Awaitable[Collection[str]]],
+        resting: Callable[[], Collection[str]],
         log: Log,
         poll: timedelta = POLL,
     ) -> None:
@@ -66,7 +66,8 @@ class Dispatcher:
         """By whether they are for what people ask for alone."""
         self._following = following
         self._accounts = accounts
-        self._paused = paused
+        self._resting = resting
+        """The accounts that the settings pause; those that a command paused the store leaves out."""
         self._log = log
         self._poll = poll
         self._active: set[str] = set()
@@ -86,13 +87,13 @@ class Dispatcher:
         async with asyncio.TaskGroup() as group:
             while not stopping.is_set():
                 await self._end_stranded()
-                due = await self._due()
+                due = self._free(await self._due())
                 scopes = {(run.scope, run.account, False) for run in due}
                 scopes |= {(run.scope, run.account, True) for run in due if _is_asked(run)}
                 for queue, wanted in Counter((account, is_asked) for _, account, is_asked in scopes).items():
                     for _ in range(wanted - self._waiting[queue]):
                         self._waiting[queue] += 1
-                        group.create_task(self._serve(*queue))
+                        group.create_task(self._serve(queue[0], due, is_asked=queue[1]))
                 await self._until_woken()
 
     async def _end_stranded(self) -> None:
@@ -112,30 +113,33 @@ class Dispatcher:
         if len(runs) < STRANDED_MAX:
             self._stranded_at = now + STRANDED_EVERY_S
 
-    async def _due(self) -> list[Run]:
-        """Return the runs that this process could begin now."""
+    async def _due(self) -> Sequence[Run]:
+        """Return the runs that could begin now."""
         try:
             runs = await self._store.due(DUE_MAX, self._accounts)
-            paused = await self._paused() if runs else ()
         except ComportaError as error:
             self._log.write("error", "dispatching_failed", {"code": error.code, "message": error.message})
             return []
         now = self._clock.monotonic()
         self._held = {scope: until for scope, until in self._held.items() if until > now}
         self._told &= {run.id for run in runs}
-        taken = self._active | self._held.keys()
-        return [run for run in runs if run.scope not in taken and (_is_asked(run) or run.account not in paused)]
+        return runs
 
-    async def _serve(self, account: str, is_asked: bool) -> None:  # noqa: FBT001  half of a key
+    def _free(self, due: Sequence[Run]) -> list[Run]:
+        """Return those of the runs that this process may begin: it lets some be, and works on others already."""
+        taken, resting = self._active | self._held.keys(), self._resting()
+        return [run for run in due if run.scope not in taken and (_is_asked(run) or run.account not in resting)]
+
+    async def _serve(self, account: str, due: Sequence[Run], *, is_asked: bool) -> None:
         """Wait for a place, and execute the most urgent run that the account has by then."""
         is_counted, workers = True, self._workers[is_asked]
         try:
             with workers.at_work(account):
-                async with workers.place(account):
+                async with workers.place(account) as is_late:
                     self._waiting[account, is_asked] -= 1
                     is_counted = False
-                    due = [run for run in await self._due() if _is_asked(run) or not is_asked]
-                    run = next_of(due, account)
+                    free = self._free(await self._due() if is_late else due)
+                    run = next_of([run for run in free if _is_asked(run) or not is_asked], account)
                     if run is not None and not self._executor.stopping.is_set():
                         await self._execute(run)
         finally:

@@ -37,24 +37,27 @@ class Workers:
             self._call_next()
 
     @asynccontextmanager
-    async def place(self, account: str) -> AsyncIterator[None]:
-        """Wait for a place and hold it."""
-        await self._turn(account)
+    async def place(self, account: str) -> AsyncIterator[bool]:
+        """Wait for a place and hold it; say whether it had to be waited for."""
+        is_late = await self._turn(account)
         try:
-            yield
+            yield is_late
         finally:
             self._leave(account)
 
-    async def _turn(self, account: str) -> None:
+    async def _turn(self, account: str) -> bool:
         turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(account, deque()).append(turn)
         self._call_next()
+        if turn.done():
+            return False
         try:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled():
                 self._leave(account)  # called and cancelled in the same instant
             raise
+        return True
 
     def _leave(self, account: str) -> None:
         _take_off(self._running, account)
