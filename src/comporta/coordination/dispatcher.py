@@ -88,8 +88,9 @@ class Dispatcher:
             while not stopping.is_set():
                 await self._end_stranded()
                 due = self._free(await self._due())
-                scopes = {(run.scope, run.account, False) for run in due}
-                scopes |= {(run.scope, run.account, True) for run in due if _is_asked(run)}
+                # The most urgent first, and in ordinary places before those for people alone, which are few.
+                scopes = dict.fromkeys((run.scope, run.account, False) for run in due)
+                scopes |= dict.fromkeys((run.scope, run.account, True) for run in due if _is_asked(run))
                 for queue, wanted in Counter((account, is_asked) for _, account, is_asked in scopes).items():
                     for _ in range(wanted - self._waiting[queue]):
                         self._waiting[queue] += 1
