@@ -1,5 +1,6 @@
 """A backup is one moment of the database, whatever is written meanwhile; a restore is taken for what it is."""
 
+import secrets
 import sqlite3
 import stat
 import threading
@@ -254,3 +255,58 @@ def test_postgresql_goes_through_its_own_tools(
     assert (found, compared) == ((30,), (0,))
     assert sorted(f"schema {name}" for (name,) in schemas) == sorted(back["restore"]["before"])
     assert shop.sync()["sale.order"].counts.read == 0
+
+
+@pytest.mark.full
+def test_a_dump_goes_into_a_database_that_is_empty(
+    shop: Shop, said: Said, new_database: Address, postgres_build: Build
+) -> None:
+    """Another server after a fire, say: nothing is there to be set aside, and no rights to be kept."""
+    shop.move(new_database("postgres"))
+    pg_bin = ["--pg-bin", str(postgres_build.binaries)]
+    said("backup", "shelf.dump", *pg_bin)
+    shop.use(new_database("postgres"))
+    code, back = said("restore", "shelf.dump", *pg_bin)
+
+    assert code == ExitCode.DONE, back
+    assert back["restore"]["before"] == []
+    assert shop.sync()["sale.order"].counts.read == 0
+
+
+@pytest.mark.full
+def test_who_may_read_may_read_what_was_restored(
+    shop: Shop, said: Said, new_database: Address, postgres_build: Build
+) -> None:
+    """What a person granted on the replaced schemas holds for the new ones, and for tables that are still to come."""
+    url = new_database("postgres")
+    shop.move(url)
+    pg_bin = ["--pg-bin", str(postgres_build.binaries)]
+    said("backup", "shelf.dump", *pg_bin)
+    import psycopg
+
+    role = f"bi_{secrets.token_hex(4)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {role}")
+        connection.execute(f"GRANT USAGE ON SCHEMA mirror TO {role}")
+        connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA mirror TO {role}")
+        connection.execute(f"GRANT SELECT (state) ON comporta.cmp_run TO {role}")
+        connection.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA mirror GRANT SELECT ON TABLES TO {role}")
+        connection.execute("CREATE TABLE mirror.since(n int)")
+    code, _ = said("restore", "shelf.dump", "--yes", *pg_bin)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE mirror.later AS SELECT 1 AS n")
+        connection.execute(f"SET ROLE {role}")
+        orders = connection.execute("SELECT count(*) FROM mirror.orders").fetchone()
+        later = connection.execute("SELECT n FROM mirror.later").fetchone()
+        connection.execute("RESET ROLE")
+        may = connection.execute(
+            "SELECT has_column_privilege(%(role)s, 'comporta.cmp_run', 'state', 'SELECT'),"
+            " has_column_privilege(%(role)s, 'comporta.cmp_run', 'error', 'SELECT')",
+            {"role": role},
+        ).fetchone()
+        connection.execute(f"DROP OWNED BY {role}")
+        connection.execute(f"DROP ROLE {role}")
+
+    assert code == ExitCode.DONE
+    assert (orders, later) == ((30,), (1,))
+    assert may == (True, False)

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from comporta.settings_tree import Settings
 
 LEDGER = "comporta"
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'comporta'"
+_RIGHT = re.compile(r"\d+; \d+ \d+ (DEFAULT )?ACL ")
+"""A right in a dump's table of contents: `4021; 0 0 ACL mirror TABLE orders owner`."""
 _VERSION = re.compile(r"^(\d{4})$", re.MULTILINE)
 
 
@@ -65,16 +67,18 @@ def revision_in(path: Path, binaries: Path | None) -> str | None:
 def restore(settings: Settings, path: Path, binaries: Path | None, suffix: str) -> list[str]:
     """Put a dump into the database, in the place of what is there; return what that is called now."""
     address = address_of(settings)
-    named = _renamed(address, [LEDGER, settings.schema], suffix)
     arguments = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", "--no-password"]
-    try:
-        with _connecting(address) as target:
-            by_hand = f"pg_restore {' '.join(arguments[:4])} --dbname='{address.shown}' {path}"
+    by_hand = f"pg_restore {' '.join(arguments[:4])} --dbname='{address.shown}' {path}"
+    named = _present(address, [LEDGER, settings.schema])
+    with _connecting(address) as target, _rights(named, target, binaries) as give_again:
+        _rename(address, {name: name + suffix for name in named})
+        try:
             _run("pg_restore", [*arguments, f"--dbname={target}", str(path)], binaries, by_hand)
-    except BaseException:
-        _renamed(address, [f"{name}{suffix}" for name in named], suffix, is_back=True)
-        raise
-    return [f"{name}{suffix}" for name in named]
+        except BaseException:
+            _rename(address, {name + suffix: name for name in named})
+            raise
+        give_again()
+    return [name + suffix for name in named]
 
 
 def asked(address: Address, work: Any) -> Any:  # noqa: ANN401  a question, and what it returns
@@ -91,22 +95,47 @@ def asked(address: Address, work: Any) -> Any:  # noqa: ANN401  a question, and 
         raise explained(error, address) from error
 
 
-def _renamed(address: Address, schemas: Sequence[str], suffix: str, *, is_back: bool = False) -> list[str]:
-    """Give schemas that are there another name, in one transaction; return those that were."""
-    done = []
+def _present(address: Address, schemas: Sequence[str]) -> list[str]:
+    """Return those of the schemas that are there."""
+    found: Sequence[Any] = asked(address, lambda ask, _: ask("SELECT nspname FROM pg_namespace"))
+    return [name for name in schemas if (name,) in found]
+
+
+def _rename(address: Address, names: Mapping[str, str]) -> None:
+    """Give schemas other names, in one transaction."""
     try:
         with closing(connect(address)) as connection, connection.transaction():
-            for name in schemas:
-                known = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone()
-                if known is None:
-                    continue
-                other = name.removesuffix(suffix) if is_back else name + suffix
+            for old, new in names.items():
                 rename = sql.SQL("ALTER SCHEMA {} RENAME TO {}")
-                connection.execute(rename.format(sql.Identifier(name), sql.Identifier(other)))
-                done.append(name)
+                connection.execute(rename.format(sql.Identifier(old), sql.Identifier(new)))
     except psycopg.Error as error:
         raise explained(error, address) from error
-    return done
+
+
+@contextmanager
+def _rights(schemas: Sequence[str], target: str, binaries: Path | None) -> Iterator[Callable[[], None]]:
+    """Keep what others may do with the schemas; what is yielded gives it again, where the thing is there again.
+
+    A dump's own rights are left out: it may come from a server with other roles.
+    """
+    if not schemas:
+        yield lambda: None
+        return
+    with tempfile.TemporaryDirectory(prefix="comporta-") as folder:
+        kept, listed = Path(folder) / "rights.dump", Path(folder) / "rights.list"
+        only = [f"--schema={name}" for name in schemas]
+        arguments = ["--format=custom", "--schema-only", "--no-password", *only]
+        _run("pg_dump", [*arguments, f"--file={kept}", f"--dbname={target}"], binaries, "pg_dump --schema-only")
+
+        def give_again() -> None:
+            listing = _run("pg_restore", ["--list", str(kept)], binaries, "pg_restore --list")
+            rights = [line for line in listing.splitlines() if _RIGHT.match(line)]
+            listed.write_text("\n".join(rights), encoding="utf-8")
+            arguments = ["--no-password", f"--use-list={listed}", f"--dbname={target}", str(kept)]
+            if rights:
+                _run("pg_restore", arguments, binaries, "pg_restore --use-list", may_leave_out=True)
+
+        yield give_again
 
 
 @contextmanager
@@ -124,14 +153,16 @@ def _connecting(address: Address) -> Iterator[str]:
         yield psycopg.conninfo.make_conninfo(**told, passfile=str(path))
 
 
-def _run(tool: str, arguments: Sequence[str], binaries: Path | None, by_hand: str) -> str:
+def _run(
+    tool: str, arguments: Sequence[str], binaries: Path | None, by_hand: str, *, may_leave_out: bool = False
+) -> str:
     found = shutil.which(tool, path=str(binaries) if binaries else None)
     if found is None:
         where = f"in {binaries}" if binaries else "on this machine's path"
         step = f"Install PostgreSQL's client programs, name their folder by --pg-bin, or do it elsewhere: {by_hand}"
         raise WrongUse(f"{tool} is not {where}; it is PostgreSQL's own, and does this best", next_step=step)
     done = subprocess.run([found, *arguments], capture_output=True, text=True, errors="replace", check=False)  # noqa: S603  PostgreSQL's tool, with arguments of ours
-    if done.returncode:
+    if done.returncode and not may_leave_out:
         said = " ".join(done.stderr.split()[-60:]) or f"exit code {done.returncode}"
         step = "If it says that versions differ, name the folder of newer programs by --pg-bin."
         raise DestinationRefused(f"{tool}: {said}", next_step=step)
