@@ -1,12 +1,12 @@
 """A month of half-hours: coverage without holes, each tick one run at most, whatever happens to the servers.
 
-The clock is virtual; crashes, deploys and downtime come by chance. ``--month-days 30 --month-accounts 100`` plays it
-all, in the better part of an hour.
+The clock is virtual; crashes, deploys and downtime come by chance, two of three in the midst of a run.
+``--month-days 30 --month-accounts 100`` plays it all, in the better part of an hour.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -53,19 +53,7 @@ async def test_a_month_of_half_hours_leaves_no_hole_and_doubles_no_tick(
     end = workshop.clock.now() + timedelta(days=request.config.getoption("--month-days"))
     stale: list[str] = []
     while workshop.clock.now() < end:
-        server = Server(workshop, name=f"here:{dice.random()}", poll=SLOW_POLL).start()
-        span = timedelta(minutes=dice.choice([7, 45, 90, 400, 1_300]))
-        for _ in range(3):
-            await _passes(workshop, span / 3)
-            source = dice.choice(list(sources.values()))
-            source.stream().put(dice.randrange(1, 50))
-        if span > PROMISE + HALF_HOUR:
-            stale += [
-                f"{name}: {await _age(workshop, name)} at {workshop.clock.now()}"
-                for name in names
-                if await _age(workshop, name) > PROMISE
-            ]
-        await (server.kill() if dice.random() < 0.3 else server.stop())
+        stale += await _life(workshop, sources, dice)
         workshop.passes(minutes=dice.choice([0, 0, 1, 50, 700]))
     last = Server(workshop, name="last", poll=SLOW_POLL).start()
     await _passes(workshop, PROMISE)
@@ -73,11 +61,28 @@ async def test_a_month_of_half_hours_leaves_no_hole_and_doubles_no_tick(
 
     doubled = [row for row in workshop.query(TICKS) if row[2] != 1]
     coverage = {name: await workshop.store.coverage(f"{name}/{ORDERS}") for name in names}
+    assert {RunState.LOST, RunState.INTERRUPTED} & {run.state for run in await workshop.store.runs(limit=1_000_000)}
     assert stale == []
     assert doubled == []
     assert [name for name in names if len(coverage[name].intervals) != 1 or coverage[name].holes(BEGINNING)] == []
     assert await workshop.store.runs(state=RunState.RUNNING) == []
     assert all(workshop.rows(account=name) == _truth(sources[name]) for name in names)
+
+
+async def _life(workshop: Workshop, sources: Mapping[str, FakeSource], dice: random.Random) -> list[str]:
+    """Let a server live for a while and go in the midst of its work; return what it kept waiting too long."""
+    server = Server(workshop, name=f"here:{dice.random()}", poll=SLOW_POLL).start()
+    span = timedelta(minutes=dice.choice([7, 45, 90, 400, 1_300]))
+    for _ in range(3):
+        await _passes(workshop, span / 3)
+        dice.choice(list(sources.values())).stream().put(dice.randrange(1, 50))
+    ages = {name: await _age(workshop, name) for name in sources} if span > PROMISE + HALF_HOUR else {}
+    struck = [sources[name] for name in dice.sample(sorted(sources), k=dice.choice([0, 1, 3]))]
+    await _at_work(workshop, struck)
+    await (server.kill() if dice.random() < 0.5 else server.stop())
+    for source in struck:
+        source.script.clear()
+    return [f"{name}: {age} at {workshop.clock.now()}" for name, age in ages.items() if age > PROMISE]
 
 
 async def _passes(workshop: Workshop, span: timedelta) -> None:
@@ -86,6 +91,15 @@ async def _passes(workshop: Workshop, span: timedelta) -> None:
     while workshop.clock.now() < until:
         await workshop.clock.sleep(STEP)
         await asyncio.wrap_future(workshop.database.write(lambda _: None))
+
+
+async def _at_work(workshop: Workshop, sources: Sequence[FakeSource]) -> None:
+    """Let time pass until one of the sources is asked for a page, and nobody gets any until its server is gone."""
+    turns = [source.script.on("page", waits=True) for source in sources]
+    until = workshop.clock.now() + HALF_HOUR + SLOW_POLL
+    while turns and not any(turn.reached.is_set() for turn in turns):
+        assert workshop.clock.now() < until
+        await _passes(workshop, STEP)
 
 
 async def _age(workshop: Workshop, name: str) -> timedelta:
