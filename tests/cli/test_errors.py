@@ -1,5 +1,6 @@
 """Whatever goes wrong, the command line says it in one form: code, message, next step, exit code."""
 
+import errno
 import io
 import json
 import os
@@ -128,6 +129,23 @@ def test_a_fault_of_ours_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
     assert said.json["error"]["code"] == "CMP-BUG-001"
     assert "RuntimeError: boom" in said.json["error"]["message"]
     assert said.err == ""
+
+
+def test_a_file_that_this_user_may_not_touch_is_no_fault_of_ours(
+    monkeypatch: pytest.MonkeyPatch, comporta: Command
+) -> None:
+    """The data of a service belong to its user, and whoever types a command is often another."""
+
+    def refused(**_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", "/var/lib/comporta/comporta.db")
+
+    monkeypatch.setattr(tree, "app", refused)
+    said = comporta("status", "--json")
+
+    assert said.code == ExitCode.WRONG_USE
+    assert said.json["error"]["code"] == "CMP-SET-001"
+    assert said.json["error"]["message"] == "/var/lib/comporta/comporta.db: this user may not: Permission denied"
+    assert "as the user whose file" in said.json["error"]["next_step"]
 
 
 def test_the_place_of_a_fault_is_shown_to_who_asks(monkeypatch: pytest.MonkeyPatch, comporta: Command) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     E = TypeVar("E", bound=Exception)
 
+OF_ANOTHER = "Do it as the user whose file or folder that is, as in `sudo -u comporta …`, or name another file."
+
 
 def main() -> None:
     """Run the command that the process was started with."""
@@ -68,9 +70,9 @@ def run(arguments: "Sequence[str]") -> int:
 
 
 def unexpected(console: "Console", error: Exception) -> int:
-    """Say what ended the command and is no error of ours: output that nobody takes, or a bug."""
+    """Say what ended the command and is no error of ours: output that nobody takes, another's file, or a bug."""
     from comporta.cli.console import Unheard, cannot_print
-    from comporta.errors import ComportaError, Unforeseen
+    from comporta.errors import ComportaError, SettingsError, Unforeseen
 
     known = first(ComportaError, error)
     if known is not None:
@@ -80,6 +82,10 @@ def unexpected(console: "Console", error: Exception) -> int:
         unheard = cannot_print()
     if unheard is not None:
         return console.unheard(unheard)
+    closed = first(PermissionError, error)
+    if closed is not None and closed.filename is not None:
+        message = f"{closed.filename}: this user may not: {closed.strerror}"
+        return console.refuse(SettingsError(message, next_step=OF_ANOTHER))
     return console.refuse(Unforeseen(f"an error nobody foresaw: {type(error).__name__}: {error}"), trace=error)
 
 
