@@ -48,7 +48,10 @@ def test_prometheus_takes_the_example_and_the_rules(promtool: PromTool) -> None:
 
 
 def test_the_rules_tell_what_they_should(promtool: PromTool) -> None:
-    """The scenes are in the file."""
+    """The scenes are in the file; no rule is without one."""
+    rules, scenes = (path.read_text("utf-8") for path in (DEPLOY / "prometheus/alerts.yml", HERE / "alerts_told.yml"))
+
+    assert set(re.findall(r"- alert: (\w+)", rules)) == set(re.findall(r"alertname: (\w+)", scenes))
     assert promtool("test", "rules", str(HERE / "alerts_told.yml")) == ""
 
 
