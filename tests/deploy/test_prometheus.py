@@ -108,6 +108,17 @@ def test_the_dashboard_asks_the_prometheus_that_is_chosen() -> None:
     assert [each for each in sources if each != {"type": "prometheus", "uid": "${datasource}"}] == []
 
 
+def test_what_a_panel_shows_in_seconds_is_seconds() -> None:
+    """A count that shares the panel says so for itself, or two failures would be read as two seconds."""
+    wrong = [
+        (panel["title"], target["refId"])
+        for panel, target in TARGETS
+        if _unit(panel, target) == "s" and "_seconds" not in target["expr"]
+    ]
+
+    assert wrong == []
+
+
 @pytest.mark.parametrize("name", ["account", "stream"])
 def test_what_is_chosen_above_holds_for_every_panel_that_could_keep_it(name: str) -> None:
     """A panel of all accounts among panels of one would be read wrongly."""
@@ -131,6 +142,14 @@ def _filled(expression: str) -> str:
     for name, value in VARIABLES.items():
         expression = expression.replace(name, value)
     return expression
+
+
+def _unit(panel: Any, target: Any) -> str | None:  # noqa: ANN401  JSON
+    told: str | None = panel["fieldConfig"]["defaults"].get("unit")
+    for override in panel["fieldConfig"]["overrides"]:
+        if override["matcher"] == {"id": "byFrameRefID", "options": target["refId"]}:
+            told = next((each["value"] for each in override["properties"] if each["id"] == "unit"), told)
+    return told
 
 
 def _refs(panel: Any) -> list[str]:  # noqa: ANN401  JSON
