@@ -12,6 +12,7 @@ import pytest
 from tests.deploy.yaml_part import read_yaml
 
 from comporta.cli.app import commands
+from comporta.ledger.postgres_address import Address
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 ROOT = DEPLOY.parent
@@ -84,6 +85,15 @@ def test_systemd_finds_the_unit_well(tmp_path: Path) -> None:
     assert [line for line in done.stderr.splitlines() if "comporta.service" in line] == []
 
 
+@pytest.mark.parametrize("page", ["docs/howto/deploy.md", "docs/howto/pt-BR/deploy.md"])
+def test_the_steps_for_systemd_lend_the_keys_before_they_start_it(page: str) -> None:
+    """A unit that is changed after that is not read again by itself, and every run would fail for want of a key."""
+    steps = (ROOT / page).read_text("utf-8").partition("systemd\n")[2].partition("\n## ")[0]
+
+    assert steps.index("LoadCredential") < steps.index("deploy/comporta.service /etc/systemd/system/")
+    assert steps.index("systemctl enable") < steps.index("systemctl daemon-reload")
+
+
 def test_supervisor_ends_it_gently() -> None:
     """With TERM, and time for the batch under way."""
     parser = configparser.ConfigParser(interpolation=None)
@@ -135,6 +145,22 @@ def test_compose_has_all_that_it_names() -> None:
     assert services["comporta"]["environment"] == {"COMPORTA_DATABASE": "file:/run/secrets/database_url"}
     assert services["comporta"]["depends_on"] == {"database": {"condition": "service_healthy"}}
     assert services["comporta"]["build"]["dockerfile"] == "deploy/Dockerfile"
+
+
+@pytest.mark.parametrize("page", ["docs/howto/deploy.md", "docs/howto/pt-BR/deploy.md"])
+def test_the_steps_for_compose_write_what_its_services_can_use(page: str) -> None:
+    """Its PostgreSQL has no certificate; secrets are files of the host, read by users of the containers."""
+    steps = (ROOT / page).read_text("utf-8").partition("## Docker")[2].partition("\n## ")[0]
+    told = compose()
+    (url,) = re.findall(r'echo "(\S+@\S+)"', re.sub(r"\$\(.*\)", "secret", steps))
+    address = Address.parse(url, "auto")
+    server = told["services"]["database"]["environment"]
+    made = set(re.findall(r"deploy/secrets/(\w+)$", steps.replace(" && ", "\n"), re.MULTILINE))
+
+    assert made == {PurePosixPath(secret["file"]).name for secret in told["secrets"].values()}
+    assert "chmod 644 deploy/secrets/*" in steps
+    assert address.sslmode == "disable"
+    assert url.startswith(f"postgresql://{server['POSTGRES_USER']}:secret@database/{server['POSTGRES_DB']}?")
 
 
 def test_windows_stops_it_by_the_console() -> None:
