@@ -3,14 +3,17 @@
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from comporta.cli.console import Console
+from comporta.cli.demo import OWN_DATABASE, Servers, prepare
 from comporta.cli.demo_server import News, place_for
 from comporta.core.counts import Counts
 from comporta.core.run import Run, RunState, Trigger
 from comporta.errors import WrongUse
+from comporta.settings import read_settings
 from comporta.settings_tree import Settings
 
 
@@ -26,6 +29,13 @@ def test_a_taken_port_is_left_to_whoever_has_it(capsys: pytest.CaptureFixture[st
     assert f"Port {taken} is taken" in capsys.readouterr().out
     assert refused.value.next_step == "Choose another --port."
     assert place_for(Settings(port=taken), None, Console()) == ("127.0.0.1", taken)
+
+
+def test_a_company_so_small_may_lose_what_its_people_delete(tmp_path: Path) -> None:
+    """A twentieth of sixty deals is gone in a minute; a run would fail, and ask somebody who only looks."""
+    servers = Servers("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "token", is_live=True)
+
+    assert read_settings(prepare(tmp_path, servers, OWN_DATABASE), environ={}).deleted_share == 1
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ TOML = """\
 database = "{database}"
 state_dir = "."
 margin = "1s"                             # simulator and Comporta share one clock
+deleted_share = 1                         # of so few deals a twentieth is deleted within a minute
 
 [accounts.demo]
 source = "odoo"
