@@ -14,6 +14,7 @@ from comporta import errors_postgres as kinds
 from comporta.errors import ComportaError, DestinationRefused
 from comporta.ledger.postgres_address import Address
 from comporta.ledger.postgres_errors import explained, is_connection_lost, is_repeatable
+from comporta.ledger.postgres_schema import connect, migrate, revision_of
 
 
 def test_a_right_that_is_missing_is_named_with_the_statement_that_gives_it(
@@ -154,3 +155,18 @@ def test_a_database_that_is_not_utf8_is_told(postgres_server: PostgresServer) ->
 
     assert type(explained(error, postgres_server.url(name))) is kinds.EncodingUnfit
     assert not is_repeatable(error)
+
+
+def test_a_database_without_an_encoding_is_refused_before_anything_is_made(postgres_server: PostgresServer) -> None:
+    """SQL_ASCII, as of a server made with LC_ALL=C: text comes back as bytes, and no budget would find its row."""
+    name = f"bytes_{os.getpid()}"
+    with postgres_server.admin() as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'".encode())
+    address = Address.parse(postgres_server.url(name))
+    with closing(connect(address)) as connection:
+        with pytest.raises(kinds.EncodingUnfit, match="SQL_ASCII"):
+            migrate(connection, address)
+        made = revision_of(connection)
+    postgres_server.drop(name)
+
+    assert made is None

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 
+from comporta.errors_postgres import EncodingUnfit
 from comporta.ledger.postgres_address import Address
 from comporta.ledger.postgres_errors import explained
 from comporta.ledger.schema import REVISIONS
@@ -76,6 +77,8 @@ def revision_of(connection: Connection) -> str | None:
 
 def migrate(connection: Connection, address: Address) -> None:
     """Bring the schema up to date, in one transaction; a second process waits and finds the work done."""
+    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+        raise EncodingUnfit(f"{address.shown}: the database has no encoding (SQL_ASCII): its letters are only bytes")
     try:
         with looking(connection):
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATING,))
