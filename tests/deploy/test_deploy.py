@@ -42,7 +42,7 @@ def called(name: str) -> list[str]:
     if name == "compose.yaml":
         return [" ".join(compose()["services"]["comporta"]["command"])]
     code = "\n".join(line for line in text(name).splitlines() if not re.match(r"\s*(#|;|@rem)", line))
-    return re.findall(r"[/\\]comporta(?:\.exe)? ([a-z]+(?: --[a-z-]+)*)", code)
+    return re.findall(r'[/\\]comporta(?:\.exe)?"? ([a-z]+(?: --[a-z-]+)*)', code)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -161,6 +161,21 @@ def test_the_steps_for_compose_write_what_its_services_can_use(page: str) -> Non
     assert "chmod 644 deploy/secrets/*" in steps
     assert address.sslmode == "disable"
     assert url.startswith(f"postgresql://{server['POSTGRES_USER']}:secret@database/{server['POSTGRES_DB']}?")
+
+
+def test_windows_rotates_the_log_of_a_service_that_never_ends() -> None:
+    """Without AppRotateOnline NSSM looks at the size only when it starts the program."""
+    told = dict(re.findall(r"^nssm set Comporta (AppRotate\w+) (\d+)$", text("nssm.cmd"), re.MULTILINE))
+
+    assert told.keys() == {"AppRotateFiles", "AppRotateOnline", "AppRotateBytes"}
+    assert (told["AppRotateFiles"], told["AppRotateOnline"]) == ("1", "1")
+
+
+def test_the_folder_on_windows_may_have_a_space() -> None:
+    """As that of Program Files has: each place where NSSM is given it stands in quotation marks."""
+    code = "\n".join(line for line in text("nssm.cmd").splitlines() if not line.startswith("@"))
+
+    assert code.count("%HOME_OF_COMPORTA%") == len(re.findall(r'"[^"\n]*%HOME_OF_COMPORTA%[^"\n]*"', code)) == 5
 
 
 def test_windows_stops_it_by_the_console() -> None:
