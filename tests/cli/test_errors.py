@@ -139,7 +139,7 @@ def test_a_file_that_this_user_may_not_touch_is_no_fault_of_ours(
     def refused(**_: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied", "/var/lib/comporta/comporta.db")
 
-    monkeypatch.setattr(tree, "app", refused)
+    monkeypatch.setattr(tree, "commands", lambda: refused)
     said = comporta("status", "--json")
 
     assert said.code == ExitCode.WRONG_USE
