@@ -116,6 +116,41 @@ def test_a_missing_settings_file_is_named(tmp_path: Path, comporta: Command) -> 
     assert said.json["error"]["code"] == "CMP-SET-001"
 
 
+@pytest.mark.parametrize(
+    "line", ["status --config {long}", "backup {long}", "restore {long} --yes", "sync --config {folder}/long.toml"]
+)
+def test_a_path_that_the_system_refuses_is_no_fault_of_ours(folder: Path, comporta: Command, line: str) -> None:
+    """Versions of Python say of a name that is too long that it is not there, or refuse it."""
+    long = "a" * 300
+    (folder / "long.toml").write_text(f'database = "sqlite:///{long}.db"\n', encoding="utf-8")
+
+    said = comporta(*line.format(long=long, folder=folder).split(), "--json")
+
+    assert said.code in {ExitCode.WRONG_USE, ExitCode.FAILED}
+    assert said.json["error"]["code"] != "CMP-BUG-001"
+    assert long in said.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [(errno.EACCES, "Run it as the user"), (errno.EROFS, "Name another"), (errno.ENAMETOOLONG, "Use")],
+)
+def test_a_folder_that_is_closed_to_this_user_is_no_fault_of_ours(
+    monkeypatch: pytest.MonkeyPatch, comporta: Command, number: int, step: str
+) -> None:
+    """Root may enter every folder, so the system's refusal is played here."""
+
+    def closed(**_: object) -> int:
+        raise ExceptionGroup("tasks", [OSError(number, "no", "/closed/comporta.toml")])
+
+    monkeypatch.setattr(tree, "commands", lambda: closed)
+    said = comporta("status", "--json")
+
+    assert said.code == ExitCode.WRONG_USE
+    assert said.json["error"]["message"] == "/closed/comporta.toml: no"
+    assert said.json["error"]["next_step"].startswith(step)
+
+
 def test_a_fault_of_ours_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comporta: Command) -> None:
     """With a code to report, and the place only for who asks."""
 
@@ -129,23 +164,6 @@ def test_a_fault_of_ours_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
     assert said.json["error"]["code"] == "CMP-BUG-001"
     assert "RuntimeError: boom" in said.json["error"]["message"]
     assert said.err == ""
-
-
-def test_a_file_that_this_user_may_not_touch_is_no_fault_of_ours(
-    monkeypatch: pytest.MonkeyPatch, comporta: Command
-) -> None:
-    """The data of a service belong to its user, and whoever types a command is often another."""
-
-    def refused(**_: object) -> int:
-        raise PermissionError(errno.EACCES, "Permission denied", "/var/lib/comporta/comporta.db")
-
-    monkeypatch.setattr(tree, "commands", lambda: refused)
-    said = comporta("status", "--json")
-
-    assert said.code == ExitCode.WRONG_USE
-    assert said.json["error"]["code"] == "CMP-SET-001"
-    assert said.json["error"]["message"] == "/var/lib/comporta/comporta.db: this user may not: Permission denied"
-    assert "as the user whose file" in said.json["error"]["next_step"]
 
 
 def test_the_place_of_a_fault_is_shown_to_who_asks(monkeypatch: pytest.MonkeyPatch, comporta: Command) -> None:

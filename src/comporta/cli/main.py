@@ -4,6 +4,7 @@
 error ends here as a message and an exit code, also the one that nobody foresaw.
 """
 
+import errno
 import sys
 
 from comporta import __version__
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
     E = TypeVar("E", bound=Exception)
 
-OF_ANOTHER = "Do it as the user whose file or folder that is, as in `sudo -u comporta …`, or name another file."
+PATH_STEPS = {
+    errno.EACCES: "Run it as the user whom it belongs to, as in `sudo -u comporta …`, or give this user the right to it.",
+    errno.EPERM: "Run it as the user whom it belongs to, as in `sudo -u comporta …`.",
+    errno.EROFS: "Name another folder: this one can only be read.",
+    errno.ENAMETOOLONG: "Use a shorter name.",
+}
+"""What to do about a path that the system refuses to a command, by the system's reason."""
 
 
 def main() -> None:
@@ -70,9 +77,9 @@ def run(arguments: "Sequence[str]") -> int:
 
 
 def unexpected(console: "Console", error: Exception) -> int:
-    """Say what ended the command and is no error of ours: output that nobody takes, another's file, or a bug."""
+    """Say what ended the command and is no error of ours: output that nobody takes, a path that is closed, or a bug."""
     from comporta.cli.console import Unheard, cannot_print
-    from comporta.errors import ComportaError, SettingsError, Unforeseen
+    from comporta.errors import ComportaError, Unforeseen, WrongUse
 
     known = first(ComportaError, error)
     if known is not None:
@@ -82,10 +89,10 @@ def unexpected(console: "Console", error: Exception) -> int:
         unheard = cannot_print()
     if unheard is not None:
         return console.unheard(unheard)
-    closed = first(PermissionError, error)
-    if closed is not None and closed.filename is not None:
-        message = f"{closed.filename}: this user may not: {closed.strerror}"
-        return console.refuse(SettingsError(message, next_step=OF_ANOTHER))
+    closed = first(OSError, error)
+    step = PATH_STEPS.get(closed.errno or 0) if closed is not None and closed.filename else None
+    if closed is not None and step is not None:
+        return console.refuse(WrongUse(f"{closed.filename}: {closed.strerror}", next_step=step))
     return console.refuse(Unforeseen(f"an error nobody foresaw: {type(error).__name__}: {error}"), trace=error)
 
 
