@@ -48,6 +48,18 @@ def test_the_report_is_saved(folder: Path, comporta: Command, name: str, begins:
         assert json.loads(text)["comparisons"][0]["identical"] is True
 
 
+@pytest.mark.parametrize("name", ["shop.db", "comporta.toml"])
+def test_a_report_never_takes_the_place_of_what_comporta_works_with(folder: Path, comporta: Command, name: str) -> None:
+    """Neither the database nor the settings become a report by a slip of the fingers."""
+    before = (folder / name).read_bytes()
+
+    said = comporta("compare", "loja/sale.order", "--max-records", "5", "--report", name)
+
+    assert said.code == 2
+    assert "Comporta works with this file" in said.err
+    assert (folder / name).read_bytes() == before
+
+
 def test_an_earlier_report_stays_until_there_is_another(folder: Path, comporta: Command) -> None:
     """A comparison that never came to its end leaves what was saved before."""
     (folder / "report.md").write_text("of yesterday", encoding="utf-8")

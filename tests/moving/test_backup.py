@@ -66,6 +66,19 @@ def test_a_backup_is_its_owners_and_not_over_another(shop: Shop, said: Said) -> 
     assert stat.S_IMODE((shop.folder / "taken").stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("name", ["shop.db", "shop.db-budgets", "link.db", "comporta.toml"])
+def test_a_backup_never_takes_the_place_of_what_it_copies(shop: Shop, said: Said, name: str) -> None:
+    """A server at work would go on in the file that was replaced, and what it commits would be lost."""
+    (shop.folder / "link.db").symlink_to("shop.db")
+    (shop.folder / "shop.db-budgets").touch()
+    inode = (shop.folder / name).stat().st_ino
+    code, document = said("backup", name, "--force")
+
+    assert code == ExitCode.WRONG_USE
+    assert "Comporta works with this file" in document["error"]["message"]
+    assert (shop.folder / name).stat().st_ino == inode
+
+
 def test_a_backup_is_one_moment_while_others_write(shop: Shop, said: Said) -> None:
     """A transaction of a writer is in it whole, or not at all; and no writer waits until it fails."""
     home, stop, failed = shop.folder / "shop.db", threading.Event(), []

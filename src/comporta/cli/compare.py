@@ -18,6 +18,7 @@ from comporta.cli.sync import watcher_for
 from comporta.cli.words import columns
 from comporta.core.outcome import ExitCode
 from comporta.errors import WrongUse
+from comporta.settings import read_settings
 
 if TYPE_CHECKING:
     from comporta.coordination.trials import Comparison, Trial
@@ -46,7 +47,11 @@ def compare(
     """Read some records one page after another and several at once, dry; compare time and data."""
     console = Console(is_json=as_json, is_verbose=verbose)
     sizes = sizes_from(max_records)
+    settings = read_settings(config)
     if report is not None:
+        from comporta.moving.placing import refuse_own
+
+        refuse_own(report, settings)
         save(report, "", mode="a")  # what cannot be written is said before hours are spent on it
 
     async def work(workspace: "Workspace") -> "list[Comparison]":
@@ -54,7 +59,7 @@ def compare(
 
     watcher = watcher_for(console)
     with watcher:
-        found = with_workspace(config, work, console=console, observer=watcher, hand_over=True)
+        found = with_workspace(settings, work, console=console, observer=watcher, hand_over=True)
     is_ok = all(each.is_identical for each in found)
     document = {"ok": is_ok, "stream": stream, "comparisons": [each.as_json() for each in found]}
     if report is not None:

@@ -16,7 +16,7 @@ from comporta.ledger.schema import is_current
 from comporta.moving import looks, sqlite_copy
 from comporta.moving.keys import Key, key_beside, put_key, take_key
 from comporta.moving.looks import Contents
-from comporta.moving.placing import place, refuse_taken
+from comporta.moving.placing import place, refuse_own, refuse_taken
 from comporta.ports.clock import Clock
 from comporta.settings_tree import Settings
 
@@ -43,6 +43,7 @@ def back_up(
         message = f"backup: {seen.where} {'has no data of Comporta' if seen.exists else 'is not there'}"
         raise WrongUse(message, next_step="Check `database` in comporta.toml, or give --config.")
     path = path.expanduser().absolute()
+    refuse_own(path, settings)
     refuse_taken(path, force=force)
     draft = path.with_name(f".{path.name}.{token_hex(4)}")
     try:

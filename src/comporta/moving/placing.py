@@ -8,6 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from comporta.errors import WrongUse
+from comporta.ledger.budget_file import SUFFIX
+from comporta.moving.sqlite_copy import SIDE_FILES
+from comporta.settings_tree import Settings
 
 
 def refuse_taken(path: Path, *, force: bool) -> None:
@@ -18,6 +21,15 @@ def refuse_taken(path: Path, *, force: bool) -> None:
         raise WrongUse(f"{path}: this is a folder; expected the name of a file", next_step="Add a file's name.")
     if path.exists() and not force:
         raise _taken(path)
+
+
+def refuse_own(path: Path, settings: Settings) -> None:
+    """Raise if a file would take the place of one that Comporta works with: its database, its key, its settings."""
+    own = [settings.path, Path(settings.master_key.name) if settings.master_key.kind == "file" else None]
+    if not settings.is_postgres:
+        own += [Path(f"{settings.sqlite_path}{end}") for end in ("", *SIDE_FILES, SUFFIX)]
+    if path.exists() and any(each is not None and each.exists() and path.samefile(each) for each in own):
+        raise WrongUse(f"{path}: Comporta works with this file; it was left as it is", next_step="Name another file.")
 
 
 def place(draft: Path, path: Path, *, force: bool) -> None:
