@@ -136,7 +136,7 @@ def test_a_trial_goes_over_every_channel_that_is_set(folder: Path, comporta: Com
     assert "email: sent" in spoken.out
     assert "webhook: CMP-ALERT-001" in spoken.out
     assert [str(message["Subject"]) for _, message in mail.letters] == [
-        "[Comporta] ATENÇÃO: Este é um teste de aviso do Comporta: se você lê isto, o canal funciona"
+        "[Comporta] ATENÇÃO: Este é um teste de aviso da Comporta: se você lê isto, o canal funciona"
     ] * 3
 
 

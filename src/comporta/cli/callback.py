@@ -32,7 +32,7 @@ _PAGE = """<!DOCTYPE html>
 """
 _DONE = (
     "Autorização recebida",
-    "Pronto: o Comporta recebeu a resposta do Mercado Livre. Você já pode fechar esta página e voltar ao terminal.",
+    "Pronto: a Comporta recebeu a resposta do Mercado Livre. Você já pode fechar esta página e voltar ao terminal.",
     "Done: Comporta has the answer of Mercado Livre. You may close this page and go back to the terminal.",
 )
 _REFUSED = (

@@ -18,21 +18,21 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
         "CMP-NET-006": "Nada a fazer: as requisições continuam quando a pausa acabar.",
         "CMP-NET-007": "Nada a fazer: é tentado mais uma vez sozinho.",
         "CMP-NET-008": 'Inicie o Redis ou corrija `redis`; sem o outro: legacy_lock_without_redis = "database".',
-        "CMP-NET-009": "Nada a fazer: são pedidos um a um; se todos falham, o problema está na origem.",
-        "CMP-SRC-001": "Rode `comporta check`; se a origem foi atualizada, procure um Comporta mais novo.",
-        "CMP-SRC-002": "Confira o nome do stream e se o aplicativo que o traz está instalado na origem.",
-        "CMP-SRC-003": "Confira `fields` e `domain` do stream com a lista de campos da origem.",
-        "CMP-SRC-004": "Um módulo ou proxy na origem altera a consulta; nada foi dado por lido. Avise quem o mantém.",
+        "CMP-NET-009": "Nada a fazer: são pedidos um a um; se todos falham, o problema está na fonte.",
+        "CMP-SRC-001": "Rode `comporta check`; se a fonte foi atualizada, procure uma Comporta mais nova.",
+        "CMP-SRC-002": "Confira o nome do fluxo e se o aplicativo que o traz está instalado na fonte.",
+        "CMP-SRC-003": "Confira `fields` e `domain` do fluxo com a lista de campos da fonte.",
+        "CMP-SRC-004": "Um módulo ou proxy na fonte altera a consulta; nada foi dado por lido. Avise quem o mantém.",
         "CMP-SRC-005": "É tentada de novo sozinha; se continuar, rode `comporta reconcile` e compare os números.",
-        "CMP-SRC-006": "Confira as permissões e o domain da conta na origem: ela conta registros que não lista.",
+        "CMP-SRC-006": "Confira as permissões e o domain da conta na fonte: ela conta registros que não lista.",
         "CMP-SRC-007": "Veja se a conta perdeu acesso a uma empresa ou equipe; a execução é tentada de novo sozinha.",
-        "CMP-SRC-008": "Se a origem foi restaurada ou trocada de propósito, crie uma conta nova, ou remova esta antes.",
+        "CMP-SRC-008": "Se a fonte foi restaurada ou trocada de propósito, crie uma conta nova, ou remova esta antes.",
         "CMP-SRC-009": "Tire `protocol` da conta para que seja escolhido, ou use jsonrpc, xmlrpc ou json2.",
-        "CMP-SRC-010": "Rode `comporta check`; se a API mudou, procure um Comporta mais novo.",
+        "CMP-SRC-010": "Rode `comporta check`; se a API mudou, procure uma Comporta mais nova.",
         "CMP-AUTH-001": "Confira login e api_key da conta; a chave pode ter expirado (Odoo 19: no máximo 3 meses).",
-        "CMP-AUTH-002": "Dê a este usuário acesso de leitura ao modelo na origem, ou tire o stream da conta.",
+        "CMP-AUTH-002": "Dê a este usuário acesso de leitura ao modelo na fonte, ou tire o fluxo da conta.",
         "CMP-AUTH-003": "Confira `database` da conta; a lista do servidor está na página /web/database/selector dele.",
-        "CMP-AUTH-004": "Confira na origem o que este usuário pode fazer.",
+        "CMP-AUTH-004": "Confira na fonte o que este usuário pode fazer.",
         "CMP-AUTH-005": "Autorize de novo: `comporta connect mercadolivre NOME`. Nada se perdeu; a próxima execução"
         " continua.",
         "CMP-AUTH-006": "Rode `comporta check`; se o acesso se perdeu: `comporta connect mercadolivre NOME`.",
@@ -41,15 +41,15 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
             " envios, ou publicação e sincronização) e autorize de novo: `comporta connect mercadolivre NOME`."
         ),
         "CMP-ROW-002": "Veja os motivos com `comporta quarantine`; as linhas que podiam ser gravadas foram mantidas.",
-        "CMP-ROW-003": "Olhe a origem. Se as linhas foram mesmo apagadas lá, rode de novo com --yes.",
-        "CMP-DB-001": "Feche os programas que mantêm o banco aberto para escrita (um visualizador, um backup); depois"
+        "CMP-ROW-003": "Olhe a fonte. Se as linhas foram mesmo apagadas lá, rode de novo com --yes.",
+        "CMP-DB-001": "Feche os programas que mantêm o banco aberto para escrita (um visualizador, uma cópia); depois"
         " continua sozinho.",
         "CMP-DB-002": "Confira o espaço em disco e a saúde do banco (`comporta doctor`).",
-        "CMP-DB-003": "Instale o Comporta mais novo também nesta máquina; o banco não foi tocado.",
+        "CMP-DB-003": "Instale a Comporta mais nova também nesta máquina; o banco não foi tocado.",
         "CMP-DB-004": "Ponha o arquivo SQLite num disco local, ou use PostgreSQL.",
         "CMP-DB-005": "Crie a pasta, ou dê a este usuário permissão de escrita no arquivo e na pasta dele.",
-        "CMP-DB-006": "Renomeie sua tabela ou view; o Comporta só substitui o que ele mesmo fez.",
-        "CMP-DB-007": "Confira `database`; se o arquivo está danificado, restaure o último backup.",
+        "CMP-DB-006": "Renomeie sua tabela ou visão; a Comporta só substitui o que ela mesma fez.",
+        "CMP-DB-007": "Confira `database`; se o arquivo está danificado, restaure a última cópia de segurança.",
         "CMP-DB-008": "Nada a fazer: o resultado é lido de volta antes que algo seja gravado de novo.",
         "CMP-DB-009": "Escreva o endereço do outro banco em `database` no comporta.toml, em todas as máquinas.",
         "CMP-DB-010": (
@@ -65,7 +65,7 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
         ),
         "CMP-DB-015": "Nada a fazer: é tentado de novo sozinho.",
         "CMP-DB-016": (
-            "Procure em pg_stat_activity quem mantém a trava: uma transação aberta, um backup longo ou VACUUM."
+            "Procure em pg_stat_activity quem mantém a trava: uma transação aberta, uma cópia longa ou VACUUM."
         ),
         "CMP-DB-017": (
             "É tentado de novo sozinho; se continuar, o servidor está sobrecarregado ou o statement_timeout é curto."
@@ -87,8 +87,8 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
         "CMP-DB-027": "O dono do banco deve dar a permissão; ou use o usuário dele em `database`.",
         "CMP-DB-028": "Crie um banco com ENCODING 'UTF8' TEMPLATE template0 e nomeie-o em `database`.",
         "CMP-RUN-001": "Nada a fazer: o sucessor continua onde terminou o último lote gravado.",
-        "CMP-RUN-003": "A origem não responde: olhe para ela; a execução é tentada de novo sozinha.",
-        "CMP-RUN-004": "A próxima continua onde esta parou; aumente `timeout` do stream se ele sempre precisa de mais.",
+        "CMP-RUN-003": "A fonte não responde: olhe para ela; a execução é tentada de novo sozinha.",
+        "CMP-RUN-004": "A próxima continua onde esta parou; aumente `timeout` do fluxo se ele sempre precisa de mais.",
         "CMP-RUN-006": "Nada a fazer: a próxima continua onde terminou o último lote gravado.",
         "CMP-RUN-007": "Nada a fazer: um sucessor continua. Descubra quem apaga a chave enquanto ela está tomada.",
         "CMP-SET-001": "Veja `comporta settings` e docs/reference/settings.md.",
@@ -97,7 +97,7 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
         "CMP-SET-004": "Defina a variável ou o arquivo que ela nomeia, ou guarde o segredo com `comporta connect`.",
         "CMP-SET-006": "Restaure o arquivo da chave mestra deste banco, ou guarde o segredo de novo.",
         "CMP-SET-008": "Instale: pip install 'comporta[redis]'.",
-        "CMP-BUG-001": "É uma falha do próprio Comporta: relate-a com o registro da execução (`comporta log ID`).",
+        "CMP-BUG-001": "É uma falha da própria Comporta: relate-a com o registro da execução (`comporta log ID`).",
         "CMP-ALERT-001": "Confira endereço, usuário, senha e rede do canal; o envio é tentado de novo sozinho.",
         "CMP-ALERT-002": "Instale o extra: pip install 'comporta[notify]'.",
     }

@@ -43,13 +43,13 @@ PHRASES: Mapping[str, Mapping[Language, Phrase]] = MappingProxyType(
         "stale_limited": {
             Language.PT: (
                 (
-                    "{subject}: os dados têm {age} de atraso (prometido: {promise}), porque a origem recusa requisições"
+                    "{subject}: os dados têm {age} de atraso (prometido: {promise}), porque a fonte recusa requisições"
                     " por mais {paused}: {reason}"
                 ),
                 (
                     "Espere a pausa acabar: continua sozinho. Se isso se repete, outro programa usa a mesma cota:"
                     " descubra"
-                    " qual, ou peça um limite maior na origem."
+                    " qual, ou peça um limite maior na fonte."
                 ),
             ),
             Language.EN: (
@@ -67,8 +67,8 @@ PHRASES: Mapping[str, Mapping[Language, Phrase]] = MappingProxyType(
         },
         "hole": {
             Language.PT: (
-                "{subject}: há um buraco na cobertura, até {until}, que as execuções não fecharam",
-                "Leia esse intervalo com `comporta sync {first}`; `comporta coverage {first}` mostra os buracos.",
+                "{subject}: há uma lacuna na cobertura, até {until}, que as execuções não fecharam",
+                "Leia esse intervalo com `comporta sync {first}`; `comporta coverage {first}` mostra as lacunas.",
             ),
             Language.EN: (
                 "{subject}: coverage has a hole, up to {until}, that runs have not closed",
@@ -111,7 +111,7 @@ PHRASES: Mapping[str, Mapping[Language, Phrase]] = MappingProxyType(
         "no_records": {
             Language.PT: (
                 "{subject}: as últimas {runs} execuções não trouxeram nenhum registro, e antes traziam",
-                "Confira na origem as permissões e os filtros desta conta, e compare com `comporta reconcile {first}`.",
+                "Confira na fonte as permissões e os filtros desta conta, e compare com `comporta reconcile {first}`.",
             ),
             Language.EN: (
                 "{subject}: the last {runs} runs brought no record, and earlier ones did",
@@ -124,7 +124,7 @@ PHRASES: Mapping[str, Mapping[Language, Phrase]] = MappingProxyType(
         "quarantine": {
             Language.PT: (
                 "{subject}: {lately} registros entraram em quarentena nas últimas 24 horas; {waiting} esperam",
-                "Veja os motivos: `comporta quarantine`; corrija na origem e faça `comporta quarantine retry {first}`.",
+                "Veja os motivos: `comporta quarantine`; corrija na fonte e faça `comporta quarantine retry {first}`.",
             ),
             Language.EN: (
                 "{subject}: {lately} records went into quarantine in the last 24 hours; {waiting} wait",
@@ -137,7 +137,7 @@ PHRASES: Mapping[str, Mapping[Language, Phrase]] = MappingProxyType(
         "counts": {
             Language.PT: (
                 "{subject}: as contagens da execução {run} não fecham: {read} lidos, {sum} contados",
-                "Compare com a origem: `comporta reconcile {first} --repair`, e relate com `comporta log {run}`.",
+                "Compare com a fonte: `comporta reconcile {first} --repair`, e relate com `comporta log {run}`.",
             ),
             Language.EN: (
                 "{subject}: the counts of run {run} do not add up: {read} read, {sum} accounted for",
@@ -169,10 +169,10 @@ PHRASES: Mapping[str, Mapping[Language, Phrase]] = MappingProxyType(
         },
         "clock": {
             Language.PT: (
-                "{account}: o relógio da origem e o nosso diferem em {span}",
+                "{account}: o relógio da fonte e o nosso diferem em {span}",
                 (
                     "Acerte o relógio desta máquina pela internet (NTP) e veja `comporta check {account}`; se o nosso"
-                    " estiver certo, avise quem cuida da origem."
+                    " estiver certo, avise quem cuida da fonte."
                 ),
             ),
             Language.EN: (
@@ -188,9 +188,8 @@ PHRASES: Mapping[str, Mapping[Language, Phrase]] = MappingProxyType(
             Language.PT: (
                 "O relógio desta máquina saltou {span}: foi acertado à mão, ou a máquina ficou suspensa",
                 (
-                    "Ligue o acerto automático (NTP), que corrige aos poucos; nenhuma janela se perdeu, porque"
-                    " elas seguem"
-                    " o relógio da origem."
+                    "Ligue o acerto automático (NTP), que corrige aos poucos; nada se perdeu, porque os"
+                    " intervalos seguem o relógio da fonte."
                 ),
             ),
             Language.EN: (
@@ -224,7 +223,7 @@ PHRASES: Mapping[str, Mapping[Language, Phrase]] = MappingProxyType(
         },
         "test": {
             Language.PT: (
-                "Este é um teste de aviso do Comporta: se você lê isto, o canal funciona",
+                "Este é um teste de aviso da Comporta: se você lê isto, o canal funciona",
                 "Não há nada a fazer.",
             ),
             Language.EN: (

@@ -70,15 +70,15 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
         ),
         "lease_acquired": _words(
             ("lease acquired: epoch {epoch}, held by {instance}", "lease acquired: epoch {epoch}"),
-            ("bloqueio obtido: época {epoch}, por {instance}", "bloqueio obtido: época {epoch}"),
+            ("concessão obtida: época {epoch}, por {instance}", "concessão obtida: época {epoch}"),
         ),
         "lease_released": _words(
             ("lease released: epoch {epoch}", "lease released"),
-            ("bloqueio liberado: época {epoch}", "bloqueio liberado"),
+            ("concessão liberada: época {epoch}", "concessão liberada"),
         ),
         "lease_lost": _words(
             "the lease was lost: another run took over, or may have",
-            "o bloqueio foi perdido: outra execução assumiu, ou pode ter assumido",
+            "a concessão foi perdida: outra execução assumiu, ou pode ter assumido",
         ),
         "end_not_written": _words(
             ("ended, which could not be written ({unwritten}): {code} {message}", "ended, which could not be written"),
@@ -90,7 +90,7 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
         ),
         "legacy_lock_unreachable": _words(
             "Redis does not answer; goes on with the lease in the database alone: {message}",
-            "o Redis não responde; continua só com o bloqueio no banco de dados: {message}",
+            "o Redis não responde; continua só com a concessão no banco de dados: {message}",
         ),
         "window_planned": _words(
             ("{kind}: {since} to {until}, overlap {overlap}", "{kind}: from the beginning to {until}"),
@@ -102,7 +102,7 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
                 "{read} read; {listed} listed again, all here",
             ),
             (
-                "a origem conta {before} antes e {after} depois, {read} lidos; {listed} listados de novo, todos aqui",
+                "a fonte conta {before} antes e {after} depois, {read} lidos; {listed} listados de novo, todos aqui",
                 "{read} lidos; {listed} listados de novo, todos aqui",
             ),
         ),
@@ -119,8 +119,8 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             (
                 "{referred} registros citados por {by}",
                 "{changeable} registros que ainda podem mudar",
-                "{expected} registros na janela, pela contagem da origem",
-                "número desconhecido de registros na janela",
+                "{expected} registros no intervalo, pela contagem da fonte",
+                "número desconhecido de registros no intervalo",
             ),
         ),
         "pass_resumed": _words(
@@ -148,7 +148,7 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
         ),
         "batch_committed": _words(
             (f"written: {COUNTS_EN}, {{released}} no longer at the source", f"written: {COUNTS_EN}"),
-            (f"gravado: {COUNTS_PT}, {{released}} não existem mais na origem", f"gravado: {COUNTS_PT}"),
+            (f"gravado: {COUNTS_PT}, {{released}} não existem mais na fonte", f"gravado: {COUNTS_PT}"),
         ),
         "records_rejected": _words(
             "{key} cannot be written, and waits in quarantine: {reason}",
@@ -158,7 +158,7 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             "{rows} records came without {columns}: what is known of these stays, and they are asked for again",
             "{rows} registros vieram sem {columns}: o que já se sabe deles fica, e eles são pedidos de novo",
         ),
-        "records_deleted": _words("{rows} rows are gone at the source", "{rows} linhas não existem mais na origem"),
+        "records_deleted": _words("{rows} rows are gone at the source", "{rows} linhas não existem mais na fonte"),
         "children_relisted": _words(
             "of {parents} changed parents: {inserted} new, {updated} changed, {gone} gone",
             "de {parents} registros pais alterados: {inserted} novos, {updated} alterados, {gone} removidos",
@@ -184,7 +184,7 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
                 "{changed} changed: what was covered counts no more, everything is read again",
             ),
             (
-                "o relógio da origem estava adiantado: agora está {behind} atrás do nosso; coberto só até {until}",
+                "o relógio da fonte estava adiantado: agora está {behind} atrás do nosso; coberto só até {until}",
                 "mudança em {changed}: o que estava coberto não vale mais, tudo é lido de novo",
             ),
         ),
@@ -194,13 +194,13 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
                 "{suspects} suspects in {hours} hours",
             ),
             (
-                "{missing} faltam, {different} diferentes, {extra} sumiram da origem; {identical_percent} % iguais",
+                "{missing} faltam, {different} diferentes, {extra} sumiram da fonte; {identical_percent} % iguais",
                 "{suspects} suspeitos em {hours} horas",
             ),
         ),
         "reconcile_repaired": _words(
             "{missing} were missing, {different} different, {extra} gone at the source; repaired",
-            "{missing} faltavam, {different} diferentes, {extra} sumiram da origem; corrigido",
+            "{missing} faltavam, {different} diferentes, {extra} sumiram da fonte; corrigido",
         ),
         "server_started": _words(
             ("the server listens at {url}", "at work; metrics at {metrics_url}", "at work, listening nowhere"),
@@ -217,11 +217,11 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
         ),
         "missed_notifications_read": _words(
             "{found} notifications that could not be delivered were read",
-            "{found} avisos que não puderam ser entregues foram lidos",
+            "{found} notificações que não puderam ser entregues foram lidas",
         ),
         "notifications_failed": _words(
             "something about notifications went wrong while trying to {attempt}; it is done again by itself",
-            "algo deu errado com os avisos ({attempt}); será refeito sozinho",
+            "algo deu errado com as notificações ({attempt}); será refeito sozinho",
         ),
         "alert_opened": _words("alert {key}: {message}", "aviso {key}: {message}"),
         "alert_closed": _words("alert {key} is over: {message}", "aviso {key} resolvido: {message}"),
@@ -234,7 +234,7 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
         ),
         "stale_rows_ahead": _words(
             "{rows} rows are stamped ahead of the source's clock, up to {latest}",
-            "{rows} linhas têm data à frente do relógio da origem, até {latest}",
+            "{rows} linhas têm data à frente do relógio da fonte, até {latest}",
         ),
     }
 )
@@ -245,13 +245,13 @@ QUERY = "source, fields, domain or companies"
 TERMS_PT = MappingProxyType(
     {
         TABLE: "tabela espelhada",
-        QUERY: "origem, campos, domínio ou empresas",
+        QUERY: "fonte, campos, domínio ou empresas",
         "incremental": "incremental",
         "full": "carga completa",
         "clear_first": "carga completa com limpeza",
-        "manual": "janela pedida",
+        "manual": "intervalo pedido",
         "hole": "lacuna",
-        "notification": "avisos",
+        "notification": "notificações",
         "reconcile": "conferência",
         "quarantine": "quarentena",
     }
