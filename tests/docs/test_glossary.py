@@ -70,3 +70,14 @@ def test_the_states_of_a_run_have_the_names_of_the_glossary() -> None:
     assert {state.value: name for state, name in STATES_PT.items()} == {
         name: word.strip() for name, word in listed.items() if name != "state"
     }
+
+
+def test_the_portuguese_page_says_what_to_do_as_the_alerts_say_it() -> None:
+    """Its last column is what arrives, so that whoever searches for it finds the row."""
+    page = (ROOT / "docs/howto/pt-BR/troubleshooting.md").read_text("utf-8").partition("## O que avisamos")[2]
+    rows = re.findall(r"^\| [^|]+ \| `([^`]+)` \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE)
+    known = [*STEPS_PT.values(), *(phrase[Language.PT][1] for phrase in PHRASES.values())]
+    patterns = [re.sub(r"\\{\w+\\}|NOME", ".+", re.escape(step)) for step in known]
+
+    assert len(rows) >= 12
+    assert [step for _, step in rows if not any(re.fullmatch(pattern, step.strip()) for pattern in patterns)] == []
