@@ -116,6 +116,17 @@ def test_history_is_found_again(synced: Path, comporta: Command) -> None:
     assert {line["step"] for line in log["lines"]} >= {"lease_acquired", "window_closed"}
 
 
+def test_runs_that_nobody_has_are_told_from_runs_that_were_never_made(folder: Path, comporta: Command) -> None:
+    """After an upgrade one looks for failed runs; that there are none is not that nothing ran."""
+    before = comporta("runs")
+    comporta("sync", "loja/res.partner")
+
+    assert before.out == "No runs yet; `comporta sync` starts some.\n"
+    assert comporta("runs", "--state", "failed").out == "No such run.\n"
+    assert comporta("runs", "--account", "loja", "--state", "lost").out == "No such run.\n"
+    assert comporta("runs", "--account", "lojja").out == "No such run.\n"
+
+
 def test_runs_carry_the_limit_of_their_account(folder: Path, comporta: Command) -> None:
     """In what sync prints and in what is found again."""
     with (folder / "comporta.toml").open("a", encoding="utf-8") as file:

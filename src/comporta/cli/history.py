@@ -53,7 +53,8 @@ def runs(
         found = await workspace.store.runs(account=account, state=state, limit=limit)
         alive = await living(workspace)
         console.document({"ok": True, "runs": [run.as_json() for run in found]})
-        console.say(table(found, workspace, alive) or "No runs yet; `comporta sync` starts some.")
+        none = "No runs yet; `comporta sync` starts some." if account is None and state is None else "No such run."
+        console.say(table(found, workspace, alive) or none)
 
     read_workspace(config, work, console=console)
     return ExitCode.DONE
