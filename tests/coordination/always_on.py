@@ -18,6 +18,7 @@ from tests.engine.workshop import Workshop, open_workshop
 from comporta.coordination.dispatcher import Dispatcher
 from comporta.coordination.execute import Executor
 from comporta.coordination.following import Following
+from comporta.coordination.legacy_locks import LegacyLocks
 from comporta.coordination.rescuer import rescue
 from comporta.coordination.scheduler import Scheduler
 from comporta.coordination.workers import Workers
@@ -123,10 +124,11 @@ class Server:
     poll: timedelta = POLL
     behind: timedelta = timedelta()
     paused: set[str] = field(default_factory=set)
+    locks: LegacyLocks | None = None
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.executor: Executor = self.workshop.executor(instance=self.name)
+        self.executor: Executor = self.workshop.executor(instance=self.name, locks=self.locks)
         self.dispatcher = Dispatcher(
             store=self.workshop.store,
             clock=self.workshop.clock,

@@ -1,8 +1,10 @@
-"""Whose an older program's key is, where two processes want to do one and the same run."""
+"""Whose an older program's key is where two processes want to do one run, and what a server says while it waits."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
+from tests.coordination.always_on import Server
 from tests.coordination.legacy_world import KEY, World
 from tests.coordination.processes import queue
 from tests.engine.workshop import Workshop
@@ -27,3 +29,18 @@ async def test_who_comes_too_late_for_one_run_leaves_the_key_to_who_does_it(worl
             assert isinstance(late, Denied)
 
         assert held == world.redis.get(KEY.name)
+
+
+async def test_a_run_that_waits_for_redis_says_so_once_in_its_log(world: World) -> None:
+    """A server leaves it in the queue, where nothing else would say why nothing begins; each reason is said once."""
+    world.redis.kill()
+    run = await queue(world.workshop)
+    server = Server(world.workshop, has_scheduler=False, locks=world.locks)
+    await server.lives(timedelta(minutes=2))
+
+    waits = [line for _, _, line in await world.workshop.store.log(run.id)]
+
+    assert [line.step for line in waits] == ["legacy_lock_awaited"]
+    assert waits[0].fields["code"] == "CMP-NET-008"
+    assert world.workshop.witness.steps.count("legacy_lock_awaited") == 1
+    world.redis.start()

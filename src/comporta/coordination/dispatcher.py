@@ -39,6 +39,8 @@ STRANDED = timedelta(days=1)
 """A run that nobody asked for waits in vain when it waits so long for an account that no process here knows."""
 STRANDED_MAX = 100
 STRANDED_EVERY_S = 3_600.0
+HELD = "held"
+"""What was told of a run whose stream another run holds; no error has this code."""
 
 
 class Dispatcher:
@@ -72,7 +74,8 @@ class Dispatcher:
         self._poll = poll
         self._active: set[str] = set()
         self._held: dict[str, float] = {}
-        self._told: set[str] = set()
+        self._told: dict[str, str] = {}
+        """Why each run that waits does so, as it was last told: who holds its stream, or the code of a refusal."""
         self._waiting: Counter[tuple[str, bool]] = Counter()
         self._stranded_at = 0.0
         self._woken = asyncio.Event()
@@ -123,7 +126,8 @@ class Dispatcher:
             return []
         now = self._clock.monotonic()
         self._held = {scope: until for scope, until in self._held.items() if until > now}
-        self._told &= {run.id for run in runs}
+        queued = {run.id for run in runs}
+        self._told = {run_id: why for run_id, why in self._told.items() if run_id in queued}
         return runs
 
     def _free(self, due: Sequence[Run]) -> list[Run]:
@@ -164,9 +168,8 @@ class Dispatcher:
                 self._held[run.scope] = self._clock.monotonic() + HELD_S
                 return
             if isinstance(ended, Denied):
-                why = LogLine("warning", "legacy_lock_awaited", ended.error.message, ended.error.as_json())
-                self._observer.stepped(run, why)
                 self._held[run.scope] = self._clock.monotonic() + DENIED_S
+                await self._tell_denied(run, ended)
                 return
             for ticket in await self._following.tickets(account, stream, ended):
                 await self._store.enqueue(ticket)
@@ -181,9 +184,17 @@ class Dispatcher:
 
     def _tell_busy(self, run: Run, occupied: Occupied) -> None:
         """Tell once for each run who holds its stream, however often it is looked at; not that it holds it itself."""
-        if run.id not in self._told and occupied.holder != run.id:
-            self._told.add(run.id)
+        if self._told.get(run.id) != HELD and occupied.holder != run.id:
+            self._told[run.id] = HELD
             self._observer.busy(run, occupied, waiting=True)
+
+    async def _tell_denied(self, run: Run, denied: Denied) -> None:
+        """Tell once for each reason why a run may not begin, in its log too: nothing else says why it waits."""
+        if self._told.get(run.id) != denied.error.code:
+            why = LogLine("warning", "legacy_lock_awaited", denied.error.message, denied.error.as_json())
+            await self._store.note(run.id, [why])
+            self._told[run.id] = denied.error.code
+            self._observer.stepped(run, why)
 
     async def _until_woken(self) -> None:
         waits: Collection[asyncio.Future[object]] = {
