@@ -213,14 +213,16 @@ async def test_a_full_database_is_told_from_memory_and_so_is_its_end() -> None:
 
 
 async def test_a_database_that_is_busy_for_a_moment_is_nobodys_concern() -> None:
-    """Busy for longer than a minute, it is."""
+    """Busy for longer than a minute, it is; until then the book's own alerts are not told a second time."""
     scene = Scene()
+    scene.free_mb = 3
+    await scene.pass_time(MINUTE)
     scene.book.fails = DestinationBusy("locked")
     await scene.pass_time(MINUTE)
-    assert scene.phones[0].heard == []
+    assert scene.phones[0].heard == ["disk/box opened"]
     await scene.pass_time(MINUTE)
 
-    assert scene.phones[0].heard == ["database opened"]
+    assert "database opened" in scene.phones[0].heard
 
 
 async def test_what_was_told_without_the_book_is_not_told_again_with_it() -> None:
@@ -245,8 +247,7 @@ async def test_what_opened_and_ended_without_the_book_is_told_to_be_over(over_af
     scene.free_mb = 3
     scene.book.fails_to_write = DestinationRefused("no space left")
     await scene.pass_time(MINUTE)
-    scene.free_mb = 9_000
-    scene.phones[0].fails = ChannelFailed("refused")
+    scene.free_mb, scene.phones[0].fails = 9_000, ChannelFailed("refused")
     await scene.pass_time(MINUTE)
     scene.book.fails_to_write = scene.phones[0].fails = None
     await scene.pass_time(20 * MINUTE)

@@ -146,7 +146,9 @@ class Watch:
         try:
             settlement = await self._settled(await self._with_ledger(facts))
         except (ComportaError, TimeoutError) as error:
-            await self._without_book(replace(facts, database=self._trouble(error, facts.now)))
+            trouble = self._trouble(error, facts.now)
+            if trouble is not None:  # else the book is back soon, and knows what was told
+                await self._without_book(replace(facts, database=trouble))
             return
         self._failing_since = None
         self._say(settlement)
