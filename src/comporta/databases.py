@@ -116,6 +116,16 @@ def living_servers(settings: Settings) -> list[str]:
         return [each.instance for each in seen if not each.ended_at and database.now() - each.seen_at < SEEN_WITHIN]
 
 
+def accounts_in(settings: Settings) -> set[str]:
+    """Return the accounts that a database has anything of: those that ever ran, and those that `connect` keeps."""
+    if not has_ledger(settings):
+        return set()
+    with closing(open_database(settings, SystemClock())) as database:
+        scopes = database.read(lambda session: [str(row["scope"]) for row in session.all("leases", {})])
+        kept = database.read(lambda session: [str(row["name"]) for row in session.all("accounts", {})])
+    return {*kept, *(scope.partition("/")[0] for scope in scopes)}
+
+
 def first_rows(
     settings: Settings, view: str, columns: Sequence[str], *, order: str, limit: int
 ) -> list[tuple[object, ...]]:

@@ -56,6 +56,18 @@ def test_the_demo_fills_a_database_of_ones_own_and_the_query_of_the_readme_runs_
     assert [len(empty.ask(query)) for query in queries_of_the_readme()] == [10]
 
 
+def test_a_demo_is_played_in_no_database_that_real_accounts_work_with(demo: Demo, empty: Database) -> None:
+    """The accounts of a demo have names that people give theirs: its rows would take the place of theirs."""
+    demo()
+    empty.run("INSERT INTO cmp_scope(scope, epoch, commits) VALUES ('matriz/sale.order', 1, 1)")
+    before = empty.ask(f"SELECT id, _cmp_hash FROM {table_of('sale.order')} ORDER BY id")
+    refused = demo("--seed", "7")
+
+    assert (refused.code, refused.document["ok"]) == (2, False)
+    assert "holds accounts that no demo made: matriz" in refused.document["error"]["message"]
+    assert empty.ask(f"SELECT id, _cmp_hash FROM {table_of('sale.order')} ORDER BY id") == before
+
+
 def test_a_later_demo_leaves_what_its_own_company_has(demo: Demo, empty: Database) -> None:
     """The company of the earlier one is gone; its rows are overwritten, and those too many marked deleted."""
     many = demo("--records", "300")

@@ -117,6 +117,7 @@ def demo(
     ):
         config = prepare(folder, Servers(erp.url, crm.url, market.url, token, is_live=not once), database)
         settings = read_settings(config, environ={})
+        refuse_strangers(settings)
         address = None if once else place_for(settings, port, console)
         console.say(
             f"A simulated Odoo {erp.world.version} answers at {erp.url}, a simulated ActiveCampaign that allows "
@@ -214,6 +215,18 @@ def prepare(folder: Path, servers: Servers, database: str) -> Path:
             f"demo: {folder} cannot be written: {error}", next_step="Name another folder with --dir."
         ) from error
     return config
+
+
+def refuse_strangers(settings: Settings) -> None:
+    """Raise if others than a demo work with a database: its accounts are called what people call theirs."""
+    from comporta.databases import accounts_in
+
+    found = accounts_in(settings)
+    strangers = found - settings.accounts.keys() or (found if ACCOUNT not in found else set())
+    if strangers:
+        names = ", ".join(sorted(strangers))
+        message = f"demo: {settings.database_shown} holds accounts that no demo made: {names}; it was left as it is"
+        raise WrongUse(message, next_step="Name an empty database with --database, or leave it out.")
 
 
 def what_to_ask(database: str) -> Asked:
