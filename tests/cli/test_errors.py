@@ -203,6 +203,24 @@ def test_what_stands_after_two_dashes_is_no_option() -> None:
     assert console_for(["sync"]) == Console()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a disk that is full is played by a limit of this process")
+@pytest.mark.parametrize(("options", "left"), [("[]", None), ("['--force']", "mine")])
+def test_settings_that_cannot_be_written_whole_are_not_written(options: str, left: str | None, tmp_path: Path) -> None:
+    """Not a part of them, which the next `init` would take for somebody's; and what was there stays."""
+    path = tmp_path / "comporta.toml"
+    if left is not None:
+        path.write_text(left, encoding="utf-8")
+    line = (
+        "import resource; from comporta.cli import accounts; from comporta.cli.main import run;"
+        f" resource.setrlimit(resource.RLIMIT_FSIZE, (99, 99)); raise SystemExit(run(['init', *{options}]))"
+    )
+    said = subprocess.run([sys.executable, "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert said.returncode == ExitCode.WRONG_USE
+    assert "comporta.toml: cannot be written: [Errno" in said.stderr
+    assert [each.read_text("utf-8") for each in tmp_path.iterdir()] == ([] if left is None else [left])
+
+
 @pytest.mark.full
 def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path: Path) -> None:
     """As in `comporta settings | head -1`, where head is quick."""

@@ -7,7 +7,9 @@ database, and only after everything the account needs was tried.
 import asyncio
 import getpass
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -79,17 +81,21 @@ def init(
     verbose: Verbose = False,
 ) -> int:
     """Write a commented comporta.toml."""
+    from comporta.moving.placing import place, refuse_taken
+
     console = Console(is_json=as_json, is_verbose=verbose)
     path = (config or folder / FILE_NAME).absolute()
+    draft = path.with_name(f".{path.name}.{token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w" if force else "x", encoding="utf-8", newline="\n") as file:
-            file.write(SAMPLE)
-    except FileExistsError as error:
-        message = f"{path}: there is a file already; it was left as it is"
-        raise WrongUse(message, next_step="Use --force to replace it, or name another folder.") from error
+        refuse_taken(path, force=force)
+        draft.write_text(SAMPLE, encoding="utf-8", newline="\n")
+        place(draft, path, force=force)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be written: {error}", next_step="Name a folder you may write.") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
     console.document({"ok": True, "path": str(path)})
     console.say(
         f"Wrote {path}.\n  Next: edit the account in it, or run `comporta connect SOURCE NAME`; then `comporta check`."
