@@ -68,6 +68,7 @@ def test_an_alert_is_muted_for_a_while_and_told_again(folder: Path, comporta: Co
         (("mute", "stale/loja", "--for", "1h", "--until", "2099-01-01"), "expected one of --for and --until"),
         (("mute", "stale/loja", "--for", "soon"), "--for is 'soon'"),
         (("mute", "stale/loja", "--until", "soon"), "--until is 'soon'"),
+        (("mute", "stale/loja", "--until", "2020-01-01"), "--until is '2020-01-01'; expected an instant to come"),
         (("mute", "nothing", "--for", "1h"), "there is no alert 'nothing'"),
         (("unmute", "nothing"), "there is no alert 'nothing'"),
         (("test",), "no channel is set"),

@@ -112,7 +112,10 @@ def mute(
         try:
             if length is not None:
                 return workspace.clock.now() + read_span(length, Place(Path()))
-            return read_instant(until, Place(Path(), workspace.settings.zone))
+            instant = read_instant(until, Place(Path(), workspace.settings.zone))
+            if instant <= workspace.clock.now():
+                raise ValueError("an instant to come")  # noqa: TRY301  the same words as for what cannot be read
+            return instant
         except ValueError as error:
             given = f"--for is {length!r}" if length is not None else f"--until is {until!r}"
             raise WrongUse(f"alerts mute: {given}; expected {error}") from error
