@@ -37,7 +37,7 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
         " continua.",
         "CMP-AUTH-006": "Rode `comporta check`; se o acesso se perdeu: `comporta connect mercadolivre NOME`.",
         "CMP-AUTH-007": (
-            "No centro de desenvolvedores do Mercado Livre, dê ao aplicativo a permissão funcional que falta (vendas e"
+            "No centro de desenvolvedores do Mercado Livre, dê à aplicação a permissão funcional que falta (vendas e"
             " envios, ou publicação e sincronização) e autorize de novo: `comporta connect mercadolivre NOME`."
         ),
         "CMP-ROW-002": "Veja os motivos com `comporta quarantine`; as linhas que podiam ser gravadas foram mantidas.",
