@@ -7,10 +7,12 @@ import pytest
 from tests.engine.workshop import MARGIN, Workshop, at, code, counted, open_workshop
 
 from comporta.core.coverage import Interval
-from comporta.core.instant import BEGINNING
+from comporta.core.instant import BEGINNING, short_text
+from comporta.core.language import Language
 from comporta.core.run import RunState
 from comporta.core.window import Kind
 from comporta.errors import SourceUnavailable
+from comporta.observability.words import said
 
 
 async def test_a_first_load_reads_everything_and_covers_to_the_clock(workshop: Workshop) -> None:
@@ -42,6 +44,23 @@ async def test_the_next_run_reaches_back_by_the_overlap(workshop: Workshop) -> N
     assert (run.window_since, run.window_until) == (at(11, 48), at(12, 58))
     assert counted(run) == (2, 1, 1, 0, 0, 0)
     assert workshop.rows() == workshop.truth()
+
+
+async def test_a_window_is_told_as_it_is_read(workshop: Workshop) -> None:
+    """Only what goes on from where coverage ends reaches back; a window that a person asked for is read as it is."""
+    workshop.source.stream().put_many(range(1, 4), stamp=at(9))
+    await workshop.run()
+    workshop.passes(minutes=30)
+    following = await workshop.run()
+    asked = await workshop.run(Kind.MANUAL, since=at(9), until=at(10))
+
+    lines = [line for run in (following, asked) for _, _, line in await workshop.store.log(run.id)]
+    told = [said(line.step, line.fields, Language.EN) for line in lines if line.step == "window_planned"]
+
+    assert told == [
+        f"incremental: {short_text(following.window_since)} to {short_text(following.window_until)}, overlap 0:10:00",
+        f"manual: {short_text(at(9))} to {short_text(at(10))}",
+    ]
 
 
 async def test_what_did_not_change_is_not_written(workshop: Workshop) -> None:

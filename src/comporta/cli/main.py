@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     E = TypeVar("E", bound=Exception)
 
 PATH_STEPS = {
-    errno.EACCES: "Run it as the user whom it belongs to, as in `sudo -u comporta …`, or give this user the right to it.",
+    errno.EACCES: "Run it as the user whom it belongs to, as in `sudo -u comporta …`, or give this user rights to it.",
     errno.EPERM: "Run it as the user whom it belongs to, as in `sudo -u comporta …`.",
     errno.EROFS: "Name another folder: this one can only be read.",
     errno.ENAMETOOLONG: "Use a shorter name.",

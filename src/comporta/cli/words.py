@@ -104,10 +104,11 @@ def totals_lines(runs: Sequence[Run], total: Totals) -> list[str]:
 
     >>> from comporta.core.totals import totals
     >>> totals_lines([], totals([]))
-    ['all: 0 records, 0 of them custom field entries, in 0.0 s']
+    ['all: 0 records, in 0.0 s']
     """
     lines = [f"{run.account}/{run.stream}: {usage_text(run)}" for run in runs]
-    whole = f"all: {total.all.records:,} records, {total.custom_fields.records:,} of them custom field entries"
+    entries = total.custom_fields.records
+    whole = f"all: {total.all.records:,} records" + (f", {entries:,} of them custom field entries" if entries else "")
     rates = (
         (total.all.per_s, "records/s"),
         (total.deals.per_s, "deals/s"),

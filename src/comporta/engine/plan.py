@@ -208,12 +208,14 @@ def _fingerprint(work: Work) -> str:
 
 def _planned(window: Window, work: Work) -> str:
     since = short_text(window.since) or "the beginning"
-    return f"{window.kind.value}: {since} to {short_text(window.until)}, overlap {work.rules.overlap}"
+    reached = f", overlap {work.rules.overlap}" if window.kind is Kind.INCREMENTAL else ""
+    return f"{window.kind.value}: {since} to {short_text(window.until)}{reached}"
 
 
 def _planned_fields(window: Window, work: Work) -> dict[str, object]:
     since, until = short_text(window.since) or None, short_text(window.until)
-    return {"kind": window.kind.value, "since": since, "until": until, "overlap": str(work.rules.overlap)}
+    overlap = str(work.rules.overlap) if window.kind is Kind.INCREMENTAL else None
+    return {"kind": window.kind.value, "since": since, "until": until, "overlap": overlap}
 
 
 def _resumed_fields(plan: Pass) -> dict[str, object]:

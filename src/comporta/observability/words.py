@@ -93,8 +93,16 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             "o Redis não responde; continua só com a concessão no banco de dados: {message}",
         ),
         "window_planned": _words(
-            ("{kind}: {since} to {until}, overlap {overlap}", "{kind}: from the beginning to {until}"),
-            ("{kind}: de {since} até {until}, sobreposição {overlap}", "{kind}: desde o início até {until}"),
+            (
+                "{kind}: {since} to {until}, overlap {overlap}",
+                "{kind}: {since} to {until}",
+                "{kind}: from the beginning to {until}",
+            ),
+            (
+                "{kind}: de {since} até {until}, sobreposição {overlap}",
+                "{kind}: de {since} até {until}",
+                "{kind}: desde o início até {until}",
+            ),
         ),
         "window_verified": _words(
             (

@@ -42,7 +42,7 @@ async def check_account(account: Account, requests: Sequence[StreamRequest], clo
         Finding(
             "clock",
             ok=True,
-            message=f"the server's clock is {offset_s:+.0f} s from ours",
+            message=f"the server's clock is {round(offset_s):+d} s from ours",
             next_step="" if abs(offset_s) <= OFFSET_MAX_S else wrong,
             details={"offset_s": offset_s},
         ),

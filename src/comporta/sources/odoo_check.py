@@ -62,7 +62,7 @@ async def _clock(session: OdooSession, progress: Progress, clock: Clock) -> Find
         return _failed("clock", error)
     offset_s = (there - clock.now()).total_seconds()
     is_near = abs(offset_s) <= OFFSET_MAX_S
-    message = f"the server's clock is {offset_s:+.0f} s from ours"
+    message = f"the server's clock is {round(offset_s):+d} s from ours"
     next_step = "" if is_near else "Nothing is lost by it; but one of the two clocks is wrong: check both for NTP."
     return Finding("clock", ok=True, message=message, next_step=next_step, details={"offset_s": offset_s})
 
