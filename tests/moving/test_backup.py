@@ -265,6 +265,7 @@ def test_postgresql_goes_through_its_own_tools(
     assert made["backup"]["streams"] == back["restore"]["streams"] == 5
     assert (missing, document["error"]["code"]) == (ExitCode.WRONG_USE, "CMP-SET-007")
     assert "pg_dump --format=custom" in document["error"]["next_step"]
+    assert f"--file={shop.folder / 'other.dump'} " in document["error"]["next_step"]
     assert (found, compared) == ((30,), (0,))
     assert sorted(f"schema {name}" for (name,) in schemas) == sorted(back["restore"]["before"])
     assert shop.sync()["sale.order"].counts.read == 0
@@ -284,6 +285,29 @@ def test_a_dump_goes_into_a_database_that_is_empty(
     assert code == ExitCode.DONE, back
     assert back["restore"]["before"] == []
     assert shop.sync()["sale.order"].counts.read == 0
+
+
+@pytest.mark.full
+def test_a_restore_that_fails_at_its_end_changes_nothing(
+    shop: Shop, said: Said, new_database: Address, postgres_build: Build
+) -> None:
+    """The backup of a database whose data moved on since is put back as far as the seal in it, and taken out again."""
+    url = new_database("postgres")
+    shop.move(url)
+    pg_bin = ["--pg-bin", str(postgres_build.binaries)]
+    shop.move(f"sqlite:///{(shop.folder / 'other.db').as_posix()}")
+    shop.use(url)
+    said("backup", "sealed.dump", *pg_bin)
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DELETE FROM mirror.odoo_sale_order WHERE id = 1")
+        code, document = said("restore", "sealed.dump", "--yes", *pg_bin)
+        schemas = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE '%before%'").fetchall()
+        found = connection.execute("SELECT count(*) FROM mirror.odoo_sale_order").fetchone()
+
+    assert (code, document["error"]["code"]) == (ExitCode.FAILED, "CMP-DB-009")
+    assert (schemas, found) == ([], (29,))
 
 
 @pytest.mark.full

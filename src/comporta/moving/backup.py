@@ -50,7 +50,7 @@ def back_up(
         if settings.is_postgres:
             from comporta.moving.postgres_dump import dump
 
-            dump(settings, draft, binaries)
+            dump(settings, draft, path, binaries)
             held = contents_of(settings)
         else:
             sqlite_copy.copy(settings.sqlite_path, draft)
@@ -138,8 +138,7 @@ def _put_postgres(
 
     revision = _known(revision_in(path, binaries), path)
     refuse_living(settings, clock)
-    before = restore(settings, path, binaries, suffix.replace("-", "_").lower())
-    _doubt(settings, clock)
+    before = restore(settings, path, binaries, suffix.replace("-", "_").lower(), lambda: _doubt(settings, clock))
     return revision, tuple(f"schema {name}" for name in before)
 
 

@@ -40,14 +40,14 @@ def address_of(settings: Settings) -> Address:
     return address
 
 
-def dump(settings: Settings, draft: Path, binaries: Path | None) -> None:
-    """Write ledger and mirrored tables into a file, as they are at one moment."""
+def dump(settings: Settings, draft: Path, path: Path, binaries: Path | None) -> None:
+    """Write ledger and mirrored tables into a draft of the file ``path``, as they are at one moment."""
     address = address_of(settings)
     schemas = [f"--schema={name}" for name in (LEDGER, settings.schema)]
     draft.touch(mode=0o600, exist_ok=False)
     with _connecting(address) as target:
         arguments = ["--format=custom", "--no-unlogged-table-data", "--no-password", *schemas]
-        _run("pg_dump", [*arguments, f"--file={draft}", f"--dbname={target}"], binaries, by_hand(settings, draft))
+        _run("pg_dump", [*arguments, f"--file={draft}", f"--dbname={target}"], binaries, by_hand(settings, path))
 
 
 def by_hand(settings: Settings, path: Path) -> str:
@@ -64,18 +64,23 @@ def revision_in(path: Path, binaries: Path | None) -> str | None:
     return found[1] if found else None
 
 
-def restore(settings: Settings, path: Path, binaries: Path | None, suffix: str) -> list[str]:
-    """Put a dump into the database, in the place of what is there; return what that is called now."""
+def restore(settings: Settings, path: Path, binaries: Path | None, suffix: str, doubt: Callable[[], None]) -> list[str]:
+    """Put a dump into the database, in the place of what is there, and ``doubt`` it; return what that is called now.
+
+    Whatever fails, all is as it was before.
+    """
     address = address_of(settings)
     arguments = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", "--no-password"]
     by_hand = f"pg_restore {' '.join(arguments[:4])} --dbname='{address.shown}' {path}"
-    named = _present(address, [LEDGER, settings.schema])
+    schemas = [LEDGER, settings.schema]
+    named = _present(address, schemas)
     with _connecting(address) as target, _rights(named, target, binaries) as give_again:
         _rename(address, {name: name + suffix for name in named})
         try:
             _run("pg_restore", [*arguments, f"--dbname={target}", str(path)], binaries, by_hand)
+            doubt()
         except BaseException:
-            _rename(address, {name + suffix: name for name in named})
+            _rename(address, {name + suffix: name for name in named}, instead_of=schemas)
             raise
         give_again()
     return [name + suffix for name in named]
@@ -101,10 +106,12 @@ def _present(address: Address, schemas: Sequence[str]) -> list[str]:
     return [name for name in schemas if (name,) in found]
 
 
-def _rename(address: Address, names: Mapping[str, str]) -> None:
-    """Give schemas other names, in one transaction."""
+def _rename(address: Address, names: Mapping[str, str], *, instead_of: Sequence[str] = ()) -> None:
+    """Give schemas other names, in one transaction, and drop what stands in their place."""
     try:
         with closing(connect(address)) as connection, connection.transaction():
+            for name in instead_of:
+                connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
             for old, new in names.items():
                 rename = sql.SQL("ALTER SCHEMA {} RENAME TO {}")
                 connection.execute(rename.format(sql.Identifier(old), sql.Identifier(new)))
