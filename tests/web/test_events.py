@@ -16,12 +16,30 @@ from tests.web.office import Listener, Office, happened, open_office
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
+from comporta.errors import DestinationBusy
 from comporta.ports.store import Ending, Granted, LogLine
 
 
 def numbers(*listeners: Listener) -> list[int]:
     """Return the numbers of what was heard."""
     return [int(event.id.partition("-")[2]) for each in listeners for event in each.heard]
+
+
+class Cut:
+    """The way to the database is cut for one kind of question."""
+
+    def __init__(self, office: Office, patch: pytest.MonkeyPatch, question: str) -> None:
+        self._asked = asyncio.Event()
+        patch.setattr(office.broadcast._store, question, self._refuse)
+
+    async def tried(self) -> None:
+        """Return when it was asked in vain once more."""
+        self._asked.clear()
+        await asyncio.wait_for(self._asked.wait(), 5)
+
+    async def _refuse(self, *_: object) -> None:
+        self._asked.set()
+        raise DestinationBusy("the database is away")
 
 
 async def test_a_run_is_told_from_its_queue_to_its_end(office: Office) -> None:
@@ -121,6 +139,28 @@ async def test_a_connection_that_breaks_loses_and_doubles_nothing(office: Office
     assert numbers(*parts) == list(range(len(heard)))
     ended = [event.data["run"]["id"] for event in heard if event.kind == "run_ended"]
     assert sorted(ended) == sorted({run["id"] for run in asked})
+
+
+@pytest.mark.full
+async def test_a_run_from_a_time_when_nobody_could_look_is_told_after_it(
+    office: Office, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This process was stopped, or its way to the database cut, for longer than a look reaches back."""
+    monkeypatch.setattr("comporta.web.broadcast.SINCE", timedelta(milliseconds=50))
+    listener = await office.listen()
+    await listener.next()
+    with monkeypatch.context() as cut:
+        looks = Cut(office, cut, "afoot")
+        await looks.tried()
+        other = open_store()
+        run = await other.enqueue(Ticket("filial", ORDERS, Request(), Trigger.MANUAL))
+        await other.cancel(run.id)
+        await other.aclose()
+        await office.workspace.clock.sleep(timedelta(milliseconds=100))
+        await looks.tried()
+    ended = await listener.until("run_ended", id=run.id)
+
+    assert ended.data["run"]["state"] == "cancelled"
 
 
 @pytest.mark.parametrize("last", ["0badc0de-3", "nothing", "-", "x-y-z", "0badc0de-99999999999999999999999"])

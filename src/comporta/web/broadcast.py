@@ -36,7 +36,7 @@ PROGRESS_EVERY_S = 1.0
 KEPT_FOR_S = 60.0
 """How long it is still looked after the last listener went: for those who come back."""
 SINCE = timedelta(minutes=2)
-"""A run that was queued and ended between two looks is found although its commit came late."""
+"""Before the last look: a run that was queued and ended between two is found although its commit came late."""
 RING = 5_000
 """Events kept: some minutes of ten busy runs, some five megabytes."""
 LISTENERS_MAX = 200
@@ -59,6 +59,7 @@ class Broadcast(Unwatched):
         self._told: dict[str, tuple[float, object]] = {}
         self._listeners = 0
         self._left_s = 0.0
+        self._looked_at: datetime | None = None
         self._is_looking = False
         self._prompted = asyncio.Event()
         self._ready = asyncio.Event()
@@ -147,7 +148,7 @@ class Broadcast(Unwatched):
     def _forget(self) -> None:
         """Stop looking: from here on there are changes that nobody saw, so no id of before is one to go on from."""
         if self._is_looking:
-            self._is_looking, self._token = False, token_hex(4)
+            self._is_looking, self._token, self._looked_at = False, token_hex(4), None
             self._ready.clear()
             self._ring.clear()
             self._known.clear()
@@ -162,17 +163,19 @@ class Broadcast(Unwatched):
         self._prompted.clear()
 
     async def _look(self) -> None:
-        since = self._clock.now() - SINCE
+        now = self._clock.now()
+        since = min(now, self._looked_at or now) - SINCE
         found = {run.id: run for run in await self._store.afoot(since)}
         for run_id in [name for name, run in self._known.items() if name not in found and run.state not in TERMINAL]:
             if ended := await self._store.run(run_id):
                 found[run_id] = ended
-        if not self._is_looking:
+        if self._is_looking:
+            for run in found.values():
+                await self._compare(run)
+            self._prune(since)
+        else:
             await self._begin(found)
-            return
-        for run in found.values():
-            await self._compare(run)
-        self._prune(since)
+        self._looked_at = now
 
     async def _begin(self, found: dict[str, Run]) -> None:
         """Take what there is for known: a listener looks it up himself."""
