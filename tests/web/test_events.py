@@ -163,6 +163,31 @@ async def test_a_run_from_a_time_when_nobody_could_look_is_told_after_it(
     assert ended.data["run"]["state"] == "cancelled"
 
 
+@pytest.mark.full
+async def test_a_log_that_cannot_be_read_tells_nothing_twice(
+    office: Office, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next look tells the beginning of a run, which this one could not tell whole."""
+    listener = await office.listen()
+    await listener.next()
+    other = open_store()
+    run = await other.enqueue(Ticket("filial", ORDERS, Request(), Trigger.MANUAL))
+    await listener.until("run_queued", id=run.id)
+    with monkeypatch.context() as cut:
+        looks = Cut(office, cut, "log")
+        granted = await other.acquire(run, ttl=LEASE, timeout=timedelta(hours=1), instance="there:1")
+        assert isinstance(granted, Granted)
+        await looks.tried()
+        await looks.tried()
+    await other.finish(granted.lease, Ending(RunState.SUCCEEDED, log=(LogLine("info", "page_read", "page 1", {}),)))
+    await listener.until("run_ended", id=run.id)
+    await other.aclose()
+    kinds = [event.kind for event in listener.heard if event.kind != "run_started"]
+
+    assert kinds == ["reset", "run_queued", "log", "run_ended"]
+    assert len(listener.heard) - len(kinds) <= 1
+
+
 @pytest.mark.parametrize("last", ["0badc0de-3", "nothing", "-", "x-y-z", "0badc0de-99999999999999999999999"])
 async def test_who_cannot_go_on_is_told_to_look_anew(office: Office, last: str) -> None:
     """The id of another process, or of none."""

@@ -192,9 +192,12 @@ class Broadcast(Unwatched):
         kind = _kind(before, run)
         if kind == "run_progress" and not self._may_tell(run):
             return
+        lines = await self._new_lines(run)  # before anything is told: who cannot read them tells all with the next look
         if kind == "run_started":
             self._publish(kind, {"run": run.as_json(), "progress": progress})
-        await self._tell_lines(run)
+        for number, at, line in lines:
+            self._publish("log", _line_json(run, number, at, line))
+            self._lines[run.id] = number
         if kind != "run_started":
             self._publish(kind, {"run": run.as_json(), "progress": progress})
         self._known[run.id] = run
@@ -204,16 +207,16 @@ class Broadcast(Unwatched):
         at, _ = self._told.get(run.id, (None, None))
         return at is None or self._clock.monotonic() - at >= PROGRESS_EVERY_S
 
-    async def _tell_lines(self, run: Run) -> None:
+    async def _new_lines(self, run: Run) -> Sequence[tuple[int, datetime, LogLine]]:
         if run.state is RunState.QUEUED:
-            return
+            return []
+        lines: list[tuple[int, datetime, LogLine]] = []
         for _ in range(LOG_PARTS_MAX):
-            part = await self._store.log(run.id, self._lines.get(run.id, 0))
+            part = await self._store.log(run.id, lines[-1][0] if lines else self._lines.get(run.id, 0))
             if not part:
-                return
-            for number, at, line in part:
-                self._publish("log", _line_json(run, number, at, line))
-                self._lines[run.id] = number
+                break
+            lines += part
+        return lines
 
     def _prune(self, since: datetime) -> None:
         """Forget ended runs that the next look cannot find any more."""
