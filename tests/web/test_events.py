@@ -188,6 +188,24 @@ async def test_a_log_that_cannot_be_read_tells_nothing_twice(
     assert len(listener.heard) - len(kinds) <= 1
 
 
+async def test_who_hangs_up_before_there_is_an_answer_keeps_no_place(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the database is away nobody can be answered; whoever gives up must not count for ever."""
+    looks = Cut(office, monkeypatch, "afoot")
+    parts = urlsplit(office.server.url)
+    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(f"GET /api/v1/events HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+    await looks.tried()
+    waited = office.broadcast._listeners
+    writer.close()
+    async with asyncio.timeout(5):
+        while office.broadcast._listeners:
+            await office.workspace.clock.sleep(timedelta(milliseconds=10))
+
+    assert waited == 1
+
+
 @pytest.mark.parametrize("last", ["0badc0de-3", "nothing", "-", "x-y-z", "0badc0de-99999999999999999999999"])
 async def test_who_cannot_go_on_is_told_to_look_anew(office: Office, last: str) -> None:
     """The id of another process, or of none."""

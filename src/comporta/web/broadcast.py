@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from secrets import token_hex
+from typing import Any
 
 import msgspec
 
@@ -98,17 +99,22 @@ class Broadcast(Unwatched):
             await self._pause()
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[bool]:
-        """Count as a listener; give whether there was room. What changes from then on becomes events."""
+    async def listening(self, gone: "asyncio.Future[None]") -> AsyncIterator[bool]:
+        """Count as a listener; give whether there was room. What changes from then on becomes events.
+
+        Who is ``gone`` before the first look succeeds is not waited for.
+        """
         if self._listeners >= LISTENERS_MAX:
             yield False
             return
         self._listeners += 1
         self.prompt()
         try:
-            ends = [asyncio.ensure_future(each.wait()) for each in (self._ready, self.closed)]
+            ends: list[asyncio.Future[Any]] = [
+                asyncio.ensure_future(each.wait()) for each in (self._ready, self.closed)
+            ]
             try:
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([gone, *ends], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for each in ends:
                     each.cancel()

@@ -38,15 +38,15 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  an ASGI application's signature
         """Send events."""
-        async with self._broadcast.listening() as has_room:
-            if not has_room:
-                raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "too many listen already")
-            gone = asyncio.ensure_future(_gone(receive))
-            try:
+        gone = asyncio.ensure_future(_gone(receive))
+        try:
+            async with self._broadcast.listening(gone) as has_room:
+                if not has_room:
+                    raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "too many listen already")
                 with suppress(TimeoutError):
                     await self._go(gone, send)
-            finally:
-                gone.cancel()
+        finally:
+            gone.cancel()
 
     async def _go(self, gone: "asyncio.Future[None]", send: Send) -> None:
         broadcast = self._broadcast
