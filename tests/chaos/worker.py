@@ -141,7 +141,7 @@ def plug_in(orders: Orders, diary: Diary) -> None:
     }
     rescuer.EVERY = timedelta(seconds=1)
     sync.POLL = timedelta(seconds=0.4)
-    AttemptWithBackoff.INITIAL_DELAY = 0.1  # a second, doubled each time, would leave little time to work in
+    AttemptWithBackoff.INITIAL_DELAY = 0.1  # a second would leave little time to work in
     impatient = RetryPolicy(retries=3, base=timedelta(seconds=0.5), cap=timedelta(seconds=2))
     execute.RUN_RETRIES = ticket.RUN_RETRIES = impatient  # type: ignore[attr-defined]  # on purpose
     _witness_settlements(diary, marks)

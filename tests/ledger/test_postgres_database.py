@@ -13,6 +13,7 @@ import pytest
 from tests.conformance.ledgers import ledger_template
 
 from comporta.errors import CommitOutcomeUnknown, DestinationRefused, Retryable, Unforeseen
+from comporta.errors_postgres import DatabaseUnreachable
 from comporta.ledger.postgres import PoolLimits, PostgresDatabase
 from comporta.ledger.postgres_address import Address
 from comporta.ledger.postgres_schema import LOCALS
@@ -266,6 +267,22 @@ def test_who_cannot_connect_is_told_why_and_not_only_that_it_waited(postgres_pro
 
         assert getattr(error.value, "code", "").startswith("CMP-DB-")
         assert (again.rowcount, notes(database)) == (1, ["again"])
+
+
+@pytest.mark.full
+def test_a_server_that_comes_back_is_found_at_once(postgres_proxy: "Proxy") -> None:
+    """However long it was away: a pool that tries ever more seldom is away for as long again."""
+    with opened(postgres_proxy.url, PoolLimits(size=2, wait=timedelta(seconds=4))) as database:
+        postgres_proxy.refuse()
+        postgres_proxy.cut()
+        with pytest.raises(DatabaseUnreachable):
+            put(database, "never").result(PATIENCE_S)
+        postgres_proxy.accept()
+        began = time.monotonic()
+        put(database, "again").result(PATIENCE_S)
+
+        assert time.monotonic() - began < 2.0
+        assert notes(database) == ["again"]
 
 
 @pytest.mark.full

@@ -25,7 +25,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from comporta.errors import CommitOutcomeUnknown, DestinationRefused, Unforeseen
+from comporta.errors import CommitOutcomeUnknown, ComportaError, DestinationRefused, Unforeseen
 from comporta.ledger import postgres_schema
 from comporta.ledger.postgres_address import Address
 from comporta.ledger.postgres_cut import cut_after
@@ -40,6 +40,8 @@ TRIES = 6
 """How often a transaction is begun, when what stopped it can pass by itself."""
 PAUSE_S = 0.05
 """First pause before a transaction is tried again; doubled each time, with full jitter."""
+AGAIN_S = 1.0
+"""How often a server that is away is tried. Left to itself the pool waits for as long again as it was away."""
 WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE"
 """A rule of the user's that waits for COMMIT would refuse the batch instead of the row."""
 DURABLE = f"{WRITING}; SET LOCAL synchronous_commit = on"
@@ -126,7 +128,7 @@ class PostgresDatabase:
             kwargs=address.conninfo() | {"autocommit": True, "prepare_threshold": None},
             min_size=1,
             max_size=limits.size,
-            timeout=self._wait_s,
+            reconnect_timeout=AGAIN_S,
             max_lifetime=limits.recycle.total_seconds(),
             name="comporta",
             open=False,
@@ -184,8 +186,7 @@ class PostgresDatabase:
         """Run a transaction in its turn: all but one of the connections are for these."""
         if not self._places.acquire(timeout=self._wait_s):
             self._meter.count("comporta_database_pool_timeouts_total")
-            # The pool's own words, by which it is known that waiting again may help.
-            raise explained(PoolTimeout(f"couldn't get a connection after {self._wait_s:.2f} sec"), self.address)
+            raise self._waited_in_vain()
         try:
             return self._transact(work, begin, since)
         finally:
@@ -236,16 +237,21 @@ class PostgresDatabase:
         return result
 
     def _connection(self) -> Connection:
-        since = self._clock.monotonic()
-        try:
-            connection = self._pool.getconn()
-            self._meter.observe("comporta_database_pool_wait_seconds", self._clock.monotonic() - since)
-            return connection
-        except PoolTimeout as error:
-            self._meter.count("comporta_database_pool_timeouts_total")
-            # The pool only knows that it waited; whoever cannot connect is told why by trying.
-            connect(self.address).close()
-            raise explained(error, self.address) from error
+        """Return a connection; the pool tries anew to make one each time that it is asked."""
+        since, times = self._clock.monotonic(), max(1, round(self._wait_s / AGAIN_S))
+        for _ in range(times):
+            with suppress(PoolTimeout):
+                connection = self._pool.getconn(self._wait_s / times)
+                self._meter.observe("comporta_database_pool_wait_seconds", self._clock.monotonic() - since)
+                return connection
+        self._meter.count("comporta_database_pool_timeouts_total")
+        # The pool only knows that it waited; whoever cannot connect is told why by trying.
+        connect(self.address).close()
+        raise self._waited_in_vain()
+
+    def _waited_in_vain(self) -> ComportaError:
+        """Return the error in the pool's own words, by which it is known that waiting again may help."""
+        return explained(PoolTimeout(f"couldn't get a connection after {self._wait_s:.2f} sec"), self.address)
 
     def _commit(self, connection: Connection) -> None:
         try:
