@@ -36,6 +36,7 @@ def watch_of(workspace: Workspace, log: Log) -> Watch:
     reach = workspace.reach
     return Watch(
         book=reach.book,
+        notebook=reach.notebook,
         teller=Teller(reach.channels, workspace.clock),
         streams=following(workspace),
         pauses=pauses,

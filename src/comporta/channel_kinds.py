@@ -4,6 +4,7 @@ A channel's secret is looked up when a letter is sent, so that one that is missi
 """
 
 import asyncio
+import hashlib
 import platform
 import shutil
 from collections.abc import Awaitable, Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 from comporta.channels.email import EmailChannel, Mailbox
 from comporta.channels.others import AppriseChannel
 from comporta.channels.webhook import WebhookChannel
+from comporta.ledger.alert_file import AlertFile
 from comporta.ledger.alerts import LedgerAlerts
 from comporta.ledger.session import Database
 from comporta.ports.alerts import Channel, Reach
@@ -27,11 +29,17 @@ def make_reach(settings: Settings, database: Database, clock: Clock) -> Reach:
     folder = settings.state_dir if settings.is_postgres else settings.sqlite_path.parent
     return Reach(
         book=LedgerAlerts(database),
+        notebook=AlertFile(settings.state_dir / f"told-{_mark_of(database)}.json"),
         channels=make_channels(settings, clock),
         disk=_disk(folder),
         machine=platform.node(),
         machine_clock=SystemClock(),
     )
+
+
+def _mark_of(database: Database) -> str:
+    """Return what tells a database from others of this user, as a part of a file's name."""
+    return hashlib.sha256(database.where.encode()).hexdigest()[:12]
 
 
 def make_channels(settings: Settings, clock: Clock) -> list[Channel]:

@@ -2,9 +2,9 @@
 
 It must work when other things do not. Each look is bounded in time; so is each channel. When the database does not
 answer or takes no writes, the book of alerts is not there either: then this process keeps in memory that the database
-fails (and what it knows of disk and channels), tells it once, and tells when it is over. What it knows of streams
-waits: whatever is wrong with them, the database is the cause. Several processes on one database each tell that it
-fails, for there is nowhere to agree; everything else is told by one of them.
+fails (and what it knows of disk and channels), tells it once, and tells when it is over; the notebook keeps that over
+a restart. What it knows of streams waits: whatever is wrong with them, the database is the cause. Several processes on
+one database each tell that it fails, for there is nowhere to agree; everything else is told by one of them.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from comporta.core.instant import BEGINNING
 from comporta.core.language import Language
 from comporta.errors import ComportaError, Retryable
 from comporta.observability.log import Log
-from comporta.ports.alerts import AlertBook, Settlement, Sight
+from comporta.ports.alerts import AlertBook, Notebook, Settlement, Sight
 from comporta.ports.clock import Clock
 
 EVERY = timedelta(seconds=30)
@@ -78,6 +78,7 @@ class Watch:
         self,
         *,
         book: AlertBook,
+        notebook: Notebook,
         teller: Teller,
         streams: Callable[[], Sequence[Promised]],
         pauses: Pauses,
@@ -89,6 +90,7 @@ class Watch:
         log: Log,
     ) -> None:
         self._book = book
+        self._notebook = notebook
         self._teller = teller
         self._streams = streams
         self._pauses = pauses
@@ -103,6 +105,7 @@ class Watch:
         self._newest: dict[str, str] = {}
         self._histories: dict[str, History] = {}
         self._memory: dict[str, Alert] = {}
+        self._kept: dict[str, Alert] | None = None
         self._failing_since: datetime | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -142,6 +145,14 @@ class Watch:
 
     async def look(self) -> None:
         """Look once; whatever fails in it is an alert, or is told to the log, and the next look tries again."""
+        if self._kept is None:
+            self._memory = self._kept = {each.key: each for each in await self._notebook.read()}
+        await self._look()
+        if self._kept != self._memory:
+            await self._notebook.keep(list(self._memory.values()))
+            self._kept = self._memory
+
+    async def _look(self) -> None:
         facts = await self._facts()
         try:
             settlement = await self._settled(await self._with_ledger(facts))

@@ -84,6 +84,16 @@ class AlertBook(Protocol):
         """Tell nothing of an alert until an instant, ``None`` for no longer; ``None`` back when there is none."""
 
 
+class Notebook(Protocol):
+    """Where a process keeps what it told without the book, until that is over."""
+
+    async def read(self) -> Sequence[Alert]:
+        """Return what the process before kept."""
+
+    async def keep(self, alerts: Sequence[Alert]) -> None:
+        """Keep these and no other, as well as that can be done."""
+
+
 class Channel(Protocol):
     """A way to people."""
 
@@ -100,6 +110,7 @@ class Reach:
     """Everything by which people learn of alerts. ``disk`` gives the database's place and the free megabytes there."""
 
     book: AlertBook
+    notebook: Notebook
     channels: Sequence[Channel]
     disk: Callable[[], Awaitable[tuple[str, int]]]
     machine: str
