@@ -56,6 +56,7 @@ class Office:
                 watch = watch_of(workspace, Silence())
                 bounds = replace(watch._ways.bounds, database_silent=timedelta())
                 watch._ways = replace(watch._ways, bounds=bounds)
+                watch._began_s -= timedelta(hours=1).total_seconds()  # who just started knows less
                 for act in acts:
                     await act(workspace)
                 await watch.look()

@@ -8,7 +8,7 @@ from tests.coordination.watch_scene import HOUR, MINUTE, Phone, Scene
 
 from comporta.coordination.telling import PATIENCE_S, TRIES, Teller
 from comporta.coordination.watch import EVERY, LETTER
-from comporta.core.alert_facts import AlertBounds
+from comporta.core.alert_facts import AlertBounds, SchedulerFact
 from comporta.core.alert_letter import Letter
 from comporta.core.alert_settling import QuietHours
 from comporta.errors import DestinationBusy, DestinationRefused
@@ -117,6 +117,21 @@ async def test_a_database_that_is_busy_for_a_moment_is_nobodys_concern() -> None
     await scene.pass_time(MINUTE)
 
     assert "database opened" in scene.phones[0].heard
+
+
+async def test_after_the_database_was_away_others_may_catch_up_first() -> None:
+    """Nobody could say that it is alive, or bring a stream up to date; who still does not is told of."""
+    scene = Scene(bounds=AlertBounds(grace=5 * MINUTE, over_after=timedelta()))
+    scene.covered_until = scene.clock.now() + 2 * HOUR
+    scene.scheduler = SchedulerFact("box:1", scene.clock.now(), has_ended=False)
+    scene.book.fails = DestinationBusy("away")
+    await scene.pass_time(4 * HOUR)
+    scene.book.fails = None
+    await scene.pass_time(2 * MINUTE)
+    assert scene.phones[0].heard == ["database opened", "database closed"]
+    await scene.pass_time(4 * MINUTE)
+
+    assert scene.phones[0].heard[2:] == ["scheduler opened"]
 
 
 async def test_what_was_told_without_the_book_is_not_told_again_with_it() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from comporta.coordination.telling import Teller
 from comporta.coordination.watch import EVERY, Promised, Watch, Ways
 from comporta.core.alert import Alert, Wanted
-from comporta.core.alert_facts import AlertBounds
+from comporta.core.alert_facts import AlertBounds, SchedulerFact
 from comporta.core.alert_letter import Letter
 from comporta.core.alert_settling import QuietHours, claimed, confirmed, given_back, settle, to_tell
 from comporta.core.coverage import Coverage, Interval
@@ -118,6 +118,7 @@ class Scene:
         self.phones = phones or (Phone(),)
         self.covered_until = BEGUN
         self.free_mb = 9_000
+        self.scheduler: SchedulerFact | None = None
         self.book = MemoryBook(self.clock, self.sight)
         self.notebook = MemoryNotebook()
         self.begin(bounds or AT_ONCE, quiet)
@@ -140,7 +141,7 @@ class Scene:
 
     def sight(self) -> Sight:
         covered = Coverage((Interval(BEGUN - 9 * HOUR, self.covered_until),))
-        return Sight(self.clock.now(), coverage={"loja/orders": covered})
+        return Sight(self.clock.now(), coverage={"loja/orders": covered}, scheduler=self.scheduler)
 
     async def pauses(self) -> Mapping[str, tuple[float, str]]:
         return {}

@@ -171,7 +171,6 @@ class Watch:
         facts = AlertFacts(
             now=self._clock.now(),
             machine=self._machine,
-            up_for=timedelta(seconds=self._clock.monotonic() - self._began_s),
             channels=self._teller.troubles,
             clock_jump_s=self._clock_jump(),
         )
@@ -189,12 +188,15 @@ class Watch:
             scopes = [f"{each.account}/{each.stream}" for each in promised]
             sight = await self._book.look(self._newest, scopes, depth=depth)
             pauses = await self._pauses()
+        if self._failing_since is not None and sight.now - self._failing_since >= self._ways.bounds.database_silent:
+            self._began_s = self._clock.monotonic()  # others need as long as after a start to catch up, or to be seen
         self._newest = dict(sight.newest)
         self._histories |= sight.histories
         streams = [self._stream(each, sight) for each in promised if each.account not in sight.paused]
         return replace(
             facts,
             now=sight.now,
+            up_for=timedelta(seconds=self._clock.monotonic() - self._began_s),
             streams=streams,
             logins=sight.logins,
             pauses=pauses,

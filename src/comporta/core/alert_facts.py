@@ -75,9 +75,10 @@ class SchedulerFact:
 class AlertFacts:
     """Everything that was seen in one look.
 
-    ``up_for`` is how long the process that looks is up, on ``machine``. ``clock_jump_s`` is by how much that machine's
-    clock moved lately against its own run. ``pauses`` says why and how long a source wants nobody to ask, by account.
-    ``channels`` are those that were last tried in vain, ``None`` for those that took what they were given.
+    ``up_for`` is how long the process that looks is up, on ``machine``, and the database answers. ``clock_jump_s`` is
+    by how much that machine's clock moved lately against its own run. ``pauses`` says why and how long a source wants
+    nobody to ask, by account. ``channels`` are those that were last tried in vain, ``None`` for those that took what
+    they were given.
     """
 
     now: datetime

@@ -74,11 +74,14 @@ def promise_of(fact: StreamFact, bounds: AlertBounds) -> timedelta:
 def keeps(row: Alert, facts: AlertFacts, bounds: AlertBounds) -> bool:
     """Say whether an open alert that is not wanted stays open, because who looks cannot know whether it is over.
 
-    One that just started knows of no stream whether it is late, and of no channel that it has not used; of disk and
-    clock each machine knows its own, and a clock that jumped is told of for an hour.
+    One that just started, or has its database back, knows of no stream whether it is late, nor whether a scheduler is
+    silent, and of no channel that it has not used; of disk and clock each machine knows its own, and a clock that
+    jumped is told of for an hour.
     """
     if row.kind is Kind.STALE:
         return facts.up_for < bounds.grace
+    if row.kind is Kind.SCHEDULER:
+        return _scheduler_silent(facts, bounds) is not None
     if row.kind is Kind.CHANNEL:
         return row.key.partition("/")[2] not in facts.channels
     if row.kind is Kind.DISK:
@@ -104,13 +107,21 @@ def _of_house(facts: AlertFacts, bounds: AlertBounds, language: Language) -> Ite
         moved = {"jump_s": round(facts.clock_jump_s), "span": span_text(abs(facts.clock_jump_s))}
         yield _one(Kind.CLOCK, None, moved, language, phrase="clock_jumped", key=_clock_key(facts))
     seen = facts.scheduler
-    if seen is not None and not seen.has_ended and facts.now - seen.seen_at > bounds.scheduler_silent:
-        silent_s = (facts.now - seen.seen_at).total_seconds()
+    silent_s = _scheduler_silent(facts, bounds)
+    if seen is not None and silent_s is not None and facts.up_for > bounds.scheduler_silent:
         named = {"instance": seen.instance, "silent_s": round(silent_s), "span": span_text(silent_s)}
         yield _one(Kind.SCHEDULER, None, named, language)
     for name, each in facts.channels.items():
         if each is not None:
             yield _channel(name, each, language)
+
+
+def _scheduler_silent(facts: AlertFacts, bounds: AlertBounds) -> float | None:
+    """Return for how long no scheduler has been seen, ``None`` where that is no wonder."""
+    seen = facts.scheduler
+    if seen is None or seen.has_ended or facts.now - seen.seen_at <= bounds.scheduler_silent:
+        return None
+    return (facts.now - seen.seen_at).total_seconds()
 
 
 def _channel(name: str, each: Trouble, language: Language) -> Wanted:
