@@ -147,8 +147,9 @@ def test_what_closes_while_somebody_tells_that_it_opened_waits_for_them() -> Non
     """They may still fail; then nobody heard of it, and nobody needs to hear that it is over."""
     closed = replace(claimed(row(), hour(1)), closed_at=hour(1))
 
-    assert not may_tell(closed, hour(1))
+    assert not may_tell(closed, hour(1) + CLAIM)
     assert may_tell(confirmed(closed), hour(1))
+    assert may_tell(closed, hour(1) + CLAIM + timedelta(seconds=1))  # they are gone, and what they told may have left
 
 
 @pytest.mark.parametrize("kind", Kind)

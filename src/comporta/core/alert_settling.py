@@ -113,12 +113,14 @@ def to_tell(rows: Sequence[Alert], now: datetime, quiet: QuietHours | None = Non
 
 def may_tell(row: Alert, now: datetime) -> bool:
     """Say whether this opening or end was told to nobody, and nobody is at it."""
-    if row.is_open and row.well_since is not None and row.told_at is None:
-        return False  # it may be over before anybody heard of it
+    if row.told_at is None:
+        return (
+            row.is_open and row.well_since is None
+        )  # what is over, or may be soon, is told to nobody who has not heard
     at = row.told_at if row.is_open else row.told_closed_at
-    if not row.is_open and (row.told_at is None or (row.is_sending and at is None)):
-        return False  # nobody heard that it opened, or who is telling it will say it is over
-    return at is None or (row.is_sending and now - at > CLAIM)
+    if row.is_sending:
+        return now - (at or row.told_at) > CLAIM  # an end waits for who is telling the opening, unless they are gone
+    return at is None
 
 
 def claimed(row: Alert, now: datetime) -> Alert:
