@@ -6,6 +6,7 @@ name wins; whoever reads both decides that, not this module.
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from comporta.ledger.rows import text_of
@@ -33,4 +34,13 @@ def accounts(session: Session) -> dict[str, Mapping[str, object]]:
 
 def kept_accounts(session: Session) -> dict[str, Kept]:
     """Return every account that is kept, by name, and when."""
-    return {row["name"]: Kept(json.loads(row["settings"]), row["updated_at"]) for row in session.all("accounts", {})}
+    return {row["name"]: Kept(_table(row["settings"]), row["updated_at"]) for row in session.all("accounts", {})}
+
+
+def _table(text: str) -> Mapping[str, object]:
+    """Return the keys of an account; none where somebody wrote by hand what is no object, and then it is not whole."""
+    with suppress(ValueError):
+        table = json.loads(text)
+        if isinstance(table, dict):
+            return table
+    return {}
