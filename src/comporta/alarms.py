@@ -41,6 +41,7 @@ def watch_of(workspace: Workspace, log: Log) -> Watch:
         streams=following(workspace),
         pauses=pauses,
         disk=reach.disk,
+        legacy_silence=workspace.legacy_silence,
         ways=ways_of(workspace.settings),
         clock=workspace.clock,
         machine=reach.machine,
@@ -63,7 +64,13 @@ def promised(workspace: Workspace) -> list[Promised]:
     """Return the streams that are synced by a schedule and that the settings do not pause."""
     now = workspace.clock.now()
     return [
-        Promised(plan.name, name, interval_of(stream.schedule, now), workspace.origin(f"{plan.name}/{name}"))
+        Promised(
+            plan.name,
+            name,
+            interval_of(stream.schedule, now),
+            workspace.origin(f"{plan.name}/{name}"),
+            is_guarded=stream.legacy_key is not None,
+        )
         for plan in workspace.plans.values()
         for name, stream in plan.streams.items()
         if stream.schedule is not None and not stream.is_paused and not workspace.settings.accounts[plan.name].paused

@@ -29,6 +29,7 @@ from comporta.core.schedule import urgency
 from comporta.core.ticket import Ticket, joining
 from comporta.core.window import Kind, Request
 from comporta.errors import UnknownAccount, WrongUse
+from comporta.errors_guard import LegacyLockUnreachable
 from comporta.observability.log import Log
 from comporta.ports.alerts import Reach
 from comporta.ports.budget import BudgetState
@@ -209,6 +210,12 @@ class Workspace:
 
         found = await asyncio.gather(*(look(self.plans[name]) for name in names))
         return dict(zip(names, found, strict=True))
+
+    async def legacy_silence(self) -> LegacyLockUnreachable | None:
+        """Return why streams that an older program reads too cannot be read, if so: its Redis does not answer."""
+        streams = [stream for plan in self.plans.values() for stream in plan.streams.values()]
+        keys = [stream.legacy_key for stream in streams if stream.legacy_key is not None]
+        return await self._locks.silence(keys) if self._locks else None
 
     def known(self) -> list[tuple[str, str]]:
         """Return every stream there is, as (account, stream), paused or not."""

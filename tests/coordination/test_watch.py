@@ -13,6 +13,7 @@ from comporta.core.alert_letter import Letter
 from comporta.core.alert_settling import QuietHours
 from comporta.errors import DestinationBusy, DestinationRefused
 from comporta.errors_alerts import AppriseMissing, ChannelFailed
+from comporta.errors_guard import LegacyLockUnreachable
 from comporta.testing.clock import BEGUN, FakeClock
 
 
@@ -307,3 +308,19 @@ async def test_a_fault_of_the_watch_ends_neither_it_nor_anything_else() -> None:
     await asyncio.wait_for(running, 5)
 
     assert len(seen) >= 3
+
+
+async def test_a_silent_redis_is_told_of_and_not_what_is_late_because_of_it() -> None:
+    """Once a minute has gone by: a restart of it takes less. It is over when it answers again."""
+    scene = Scene()
+    scene.silence = LegacyLockUnreachable("127.0.0.1:9: refused")
+    scene.is_guarded = True
+    await scene.pass_time(EVERY)
+    soon = list(scene.phones[0].heard)
+    await scene.pass_time(2 * HOUR)
+    later = list(scene.phones[0].heard)
+    scene.silence, scene.covered_until = None, scene.clock.now()
+    await scene.pass_time(EVERY)
+
+    assert (soon, later) == ([], ["legacy_lock opened"])
+    assert scene.phones[0].heard == ["legacy_lock opened", "legacy_lock closed"]

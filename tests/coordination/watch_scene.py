@@ -118,6 +118,8 @@ class Scene:
         self.phones = phones or (Phone(),)
         self.covered_until = BEGUN
         self.free_mb = 9_000
+        self.silence: ComportaError | None = None
+        self.is_guarded = False
         self.scheduler: SchedulerFact | None = None
         self.book = MemoryBook(self.clock, self.sight)
         self.notebook = MemoryNotebook()
@@ -129,9 +131,10 @@ class Scene:
             book=self.book,
             notebook=self.notebook,
             teller=Teller(self.phones, self.clock),
-            streams=lambda: [Promised("loja", "orders", HOUR / 2, BEGUN - 9 * HOUR)],
+            streams=lambda: [Promised("loja", "orders", HOUR / 2, BEGUN - 9 * HOUR, is_guarded=self.is_guarded)],
             pauses=self.pauses,
             disk=self.disk,
+            legacy_silence=self.legacy_silence,
             ways=Ways(Language.EN, UTC, quiet, bounds),
             clock=self.clock,
             machine="box",
@@ -145,6 +148,9 @@ class Scene:
 
     async def pauses(self) -> Mapping[str, tuple[float, str]]:
         return {}
+
+    async def legacy_silence(self) -> ComportaError | None:
+        return self.silence
 
     async def disk(self) -> tuple[str, int]:
         return "/data", self.free_mb

@@ -76,6 +76,11 @@ SICK = {
     "clock/loja": facts(stream(clock_offset_s=-61.0)),
     "clock/@box": facts(stream(), clock_jump_s=3_600.0),
     "disk/box": facts(stream(), disk_free_mb=499, disk="/data"),
+    "legacy_lock": facts(
+        stream(freshness=timedelta(days=1), is_guarded=True),
+        failing("CMP-NET-008", 3),
+        legacy_lock=Trouble("CMP-NET-008", "refused", "Start it.", NOW),
+    ),
     "database": facts(database=Trouble("CMP-DB-002", "no space left", "Check.", NOW)),
     "scheduler": facts(stream(), scheduler=SchedulerFact("box:7", NOW - timedelta(minutes=3), has_ended=False)),
     "channel/email": facts(stream(), channels={"email": Trouble("CMP-ALERT-001", "refused", "Check.", NOW)}),

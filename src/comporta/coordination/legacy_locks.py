@@ -72,6 +72,16 @@ class LegacyLocks:
         """Return who holds each key now; a silent Redis is a fault only where nothing runs without it."""
         return [await self._finding(name) for name in dict.fromkeys(key.name for key in keys)]
 
+    async def silence(self, keys: Iterable[LegacyKey]) -> LegacyLockUnreachable | None:
+        """Return why nobody can be asked who holds a key, where nothing runs without it."""
+        if self._without is Without.REFUSE:
+            for name in dict.fromkeys(key.name for key in keys):
+                try:
+                    await self._keys.look(name)
+                except LegacyLockUnreachable as error:
+                    return error
+        return None
+
     async def _finding(self, name: str) -> Finding:
         try:
             seen = await self._keys.look(name)

@@ -48,6 +48,7 @@ class Promised:
     stream: str
     interval: timedelta
     origin: datetime = BEGINNING
+    is_guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Watch:
         streams: Callable[[], Sequence[Promised]],
         pauses: Pauses,
         disk: Disk,
+        legacy_silence: Callable[[], Awaitable[ComportaError | None]],
         ways: Ways,
         clock: Clock,
         machine: str,
@@ -95,6 +97,7 @@ class Watch:
         self._streams = streams
         self._pauses = pauses
         self._disk = disk
+        self._legacy_silence = legacy_silence
         self._ways = ways
         self._clock = clock
         self._machine = machine
@@ -107,6 +110,7 @@ class Watch:
         self._memory: dict[str, Alert] = {}
         self._kept: dict[str, Alert] | None = None
         self._failing_since: datetime | None = None
+        self._silent_since: datetime | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Look every half minute; a fault of the watch is told to the log, and ends nothing else."""
@@ -174,12 +178,23 @@ class Watch:
             channels=self._teller.troubles,
             clock_jump_s=self._clock_jump(),
         )
+        facts = replace(facts, legacy_lock=await self._legacy_trouble(facts.now))
         try:
             async with asyncio.timeout(LOOK_S):
                 where, free_mb = await self._disk()
         except (OSError, TimeoutError):
             return facts
         return replace(facts, disk=where, disk_free_mb=free_mb)
+
+    async def _legacy_trouble(self, now: datetime) -> Trouble | None:
+        """Return that what an older program reads too has waited for its Redis for longer than a restart takes."""
+        error = await self._legacy_silence()
+        if error is None:
+            self._silent_since = None
+            return None
+        self._silent_since = self._silent_since or now
+        has_lasted = now - self._silent_since >= self._ways.bounds.database_silent
+        return Trouble(error.code, error.message, error.next_step, self._silent_since) if has_lasted else None
 
     async def _with_ledger(self, facts: AlertFacts) -> AlertFacts:
         async with asyncio.timeout(LOOK_S):
@@ -222,6 +237,7 @@ class Watch:
             quarantined=waiting,
             quarantined_lately=lately,
             clock_offset_s=offset_s,
+            is_guarded=each.is_guarded,
         )
 
     async def _settled(self, facts: AlertFacts) -> Settlement:

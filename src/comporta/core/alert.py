@@ -33,6 +33,7 @@ class Kind(StrEnum):
     COUNTS = "counts"
     DATABASE = "database"
     DISK = "disk"
+    LEGACY_LOCK = "legacy_lock"
     CLOCK = "clock"
     SCHEDULER = "scheduler"
     CHANNEL = "channel"
@@ -50,12 +51,13 @@ LEVELS: Mapping[Kind, Level] = {
     Kind.COUNTS: Level.ERROR,
     Kind.DATABASE: Level.ERROR,
     Kind.DISK: Level.ERROR,
+    Kind.LEGACY_LOCK: Level.ERROR,
     Kind.CLOCK: Level.WARNING,
     Kind.SCHEDULER: Level.ERROR,
     Kind.CHANNEL: Level.WARNING,
     Kind.TEST: Level.WARNING,
 }
-AWAKE = frozenset({Kind.NEEDS_LOGIN, Kind.DATABASE, Kind.DISK, Kind.SCHEDULER, Kind.TEST})
+AWAKE = frozenset({Kind.NEEDS_LOGIN, Kind.DATABASE, Kind.DISK, Kind.LEGACY_LOCK, Kind.SCHEDULER, Kind.TEST})
 """Kinds that quiet hours do not hold back: all work of an account or of the process stands until a person acts."""
 
 

@@ -37,7 +37,10 @@ class AlertBounds:
 
 @dataclass(frozen=True, slots=True)
 class StreamFact:
-    """One stream that is synced by a schedule; ``freshness`` is ``None`` while coverage misses its beginning."""
+    """One stream that is synced by a schedule; ``freshness`` is ``None`` while coverage misses its beginning.
+
+    It ``is_guarded`` where it is read only with the key of an older program.
+    """
 
     account: str
     stream: str
@@ -50,11 +53,12 @@ class StreamFact:
     quarantined: int = 0
     quarantined_lately: int = 0
     clock_offset_s: float | None = None
+    is_guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """An error that is not a run's: of the database, or of a channel."""
+    """An error that is not a run's: of the database, of a channel, of the Redis that holds an older program's keys."""
 
     code: str
     message: str
@@ -88,6 +92,7 @@ class AlertFacts:
     logins: Mapping[str, str] = field(default_factory=dict)
     pauses: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     database: Trouble | None = None
+    legacy_lock: Trouble | None = None
     channels: Mapping[str, Trouble | None] = field(default_factory=dict)
     disk_free_mb: int | None = None
     disk: str = ""

@@ -167,6 +167,19 @@ PHRASES: Mapping[str, Mapping[Language, Phrase]] = MappingProxyType(
                 "Free some space, or move the database to a larger disk; on a full one nothing more is written.",
             ),
         },
+        "legacy_lock": {
+            Language.PT: (
+                "O Redis não responde, e o que um programa antigo também lê espera ({code}): {error}",
+                'Inicie o Redis ou corrija `redis`; sem o outro: legacy_lock_without_redis = "database".',
+            ),
+            Language.EN: (
+                "Redis does not answer, and what an older program reads too waits ({code}): {error}",
+                (
+                    "Start Redis, or correct `redis`; once the old program is gone: legacy_lock_without_redis ="
+                    ' "database".'
+                ),
+            ),
+        },
         "clock": {
             Language.PT: (
                 "{account}: o relógio da fonte e o nosso diferem em {span}",

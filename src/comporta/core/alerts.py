@@ -5,7 +5,8 @@ too, and with a dead scheduler all of them do; a person is told of the login, or
 decided first, and a stream that has one is not also called stale. Streams of one account that suffer from the same
 cause are one alert, whose key does not change as they become more or fewer.
 
-    database, disk, clock, scheduler, channel     about this installation
+    database, disk, legacy_lock,
+    clock, scheduler, channel                     about this installation
     needs_login, failing                          causes: why an account or its streams get nothing
     stale, hole, slow_run                         what is late, where no cause above explains it
     no_records, quarantine, counts                what came, or did not, looks wrong
@@ -52,6 +53,7 @@ def wanted(facts: AlertFacts, bounds: AlertBounds, language: Language) -> Sequen
         each
         for each in facts.streams
         if not is_idle and each.account not in excused_accounts and (each.account, each.stream) not in excused
+        if facts.legacy_lock is None or not each.is_guarded
     ]
     return [
         *house,
@@ -103,6 +105,9 @@ def _of_house(facts: AlertFacts, bounds: AlertBounds, language: Language) -> Ite
     if facts.disk_free_mb is not None and facts.disk_free_mb < bounds.disk_mb:
         fields = {"free_mb": facts.disk_free_mb, "least_mb": bounds.disk_mb, "where": facts.disk}
         yield _one(Kind.DISK, None, fields, language, key=f"disk/{facts.machine}")
+    silent = facts.legacy_lock
+    if silent is not None:
+        yield _one(Kind.LEGACY_LOCK, None, {"code": silent.code, "error": silent.message}, language)
     if abs(facts.clock_jump_s) > bounds.clock_apart.total_seconds():
         moved = {"jump_s": round(facts.clock_jump_s), "span": span_text(abs(facts.clock_jump_s))}
         yield _one(Kind.CLOCK, None, moved, language, phrase="clock_jumped", key=_clock_key(facts))
@@ -160,6 +165,8 @@ def _failing(facts: AlertFacts, bounds: AlertBounds, language: Language) -> Iter
 
 
 def _matters(streak: Streak, fact: StreamFact, facts: AlertFacts, bounds: AlertBounds) -> bool:
+    if facts.legacy_lock is not None and streak.code == facts.legacy_lock.code:
+        return False  # it is told of already
     if streak.code not in _MENDING:
         return True
     return streak.times >= bounds.failures and streak.since is not None and facts.now - streak.since > fact.interval
