@@ -1,5 +1,6 @@
 """Settings: where they come from, in which order, and what is said of those that cannot be used."""
 
+import errno
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -320,6 +321,19 @@ def test_a_missing_secret_says_what_to_set(reference: SecretReference) -> None:
 
     assert reference.name in caught.value.message
     assert reference.name in caught.value.next_step
+
+
+def test_a_secret_that_is_closed_to_this_user_is_not_to_be_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there; root may read every file, so the system's refusal is played here."""
+
+    def closed(*_: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", closed)
+    with pytest.raises(SecretMissing) as caught:
+        reveal(SecretReference("file", "/etc/key"), what="account a")
+
+    assert caught.value.next_step == "Give the user that runs comporta the right to read /etc/key."
 
 
 def test_sqlite_settings_are_what_the_ledger_takes() -> None:

@@ -130,7 +130,9 @@ def reveal(reference: SecretReference, *, what: str, environ: Mapping[str, str] 
             secret = Path(reference.name).read_text("utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = f"{what}: the file {reference.name} cannot be read: {error}"
-            raise SecretMissing(reason, next_step=f"Write the secret into {reference.name}.") from error
+            closed = f"Give the user that runs comporta the right to read {reference.name}."
+            step = closed if isinstance(error, PermissionError) else f"Write the secret into {reference.name}."
+            raise SecretMissing(reason, next_step=step) from error
         missing = f"{what}: the file {reference.name} is empty"
         step = f"Write the secret into {reference.name}, and nothing else."
     if not secret:
