@@ -113,10 +113,8 @@ def to_tell(rows: Sequence[Alert], now: datetime, quiet: QuietHours | None = Non
 
 def may_tell(row: Alert, now: datetime) -> bool:
     """Say whether this opening or end was told to nobody, and nobody is at it."""
-    if row.told_at is None:
-        return (
-            row.is_open and row.well_since is None
-        )  # what is over, or may be soon, is told to nobody who has not heard
+    if row.told_at is None:  # what is over, or may be soon, is told to nobody who has not heard of it
+        return row.is_open and row.well_since is None
     at = row.told_at if row.is_open else row.told_closed_at
     if row.is_sending:
         return now - (at or row.told_at) > CLAIM  # an end waits for who is telling the opening, unless they are gone
