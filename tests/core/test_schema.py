@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comporta.core.record import Column, ColumnType
-from comporta.core.schema import OURS, TablePlan, beside_name, column_name, infer, plan_table, widen
+from comporta.core.schema import OURS, TablePlan, beside_name, column_name, plan_table, widen
 
 types = st.sampled_from(ColumnType)
 NAMES = ("x", "x__text", "x__integer", "y", "y__json")
@@ -48,27 +48,6 @@ def test_what_was_widened_holds_both(one: ColumnType, other: ColumnType) -> None
 def test_a_type_holds_itself(kind: ColumnType) -> None:
     """A column that did not change is left alone."""
     assert widen(kind, kind) is kind
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (None, None),
-        (False, ColumnType.BOOLEAN),
-        (0, ColumnType.INTEGER),
-        (2**63 - 1, ColumnType.INTEGER),
-        (-(2**63), ColumnType.INTEGER),
-        (2**63, ColumnType.TEXT),
-        (-(2**63) - 1, ColumnType.TEXT),
-        (0.5, ColumnType.NUMERIC),
-        ("7", ColumnType.TEXT),
-        ([], ColumnType.JSON),
-        ({}, ColumnType.JSON),
-    ],
-)
-def test_a_value_has_the_narrowest_type_that_holds_it(value: object, expected: ColumnType | None) -> None:
-    """True is not 1, and an integer no database can hold is text."""
-    assert infer(value) == expected  # type: ignore[arg-type]  # the cases are typed as object
 
 
 def test_an_empty_table_gets_every_column() -> None:

@@ -75,15 +75,6 @@ def run_name(now: datetime, token: str) -> str:
     return f"{now:%Y%m%dT%H%M%S}-{token}"
 
 
-def may_become(state: RunState, following: RunState) -> bool:
-    """Say whether a run in ``state`` may become ``following``.
-
-    >>> may_become(RunState.QUEUED, RunState.RUNNING), may_become(RunState.LOST, RunState.RUNNING)
-    (True, False)
-    """
-    return following in ALLOWED[state]
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """One execution of a sync over a window, as the ledger keeps it. Instants are aware, in UTC."""

@@ -8,13 +8,11 @@ rewritten. A type that does not fit gets a column *beside* the first, named ``fi
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from comporta.core.record import Column, ColumnType, Value
+from comporta.core.record import Column, ColumnType
 
 WRITTEN_BY = "_cmp_run"
 OURS = (WRITTEN_BY, "_cmp_synced_at", "_cmp_deleted_at", "_cmp_hash", "_cmp_extra")
 """The columns of ours at the end of every mirrored table; ``account`` stands before the source's key."""
-
-_INT64 = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +27,6 @@ class TablePlan:
     widened: tuple[Column, ...]
     placed: tuple[str, ...]
     cleared: tuple[str, ...]
-
-
-def infer(value: Value | list[object] | dict[str, object]) -> ColumnType | None:
-    """Return the narrowest type that holds a JSON value, ``None`` for null.
-
-    >>> infer(True).value, infer(7).value, infer(7.5).value, infer([7]).value, infer(None)
-    ('boolean', 'integer', 'numeric', 'json', None)
-    """
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return ColumnType.BOOLEAN
-    if isinstance(value, int):
-        return ColumnType.INTEGER if -_INT64 <= value < _INT64 else ColumnType.TEXT
-    if isinstance(value, float):
-        return ColumnType.NUMERIC
-    return ColumnType.TEXT if isinstance(value, str) else ColumnType.JSON
 
 
 def widen(present: ColumnType, wanted: ColumnType) -> ColumnType | None:
