@@ -180,7 +180,7 @@ async def test_deleted_records_are_gone_and_archived_ones_are_not(own_desk: Desk
     archived = int(str(some[-1]))
     world.write("sale.order", [1, 2], {"state": "cancel"})
     world.unlink("sale.order", [1, 2])
-    world.archive("res.partner", [archived])
+    world.write("res.partner", [archived], {"active": False})
 
     alive = await reader.existing([1, 2, 3])
 

@@ -61,10 +61,6 @@ class Transaction:
             for known in self._existing(model, ids):
                 odoo_rules.unlink(self, model, known)
 
-    def archive(self, model: str, ids: Ids) -> None:
-        """Hide records from default searches."""
-        self.write(model, ids, {"active": False})
-
     def write_unstamped(self, model: str, ids: Ids, values: Mapping[str, Any]) -> None:
         """Change cells as an SQL update would: no rule runs and ``write_date`` stays."""
         with self.database.lock:

@@ -61,13 +61,5 @@ class World(Database):
         with self.lock, self.begin() as transaction:
             transaction.unlink(model, ids)
 
-    def archive(self, model: str, ids: Ids) -> None:
-        """Hide records from default searches."""
-        self.write(model, ids, {"active": False})
-
-    def unarchive(self, model: str, ids: Ids) -> None:
-        """Bring archived records back."""
-        self.write(model, ids, {"active": True})
-
     def _stamp(self) -> str:
         return exact_text(self.clock.now())
