@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from comporta.core.rate import duration_text, rate_text
 from comporta.errors import BadValue, SecretMissing, SettingsError, UnknownKey
 from comporta.ledger.sqlite import Pragmas
 from comporta.settings import masked, read_log_level, read_settings, reveal
 from comporta.settings_stored import with_stored
 from comporta.settings_tree import Settings, SqliteSettings
-from comporta.settings_values import Place, RateLimit, SecretReference, duration_text, read_duration, read_limit
+from comporta.settings_values import Place, RateLimit, SecretReference, read_duration, read_limit
 
 ACCOUNT = """
 [accounts.matriz]
@@ -373,7 +374,7 @@ def test_a_limit_is_read_as_it_is_written(requests: int, milliseconds: int) -> N
     """As durations."""
     limit = RateLimit(requests, timedelta(milliseconds=milliseconds))
 
-    assert read_limit(limit.text, HERE) == limit
+    assert read_limit(rate_text(limit), HERE) == limit
 
 
 @pytest.mark.parametrize(

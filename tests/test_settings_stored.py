@@ -40,8 +40,7 @@ def test_one_key_is_said_anew_and_the_others_stay(text: str, environ: Mapping[st
     """By the file, by a variable, by both; the source may be said or not."""
     account = crm(tmp_path, text, environ)
 
-    assert account.limit is not None
-    assert account.limit.text == "3/1s"
+    assert account.limit == (3, timedelta(seconds=1))
     assert (account.source, account.url) == ("activecampaign", "https://acme.api-us1.com")
     assert account.options["timezone"] == "America/Sao_Paulo"
     assert account.secrets["api_key"] == SecretReference("stored", "crm/api_key")

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from comporta.core.instant import short_text
 from comporta.core.postgres_url import FORM, without_password
+from comporta.core.rate import duration_text, rate_text
 from comporta.errors import BadValue, SecretMissing, SettingsError
 from comporta.observability.log import LEVELS
 from comporta.settings_keys import (
@@ -55,7 +56,6 @@ from comporta.settings_values import (
     Place,
     RateLimit,
     SecretReference,
-    duration_text,
     read_database,
     read_redis,
     read_secret,
@@ -65,7 +65,7 @@ from comporta.settings_values import (
 FILE_NAME = "comporta.toml"
 PREFIX = "COMPORTA_"
 WRITTEN: tuple[tuple[type, Callable[[Any], object]], ...] = (
-    (RateLimit, lambda limit: limit.text),
+    (RateLimit, rate_text),
     (timedelta, duration_text),
     (datetime, short_text),
     (time, lambda hour: hour.strftime("%H:%M")),

@@ -15,14 +15,8 @@ from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from comporta.core.postgres_url import FILES, FORM, SYSTEM_ROOTS, is_postgres, split_url
+from comporta.core.rate import UNITS, duration_text
 
-UNITS = {
-    "d": timedelta(days=1),
-    "h": timedelta(hours=1),
-    "m": timedelta(minutes=1),
-    "s": timedelta(seconds=1),
-    "ms": timedelta(milliseconds=1),
-}
 DURATION_FORM = 'a duration such as "30m", "2h", "1d", "90s" or "500ms"'
 DURATION_MAX = timedelta(days=36_500)
 """A hundred years: longer ones are slips of the finger, and would overflow arithmetic with dates."""
@@ -54,11 +48,6 @@ class RateLimit(NamedTuple):
 
     requests: int
     per: timedelta
-
-    @property
-    def text(self) -> str:
-        """Return the form it is written in, such as ``5/1s``."""
-        return f"{self.requests}/{duration_text(self.per)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,20 +143,6 @@ def at_least(lowest: timedelta) -> Reader:
     return read
 
 
-def duration_text(length: timedelta) -> str:
-    """Return a duration of whole milliseconds in the form it is written in, in its largest units.
-
-    >>> duration_text(timedelta(minutes=90)), duration_text(timedelta(seconds=1.5)), duration_text(timedelta())
-    ('1h30m', '1s500ms', '0s')
-    """
-    words, rest = [], length
-    for unit, one in UNITS.items():
-        amount, rest = divmod(rest, one)
-        if amount:
-            words.append(f"{amount}{unit}")
-    return "".join(words) or "0s"
-
-
 def read_instant(value: object, place: Place) -> datetime:
     """Return an instant in UTC; without a zone it is meant in the configured timezone."""
     form = "an instant such as 2026-03-01T08:00:00Z, or a date"
@@ -213,8 +188,8 @@ def read_quiet(value: object, _: Place) -> tuple[time, time]:
 def read_limit(value: object, place: Place) -> RateLimit:
     """Return a limit.
 
-    >>> read_limit("5/1s", Place(Path())).text
-    '5/1s'
+    >>> read_limit("5/1s", Place(Path())).requests
+    5
     """
     form = 'requests per time, such as "5/1s" or "100/1m"'
     amount, slash, length = value.partition("/") if isinstance(value, str) else ("", "", "")

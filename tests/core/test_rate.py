@@ -6,8 +6,7 @@ from math import floor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comporta.core.rate import limit_used, rate_text
-from comporta.settings_values import RateLimit
+from comporta.core.rate import limit_used
 
 SECOND = timedelta(seconds=1)
 
@@ -39,11 +38,3 @@ def test_nothing_is_said_where_nothing_is_known() -> None:
     assert limit_used(10, 0.0, 1.0, None) is None
     assert limit_used(0, None, None, (5, SECOND)) is None
     assert limit_used(1, 3.0, 3.0, (5, SECOND)) is None
-
-
-@given(st.integers(1, 100), st.sampled_from([0.5, 1, 30, 60, 90, 3_600, 86_400]))
-def test_a_rate_is_said_as_the_settings_say_it(requests: int, seconds: float) -> None:
-    """One form for people, wherever they read it."""
-    rate = (requests, timedelta(seconds=seconds))
-
-    assert rate_text(rate) == RateLimit(*rate).text

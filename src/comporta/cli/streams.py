@@ -18,6 +18,7 @@ from comporta.core.alert import Level
 from comporta.core.instant import short_text
 from comporta.core.language import Language
 from comporta.core.outcome import ExitCode
+from comporta.core.rate import duration_text
 from comporta.errors import WrongUse
 from comporta.reports import (
     holes,
@@ -30,7 +31,7 @@ from comporta.reports import (
     with_next,
 )
 from comporta.settings import read_settings
-from comporta.settings_values import Place, duration_text, read_span
+from comporta.settings_values import Place, read_span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

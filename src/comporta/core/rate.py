@@ -1,4 +1,4 @@
-"""Rates: how one is written, and how much of what one allowed was used.
+"""Rates and durations: how one is written, and how much of what one allowed was used.
 
 What a rate allowed in a time is taken to be in proportion to it, and one span's worth at least. A burst at the
 beginning may come on top, so the share is cut at 1; after N requests it says at most N too much.
@@ -8,8 +8,27 @@ from datetime import timedelta
 
 Rate = tuple[int, timedelta]
 """At most so many requests in any span of that length."""
-UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
-MILLISECOND = timedelta(milliseconds=1)
+UNITS = {
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+    "ms": timedelta(milliseconds=1),
+}
+
+
+def duration_text(length: timedelta) -> str:
+    """Return a duration of whole milliseconds in the form it is written in, in its largest units.
+
+    >>> duration_text(timedelta(minutes=90)), duration_text(timedelta(seconds=1.5)), duration_text(timedelta())
+    ('1h30m', '1s500ms', '0s')
+    """
+    words, rest = [], length
+    for unit, one in UNITS.items():
+        amount, rest = divmod(rest, one)
+        if amount:
+            words.append(f"{amount}{unit}")
+    return "".join(words) or "0s"
 
 
 def rate_text(rate: Rate) -> str:
@@ -18,11 +37,7 @@ def rate_text(rate: Rate) -> str:
     >>> rate_text((5, timedelta(seconds=1))), rate_text((100, timedelta(minutes=1)))
     ('5/1s', '100/1m')
     """
-    words, rest = [], rate[1] // MILLISECOND
-    for unit, length in UNITS:
-        amount, rest = divmod(rest, length)
-        words += [f"{amount}{unit}"] if amount else []
-    return f"{rate[0]}/{''.join(words)}"
+    return f"{rate[0]}/{duration_text(rate[1])}"
 
 
 def limit_used(sent: int, first_s: float | None, last_s: float | None, rate: Rate | None) -> float | None:
