@@ -133,7 +133,7 @@ def _odoo_config(told: AccountSettings, *, api_key: str = "") -> OdooConfig:
         companies=tuple(options["companies"]) if options.get("companies") else None,  # type: ignore[arg-type]  # checked by settings
         page_size=int(str(options["page_size"])),
         timeout=options["request_timeout"],  # type: ignore[arg-type]  # checked by settings
-        limit=tuple(told.limit) if told.limit else None,  # type: ignore[arg-type]  # checked by settings
+        limit=told.limit,
     )
 
 
@@ -153,7 +153,7 @@ def _activecampaign_config(told: AccountSettings, *, api_key: str = "", timezone
         is_zone_sure=options.get("timezone") is not None,
         page_size=int(str(options["page_size"])),
         timeout=options["request_timeout"],  # type: ignore[arg-type]  # checked by settings
-        rate=(told.limit.requests, told.limit.per) if told.limit else RATE,
+        rate=told.limit or RATE,
     )
 
 
@@ -166,7 +166,6 @@ def mercadolivre_config(told: AccountSettings, *, client_id: str, client_secret:
         site=str(told.options["site"]),
         page_size=int(str(told.options["page_size"])),
         timeout=told.options["request_timeout"],  # type: ignore[arg-type]  # checked by settings
-        rate=tuple(told.limit) if told.limit else None,  # type: ignore[arg-type]  # checked by settings
     )
 
 
@@ -182,8 +181,7 @@ def mercadolivre_oauth(told: AccountSettings, config: MercadoLivreConfig, outsid
 
 def mercadolivre_terms(told: AccountSettings) -> BudgetTerms:
     """Return where a Mercado Livre account spends its budget; the login decides whose."""
-    rate = tuple(told.limit) if told.limit else None
-    return terms(told.url, rate)  # type: ignore[arg-type]  # checked by settings
+    return terms(told.url, told.limit)
 
 
 def mercadolivre_login(

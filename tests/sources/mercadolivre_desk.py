@@ -67,7 +67,7 @@ class Desk:
             account="loja",
             login=login,
             clock=clock,
-            budget=SharedBudgets(MemoryLog(clock), clock).of(terms(url, config.rate)),
+            budget=SharedBudgets(MemoryLog(clock), clock).of(terms(url, None)),
             dice=Random(1),
         )
 

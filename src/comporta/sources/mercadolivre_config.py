@@ -47,7 +47,6 @@ class MercadoLivreConfig:
     site: str = SITE
     page_size: int = PAGE_SIZE
     timeout: timedelta = TIMEOUT
-    rate: Rate | None = None
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
