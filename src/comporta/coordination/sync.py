@@ -72,7 +72,6 @@ class Syncer:
         self._store = store
         self._clock = clock
         self._observer = observer
-        self._conduct = conduct
         self._executor = executor
         self._accounts = accounts
         self._following = Following(store, clock, conduct)

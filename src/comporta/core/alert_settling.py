@@ -36,12 +36,11 @@ UNSEEN_MAX = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a look changes: rows to put, by what happens to them. ``unchanged`` are open as before."""
+    """What a look changes: rows to put, by what happens to them."""
 
     opened: Sequence[Alert] = ()
     updated: Sequence[Alert] = ()
     closed: Sequence[Alert] = ()
-    unchanged: Sequence[Alert] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +82,20 @@ def settle(
     """
     heard = {each.key: each.told_at for each in told}
     rows = {each.key: each for each in known}
-    opened, updated, unchanged = [], [], []
+    opened, updated = [], []
     for each in wanted:
         row = rows.get(each.key)
         if row is None or not row.is_open:
             opened.append(replace(_opened(each, row, now), told_at=heard.get(each.key)))
         elif row.well_since is not None or _differs(row, each):
             updated.append(_changed(row, each, now))
-        else:
-            unchanged.append(row)
     keys = {each.key for each in wanted}
     well = [row for row in known if row.is_open and row.key not in keys and not keeps(row)]
     well = [row if _is_fresh(row, now, over_after) else replace(row, well_since=now) for row in well]
     over = [row for row in well if row.well_since is not None and now - row.well_since >= over_after]
     closed = [replace(row, closed_at=row.well_since, updated_at=now, told_closed_at=None) for row in over]
     updated += [row for row in well if row.well_since == now and row not in over]
-    return Settled(opened, updated, closed, unchanged)
+    return Settled(opened, updated, closed)
 
 
 def to_tell(rows: Sequence[Alert], now: datetime, quiet: QuietHours | None = None) -> Sequence[Alert]:

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from comporta.ledger.schema import REVISIONS
-
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
@@ -26,8 +24,3 @@ class Checkup:
     accounts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     clock: datetime | None = None
-
-    @property
-    def is_current(self) -> bool:
-        """Say whether the schema is the one this version works with."""
-        return self.revision == REVISIONS[-1]

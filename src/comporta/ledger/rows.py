@@ -62,7 +62,6 @@ def lease_row_from(row: Row) -> LeaseRow:
         epoch=row["epoch"],
         holder=row["holder"],
         expires_at=instant_from(row["expires_at"]),
-        commits=row["commits"],
         since=instant_from(row["started_at"]),
         instance=row["instance"],
     )
@@ -106,8 +105,6 @@ def instance_from(row: Row) -> Instance:
     return Instance(
         instance=row["instance"],
         roles=row["roles"],
-        version=row["version"],
-        started_at=instant_of(row["started_at"]),
         seen_at=instant_of(row["seen_at"]),
         ended_at=instant_from(row["ended_at"]),
     )

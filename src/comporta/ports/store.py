@@ -51,7 +51,6 @@ class LeaseRow:
     epoch: int
     holder: str | None
     expires_at: datetime | None
-    commits: int
     since: datetime | None
     instance: str | None
 
@@ -62,8 +61,6 @@ class Instance:
 
     instance: str
     roles: str
-    version: str
-    started_at: datetime
     seen_at: datetime
     ended_at: datetime | None = None
 

@@ -147,9 +147,7 @@ class Login:
         return await self._transport.send(ask, self._progress, accept)
 
     def _session(self, dialect: Dialect, version: Version, uid: int) -> OdooSession:
-        return OdooSession(
-            self._transport, self._clock, self._config, self._account, dialect, version.text, version.major, uid
-        )
+        return OdooSession(self._transport, self._clock, self._config, self._account, dialect, version.text, uid)
 
 
 def _rpc(protocol: Protocol, config: OdooConfig, *, uid: int = 0, key: str = "") -> LoginDialect:

@@ -32,7 +32,6 @@ class OdooSession:
     account: str
     dialect: Dialect
     version: str
-    major: int
     uid: int
 
     @property

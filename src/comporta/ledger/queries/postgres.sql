@@ -36,7 +36,7 @@ FROM comporta.cmp_scope s LEFT JOIN comporta.cmp_run r ON r.id = s.holder WHERE 
 SELECT epoch, holder, commits FROM comporta.cmp_scope WHERE scope = :scope FOR UPDATE;
 
 -- name: leases
-SELECT s.scope, s.epoch, s.holder, s.expires_at, s.commits, r.started_at, r.instance
+SELECT s.scope, s.epoch, s.holder, s.expires_at, r.started_at, r.instance
 FROM comporta.cmp_scope s LEFT JOIN comporta.cmp_run r ON r.id = s.holder WHERE s.holder IS NOT NULL OR s.scope NOT LIKE 'dry/%' ORDER BY s.scope;
 
 -- name: renew

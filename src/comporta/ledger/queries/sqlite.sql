@@ -34,7 +34,7 @@ FROM cmp_scope s LEFT JOIN cmp_run r ON r.id = s.holder WHERE s.scope = :scope;
 SELECT epoch, holder, commits FROM cmp_scope WHERE scope = :scope;
 
 -- name: leases
-SELECT s.scope, s.epoch, s.holder, s.expires_at, s.commits, r.started_at, r.instance
+SELECT s.scope, s.epoch, s.holder, s.expires_at, r.started_at, r.instance
 FROM cmp_scope s LEFT JOIN cmp_run r ON r.id = s.holder WHERE s.holder IS NOT NULL OR s.scope NOT LIKE 'dry/%' ORDER BY s.scope;
 
 -- name: renew
