@@ -54,12 +54,11 @@ async def open_workspace(
     settings: Settings,
     *,
     observer: Observer | None = None,
-    clock: Clock | None = None,
     meter: Meter = UNMEASURED,
 ) -> AsyncIterator[Workspace]:
     """Open the database, migrate it if it is behind, and make every account ready to be read."""
     with _followed(settings, observer or Unwatched()) as watching:
-        async with _opened(settings, watching, clock or SystemClock(), meter) as workspace:
+        async with _opened(settings, watching, meter) as workspace:
             yield workspace
 
 
@@ -76,9 +75,10 @@ def _followed(settings: Settings, observer: Observer) -> Iterator[Observer]:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, observer: Observer, clock: Clock, meter: Meter) -> AsyncIterator[Workspace]:
-    database = open_database(settings, clock, meter=meter)
-    clock = DatabaseClock(database, clock)
+async def _opened(settings: Settings, observer: Observer, meter: Meter) -> AsyncIterator[Workspace]:
+    machine = SystemClock()
+    database = open_database(settings, machine, meter=meter)
+    clock = DatabaseClock(database, machine)
     store = open_store(database, settings)
     outside = outside_of(settings, database, clock)
     known = KnownAccounts(database, settings, outside)

@@ -150,14 +150,13 @@ async def open_granting(
     table: Mapping[str, object],
     typed: Mapping[str, str],
     *,
-    clock: Clock | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Granting]:
     """Open the database and the way to the source for an account of the file, of the database, or a new one.
 
     ``typed`` are parts of the application that a person gave; the others are looked for where the account names them.
     """
-    clock = clock or SystemClock()
+    clock = SystemClock()
     with closing(open_database(settings, clock)) as database:
         known = database.read(stored_accounts).get(name, {})
         kept = {**known, **table, "source": SOURCE} if known.get("source") in {None, SOURCE} else known

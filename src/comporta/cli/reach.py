@@ -37,16 +37,14 @@ class Reached:
         return round((self.clock - self.asked_at).total_seconds())
 
 
-def reach_all(
-    urls: Mapping[str, str], now: Callable[[], datetime], *, patience_s: float = PATIENCE_S
-) -> dict[str, Reached]:
+def reach_all(urls: Mapping[str, str], now: Callable[[], datetime]) -> dict[str, Reached]:
     """Look whether each address answers, several at once."""
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="comporta-reach") as threads:
-        found = threads.map(lambda url: reach(url, now, patience_s=patience_s), urls.values())
+        found = threads.map(lambda url: reach(url, now), urls.values())
         return dict(zip(urls, found, strict=True))
 
 
-def reach(url: str, now: Callable[[], datetime], *, patience_s: float = PATIENCE_S) -> Reached:
+def reach(url: str, now: Callable[[], datetime]) -> Reached:
     """Look whether an address answers."""
     parts = urlsplit(url)
     host, is_tls = parts.hostname or "", parts.scheme == "https"
@@ -55,7 +53,7 @@ def reach(url: str, now: Callable[[], datetime], *, patience_s: float = PATIENCE
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         return Reached("no name", f"{host}: the name is not known ({error}); check the url, and this machine's DNS")
-    return _connected(found, host, port, now, is_tls=is_tls, patience_s=patience_s)
+    return _connected(found, host, port, now, is_tls=is_tls)
 
 
 def answers_as_ours(host: str, port: int) -> bool | None:
@@ -77,10 +75,9 @@ def _connected(
     now: Callable[[], datetime],
     *,
     is_tls: bool,
-    patience_s: float,
 ) -> Reached:
     try:
-        connection = socket.create_connection((host, port), patience_s)
+        connection = socket.create_connection((host, port), PATIENCE_S)
     except OSError as error:
         where = ", ".join(sorted({str(each[4][0]) for each in found if isinstance(each[4], tuple)}))
         step = "is the server up, and does a firewall or proxy let this machine out?"

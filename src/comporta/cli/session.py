@@ -38,14 +38,13 @@ def with_workspace(
     console: Console,
     observer: "Observer | None" = None,
     hand_over: bool = False,
-    on_stop: Callable[[], None] = lambda: None,
     log_level: str | None = None,
     meter: Meter = UNMEASURED,
 ) -> T:
     """Open the workspace, do the work in it and return its result.
 
-    ``hand_over``: the first signal asks the workspace to stop, and then calls ``on_stop``. ``log_level`` is from where
-    on the log is shown, whatever was asked for.
+    ``hand_over``: the first signal asks the workspace to stop. ``log_level`` is from where on the log is shown,
+    whatever was asked for.
     """
     from comporta.bootstrap import open_workspace
     from comporta.cli.journal import journalled
@@ -61,7 +60,7 @@ def with_workspace(
             if not hand_over:
                 return await work(workspace)
             opened.append(workspace)
-            with _handing_over((workspace.stop, on_stop, deadline.begin), console):
+            with _handing_over((workspace.stop, deadline.begin), console):
                 return await work(workspace)
 
     try:
