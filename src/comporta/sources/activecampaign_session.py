@@ -4,7 +4,6 @@ An answer becomes a batch of rows, or an error of ours; what is cut or empty sho
 """
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from comporta.errors import ComportaError, SourceChangedShape, SourceTruncated
+from comporta.errors import ComportaError, SourceChangedShape
 from comporta.ports.budget import Budget
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
@@ -22,7 +21,7 @@ from comporta.sources.activecampaign_config import IN_FLIGHT_MAX, ActiveCampaign
 from comporta.sources.activecampaign_errors import NOT_FOUND, REFUSALS_TRIED, refuse
 from comporta.sources.activecampaign_rows import DIGITS_MAX, Batch, Plan
 from comporta.sources.activecampaign_streams import Endpoint
-from comporta.sources.answers import Answer, Ask, describe
+from comporta.sources.answers import Answer, Ask, describe, parse_json
 from comporta.sources.connections import Connections
 from comporta.sources.http import Transport
 from comporta.sources.latency import TimedBudget, useful_requests
@@ -188,23 +187,13 @@ class ActiveCampaignSession:
         try:
             parsed = msgspec.json.decode(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            parsed = _loose(answer, subject)
+            parsed = parse_json(answer, subject=subject)
         if not isinstance(parsed, dict):
             message = f"{subject} answered {describe(answer)}; expected a JSON object"
             raise SourceChangedShape(message)
         if answer.date is not None:
             self._date = (answer.date, self.clock.monotonic())
         return parsed
-
-
-def _loose(answer: Answer, subject: str) -> object:
-    """Return what is valid JSON to Python alone, such as half a surrogate pair; refuse what is cut."""
-    try:
-        parsed: object = json.loads(answer.body)
-    except (ValueError, RecursionError) as error:
-        seen = f"{subject} answered {answer.status} with {len(answer.body)} bytes that are not valid JSON ({error}): "
-        raise SourceTruncated(f"{seen}{describe(answer)}; expected JSON") from error
-    return parsed
 
 
 def _total(envelope: Mapping[str, Any]) -> int | None:

@@ -4,6 +4,7 @@ Everything here is decided from its arguments. A message quotes at most the titl
 beginning of a body, never a header or a body of ours: those carry keys.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from comporta.errors import (
     SourceAnsweredPage,
     SourceBadGateway,
     SourceRefused,
+    SourceTruncated,
 )
 
 QUOTED_MAX = 120
@@ -132,6 +134,16 @@ def describe(answer: Answer) -> str:
         seen = f'"<title>{quote(title[1].decode(errors="replace"))}"' if title else "no title"
         return f"an HTML page ({seen})"
     return f'"{quote(answer.beginning(400).decode(errors="replace"))}"'
+
+
+def parse_json(answer: Answer, *, subject: str) -> object:
+    """Return the body as plain values, lone surrogates, NaN and huge numbers included; refuse what is cut."""
+    try:
+        parsed: object = json.loads(answer.body)
+    except (ValueError, RecursionError) as error:
+        seen = f"{subject} answered {answer.status} with {len(answer.body)} bytes that are not valid JSON ({error}): "
+        raise SourceTruncated(f"{seen}{describe(answer)}; expected JSON") from error
+    return parsed
 
 
 def refusal(answer: Answer, *, subject: str, expected: str, now: datetime) -> ComportaError | None:

@@ -5,7 +5,6 @@ versions; JSON-2 takes names only. ``typed`` decodes straight into the wanted ty
 decoder's own error through; ``loose`` decodes anything valid and raises what the server said.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,9 +12,9 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
 
-from comporta.errors import SourceChangedShape, SourceTruncated
+from comporta.errors import SourceChangedShape
 from comporta.errors_odoo import ProtocolUnsupported
-from comporta.sources.answers import Answer, Ask, describe
+from comporta.sources.answers import Answer, Ask, describe, parse_json
 from comporta.sources.odoo_errors import Trouble, server_error
 
 T = TypeVar("T")
@@ -74,16 +73,6 @@ def _reply_decoder(wanted: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - 
 def _bare_decoder(wanted: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - as above
     """Return the decoder of a JSON-2 answer of this type."""
     return msgspec.json.Decoder(wanted)
-
-
-def parse_json(answer: Answer, *, subject: str) -> object:
-    """Return the body as plain values, lone surrogates, NaN and huge numbers included."""
-    try:
-        parsed: object = json.loads(answer.body)
-    except (ValueError, RecursionError) as error:
-        seen = f"{subject} answered {answer.status} with {len(answer.body)} bytes that are not valid JSON ({error}): "
-        raise SourceTruncated(f"{seen}{describe(answer)}; expected JSON") from error
-    return parsed
 
 
 @dataclass(frozen=True, slots=True)
