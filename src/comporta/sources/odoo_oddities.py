@@ -5,7 +5,6 @@ cannot be stored even so (text with half a surrogate pair, a cursor stamp nobody
 record a ``Rejected``. A record without a usable id cannot be either, and stops the run.
 """
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,15 +13,12 @@ from datetime import date, datetime
 from comporta.core.record import Column, ColumnType, Rejected, Row, Value
 from comporta.errors import RecordRejected, SourceChangedShape
 from comporta.sources.answers import quote
-from comporta.sources.odoo_rows import INTEGER_MAX, INTEGER_MIN, Batch
+from comporta.sources.odoo_rows import Batch
+from comporta.sources.values import INTEGER_MAX, INTEGER_MIN, UnfitError, compact
 
 _LINK_LENGTH = 2
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", re.ASCII)
-
-
-class _UnfitError(Exception):
-    """The value is not of its column's type."""
 
 
 class _RefusedError(Exception):
@@ -44,7 +40,7 @@ def read_oddities(records: object, columns: Sequence[Column], *, stamp: str | No
         try:
             row, beside = _row(record, columns, stamp=stamp, subject=subject)
         except _RefusedError as error:
-            rejected.append(Rejected(str(key), RecordRejected.code, str(error), _ascii(record)))
+            rejected.append(Rejected(str(key), RecordRejected.code, str(error), compact(record, ascii_only=True)))
             continue
         if beside:
             extras[len(rows)] = beside
@@ -56,7 +52,8 @@ def _key(record: object, *, subject: str) -> int:
     key = record.get("id") if isinstance(record, Mapping) else None
     if type(key) is int and INTEGER_MIN <= key <= INTEGER_MAX:
         return key
-    message = f"{subject} answered a record with id {quote(repr(key))} ({quote(_ascii(record))}); expected an integer"
+    seen = quote(compact(record, ascii_only=True))
+    message = f"{subject} answered a record with id {quote(repr(key))} ({seen}); expected an integer"
     raise SourceChangedShape(message)
 
 
@@ -74,15 +71,15 @@ def _row(
         value = record[column.field]
         try:
             cell = _CELL[column.type](value)
-        except _UnfitError as error:
+        except UnfitError as error:
             if column.name == stamp:
                 reason = f"{column.field} is {quote(repr(value))}; expected YYYY-MM-DD HH:MM:SS"
                 raise _RefusedError(reason) from error
-            cell, beside[column.field] = None, _finite(value)
+            cell, beside[column.field] = None, value
         if isinstance(cell, str):
             _encodable(cell, column.field)
         cells.append(cell)
-    text = _compact(beside) if beside else ""
+    text = compact(beside) if beside else ""
     _encodable(text, " and ".join(beside))
     return tuple(cells), text
 
@@ -99,7 +96,7 @@ def _encodable(text: str, field: str) -> None:
 def _boolean(value: object) -> Value:
     if value is None or isinstance(value, bool):
         return value
-    raise _UnfitError
+    raise UnfitError
 
 
 def _integer(value: object) -> Value:
@@ -111,7 +108,7 @@ def _integer(value: object) -> Value:
         value = int(value)
     if type(value) is int and INTEGER_MIN <= value <= INTEGER_MAX:
         return value
-    raise _UnfitError
+    raise UnfitError
 
 
 def _number(value: object) -> Value:
@@ -123,7 +120,7 @@ def _number(value: object) -> Value:
 def _whole(value: object) -> Value:
     if type(value) is int and INTEGER_MIN <= value <= INTEGER_MAX:
         return value
-    raise _UnfitError
+    raise UnfitError
 
 
 def _text(value: object) -> Value:
@@ -131,7 +128,7 @@ def _text(value: object) -> Value:
         return None
     if isinstance(value, str):
         return value
-    raise _UnfitError
+    raise UnfitError
 
 
 def _timestamp(value: object) -> Value:
@@ -139,11 +136,11 @@ def _timestamp(value: object) -> Value:
     if text is None:
         return None
     if not isinstance(text, str) or not _STAMP.fullmatch(text):
-        raise _UnfitError
+        raise UnfitError
     try:
         return datetime.fromisoformat(text).isoformat("T", "microseconds") + "Z"
     except ValueError as error:
-        raise _UnfitError from error
+        raise UnfitError from error
 
 
 def _date(value: object) -> Value:
@@ -151,34 +148,15 @@ def _date(value: object) -> Value:
     if text is None:
         return None
     if not isinstance(text, str) or not _DATE.fullmatch(text):
-        raise _UnfitError
+        raise UnfitError
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError as error:
-        raise _UnfitError from error
+        raise UnfitError from error
 
 
 def _document(value: object) -> Value:
-    return None if value is None or value is False else _compact(_finite(value))
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
-
-
-def _ascii(record: object) -> str:
-    return json.dumps(_finite(record), separators=(",", ":"), allow_nan=False, default=str)
-
-
-def _finite(value: object) -> object:
-    """Return the value with what JSON has no number for (NaN, infinities) as text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, dict):
-        return {str(name): _finite(item) for name, item in value.items()}
-    return value
+    return None if value is None or value is False else compact(value)
 
 
 _CELL: Mapping[ColumnType, Callable[[object], Value]] = {

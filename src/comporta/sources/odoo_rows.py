@@ -17,9 +17,7 @@ from typing import Annotated, Any
 import msgspec
 
 from comporta.core.record import Column, ColumnType, Rejected, Row, Value
-
-INTEGER_MAX = 2**63 - 1
-INTEGER_MIN = -(2**63)
+from comporta.sources.values import INTEGER_MAX, INTEGER_MIN
 
 Integer = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
 
