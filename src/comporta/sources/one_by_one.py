@@ -9,6 +9,7 @@ the rest is not asked for, and counts as failed. Records that fail for ever must
 for in no order, another one each time, so that any of them may come first; and where others were told, more must fail.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from random import Random
@@ -16,7 +17,6 @@ from typing import TypeVar
 
 from comporta.core.record import REFUSED_LEAST, Key, Rejected
 from comporta.errors import ComportaError, RecordAbsent, Retryable, SourceTimedOut
-from comporta.sources.parallel import side_by_side
 
 K = TypeVar("K", bound=object)
 T = TypeVar("T")
@@ -76,8 +76,25 @@ async def in_no_order(look: Callable[[K], Awaitable[T]], keys: Sequence[K], *, w
     """Return what ``look`` says of each key, in their order; in which they are asked for is chance."""
     places = list(range(len(keys)))
     dice.shuffle(places)
-    told = dict(zip(places, await side_by_side(lambda place: look(keys[place]), places, width=width), strict=True))
+    told = dict(zip(places, await _side_by_side(lambda place: look(keys[place]), places, width=width), strict=True))
     return [told[place] for place in range(len(keys))]
+
+
+async def _side_by_side(look: Callable[[K], Awaitable[T]], keys: Sequence[K], *, width: int) -> list[T]:
+    """Return what ``look`` says of each key, ``width`` of them asked at once; the first that fails ends the rest."""
+    gate = asyncio.Semaphore(width)
+
+    async def one(key: K) -> T:
+        async with gate:
+            return await look(key)
+
+    looks = [asyncio.ensure_future(one(key)) for key in keys]
+    try:
+        return list(await asyncio.gather(*looks))
+    finally:
+        for each in looks:
+            each.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
 
 
 def failure_of_all(told: Sequence[object]) -> ComportaError | None:
