@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from comporta.cli.main import run
+from comporta.core.outcome import ExitCode
 from comporta.ledger.sqlite_schema import migrate
 from comporta.sandbox.odoo import OdooSandbox
 
@@ -42,6 +43,7 @@ class Said:
 
 
 Command = Callable[..., Said]
+STREAMS = ["sale.order", "sale.order.line", "res.partner", "product.product", "product.template"]
 
 
 @pytest.fixture
@@ -85,3 +87,10 @@ def comporta(capsys: pytest.CaptureFixture[str]) -> Command:
         return Said(code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture
+def synced(folder: Path, comporta: Command) -> Path:
+    """Sync everything once."""
+    assert comporta("sync", "--json").code == ExitCode.DONE
+    return folder

@@ -2,12 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.cli.conftest import STREAMS, Command
 
 from comporta.cli import demo
 from comporta.cli.sync import summary
@@ -20,16 +19,6 @@ from comporta.sandbox.odoo import OdooSandbox
 
 # The first command in a process imports half of the product, on a shared machine a matter of seconds.
 pytestmark = pytest.mark.timeout(60)
-
-Command = Callable[..., Any]
-STREAMS = ["sale.order", "sale.order.line", "res.partner", "product.product", "product.template"]
-
-
-@pytest.fixture
-def synced(folder: Path, comporta: Command) -> Path:
-    """Sync everything once."""
-    assert comporta("sync", "--json").code == ExitCode.DONE
-    return folder
 
 
 def test_sync_prints_its_runs(folder: Path, comporta: Command) -> None:

@@ -7,11 +7,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.cli.conftest import Command
 
 from comporta import __version__
 from comporta.cli import accounts
@@ -21,7 +20,6 @@ from comporta.cli.main import first, run
 from comporta.core.outcome import ExitCode
 from comporta.errors import Busy, ComportaError, SourceUnavailable, UnknownKey
 
-Command = Callable[..., Any]
 COMMANDS = [command.callback.__name__.replace("_", "-") for command in tree.app.registered_commands if command.callback]
 GROUPS = [str(group.name) for group in tree.app.registered_groups]
 

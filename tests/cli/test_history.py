@@ -2,11 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.cli.conftest import STREAMS, Command
 
 from comporta.bootstrap import open_workspace
 from comporta.core.outcome import ExitCode
@@ -14,16 +13,6 @@ from comporta.settings import read_settings
 
 # The first command in a process imports half of the product, on a shared machine a matter of seconds.
 pytestmark = pytest.mark.timeout(60)
-
-Command = Callable[..., Any]
-STREAMS = ["sale.order", "sale.order.line", "res.partner", "product.product", "product.template"]
-
-
-@pytest.fixture
-def synced(folder: Path, comporta: Command) -> Path:
-    """Sync everything once."""
-    assert comporta("sync", "--json").code == ExitCode.DONE
-    return folder
 
 
 @pytest.mark.full

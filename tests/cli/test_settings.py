@@ -1,16 +1,14 @@
 """`comporta settings` prints keys that can be written as they stand there."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.cli.conftest import Command
 
 from comporta.core.outcome import ExitCode
 
 pytestmark = pytest.mark.timeout(60)
-Command = Callable[..., Any]
 TOML = """
 redis = "redis://127.0.0.1"
 [alerts.email]
@@ -55,7 +53,7 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comporta: Command) ->
     first, *lines = said.out.splitlines()
 
     assert (said.code, first) == (ExitCode.DONE, f"# {tmp_path / 'comporta.toml'}")
-    return [tuple(line.split(" = ", 1)) for line in lines]
+    return [(key, value) for key, _, value in (line.partition(" = ") for line in lines)]
 
 
 def test_what_is_printed_is_a_settings_file(shown: list[tuple[str, str]], tmp_path: Path, comporta: Command) -> None:

@@ -55,6 +55,22 @@ def while_open(
         return one, waiting.result()
 
 
+def race(tables: PostgresTables, batch: Callable[[int, int], Batch], *, rounds: int) -> list[Counts]:
+    """Let two processes write their batches of each round at the same time."""
+    gate = threading.Barrier(2)
+
+    def process(mine: int) -> list[Counts]:
+        with open_connection(tables.url) as connection:
+            counts = []
+            for turn in range(rounds):
+                gate.wait(timeout=60)
+                counts.append(write_as(tables, connection, batch(mine, turn)).counts)
+            return counts
+
+    with ThreadPoolExecutor(2) as pool:
+        return [counts for each in (pool.submit(process, 0), pool.submit(process, 1)) for counts in each.result()]
+
+
 @pytest.mark.parametrize("has_row", [False, True], ids=["a new row", "a row that is there"])
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_the_older_version_never_wins_a_race(
@@ -144,21 +160,9 @@ def test_two_processes_write_the_same_rows_in_opposite_order_without_deadlock(
     tables: PostgresTables, batch: Callable[[int, int], Batch], *, is_deep: bool
 ) -> None:
     """Many times: one may wait for the other, and neither is ever told to give up."""
-    rounds = 1_000 if is_deep else 60
-    gate = threading.Barrier(2)
+    counts = race(tables, batch, rounds=1_000 if is_deep else 60)
 
-    def process(mine: int) -> list[Counts]:
-        with open_connection(tables.url) as connection:
-            counts = []
-            for turn in range(rounds):
-                gate.wait(timeout=60)
-                counts.append(write_as(tables, connection, batch(mine, turn)).counts)
-            return counts
-
-    with ThreadPoolExecutor(2) as pool:
-        counts = [each.result() for each in (pool.submit(process, 0), pool.submit(process, 1))]
-
-    assert all(each.is_balanced for process in counts for each in process)
+    assert all(each.is_balanced for each in counts)
 
 
 def test_counts_of_processes_that_race_add_up_to_the_rows(tables: PostgresTables) -> None:

@@ -1,16 +1,14 @@
 """Two processes write records with lists on PostgreSQL at once: the newer list stands, and both come through."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Barrier
 from typing import Any
 
 import psycopg
 import pytest
 from tests.conformance.tables import thing
 from tests.conformance.tables_postgres import PostgresTables, open_connection, write_as
-from tests.conformance.test_destination_races import while_open
+from tests.conformance.test_destination_races import race, while_open
 from tests.conformance.test_nested_rows import AT, EARLY, LATER, PARTS, WHOLE, listing, living
 
 from comporta.core.counts import Counts
@@ -72,8 +70,6 @@ def test_who_comes_while_a_record_is_deleted_finds_its_list_deleted(
 @pytest.mark.timeout(120)
 def test_two_processes_that_write_the_same_lists_in_opposite_order_do_not_deadlock(tables: PostgresTables) -> None:
     """Records that come, go and change what they list; the order in which lists are named does not matter."""
-    rounds = 100
-    gate = Barrier(2)
 
     def batch(mine: int, turn: int) -> Batch:
         keys = range(turn % 7, 30)
@@ -85,18 +81,9 @@ def test_two_processes_that_write_the_same_lists_in_opposite_order_do_not_deadlo
         lists = [Nested(each.shape, each.rows[::-1]) for each in whole.nested[::-1]]
         return replace(whole, rows=whole.rows[::-1], nested=lists, removed=gone)
 
-    def process(mine: int) -> list[Counts]:
-        with open_connection(tables.url) as connection:
-            counts = []
-            for turn in range(rounds):
-                gate.wait(timeout=60)
-                counts.append(write_as(tables, connection, batch(mine, turn)).counts)
-            return counts
+    counts = race(tables, batch, rounds=100)
 
-    with ThreadPoolExecutor(2) as pool:
-        counts = [each.result() for each in (pool.submit(process, 0), pool.submit(process, 1))]
-
-    assert all(each.is_balanced for process in counts for each in process)
+    assert all(each.is_balanced for each in counts)
 
 
 def test_lists_go_through_a_pooler(postgres_url: str, pgbouncer_url: str) -> None:

@@ -1,14 +1,11 @@
 """`comporta migrate-database` as people and scripts meet it."""
 
-import json
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from tests.acceptance.company import Company
 from tests.acceptance.project import running, told, until
+from tests.cli.conftest import Command, Said
 from tests.moving.conftest import Address
 from tests.moving.scissors import CutError, Scissors
 from tests.moving.shop import Shop, move
@@ -18,23 +15,6 @@ from comporta.ledger.secrets import put_secret
 from comporta.sandbox.odoo import OdooSandbox
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@dataclass(frozen=True)
-class Said:
-    """How a command ended and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401  whatever the document holds
-        """Return the one JSON document on standard output."""
-        return json.loads(self.out)
-
-
-Command = Callable[..., Said]
 
 
 @pytest.mark.full
