@@ -12,9 +12,7 @@ from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, StreamRequest
 from comporta.sources.activecampaign_reader import ActiveCampaignReader
 from comporta.sources.activecampaign_session import ActiveCampaignSession
-
-OFFSET_MAX_S = 60
-"""Seconds between the clocks before it is worth a word; coverage goes by the server's alone."""
+from comporta.sources.found import failed, found_clock
 
 
 class Account(Protocol):
@@ -33,24 +31,12 @@ async def check_account(account: Account, requests: Sequence[StreamRequest], clo
     try:
         there = await account.session.login(progress)
     except ComportaError as error:
-        return [_failed("key", error)]
-    offset_s = (there - clock.now()).total_seconds()
-    wrong = "Nothing is lost by it; but one of the two clocks is wrong: check this machine's for NTP."
+        return [failed("key", error)]
     findings = [
         Finding("key", ok=True, message=f"ActiveCampaign at {config.shown_url} accepts the key"),
-        Finding(
-            "clock",
-            ok=True,
-            message=f"the server's clock is {round(offset_s):+d} s from ours",
-            next_step="" if abs(offset_s) <= OFFSET_MAX_S else wrong,
-            details={"offset_s": offset_s},
-        ),
+        found_clock(there, clock.now()),
     ]
     return [*findings, *[await _stream(account, request, progress) for request in requests]]
-
-
-def _failed(subject: str, error: ComportaError) -> Finding:
-    return Finding(subject, ok=False, message=error.message, next_step=error.next_step, details={"code": error.code})
 
 
 async def _stream(account: Account, request: StreamRequest, progress: Progress) -> Finding:
@@ -59,7 +45,7 @@ async def _stream(account: Account, request: StreamRequest, progress: Progress) 
         reader = await account.read(request, progress)
         count = await reader.count(since=None, until=None)
     except ComportaError as error:
-        return _failed(request.stream, error)
+        return failed(request.stream, error)
     counted = "readable, without a total" if count is None else f"{count} records"
     details = {"records": count, "columns": len(reader.shape.columns), "stamp": reader.shape.stamp}
     message = f"{counted}, {len(reader.shape.columns)} columns"

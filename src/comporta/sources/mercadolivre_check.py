@@ -11,10 +11,8 @@ from comporta.errors import ComportaError
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, Reader, StreamRequest
+from comporta.sources.found import failed, found_clock
 from comporta.sources.mercadolivre_session import MercadoLivreSession
-
-OFFSET_MAX_S = 60
-"""Seconds between the clocks before it is worth a word; coverage goes by the server's alone."""
 
 
 class Account(Protocol):
@@ -34,25 +32,13 @@ async def check_account(account: Account, requests: Sequence[StreamRequest], clo
         there = await session.look(progress)
         seller = await session.user_id(progress)
     except ComportaError as error:
-        return [_failed("login", error)]
-    offset_s = (there - clock.now()).total_seconds()
-    wrong = "Nothing is lost by it; but one of the two clocks is wrong: check this machine's for NTP."
+        return [failed("login", error)]
     findings = [
         Finding("login", ok=True, message=f"{session.config.shown_url} accepts us as seller {seller}"),
-        Finding(
-            "clock",
-            ok=True,
-            message=f"the server's clock is {round(offset_s):+d} s from ours",
-            next_step="" if abs(offset_s) <= OFFSET_MAX_S else wrong,
-            details={"offset_s": offset_s},
-        ),
+        found_clock(there, clock.now()),
     ]
     findings.append(await _application(session, progress))
     return [*findings, *[await _stream(account, request, progress) for request in requests]]
-
-
-def _failed(subject: str, error: ComportaError) -> Finding:
-    return Finding(subject, ok=False, message=error.message, next_step=error.next_step, details={"code": error.code})
 
 
 async def _application(session: MercadoLivreSession, progress: Progress) -> Finding:
@@ -74,7 +60,7 @@ async def _stream(account: Account, request: StreamRequest, progress: Progress) 
         reader = await account.read(request, progress)
         count = await reader.count(since=None, until=None)
     except ComportaError as error:
-        return _failed(request.stream, error)
+        return failed(request.stream, error)
     parents = reader.shape.parent_stream
     counted = f"{count} records" if count is not None else f"read as {parents} refer to it" if parents else "readable"
     details = {"records": count, "columns": len(reader.shape.columns), "stamp": reader.shape.stamp}

@@ -11,12 +11,10 @@ from comporta.errors import ComportaError
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, StreamRequest
+from comporta.sources.found import failed, found_clock
 from comporta.sources.odoo_config import OdooConfig
 from comporta.sources.odoo_reader import OdooReader
 from comporta.sources.odoo_session import OdooSession
-
-OFFSET_MAX_S = 60
-"""Seconds between the clocks before it is worth a word; coverage goes by the server's alone."""
 
 
 class Account(Protocol):
@@ -37,7 +35,7 @@ async def check_account(account: Account, requests: Sequence[StreamRequest], clo
     try:
         session = await account.session(progress)
     except ComportaError as error:
-        return [_failed("login", error)]
+        return [failed("login", error)]
     protocol = session.dialect.name
     findings = [
         Finding(
@@ -51,20 +49,12 @@ async def check_account(account: Account, requests: Sequence[StreamRequest], clo
     return [*findings, *[await _stream(account, request, progress) for request in requests]]
 
 
-def _failed(subject: str, error: ComportaError) -> Finding:
-    return Finding(subject, ok=False, message=error.message, next_step=error.next_step, details={"code": error.code})
-
-
 async def _clock(session: OdooSession, progress: Progress, clock: Clock) -> Finding:
     try:
         there = await session.time(progress)
     except ComportaError as error:
-        return _failed("clock", error)
-    offset_s = (there - clock.now()).total_seconds()
-    is_near = abs(offset_s) <= OFFSET_MAX_S
-    message = f"the server's clock is {round(offset_s):+d} s from ours"
-    next_step = "" if is_near else "Nothing is lost by it; but one of the two clocks is wrong: check both for NTP."
-    return Finding("clock", ok=True, message=message, next_step=next_step, details={"offset_s": offset_s})
+        return failed("clock", error)
+    return found_clock(there, clock.now(), look="both")
 
 
 async def _stream(account: Account, request: StreamRequest, progress: Progress) -> Finding:
@@ -74,7 +64,7 @@ async def _stream(account: Account, request: StreamRequest, progress: Progress) 
         async with aclosing(reader.pages(since=None, until=None, after=None, limit=1)) as pages:
             await anext(pages)
     except ComportaError as error:
-        return _failed(request.stream, error)
+        return failed(request.stream, error)
     message = f"{count} records, {len(reader.shape.columns)} columns"
     details = {"records": count, "columns": len(reader.shape.columns), "stamp": reader.shape.stamp}
     return Finding(request.stream, ok=True, message=message, details=details)
