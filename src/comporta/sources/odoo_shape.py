@@ -48,11 +48,9 @@ class Field(msgspec.Struct, frozen=True):
 
     type: str
     store: bool = True
-    relation: str | None = None
-    string: str = ""
 
 
-ATTRIBUTES = ("type", "string", "relation", "store")
+ATTRIBUTES = ("type", "store")
 
 
 def describe(stream: str, fields: Mapping[str, Field], wanted: Sequence[str] | None, *, subject: str) -> Shape:
