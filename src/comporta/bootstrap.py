@@ -23,11 +23,12 @@ from comporta.coordination.rescuer import rescue, rescue_forever
 from comporta.coordination.traced import Traced
 from comporta.coordination.watchers import Watchers
 from comporta.core.guard import Without
-from comporta.databases import ledger_key, open_budgets, open_database, open_inbox, open_store
+from comporta.databases import ledger_key, open_budgets, open_database, open_store
 from comporta.errors import SettingsError, WrongUse
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
 from comporta.ledger.logins import LedgerLogins, login_states
+from comporta.ledger.notifications import LedgerInbox
 from comporta.ledger.secrets import get_secrets, put_secret
 from comporta.ledger.session import Database, Session
 from comporta.observability.meter import UNMEASURED, Meter
@@ -90,7 +91,7 @@ async def _opened(settings: Settings, observer: Observer, meter: Meter) -> Async
         workspace = Workspace(
             settings=settings,
             store=store,
-            inbox=open_inbox(database),
+            inbox=LedgerInbox(database),
             clock=clock,
             observer=observer,
             conduct=_conduct(settings),

@@ -16,7 +16,6 @@ from comporta.errors import DatabaseSealed
 from comporta.ledger.budget_file import BudgetFile
 from comporta.ledger.budget_log import SharedLog
 from comporta.ledger.checkup import Checkup
-from comporta.ledger.notifications import LedgerInbox
 from comporta.ledger.rows import instance_from
 from comporta.ledger.schema import is_current
 from comporta.ledger.seal import Seal, refusal
@@ -67,11 +66,6 @@ def open_for_move(settings: Settings, clock: Clock) -> Database:
 def open_store(database: Database, settings: Settings) -> LedgerStore:
     """Return the store over an open database: the ledger's half and the destination's."""
     return LedgerStore(database, _destination(settings), ttl=settings.lease)
-
-
-def open_inbox(database: Database) -> LedgerInbox:
-    """Return where notifications wait in an open database."""
-    return LedgerInbox(database)
 
 
 def open_budgets(settings: Settings, clock: Clock) -> BudgetLog:
