@@ -16,7 +16,8 @@ from comporta.ports.progress import Progress
 from comporta.ports.source import Reader, Source, StreamRequest
 from comporta.sandbox.odoo import OdooSandbox
 from comporta.sandbox.odoo_truth import records
-from comporta.sources.odoo import OdooConfig, OdooSource
+from comporta.sources.odoo import OdooSource
+from comporta.sources.odoo_config import OdooConfig
 from comporta.testing import FakeClock, FakeSource
 
 ORDERS, LINES = "sale.order", "sale.order.line"

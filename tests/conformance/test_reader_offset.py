@@ -19,7 +19,8 @@ from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.ports.source import Reader, StreamRequest
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
-from comporta.sources.activecampaign import ActiveCampaignConfig, ActiveCampaignSource
+from comporta.sources.activecampaign import ActiveCampaignSource
+from comporta.sources.activecampaign_config import ActiveCampaignConfig
 from comporta.testing import FakeClock
 
 ZONE = ZoneInfo("UTC")

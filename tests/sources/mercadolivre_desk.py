@@ -17,8 +17,8 @@ from comporta.ports.progress import Progress
 from comporta.ports.source import Reader, StreamRequest
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 from comporta.sandbox.mercadolivre_routes import truth_of
-from comporta.sources.mercadolivre import MercadoLivreConfig, MercadoLivreSource
-from comporta.sources.mercadolivre_config import terms
+from comporta.sources.mercadolivre import MercadoLivreSource
+from comporta.sources.mercadolivre_config import MercadoLivreConfig, terms
 from comporta.sources.mercadolivre_rows import Plan
 from comporta.sources.mercadolivre_shape import table_for
 

@@ -29,8 +29,8 @@ from comporta.ports.source import StreamRequest
 from comporta.ports.system_clock import SystemClock
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 from comporta.sandbox.mercadolivre_routes import truth_of
-from comporta.sources.mercadolivre import MercadoLivreConfig, MercadoLivreSource
-from comporta.sources.mercadolivre_config import terms
+from comporta.sources.mercadolivre import MercadoLivreSource
+from comporta.sources.mercadolivre_config import MercadoLivreConfig, terms
 from comporta.sources.mercadolivre_rows import Plan, prepared
 from comporta.sources.mercadolivre_shape import table_for
 from comporta.sources.mercadolivre_streams import REFERENCES

@@ -21,7 +21,8 @@ from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
-from comporta.sources.activecampaign import ActiveCampaignConfig, ActiveCampaignSource
+from comporta.sources.activecampaign import ActiveCampaignSource
+from comporta.sources.activecampaign_config import ActiveCampaignConfig
 from comporta.sources.activecampaign_reader import ActiveCampaignReader
 from comporta.sources.activecampaign_shape import fields_of, shape_of
 

@@ -14,7 +14,8 @@ from comporta.errors import FilterIgnored, SourceChangedShape
 from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
-from comporta.sources.activecampaign import ActiveCampaignConfig, ActiveCampaignSource
+from comporta.sources.activecampaign import ActiveCampaignSource
+from comporta.sources.activecampaign_config import ActiveCampaignConfig
 from comporta.sources.activecampaign_reader import ActiveCampaignReader
 
 SIZE = 20

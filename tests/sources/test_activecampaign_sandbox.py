@@ -31,7 +31,8 @@ from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
 from comporta.sandbox.activecampaign_lists import shown
-from comporta.sources.activecampaign import ActiveCampaignConfig, ActiveCampaignSource
+from comporta.sources.activecampaign import ActiveCampaignSource
+from comporta.sources.activecampaign_config import ActiveCampaignConfig
 from comporta.sources.activecampaign_reader import ActiveCampaignReader
 from comporta.sources.activecampaign_rows import Plan
 from comporta.sources.activecampaign_shape import fields_of
@@ -39,8 +40,7 @@ from comporta.sources.activecampaign_streams import DEFAULT_STREAMS
 
 Anything = Any
 ZONE = ZoneInfo("America/Chicago")
-DEALS = 60
-KEY = "s3cret-key"
+DEALS, KEY = 60, "s3cret-key"
 
 
 class Account:

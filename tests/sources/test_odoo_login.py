@@ -21,7 +21,8 @@ from comporta.errors import (
 )
 from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, Identity, StreamRequest
-from comporta.sources.odoo import OdooConfig, OdooSource
+from comporta.sources.odoo import OdooSource
+from comporta.sources.odoo_config import OdooConfig
 
 ORDERS = StreamRequest("sale.order")
 

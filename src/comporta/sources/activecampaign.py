@@ -16,8 +16,6 @@ from comporta.sources.activecampaign_reader import ActiveCampaignReader
 from comporta.sources.activecampaign_session import ActiveCampaignSession
 from comporta.sources.connections import Connections
 
-__all__ = ["ActiveCampaignConfig", "ActiveCampaignSource"]
-
 
 class ActiveCampaignSource:
     """An ActiveCampaign account, over its API version 3."""

@@ -23,7 +23,6 @@ from comporta.sources.mercadolivre_shape import table_for
 from comporta.sources.mercadolivre_single import SingleReader
 from comporta.sources.mercadolivre_streams import ITEMS, ORDERS, PACKS, SHIPMENTS
 
-__all__ = ["MercadoLivreConfig", "MercadoLivreSource"]
 READERS: Mapping[str, Callable[[MercadoLivreSession, StreamRequest, Progress, str], Reader]] = {
     ORDERS: OrdersReader,
     SHIPMENTS: SingleReader,

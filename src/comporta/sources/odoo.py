@@ -27,8 +27,6 @@ from comporta.sources.odoo_reader import OdooReader
 from comporta.sources.odoo_session import OdooSession
 from comporta.sources.odoo_shape import ATTRIBUTES, Field, describe
 
-__all__ = ["OdooConfig", "OdooSource"]
-
 
 class OdooSource:
     """An Odoo account, over JSON-RPC, XML-RPC or JSON-2."""
