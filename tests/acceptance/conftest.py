@@ -1,9 +1,9 @@
 """The stage of the acceptance tests: simulated companies, and projects on every database that we promise.
 
 Each test that asks for a project is played three times: on SQLite, on PostgreSQL, and on PostgreSQL through a
-pooler that lends connections per transaction. In the quick check that is SQLite alone, except for tests
-with the mark ``quick_everywhere``. `nox -s full` takes one of the two ways to PostgreSQL, half of the tests this one,
-half that one: three times takes a quarter of an hour; ``--deep`` takes both, and so does who asks for tests by name.
+pooler that lends connections per transaction. In the quick check that is SQLite alone. `nox -s full` takes one of the
+two ways to PostgreSQL, half of the tests this one, half that one: three times takes a quarter of an hour; ``--deep``
+takes both, and so does who asks for tests by name.
 What only SQLite can show is marked ``only_sqlite`` and has its entry in docs/explanation/dialects.md.
 """
 
@@ -78,8 +78,6 @@ def company(open_company: Open) -> Company:
 SLOWER = [pytest.param(name, marks=pytest.mark.full) for name in ("postgres", "pgbouncer")]
 only_postgres = pytest.mark.parametrize("way", SLOWER, indirect=True)
 """For what SQLite cannot do: see docs/explanation/dialects.md."""
-quick_everywhere = pytest.mark.parametrize("way", ["sqlite", "postgres", "pgbouncer"], indirect=True)
-"""For the few that the quick check plays on every database."""
 each_database = pytest.mark.parametrize("way", ["sqlite", "postgres"], indirect=True)
 """For those that take a minute and in which a pooler has no part."""
 

@@ -18,7 +18,6 @@ from comporta.ledger.sqlite_schema import migrate_stepwise
 
 VERSIONS = Path(comporta.ledger.sqlite_schema.__file__).parent / "migrations/versions"
 PRE = [after for after in REVISIONS[1:] if list(VERSIONS.glob(f"{after}_pre_*"))]
-Columns = dict[str, list[str]]
 UpTo = Callable[[str], None]
 
 

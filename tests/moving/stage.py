@@ -24,8 +24,6 @@ from comporta.ports.system_clock import SystemClock
 from comporta.settings_tree import Settings, SqliteSettings
 
 LEDGER = tuple(table.name for table in ledger_tables())
-JSONB = 3802
-MONEY = ("NUMERIC", "INTEGER")
 # Whatever a column may hold.
 Value = Any
 Rows = dict[str, list[dict[str, Value]]]
