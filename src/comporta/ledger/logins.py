@@ -16,17 +16,15 @@ from typing import TypeVar
 
 from comporta.core.lease import Lease
 from comporta.core.login import LOGIN_SCOPE, LoginState, Standing, token_fingerprint
-from comporta.errors import CommitOutcomeUnknown, LeaseLost, MasterKeyWrong, SecretMissing
+from comporta.errors import LeaseLost, MasterKeyWrong, SecretMissing
 from comporta.ledger import leases
 from comporta.ledger.rows import instant_from, text_of
 from comporta.ledger.secrets import get_secret, put_secret
-from comporta.ledger.session import Database, Row, Session, term
+from comporta.ledger.session import Database, Row, Session, settled, term
 from comporta.ports.login import Tokens
 from comporta.ports.login_store import KeptLogin, Leased
 from comporta.ports.store import Occupied
 
-OUTCOME_TRIES = 5
-"""How often a write is repeated whose COMMIT was not answered."""
 FIRSTS_MAX = 100
 """First tokens of an account that are remembered as used; a person writes one when access was granted anew."""
 T = TypeVar("T")
@@ -175,12 +173,7 @@ class LedgerLogins:
 
     async def _write(self, work: Callable[[Session], T], *, is_durable: bool = False) -> T:
         """Write, and again if the answer to COMMIT was lost: each of these may be done twice."""
-        for _ in range(OUTCOME_TRIES - 1):
-            try:
-                return await asyncio.wrap_future(self._database.write(work, is_durable=is_durable))
-            except CommitOutcomeUnknown:
-                continue
-        return await asyncio.wrap_future(self._database.write(work, is_durable=is_durable))
+        return await settled(lambda: asyncio.wrap_future(self._database.write(work, is_durable=is_durable)))
 
 
 def _begin_first(session: Session, key: bytes, account: str, refresh: str) -> None:

@@ -14,15 +14,13 @@ from typing import TypeVar
 
 from comporta.core.hint import POSTPONED_MAX, UNDATED
 from comporta.core.notification import Notification, later, merged
-from comporta.errors import CommitOutcomeUnknown
 from comporta.ledger.pauses import pauses
 from comporta.ledger.rows import instant_from, text_of
-from comporta.ledger.session import Database, Row, Session
+from comporta.ledger.session import Database, Row, Session, settled
 from comporta.ports.notifications import Point
 
 PORTION = 1_000
 """Notifications of one user that are handed over in one transaction."""
-OUTCOME_TRIES = 5
 Hints = dict[tuple[str, str], datetime | None]
 """When each record was told of, by scope and key."""
 T = TypeVar("T")
@@ -53,13 +51,8 @@ class LedgerInbox:
 
         ``is_awaited``: somebody waits for it, and relies on it.
         """
-        for left in reversed(range(OUTCOME_TRIES)):
-            try:
-                return await asyncio.wrap_future(self._database.write(work, is_durable=is_awaited, is_brief=is_awaited))
-            except CommitOutcomeUnknown:
-                if not left:
-                    raise
-        raise AssertionError("the last try returns or raises")  # pragma: no cover  # never reached
+        write = self._database.write
+        return await settled(lambda: asyncio.wrap_future(write(work, is_durable=is_awaited, is_brief=is_awaited)))
 
 
 def put_notifications(session: Session, told: Sequence[Notification]) -> None:

@@ -4,14 +4,17 @@ Everything else in this room is written once, against ``Session``; what differs 
 their SQL (``queries/<dialect>.sql``) and how a transaction begins and ends (``sqlite``, ``postgres``).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from comporta.core.instant import instant_text
+from comporta.errors import CommitOutcomeUnknown
 from comporta.ports.destination import Connection
 
+OUTCOME_TRIES = 5
+"""How often a write is tried whose COMMIT was not answered."""
 T = TypeVar("T")
 Values = Mapping[str, object]
 Row = Any
@@ -71,6 +74,16 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Wait for what is being written and close every connection."""
+
+
+async def settled(write: Callable[[], Awaitable[T]], again: Callable[[], Awaitable[T]] | None = None) -> T:
+    """Write, and once more where the answer to COMMIT was lost: ``again``, or what may be done twice the same way."""
+    for _ in range(OUTCOME_TRIES - 1):
+        try:
+            return await write()
+        except CommitOutcomeUnknown:
+            write = again or write
+    return await write()
 
 
 def term(session: Session, ttl: timedelta) -> dict[str, object]:

@@ -23,7 +23,6 @@ from comporta.core.record import Bucket, Key, Shape, Value, key_from_text
 from comporta.core.run import Run, RunState, run_name
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
-from comporta.errors import CommitOutcomeUnknown
 from comporta.ledger import batches, leases, pauses, people, retention
 from comporta.ledger.batches import NOTHING_LEARNT, Batches
 from comporta.ledger.rows import (
@@ -36,7 +35,7 @@ from comporta.ledger.rows import (
     run_from,
     text_of,
 )
-from comporta.ledger.session import Database, Session
+from comporta.ledger.session import Database, Session, settled
 from comporta.ports.destination import Destination
 from comporta.ports.rows import Among
 from comporta.ports.store import (
@@ -55,8 +54,6 @@ from comporta.ports.store import (
     StreamFacts,
 )
 
-OUTCOME_TRIES = 5
-"""How often a write is repeated whose COMMIT was not answered."""
 READERS = 8
 QUEUED_MAX = 100
 """Queued runs of one stream that are looked at together; equal ones join, so there are few."""
@@ -356,14 +353,10 @@ class LedgerStore:
 
         ``again`` looks first whether it happened; without it, doing it twice is as good as once.
         """
-        for left in reversed(range(OUTCOME_TRIES)):
-            try:
-                return await self._write_once(work, is_brief=is_brief)
-            except CommitOutcomeUnknown:
-                if not left:
-                    raise
-                work = again or work
-        raise AssertionError("the last try returns or raises")  # pragma: no cover  # never reached
+        return await settled(
+            lambda: self._write_once(work, is_brief=is_brief),
+            lambda: self._write_once(again or work, is_brief=is_brief),
+        )
 
     async def _write_once(self, work: Callable[[Session], T], *, is_brief: bool = False) -> T:
         return await asyncio.wrap_future(self._database.write(work, is_brief=is_brief))
