@@ -1,4 +1,4 @@
-"""The checks, for people and CI alike: `nox` in a minute, `nox -s full` in fifteen to twenty, `nox -s deep` in hours.
+"""The checks, for people and CI alike: `nox` in a minute, `nox -s full` in fifteen, `nox -s deep` in hours.
 
 Sessions use the environment nox itself runs in (`uv run nox`, or a venv with the dev group), so
 nothing is installed twice. What follows `--` goes to pytest: `nox -s full -- --chaos-rounds 50`.
@@ -54,7 +54,8 @@ def full(session: nox.Session) -> None:
     """Everything: the check, hypothesis at depth, real processes, chaos."""
     look(session)
     # Hundreds of examples take longer than the ten seconds that a fast test has.
-    pytest(session, "-n", "2", "--hypothesis-profile", "full", "--timeout", "120", "--ignore", "tests/acceptance")
+    deep = ("--hypothesis-profile", "full", "--timeout", "120", "--ignore", "tests/acceptance")
+    pytest(session, "-n", "3", "--dist", "worksteal", *deep)
     # Most of their time acceptance tests wait, for a lease to run out or a retry to come: three find room on two cores.
     pytest(session, "-n", "3", "--dist", "worksteal", "tests/acceptance", "-m", "not alone")
     # Those that measure need quiet neighbours, and are that themselves: they wait for a limit to let them.
