@@ -98,7 +98,7 @@ class Cluster:
         with psycopg.connect(self.url(name), autocommit=True) as connection:
             # The last record lies in memory until one behind it is flushed. A checkpoint would do that too, and
             # take away the segments we want to read.
-            connection.execute("SELECT pg_create_restore_point('bench')")
+            connection.execute("SELECT pg_logical_emit_message(true, 'bench', '')")  # its commit is waited for
             files = [str(path) for (path,) in connection.execute(query, {"table": table})]
             tablespace = connection.execute("SELECT oid FROM pg_tablespace WHERE spcname = 'pg_default'").fetchone()
         assert tablespace is not None
