@@ -101,6 +101,7 @@ WELL = {
     "no disk known": facts(stream(), disk_free_mb=None),
     "the scheduler was ended": facts(scheduler=SchedulerFact("box:7", at(1), has_ended=True)),
     "a channel that works": facts(channels={"email": None}),
+    "a Redis that nothing needs now": facts(stream(), legacy_lock=Trouble("CMP-NET-008", "refused", "Start it.", NOW)),
     "a login of no account here": facts(stream(), logins={"other": "revoked"}),
 }
 

@@ -24,6 +24,12 @@ UPDATE cmp_scope SET epoch = 99, holder = 'r1', expires_at = '{until}' WHERE sco
 FUTURE, PAST = "2099-01-01T00:00:00.000000Z", "2020-01-01T00:00:00.000000Z"
 
 
+@pytest.fixture
+def pg_bin(postgres_build: Build) -> list[str]:
+    """Return where PostgreSQL's own programs are, as a command is told."""
+    return ["--pg-bin", str(postgres_build.binaries)]
+
+
 def written(path: Path, script: str) -> None:
     """Run a script on a file."""
     with closing(sqlite3.connect(path)) as connection:
@@ -241,14 +247,12 @@ def test_a_restore_into_an_empty_place_asks_nothing(shop: Shop, said: Said) -> N
     assert back["restore"]["before"] == []
 
 
-@pytest.mark.full
 def test_postgresql_goes_through_its_own_tools(
-    shop: Shop, said: Said, new_database: Address, postgres_build: Build
+    shop: Shop, said: Said, new_database: Address, pg_bin: list[str]
 ) -> None:
     """Dumped, changed, put back; the replaced schemas keep their rows under another name."""
     url = new_database("postgres")
     shop.move(url)
-    pg_bin = ["--pg-bin", str(postgres_build.binaries)]
     code, made = said("backup", "shelf.dump", *pg_bin)
     missing, document = said("backup", "other.dump", "--pg-bin", str(shop.folder))
     import psycopg
@@ -271,13 +275,11 @@ def test_postgresql_goes_through_its_own_tools(
     assert shop.sync()["sale.order"].counts.read == 0
 
 
-@pytest.mark.full
 def test_a_dump_goes_into_a_database_that_is_empty(
-    shop: Shop, said: Said, new_database: Address, postgres_build: Build
+    shop: Shop, said: Said, new_database: Address, pg_bin: list[str]
 ) -> None:
     """Another server after a fire, say: nothing is there to be set aside, and no rights to be kept."""
     shop.move(new_database("postgres"))
-    pg_bin = ["--pg-bin", str(postgres_build.binaries)]
     said("backup", "shelf.dump", *pg_bin)
     shop.use(new_database("postgres"))
     code, back = said("restore", "shelf.dump", *pg_bin)
@@ -287,14 +289,12 @@ def test_a_dump_goes_into_a_database_that_is_empty(
     assert shop.sync()["sale.order"].counts.read == 0
 
 
-@pytest.mark.full
 def test_a_restore_that_fails_at_its_end_changes_nothing(
-    shop: Shop, said: Said, new_database: Address, postgres_build: Build
+    shop: Shop, said: Said, new_database: Address, pg_bin: list[str]
 ) -> None:
     """The backup of a database whose data moved on since is put back as far as the seal in it, and taken out again."""
     url = new_database("postgres")
     shop.move(url)
-    pg_bin = ["--pg-bin", str(postgres_build.binaries)]
     shop.move(f"sqlite:///{(shop.folder / 'other.db').as_posix()}")
     shop.use(url)
     said("backup", "sealed.dump", *pg_bin)
@@ -310,14 +310,12 @@ def test_a_restore_that_fails_at_its_end_changes_nothing(
     assert (schemas, found) == ([], (29,))
 
 
-@pytest.mark.full
 def test_who_may_read_may_read_what_was_restored(
-    shop: Shop, said: Said, new_database: Address, postgres_build: Build
+    shop: Shop, said: Said, new_database: Address, pg_bin: list[str]
 ) -> None:
     """What a person granted on the replaced schemas holds for the new ones, and for tables that are still to come."""
     url = new_database("postgres")
     shop.move(url)
-    pg_bin = ["--pg-bin", str(postgres_build.binaries)]
     said("backup", "shelf.dump", *pg_bin)
     import psycopg
 

@@ -94,10 +94,10 @@ class Dispatcher:
                 # The most urgent first, and in ordinary places before those for people alone, which are few.
                 scopes = dict.fromkeys((run.scope, run.account, False) for run in due)
                 scopes |= dict.fromkeys((run.scope, run.account, True) for run in due if _is_asked(run))
-                for queue, wanted in Counter((account, is_asked) for _, account, is_asked in scopes).items():
-                    for _ in range(wanted - self._waiting[queue]):
-                        self._waiting[queue] += 1
-                        group.create_task(self._serve(queue[0], due, is_asked=queue[1]))
+                for (account, is_asked), wanted in Counter((name, asked) for _, name, asked in scopes).items():
+                    for _ in range(wanted - self._waiting[account, is_asked]):
+                        self._waiting[account, is_asked] += 1
+                        group.create_task(self._serve(account, due, is_asked=is_asked))
                 await self._until_woken()
 
     async def _end_stranded(self) -> None:

@@ -170,14 +170,11 @@ PHRASES: Mapping[str, Mapping[Language, Phrase]] = MappingProxyType(
         "legacy_lock": {
             Language.PT: (
                 "O Redis não responde, e o que um programa antigo também lê espera ({code}): {error}",
-                'Inicie o Redis ou corrija `redis`; sem o outro: legacy_lock_without_redis = "database".',
+                "Veja o que falta com `comporta check`.",
             ),
             Language.EN: (
                 "Redis does not answer, and what an older program reads too waits ({code}): {error}",
-                (
-                    "Start Redis, or correct `redis`; once the old program is gone: legacy_lock_without_redis ="
-                    ' "database".'
-                ),
+                "See what is missing with `comporta check`.",
             ),
         },
         "clock": {

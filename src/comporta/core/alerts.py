@@ -106,8 +106,10 @@ def _of_house(facts: AlertFacts, bounds: AlertBounds, language: Language) -> Ite
         fields = {"free_mb": facts.disk_free_mb, "least_mb": bounds.disk_mb, "where": facts.disk}
         yield _one(Kind.DISK, None, fields, language, key=f"disk/{facts.machine}")
     silent = facts.legacy_lock
-    if silent is not None:
-        yield _one(Kind.LEGACY_LOCK, None, {"code": silent.code, "error": silent.message}, language)
+    if silent is not None and any(each.is_guarded for each in facts.streams):
+        fields = {"code": silent.code, "error": silent.message}
+        step = step_of(silent.code, silent.next_step, language)
+        yield _one(Kind.LEGACY_LOCK, None, fields, language, next_step=step)
     if abs(facts.clock_jump_s) > bounds.clock_apart.total_seconds():
         moved = {"jump_s": round(facts.clock_jump_s), "span": span_text(abs(facts.clock_jump_s))}
         yield _one(Kind.CLOCK, None, moved, language, phrase="clock_jumped", key=_clock_key(facts))
