@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import quantiles
 
-from comporta.bootstrap import open_workspace
+from comporta.bootstrap.workspaces import open_workspace
 from comporta.core.run import Run, RunState
 from comporta.ports.events import Unwatched
 from comporta.ports.progress import Progress
-from comporta.settings import read_settings
+from comporta.settings.reading import read_settings
 
 NAP_S = 0.01
 

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from comporta.bootstrap import open_workspace
+from comporta.bootstrap.workspaces import open_workspace
 from comporta.core.asked import Asked, request_for
 from comporta.core.run import Run
 from comporta.errors import WrongUse
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import read_settings
+from comporta.settings.reading import read_settings
 
 
 def sync(

@@ -15,17 +15,17 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from comporta.bootstrap.databases import open_budgets
 from comporta.coordination import budgets as module
 from comporta.coordination.budgets import SharedBudget, SharedBudgets
 from comporta.core import limit as rules
 from comporta.core.limit import LimitState, Plea, Verdict
-from comporta.databases import open_budgets
 from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.budget import BudgetTerms
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Priority, Progress
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import read_settings
+from comporta.settings.reading import read_settings
 from comporta.sources.answers import Answer, Ask, refusal
 from comporta.sources.http import Transport
 

@@ -16,9 +16,9 @@ from typing import TypeVar
 from tests.acceptance.databases import PATIENCE_S, Database, Json
 
 import comporta
-from comporta.bootstrap import open_workspace
+from comporta.bootstrap.workspaces import open_workspace
 from comporta.core.run import Run, RunState
-from comporta.settings import read_settings
+from comporta.settings.reading import read_settings
 
 T = TypeVar("T")
 LOOK_S = 0.01

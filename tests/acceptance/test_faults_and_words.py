@@ -24,7 +24,7 @@ from comporta.ports.system_clock import SystemClock
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 from comporta.sandbox.odoo import OdooSandbox
 from comporta.testing.clock import FakeClock
-from comporta.workspace import Workspace
+from comporta.workspace.workspace import Workspace
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(240)]
 PAGE = Path(__file__).parent.parent.parent / "docs/howto/troubleshooting.md"

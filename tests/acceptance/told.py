@@ -12,12 +12,12 @@ from tests.acceptance.databases import Json
 from tests.acceptance.project import Project
 from tests.channels.servers import MailServer
 
-from comporta.alarms import watch_of
-from comporta.bootstrap import open_workspace
+from comporta.bootstrap.workspaces import open_workspace
 from comporta.core.alert import Alert
 from comporta.observability.log import Silence
-from comporta.settings import read_settings
-from comporta.workspace import Workspace
+from comporta.settings.reading import read_settings
+from comporta.workspace.alarms import watch_of
+from comporta.workspace.workspace import Workspace
 
 Act = Callable[[Workspace], Awaitable[object]]
 

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import comporta
-from comporta import bootstrap, databases
+from comporta.bootstrap import databases, workspaces
 from comporta.core.run import RunState
 from comporta.errors import Retryable
 from comporta.ledger.session import Database
 from comporta.ledger.statements import statements
 from comporta.ledger.store import LedgerStore
-from comporta.settings_tree import Settings
+from comporta.settings.tree import Settings
 
 if TYPE_CHECKING:
     from tests.acceptance.project import Project
@@ -73,7 +73,7 @@ def stop_once(place: str) -> None:
         usual = databases.open_store(database, settings)
         return LedgerStore(database, usual._destination, ttl=settings.lease, checkpoint=checkpoint)
 
-    bootstrap.open_store = open_store  # type: ignore[attr-defined]  # taken where it is used
+    workspaces.open_store = open_store  # type: ignore[attr-defined]  # taken where it is used
 
 
 def work(config: Path, kind: str, names: Sequence[str], dice: random.Random) -> None:

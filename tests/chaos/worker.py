@@ -23,7 +23,8 @@ from psycopg_pool.base import AttemptWithBackoff
 from tests.chaos.clockwork import STREAMS, Clockwork, Times
 from tests.chaos.mutants import mutate
 
-from comporta import account_plans, bootstrap
+from comporta.bootstrap import account_plans, workspaces
+from comporta.bootstrap.databases import open_store as really_open_store
 from comporta.coordination import execute, rescuer, sync
 from comporta.core import ticket
 from comporta.core.lease import Lease, ScopeState, Settlement
@@ -31,7 +32,6 @@ from comporta.core.lease import settle as core_settle
 from comporta.core.retry import RetryPolicy
 from comporta.core.run import Run, RunState
 from comporta.core.window import Kind, Request
-from comporta.databases import open_store as really_open_store
 from comporta.engine import work
 from comporta.errors import DestinationRefused, Retryable
 from comporta.ledger import leases, postgres_schema
@@ -39,9 +39,9 @@ from comporta.ledger.session import Database
 from comporta.ledger.store import LedgerStore
 from comporta.ports.store import Batch, Committed, Ending, LogLine
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import read_settings
-from comporta.settings_tree import Settings
-from comporta.workspace import Workspace
+from comporta.settings.reading import read_settings
+from comporta.settings.tree import Settings
+from comporta.workspace.workspace import Workspace
 
 ACCOUNT = "matriz"
 TOKEN = "chaos_batch"
@@ -130,10 +130,10 @@ def plug_in(orders: Orders, diary: Diary) -> None:
         store.diary, store.marks = diary, marks
         return store
 
-    really_conduct = bootstrap._conduct
-    bootstrap._conduct = lambda settings: replace(really_conduct(settings), batch_rows_max=orders.page_size)
+    really_conduct = workspaces._conduct
+    workspaces._conduct = lambda settings: replace(really_conduct(settings), batch_rows_max=orders.page_size)
     account_plans.make_source = lambda *_, **__: orders.source()  # type: ignore[attr-defined]  # taken where it is used
-    bootstrap.open_store = open_store  # type: ignore[attr-defined]  # as above
+    workspaces.open_store = open_store  # type: ignore[attr-defined]  # as above
     postgres_schema.LOCALS = {
         **postgres_schema.LOCALS,
         "idle_in_transaction_session_timeout": f"{IDLE_S}s",
@@ -199,7 +199,7 @@ async def work_forever(orders: Orders, diary: Diary) -> None:
     dice = random.Random(orders.seed)
     while not stopping.is_set():
         try:
-            async with bootstrap.open_workspace(settings) as workspace:
+            async with workspaces.open_workspace(settings) as workspace:
                 await _work(workspace, stopping, dice, diary)
         except* (Retryable, DestinationRefused) as group:
             for error in group.exceptions:
@@ -210,7 +210,7 @@ async def work_forever(orders: Orders, diary: Diary) -> None:
 async def work_once(orders: Orders) -> None:
     """Bring everything to rest: sync until nothing is queued any more, or repair what no window shows."""
     scopes = [f"{ACCOUNT}/{stream}" for stream in STREAMS]
-    async with bootstrap.open_workspace(read_settings(Path(orders.config))) as workspace:
+    async with workspaces.open_workspace(read_settings(Path(orders.config))) as workspace:
         if orders.task == "repair":
             for scope in scopes:
                 (run,) = await workspace.reconcile(scope, repair=True, exact=True, confirmed=True, wait=True)

@@ -177,7 +177,7 @@ def test_a_pair_outlives_a_database_that_is_busy_when_it_comes(
 
     written = SqliteDatabase.write
     monkeypatch.setattr(SqliteDatabase, "write", write)
-    monkeypatch.setattr("comporta.grants.KEEP_PAUSE", timedelta(0))
+    monkeypatch.setattr("comporta.bootstrap.grants.KEEP_PAUSE", timedelta(0))
     said = comporta("connect", "mercadolivre", "loja1", *APP, "--refresh-token", "file:1001", "--url", market.url)
 
     assert (said.code, said.err.count("leave this running. shop.db: another program writes")) == (0, 1)

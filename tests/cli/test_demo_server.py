@@ -13,8 +13,8 @@ from comporta.cli.demo_server import News, place_for
 from comporta.core.counts import Counts
 from comporta.core.run import Run, RunState, Trigger
 from comporta.errors import WrongUse
-from comporta.settings import read_settings
-from comporta.settings_tree import Settings
+from comporta.settings.reading import read_settings
+from comporta.settings.tree import Settings
 
 
 def test_a_taken_port_is_left_to_whoever_has_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from comporta.cli.reach import answers_as_ours, reach
 from comporta.core.outcome import ExitCode
 from comporta.ledger.checkup import Checkup
 from comporta.sandbox.odoo import OdooSandbox
-from comporta.settings_tree import Settings
+from comporta.settings.tree import Settings
 
 pytestmark = pytest.mark.timeout(60)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

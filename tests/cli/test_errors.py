@@ -325,7 +325,7 @@ def test_an_old_encoding_does_not_break_the_output(monkeypatch: pytest.MonkeyPat
 def test_opening_a_workspace_waits_for_no_http_client(tmp_path: Path) -> None:
     """Which streams an account has is known without it; `status` and `runs` never need it."""
     heavy = {"pyreqwest", "sqlalchemy", "rich", "structlog", "starlette", "uvicorn"}
-    code = f"import sys, comporta.bootstrap; print({heavy} & set(sys.modules))"
+    code = f"import sys, comporta.bootstrap.workspaces; print({heavy} & set(sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
 
     assert said.stdout == "set()\n"
@@ -335,7 +335,7 @@ def test_a_folder_that_is_set_is_not_looked_for(tmp_path: Path) -> None:
     """Reading settings that name their ``state_dir`` does without the library that knows where it would be."""
     (tmp_path / "comporta.toml").write_text('state_dir = "state"\n')
     code = (
-        "import sys; from pathlib import Path; from comporta.settings import read_settings;"
+        "import sys; from pathlib import Path; from comporta.settings.reading import read_settings;"
         " read_settings(Path('comporta.toml')); print({'platformdirs'} & set(sys.modules))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)

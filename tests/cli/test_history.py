@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import STREAMS, Command
 
-from comporta.bootstrap import open_workspace
+from comporta.bootstrap.workspaces import open_workspace
 from comporta.core.outcome import ExitCode
-from comporta.settings import read_settings
+from comporta.settings.reading import read_settings
 
 # The first command in a process imports half of the product, on a shared machine a matter of seconds.
 pytestmark = pytest.mark.timeout(60)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from comporta.bootstrap import open_workspace
+from comporta.bootstrap.workspaces import open_workspace
 from comporta.cli import scrape
 from comporta.cli.scrape import Scrape, watch_loop
 from comporta.coordination.measured import Measured
@@ -17,7 +17,7 @@ from comporta.core.window import Kind, Request
 from comporta.errors import DestinationBusy
 from comporta.observability.metrics import METRICS, Metrics
 from comporta.sandbox.odoo import OdooSandbox
-from comporta.settings import read_settings
+from comporta.settings.reading import read_settings
 
 pytestmark = pytest.mark.timeout(60)
 STREAM = 'account="loja",stream="sale.order"'

@@ -11,7 +11,7 @@ from tests.acceptance.project import running, until
 
 from comporta.cli.supervised import Supervisor
 from comporta.errors import DestinationBusy
-from comporta.settings import read_supervision
+from comporta.settings.reading import read_supervision
 from comporta.testing.clock import FakeClock
 
 if not hasattr(socket, "AF_UNIX"):

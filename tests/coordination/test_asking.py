@@ -12,8 +12,8 @@ from comporta.core.window import Kind, Request
 from comporta.errors import DestinationBusy
 from comporta.ledger.logins import LedgerLogins
 from comporta.ledger.notifications import LedgerInbox
-from comporta.settings_tree import Settings
-from comporta.workspace import Workspace
+from comporta.settings.tree import Settings
+from comporta.workspace.workspace import Workspace
 
 
 def workspace_of(workshop: Workshop) -> Workspace:

@@ -9,9 +9,9 @@ from comporta.ledger.logins import LedgerLogins
 from comporta.ledger.notifications import LedgerInbox
 from comporta.ports.events import Unwatched
 from comporta.ports.source import Finding, StreamRequest
-from comporta.settings_tree import Settings
+from comporta.settings.tree import Settings
 from comporta.testing import FakeSource
-from comporta.workspace import Workspace
+from comporta.workspace.workspace import Workspace
 
 
 class Slow(FakeSource):

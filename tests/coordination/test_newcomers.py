@@ -9,14 +9,14 @@ import pytest
 from tests.coordination.test_notifications import CAUGHT_UP, LOOKED, Post
 from tests.engine.workshop import at, open_workshop
 
-from comporta.bootstrap import open_workspace
+from comporta.bootstrap.workspaces import open_workspace
 from comporta.coordination.newcomers import LOOK
 from comporta.errors import UnknownAccount
 from comporta.ledger.accounts import put_account
 from comporta.ledger.sqlite import SqliteDatabase
-from comporta.settings import read_settings
+from comporta.settings.reading import read_settings
 from comporta.testing import FakeClock
-from comporta.workspace import Workspace
+from comporta.workspace.workspace import Workspace
 
 Table = Mapping[str, object]
 SHOP: Table = {"source": "odoo", "url": "http://127.0.0.1:9", "database": "demo", "login": "demo"}

@@ -11,12 +11,12 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from comporta.bootstrap import open_workspace
+from comporta.bootstrap.workspaces import open_workspace
 from comporta.coordination.traced import Traced
 from comporta.core.run import Run, RunState
 from comporta.observability.otel import RunTrace, open_tracer
 from comporta.sandbox.odoo import OdooSandbox
-from comporta.settings import read_settings
+from comporta.settings.reading import read_settings
 
 TOML = """
 database = "sqlite:///shop.db"
@@ -77,7 +77,7 @@ async def test_a_failed_run_says_why_and_no_secret(tmp_path: Path, odoo: OdooSan
 @pytest.mark.full
 def test_it_is_off_unless_it_is_asked_for() -> None:
     """Not even imported."""
-    loaded = "import sys, comporta.cli.app, comporta.bootstrap; print('opentelemetry' in sys.modules)"
+    loaded = "import sys, comporta.cli.app, comporta.bootstrap.workspaces; print('opentelemetry' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
 
     assert said.stdout.strip() == "False"

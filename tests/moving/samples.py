@@ -2,8 +2,8 @@
 
 from tests.moving.stage import opened, settings_of
 
+from comporta.bootstrap.databases import open_store
 from comporta.core.record import Column, ColumnType, Row, Shape
-from comporta.databases import open_store
 from comporta.ledger.session import Session
 from comporta.ports.destination import Written
 from comporta.ports.store import Batch

@@ -15,13 +15,13 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from comporta.bootstrap.databases import examine, open_database
 from comporta.core.instant import instant_text
-from comporta.databases import examine, open_database
 from comporta.errors import DatabaseSealed
 from comporta.ledger.session import Database
 from comporta.ledger.tables import ledger_tables
 from comporta.ports.system_clock import SystemClock
-from comporta.settings_tree import Settings, SqliteSettings
+from comporta.settings.tree import Settings, SqliteSettings
 
 LEDGER = tuple(table.name for table in ledger_tables())
 # Whatever a column may hold.

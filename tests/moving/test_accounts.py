@@ -13,7 +13,7 @@ from comporta.ledger.tables import ledger_tables
 from comporta.moving import accounts
 from comporta.moving.opening import side_of
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import read_settings
+from comporta.settings.reading import read_settings
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(120)]
 BOTH = pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
@@ -36,7 +36,7 @@ def asked(shop: Shop, query: str) -> list[tuple[Any, ...]]:
     """Return what the database answers."""
     from contextlib import closing
 
-    from comporta.databases import open_database
+    from comporta.bootstrap.databases import open_database
 
     settings = read_settings(shop.config)
     with closing(open_database(settings, SystemClock())) as database:

@@ -13,9 +13,9 @@ from tests.moving.samples import put
 from tests.moving.shop import Interrupting, Shop, abandon, move
 from tests.moving.stage import by_hand, contents, is_open, settings_of
 
+from comporta.bootstrap.databases import open_for_move
 from comporta.core.instant import instant_text
 from comporta.core.record import ColumnType
-from comporta.databases import open_for_move
 from comporta.errors import DestinationRefused
 from comporta.ledger.postgres import PostgresDatabase
 from comporta.ledger.session import Session

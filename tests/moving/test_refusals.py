@@ -18,10 +18,10 @@ from tests.moving.shop import Shop, abandon, move
 from tests.moving.stage import asked, by_hand, contents, file_of, is_open, is_there, mirrored, opened, settings_of
 from tests.servers.proxy import Proxy
 
+from comporta.bootstrap.databases import open_database, open_store
 from comporta.core.run import Trigger
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
-from comporta.databases import open_database, open_store
 from comporta.errors import (
     Busy,
     DatabaseSealed,
@@ -36,7 +36,7 @@ from comporta.ledger.accounts import put_account
 from comporta.moving.opening import migrate_database
 from comporta.ports.store import LogLine
 from comporta.ports.system_clock import SystemClock
-from comporta.settings_tree import HOUR, MINUTE
+from comporta.settings.tree import HOUR, MINUTE
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(60)]
 

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from tests.moving.stage import asked, by_hand, contents, is_postgres, opened, settings_of
 
+from comporta.bootstrap.databases import examine, open_database, open_for_move, open_store
 from comporta.core.run import Trigger
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
-from comporta.databases import examine, open_database, open_for_move, open_store
 from comporta.errors import DatabaseSealed
 from comporta.ledger import postgres_seal, sqlite_seal
 from comporta.ledger.seal import Seal, State

@@ -86,7 +86,7 @@ def test_a_name_that_is_not_on_the_list_is_refused() -> None:
 @pytest.mark.full
 def test_only_a_server_loads_the_library() -> None:
     """A sync that finds nothing takes less time than its import."""
-    loaded = "import sys, comporta.cli.app, comporta.bootstrap; print('prometheus_client' in sys.modules)"
+    loaded = "import sys, comporta.cli.app, comporta.bootstrap.workspaces; print('prometheus_client' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
 
     assert said.stdout.strip() == "False"

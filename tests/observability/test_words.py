@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import comporta
-from comporta.bootstrap import open_workspace
+from comporta.bootstrap.workspaces import open_workspace
 from comporta.core.counts import Counts
 from comporta.core.language import Language
 from comporta.observability.events import EVENTS
@@ -15,7 +15,7 @@ from comporta.observability.words import WORDS, placeholders, said
 from comporta.ports.store import LogLine
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
 from comporta.sandbox.odoo import OdooSandbox
-from comporta.settings import read_settings
+from comporta.settings.reading import read_settings
 
 SOURCE = Path(comporta.__file__).parent
 TOML = """

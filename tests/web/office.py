@@ -25,14 +25,14 @@ from comporta.ledger.notifications import LedgerInbox
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ledger.store import LedgerStore
 from comporta.ports.system_clock import SystemClock
-from comporta.reception import WorkspaceReception
-from comporta.settings_tree import AccountSettings, Settings, StreamSettings
+from comporta.settings.tree import AccountSettings, Settings, StreamSettings
 from comporta.testing import FakeClock, FakeSource
 from comporta.web.app import make_app
 from comporta.web.broadcast import Broadcast
 from comporta.web.doors import Doors
 from comporta.web.server import Server
-from comporta.workspace import Workspace
+from comporta.workspace.reception import WorkspaceReception
+from comporta.workspace.workspace import Workspace
 
 JSON = {"Content-Type": "application/json"}
 WAIT_S = 5.0

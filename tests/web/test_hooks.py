@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from comporta.bootstrap.source_kinds import HOOKS
 from comporta.core.notification import Notification
 from comporta.errors import DestinationBusy, DestinationRefused, SettingsError
-from comporta.source_kinds import HOOKS
 from comporta.web.app import make_app
 from comporta.web.bodies import BODY_MAX
 from comporta.web.doors import Doors

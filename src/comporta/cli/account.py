@@ -18,15 +18,15 @@ from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
 from comporta.errors import BadValue, UnknownAccount, WrongUse
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import read_settings
-from comporta.settings_tree import Settings
+from comporta.settings.reading import read_settings
+from comporta.settings.tree import Settings
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from comporta.core.login import LoginState
-    from comporta.settings_tree import AccountSettings
-    from comporta.workspace import Workspace
+    from comporta.settings.tree import AccountSettings
+    from comporta.workspace.workspace import Workspace
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name, as `comporta accounts` shows it.")]
 ACCOUNT_NAME = r"[A-Za-z0-9_-]{1,63}"
@@ -177,7 +177,7 @@ def remove(
 
 def expect_account(known: Settings, name: str) -> None:
     """Raise unless there is such an account: in the settings, or data of one that was taken out of them."""
-    from comporta.databases import examine
+    from comporta.bootstrap.databases import examine
     from comporta.moving.accounts import is_known
 
     there = {**examine(known, is_thorough=False).accounts, **known.accounts}

@@ -20,12 +20,12 @@ from comporta.cli.session import read_workspace, with_workspace
 from comporta.core.outcome import ExitCode
 from comporta.errors import SettingsError, WrongUse
 from comporta.ports.source import Finding
-from comporta.settings import FILE_NAME, read_settings, reveal
-from comporta.settings_tree import Settings
-from comporta.settings_values import SecretReference
+from comporta.settings.reading import FILE_NAME, read_settings, reveal
+from comporta.settings.tree import Settings
+from comporta.settings.values import SecretReference
 
 if TYPE_CHECKING:
-    from comporta.workspace import Workspace
+    from comporta.workspace.workspace import Workspace
 
 SAMPLE = """\
 # Comporta's settings. Every key: docs/reference/settings.md. `comporta settings` shows what holds.
@@ -152,7 +152,7 @@ def activecampaign(
 
 def keep(console: Console, name: str, table: Mapping[str, object], *, api_key: str | None, config: Path | None) -> int:
     """Test an account that was typed in and keep it, or say what is wrong with it."""
-    from comporta.bootstrap import connect
+    from comporta.bootstrap.workspaces import connect
 
     secret = typed_key(console, api_key)
     settings = read_settings(config)
@@ -175,7 +175,7 @@ def restart_step(settings: Settings, name: str) -> str | None:
 
     What the database keeps they take up by themselves, but settings they read when they began.
     """
-    from comporta.databases import living_servers
+    from comporta.bootstrap.databases import living_servers
 
     living = ", ".join(living_servers(settings)) if name in settings.said else ""
     where = settings.path or "the environment"

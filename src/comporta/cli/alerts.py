@@ -16,14 +16,14 @@ from comporta.cli.words import age_text, local_text
 from comporta.core.language import Language
 from comporta.core.outcome import ExitCode
 from comporta.errors import ComportaError, SettingsError, WrongUse
-from comporta.settings_values import Place, read_instant, read_span
+from comporta.settings.values import Place, read_instant, read_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime, tzinfo
 
     from comporta.core.alert import Alert
-    from comporta.workspace import Workspace
+    from comporta.workspace.workspace import Workspace
 
 alerts_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 Key = Annotated[str, typer.Argument(metavar="KEY", help="As `comporta alerts` shows it, such as stale/loja.")]

@@ -14,7 +14,7 @@ from comporta.cli.options import Config, Json, Verbose, Yes
 from comporta.core.outcome import ExitCode
 from comporta.errors import WrongUse
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import read_settings
+from comporta.settings.reading import read_settings
 
 if TYPE_CHECKING:
     from comporta.moving.backup import Backup
@@ -61,7 +61,7 @@ def restore(
     verbose: Verbose = False,
 ) -> int:
     """Put a backup into the place of the database; what is there is kept under another name."""
-    from comporta.databases import examine
+    from comporta.bootstrap.databases import examine
     from comporta.moving.backup import put_back, refuse_living
 
     console = Console(is_json=as_json, is_verbose=verbose)

@@ -18,11 +18,11 @@ from comporta.cli.sync import watcher_for
 from comporta.cli.words import columns
 from comporta.core.outcome import ExitCode
 from comporta.errors import WrongUse
-from comporta.settings import read_settings
+from comporta.settings.reading import read_settings
 
 if TYPE_CHECKING:
     from comporta.coordination.trials import Comparison, Trial
-    from comporta.workspace import Workspace
+    from comporta.workspace.workspace import Workspace
 
 SIZES = "100,500,1000"
 HEADINGS = ("records", "way", "seconds", "records/s", "requests", "429", "of the limit", "data")

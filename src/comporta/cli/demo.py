@@ -23,8 +23,8 @@ from comporta.core.outcome import ExitCode, exit_code
 from comporta.core.run import Run
 from comporta.core.window import Kind, Request
 from comporta.errors import WrongUse
-from comporta.settings import read_settings
-from comporta.settings_tree import STREAM_DEFAULTS, Settings
+from comporta.settings.reading import read_settings
+from comporta.settings.tree import STREAM_DEFAULTS, Settings
 
 if TYPE_CHECKING:
     from comporta.sandbox.activecampaign import ActiveCampaignSandbox
@@ -182,7 +182,7 @@ class Servers:
 
         Not those that are seldom due elsewhere: they are read whole each time.
         """
-        from comporta.source_kinds import KINDS
+        from comporta.bootstrap.source_kinds import KINDS
 
         own = STREAM_DEFAULTS.get(source, {})
         streams = [name for name in KINDS[source].streams if "every" not in own.get(name, {})] if self.is_live else []
@@ -219,7 +219,7 @@ def prepare(folder: Path, servers: Servers, database: str) -> Path:
 
 def refuse_strangers(settings: Settings) -> None:
     """Raise if others than a demo work with a database: its accounts are called what people call theirs."""
-    from comporta.databases import accounts_in
+    from comporta.bootstrap.databases import accounts_in
 
     found = accounts_in(settings)
     strangers = found - settings.accounts.keys() or (found if ACCOUNT not in found else set())
@@ -257,7 +257,7 @@ def present(console: Console, settings: Settings, config: Path, runs: Sequence[R
         for line in summary(runs):
             console.say(line)
         return
-    from comporta.databases import first_rows
+    from comporta.bootstrap.databases import first_rows
 
     for view, names in VIEWS.items():
         order = f"{'ordered_at' if 'ordered_at' in names else names[0]} DESC"

@@ -13,7 +13,7 @@ from comporta.core.outcome import ExitCode
 from comporta.core.run import Run, RunState
 from comporta.errors import WrongUse
 from comporta.ports.events import Unwatched
-from comporta.settings_tree import Settings
+from comporta.settings.tree import Settings
 
 EVERY = "1m"
 """How often each stream is due: as long as somebody who tries it out has patience."""

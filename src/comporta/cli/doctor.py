@@ -24,10 +24,10 @@ from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
 from comporta.errors import ComportaError, NewerSchema
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import is_there, read_settings
-from comporta.settings_keys import FIRST_SECRETS
-from comporta.settings_stored import with_stored
-from comporta.settings_tree import AccountSettings, Settings
+from comporta.settings.keys import FIRST_SECRETS
+from comporta.settings.reading import is_there, read_settings
+from comporta.settings.stored import with_stored
+from comporta.settings.tree import AccountSettings, Settings
 
 if TYPE_CHECKING:
     from comporta.ledger.checkup import Checkup
@@ -46,7 +46,7 @@ def doctor(
     verbose: Verbose = False,
 ) -> int:
     """Look at the machine, the database, the keys and the way to the sources; say what to fix."""
-    from comporta.databases import examine
+    from comporta.bootstrap.databases import examine
 
     console = Console(is_json=as_json, is_verbose=verbose)
     known = read_settings(config)
@@ -117,7 +117,7 @@ def with_kept(known: Settings, seen: "Checkup") -> tuple[Settings, list[str]]:
 
 def keys(known: Settings, seen: "Checkup") -> Findings:
     """Look whether the master key opens what is stored, and who else may read it."""
-    from comporta.databases import ledger_key
+    from comporta.bootstrap.databases import ledger_key
     from comporta.ledger.secrets import key_id
 
     problems = []
@@ -179,7 +179,7 @@ def locks(known: Settings) -> Findings:
     """Look whether Redis answers, and who holds the keys of older programs, where any are honoured."""
     if not known.has_legacy_locks:
         return {}, []
-    from comporta.bootstrap import look_at_locks
+    from comporta.bootstrap.workspaces import look_at_locks
 
     found = asyncio.run(look_at_locks(known, SystemClock()))
     problems = [f"{each.message}; {each.next_step}" for each in found if not each.ok]

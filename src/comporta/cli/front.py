@@ -6,19 +6,19 @@ A server that is told to stop waits for what is open; a stream of events is open
 import asyncio
 from dataclasses import dataclass, field
 
+from comporta.bootstrap.source_kinds import HOOKS
 from comporta.cli.scrape import Scrape
 from comporta.coordination.mailbox import Mailbox
 from comporta.coordination.measured import Measured
 from comporta.coordination.watchers import Watchers
 from comporta.core.notification import Notification
 from comporta.observability.metrics import Metrics
-from comporta.reception import WorkspaceReception
-from comporta.source_kinds import HOOKS
 from comporta.web.app import make_app
 from comporta.web.broadcast import Broadcast
 from comporta.web.doors import Doors
 from comporta.web.server import Server
-from comporta.workspace import Workspace
+from comporta.workspace.reception import WorkspaceReception
+from comporta.workspace.workspace import Workspace
 
 
 @dataclass(slots=True)

@@ -19,13 +19,13 @@ from comporta.cli.options import Config, Json, Verbose
 from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
 from comporta.errors import ComportaError, SecretMissing, SourceRefused, WrongUse
-from comporta.settings import read_settings, reveal
-from comporta.settings_values import SecretReference
+from comporta.settings.reading import read_settings, reveal
+from comporta.settings.values import SecretReference
 
 if TYPE_CHECKING:
-    from comporta.grants import Granting
+    from comporta.bootstrap.grants import Granting
     from comporta.ports.login import Tokens
-    from comporta.settings_tree import Settings
+    from comporta.settings.tree import Settings
 
 REDIRECT = "http://127.0.0.1:8765/callback"
 ELSEWHERE = "https://localhost/callback"
@@ -84,7 +84,7 @@ async def _connect(  # noqa: PLR0917  the command's own options
     first: str | None,
     redirect_uri: str,
 ) -> dict[str, object]:
-    from comporta.grants import open_granting
+    from comporta.bootstrap.grants import open_granting
 
     async with open_granting(settings, name, table, parts, tell=console.tell) as granting:
         tokens = await (granting.renew(first) if first else _agreed(granting, console, redirect_uri))

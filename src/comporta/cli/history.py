@@ -26,10 +26,10 @@ from comporta.core.language import Language
 from comporta.core.outcome import ExitCode
 from comporta.core.run import TERMINAL, Run, RunState
 from comporta.errors import WrongUse
-from comporta.reports import line_json
+from comporta.workspace.reports import line_json
 
 if TYPE_CHECKING:
-    from comporta.workspace import Workspace
+    from comporta.workspace.workspace import Workspace
 
 RESULT_LETTERS = 70
 FOLLOW_EVERY = timedelta(seconds=1)

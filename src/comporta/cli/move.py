@@ -18,9 +18,9 @@ from comporta.core.outcome import ExitCode
 from comporta.core.postgres_url import is_postgres, shown_database
 from comporta.errors import BadValue, WrongUse
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import read_settings, reveal
-from comporta.settings_tree import Settings
-from comporta.settings_values import DATABASE_FORM, Place, read_database, read_secret
+from comporta.settings.reading import read_settings, reveal
+from comporta.settings.tree import Settings
+from comporta.settings.values import DATABASE_FORM, Place, read_database, read_secret
 
 if TYPE_CHECKING:
     from comporta.moving.move import Moved

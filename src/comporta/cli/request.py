@@ -10,7 +10,7 @@ from pathlib import Path
 from comporta.core.asked import Asked, request_for
 from comporta.core.window import Request
 from comporta.errors import WrongUse
-from comporta.settings_values import Place, read_moment
+from comporta.settings.values import Place, read_moment
 
 
 @dataclass(frozen=True, slots=True)

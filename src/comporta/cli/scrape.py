@@ -18,11 +18,11 @@ from comporta.core.login import Standing
 from comporta.core.run import Run, Trigger
 from comporta.errors import ComportaError
 from comporta.observability.metrics import METRICS, Metrics, Picture, Value
-from comporta.settings_values import Place, read_limit
+from comporta.settings.values import Place, read_limit
 
 if TYPE_CHECKING:
-    from comporta.stream_status import StreamStatus
-    from comporta.workspace import Workspace
+    from comporta.workspace.stream_status import StreamStatus
+    from comporta.workspace.workspace import Workspace
 
 PICTURE_EVERY_S = 5.0
 """Prometheus asks every fifteen; a person who reloads asks oftener."""

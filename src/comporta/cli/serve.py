@@ -18,8 +18,8 @@ from comporta.cli.session import with_workspace
 from comporta.cli.supervised import supervisor
 from comporta.core.outcome import ExitCode
 from comporta.errors import WrongUse
-from comporta.settings import read_log_level, read_settings
-from comporta.settings_tree import Settings
+from comporta.settings.reading import read_log_level, read_settings
+from comporta.settings.tree import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from comporta.observability.log import Log
     from comporta.observability.meter import Meter
     from comporta.ports.events import Observer
-    from comporta.workspace import Workspace
+    from comporta.workspace.workspace import Workspace
 
 
 class Role(StrEnum):
@@ -223,6 +223,6 @@ async def together(parts: "Sequence[Coroutine[Any, Any, None]]", *, stop: Callab
 
 async def on_watch(workspace: "Workspace", log: "Log") -> None:
     """Look for what people should be told of, until the workspace is told to stop."""
-    from comporta.alarms import watch_of
+    from comporta.workspace.alarms import watch_of
 
     await watch_of(workspace, log).run(workspace.stopping)

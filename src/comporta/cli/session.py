@@ -20,12 +20,12 @@ from comporta.cli.ending import DEADLINE_S, Deadline
 from comporta.core.outcome import ExitCode
 from comporta.observability.meter import UNMEASURED, Meter
 from comporta.observability.unhurried import write_the_last
-from comporta.settings import read_log_level, read_settings
-from comporta.settings_tree import Settings
+from comporta.settings.reading import read_log_level, read_settings
+from comporta.settings.tree import Settings
 
 if TYPE_CHECKING:
     from comporta.ports.events import Observer
-    from comporta.workspace import Workspace
+    from comporta.workspace.workspace import Workspace
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def with_workspace(
     ``hand_over``: the first signal asks the workspace to stop. ``log_level`` is from where on the log is shown,
     whatever was asked for.
     """
-    from comporta.bootstrap import open_workspace
+    from comporta.bootstrap.workspaces import open_workspace
     from comporta.cli.journal import journalled
 
     known = settings if isinstance(settings, Settings) else read_settings(settings)
@@ -76,7 +76,7 @@ def read_workspace(
 
     The work finds an empty one then, which is gone afterwards: so it says of nothing what it always says.
     """
-    from comporta.databases import has_ledger
+    from comporta.bootstrap.databases import has_ledger
 
     known = settings if isinstance(settings, Settings) else read_settings(settings)
     if has_ledger(known):

@@ -21,7 +21,7 @@ from comporta.errors import WrongUse
 from comporta.ports.store import LeaseRow, Quarantined
 
 if TYPE_CHECKING:
-    from comporta.workspace import Workspace
+    from comporta.workspace.workspace import Workspace
 
 REASON_LETTERS = 60
 DIFFERENCES = ("missing", "different", "extra")

@@ -20,7 +20,9 @@ from comporta.core.language import Language
 from comporta.core.outcome import ExitCode
 from comporta.core.rate import duration_text
 from comporta.errors import WrongUse
-from comporta.reports import (
+from comporta.settings.reading import read_settings
+from comporta.settings.values import Place, read_span
+from comporta.workspace.reports import (
     holes,
     is_alive,
     is_paused,
@@ -30,8 +32,6 @@ from comporta.reports import (
     with_login,
     with_next,
 )
-from comporta.settings import read_settings
-from comporta.settings_values import Place, read_span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from comporta.core.alert import Alert
-    from comporta.gaps import Missing, ToldGap
     from comporta.ports.budget import BudgetState
     from comporta.ports.store import Instance
-    from comporta.settings_tree import Settings
-    from comporta.stream_status import StreamStatus
-    from comporta.workspace import Workspace
+    from comporta.settings.tree import Settings
+    from comporta.workspace.gaps import Missing, ToldGap
+    from comporta.workspace.stream_status import StreamStatus
+    from comporta.workspace.workspace import Workspace
 
 
 def status(
@@ -163,7 +163,7 @@ def coverage(
     verbose: Verbose = False,
 ) -> int:
     """Show which source time is covered, the holes, and why they are there."""
-    from comporta.gaps import missing_of
+    from comporta.workspace.gaps import missing_of
 
     console = Console(is_json=as_json, is_verbose=verbose)
 
@@ -229,7 +229,7 @@ def stale_texts(
     workspace: "Workspace", judged: "Sequence[StreamStatus]", oldest: timedelta, known: "Settings"
 ) -> list[str]:
     """Say which streams are older than allowed, and why; one that is not covered from its beginning is."""
-    from comporta.alarms import allowed
+    from comporta.workspace.alarms import allowed
 
     if not workspace.plans:
         return [nothing_text(known)]

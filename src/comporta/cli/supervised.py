@@ -16,7 +16,7 @@ from datetime import timedelta
 from comporta.coordination.sleeping import slept
 from comporta.errors import DestinationRefused, Retryable
 from comporta.ports.clock import Clock
-from comporta.settings import read_supervision
+from comporta.settings.reading import read_supervision
 
 
 @dataclass(frozen=True, slots=True)

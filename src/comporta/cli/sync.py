@@ -24,12 +24,12 @@ from comporta.core.totals import Totals, totals
 from comporta.core.window import Request
 from comporta.errors import SettingsError, WrongUse
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import read_settings
-from comporta.settings_tree import Settings
+from comporta.settings.reading import read_settings
+from comporta.settings.tree import Settings
 
 if TYPE_CHECKING:
     from comporta.cli.live import LiveTable
-    from comporta.workspace import Workspace
+    from comporta.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

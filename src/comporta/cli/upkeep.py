@@ -13,9 +13,9 @@ from comporta.cli.options import Config, Json, Verbose
 from comporta.cli.words import value_text
 from comporta.core.outcome import ExitCode
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import masked, read_settings
-from comporta.settings_keys import dotted
-from comporta.settings_stored import with_stored
+from comporta.settings.keys import dotted
+from comporta.settings.reading import masked, read_settings
+from comporta.settings.stored import with_stored
 
 VALUE_LETTERS = 200
 UNWRITTEN = frozenset({"path", "folder", "name"})
@@ -24,7 +24,7 @@ UNWRITTEN = frozenset({"path", "folder", "name"})
 
 def settings(config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
     """Show what is set, secrets only as where they are."""
-    from comporta.databases import examine
+    from comporta.bootstrap.databases import examine
 
     console = Console(is_json=as_json, is_verbose=verbose)
     read = read_settings(config)
@@ -45,7 +45,7 @@ def migrate(
     verbose: Verbose = False,
 ) -> int:
     """Bring the database's schema up to date; sync does so by itself."""
-    from comporta.databases import examine, open_database
+    from comporta.bootstrap.databases import examine, open_database
     from comporta.ledger.schema import REVISIONS, is_current
 
     console = Console(is_json=as_json, is_verbose=verbose)

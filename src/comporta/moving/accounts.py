@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from comporta.bootstrap.databases import ledger_key, open_database
 from comporta.core.instant import instant_text
-from comporta.databases import ledger_key, open_database
 from comporta.destinations.account_views import DEALS
 from comporta.errors import Busy, WrongUse
 from comporta.ledger.rows import instant_from
@@ -30,7 +30,7 @@ from comporta.moving.opening import side_of
 from comporta.moving.parts import Cells, Part
 from comporta.moving.sides import Side, settled
 from comporta.ports.clock import Clock
-from comporta.settings_tree import Settings
+from comporta.settings.tree import Settings
 
 T = TypeVar("T")
 Standing = Sequence[tuple[Any, ...]]

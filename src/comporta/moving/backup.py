@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 
-from comporta.databases import examine, open_database
+from comporta.bootstrap.databases import examine, open_database
 from comporta.errors import WrongUse
 from comporta.ledger import restored
 from comporta.ledger.schema import is_current
@@ -18,7 +18,7 @@ from comporta.moving.keys import Key, key_beside, put_key, take_key
 from comporta.moving.looks import Contents
 from comporta.moving.placing import place, refuse_own, refuse_taken
 from comporta.ports.clock import Clock
-from comporta.settings_tree import Settings
+from comporta.settings.tree import Settings
 
 
 @dataclass(frozen=True, slots=True)

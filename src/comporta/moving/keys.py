@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
-from comporta.databases import ledger_key
+from comporta.bootstrap.databases import ledger_key
 from comporta.errors import ComportaError, MasterKeyWrong, WrongUse
 from comporta.ledger.secrets import key_id, parse_key
 from comporta.moving.placing import place, refuse_taken
-from comporta.settings_tree import Settings
+from comporta.settings.tree import Settings
 
 
 @dataclass(frozen=True, slots=True)

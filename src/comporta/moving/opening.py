@@ -7,7 +7,7 @@ move may begin.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from comporta.databases import examine, open_for_move
+from comporta.bootstrap.databases import examine, open_for_move
 from comporta.errors import DestinationBusy, WrongUse
 from comporta.ledger.schema import is_current
 from comporta.ledger.session import Database
@@ -17,7 +17,7 @@ from comporta.moving.move import Moved, move, refuse_busy, seal_of
 from comporta.moving.sides import Side
 from comporta.moving.sqlite_side import SqliteSide
 from comporta.ports.clock import Clock
-from comporta.settings_tree import Settings
+from comporta.settings.tree import Settings
 
 
 def migrate_database(source: Settings, target: Settings, *, clock: Clock, tell: Callable[[str], None]) -> Moved:

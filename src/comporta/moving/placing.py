@@ -10,7 +10,7 @@ from pathlib import Path
 from comporta.errors import WrongUse
 from comporta.ledger.budget_file import SUFFIX
 from comporta.moving.sqlite_copy import SIDE_FILES
-from comporta.settings_tree import Settings
+from comporta.settings.tree import Settings
 
 
 def refuse_taken(path: Path, *, force: bool) -> None:

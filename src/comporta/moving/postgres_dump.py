@@ -22,7 +22,7 @@ from comporta.ledger.postgres_address import Address
 from comporta.ledger.postgres_errors import explained
 from comporta.ledger.postgres_schema import connect, looking
 from comporta.moving.looks import Ask
-from comporta.settings_tree import Settings
+from comporta.settings.tree import Settings
 
 LEDGER = "comporta"
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'comporta'"

@@ -23,7 +23,7 @@ from comporta.core.postgres_url import FORM, without_password
 from comporta.core.rate import duration_text, rate_text
 from comporta.errors import BadValue, SecretMissing, SettingsError
 from comporta.observability.log import LEVELS
-from comporta.settings_keys import (
+from comporta.settings.keys import (
     FIRST_SECRETS,
     KEYS,
     OPTION_DEFAULTS,
@@ -38,7 +38,7 @@ from comporta.settings_keys import (
     read_value,
     read_values,
 )
-from comporta.settings_tree import (
+from comporta.settings.tree import (
     DATABASE,
     TIMEZONE,
     AccountSettings,
@@ -51,7 +51,7 @@ from comporta.settings_tree import (
     StreamSettings,
     WebhookSettings,
 )
-from comporta.settings_values import (
+from comporta.settings.values import (
     REDIS_FORM,
     Place,
     RateLimit,

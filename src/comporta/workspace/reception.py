@@ -14,8 +14,11 @@ from comporta.core.instant import short_text
 from comporta.core.run import TERMINAL, Run
 from comporta.errors import UnknownAccount, WrongUse
 from comporta.errors_web import NotNow, UnknownRun
-from comporta.gaps import missing_of
-from comporta.reports import (
+from comporta.settings.values import Place, read_moment
+from comporta.web.asked import AskedRelease, AskedRuns, RunsQuery
+from comporta.web.doors import Document
+from comporta.workspace.gaps import missing_of
+from comporta.workspace.reports import (
     is_alive,
     is_paused,
     lease_json,
@@ -25,10 +28,7 @@ from comporta.reports import (
     with_login,
     with_next,
 )
-from comporta.settings_values import Place, read_moment
-from comporta.web.asked import AskedRelease, AskedRuns, RunsQuery
-from comporta.web.doors import Document
-from comporta.workspace import Workspace
+from comporta.workspace.workspace import Workspace
 
 MINUTE = timedelta(minutes=1)
 KNOWN = (

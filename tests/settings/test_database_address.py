@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from comporta.errors import BadValue, SecretMissing, SettingsError
-from comporta.settings import masked, read_settings
-from comporta.settings_tree import PostgresSettings, Settings
+from comporta.settings.reading import masked, read_settings
+from comporta.settings.tree import PostgresSettings, Settings
 
 URL = "postgresql://ana:p%40ss@db.example.com/shop"
 SHOWN = "postgresql://ana:***@db.example.com:5432/shop"
@@ -211,7 +211,7 @@ def test_a_pool_that_cannot_work_is_refused(text: str, said: str, tmp_path: Path
 @pytest.mark.parametrize("page", ["docs/howto/use-postgresql.md", "docs/howto/use-supabase.md"])
 def test_what_the_guides_tell_people_to_write_can_be_read(page: str, tmp_path: Path) -> None:
     """Every piece of comporta.toml in them, and every address, once its placeholder is filled in."""
-    text = (Path(__file__).parent.parent / page).read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
     pieces = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     addresses = re.findall(r"^(?:export DATABASE_URL=')?(postgresql://[^\s']+)", text, re.MULTILINE)
     endings = [*re.findall(r"`(\?sslmode=[^`]+)`", text), ""]

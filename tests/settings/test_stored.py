@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from comporta.errors import BadValue, UnknownKey
-from comporta.settings import masked, read_settings
-from comporta.settings_stored import with_stored
-from comporta.settings_tree import AccountSettings, Settings
-from comporta.settings_values import SecretReference
+from comporta.settings.reading import masked, read_settings
+from comporta.settings.stored import with_stored
+from comporta.settings.tree import AccountSettings, Settings
+from comporta.settings.values import SecretReference
 
 CRM = {"source": "activecampaign", "url": "https://acme.api-us1.com", "timezone": "America/Sao_Paulo"}
 

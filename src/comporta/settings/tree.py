@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from comporta.core.postgres_url import is_postgres, shown_database
 from comporta.errors import SettingsError
-from comporta.settings_keys import Given, KeyPath
-from comporta.settings_values import RateLimit, SecretReference
+from comporta.settings.keys import Given, KeyPath
+from comporta.settings.values import RateLimit, SecretReference
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
+from comporta.bootstrap.databases import ledger_key
+from comporta.bootstrap.source_kinds import HOOKS, Outside, budget_of, kind_of, make_source
 from comporta.coordination.plans import AccountPlan, Feed, StreamPlan
 from comporta.core.guard import LegacyKey
 from comporta.core.instant import instant_text
 from comporta.core.notification import Notification
 from comporta.core.schedule import Every, Schedule
-from comporta.databases import ledger_key
 from comporta.errors import SettingsError
 from comporta.ledger.accounts import Kept, kept_accounts
 from comporta.ledger.secrets import get_secret
@@ -21,10 +22,9 @@ from comporta.ledger.session import Database
 from comporta.ports.notifications import Notifying
 from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, Reader, Source, StreamRequest
-from comporta.settings import reveal
-from comporta.settings_stored import with_stored
-from comporta.settings_tree import AccountSettings, Settings, StreamSettings
-from comporta.source_kinds import HOOKS, Outside, budget_of, kind_of, make_source
+from comporta.settings.reading import reveal
+from comporta.settings.stored import with_stored
+from comporta.settings.tree import AccountSettings, Settings, StreamSettings
 
 
 class KnownAccounts:

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from tests.test_settings_database import read
+from tests.settings.test_database_address import read
 
+from comporta.bootstrap.source_kinds import KINDS
 from comporta.errors import UnknownKey
-from comporta.settings_keys import SOURCES, STREAMS
-from comporta.settings_tree import HOUR
-from comporta.source_kinds import KINDS
+from comporta.settings.keys import SOURCES, STREAMS
+from comporta.settings.tree import HOUR
 
 CRM = '[accounts.crm]\nsource = "activecampaign"\nurl = "https://a.example.com"\n'
 SHOP = '[accounts.shop]\nsource = "mercadolivre"\n'

@@ -15,8 +15,8 @@ from comporta.ports.store import LeaseRow, LogLine
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from comporta.stream_status import StreamStatus
-    from comporta.workspace import Workspace
+    from comporta.workspace.stream_status import StreamStatus
+    from comporta.workspace.workspace import Workspace
 
 
 NOT_SCHEDULED = "restart comporta serve: it does not schedule this (an account just connected takes some seconds)"

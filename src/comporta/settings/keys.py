@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from comporta.core.postgres_url import shown_database, without_password
 from comporta.errors import BadValue, UnknownKey
-from comporta.settings_values import (
+from comporta.settings.values import (
     Place,
     Reader,
     at_least,

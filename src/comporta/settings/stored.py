@@ -7,9 +7,9 @@ key of it that is said anew. Whether an account is whole can therefore be told o
 from collections.abc import Mapping
 from dataclasses import replace
 
-from comporta.settings import account_of, expect_redis, flat, folded
-from comporta.settings_keys import Given, read_values
-from comporta.settings_tree import AccountSettings, Settings
+from comporta.settings.keys import Given, read_values
+from comporta.settings.reading import account_of, expect_redis, flat, folded
+from comporta.settings.tree import AccountSettings, Settings
 
 
 def with_stored(settings: Settings, kept: Mapping[str, Mapping[str, object]], *, origin: str) -> Settings:

@@ -15,8 +15,8 @@ from comporta.core.alerts import promise_of
 from comporta.core.language import Language
 from comporta.core.schedule import Schedule
 from comporta.observability.log import Log
-from comporta.settings_tree import AlertSettings, Settings, StreamSettings
-from comporta.workspace import Workspace
+from comporta.settings.tree import AlertSettings, Settings, StreamSettings
+from comporta.workspace.workspace import Workspace
 
 LOOKED_AHEAD = timedelta(days=8)
 """A cron expression of working days has its longest gap every week."""

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from comporta.core.rate import duration_text, rate_text
 from comporta.errors import BadValue, SecretMissing, SettingsError, UnknownKey
 from comporta.ledger.sqlite import Pragmas
-from comporta.settings import masked, read_log_level, read_settings, reveal
-from comporta.settings_stored import with_stored
-from comporta.settings_tree import Settings, SqliteSettings
-from comporta.settings_values import Place, RateLimit, SecretReference, read_duration, read_limit
+from comporta.settings.reading import masked, read_log_level, read_settings, reveal
+from comporta.settings.stored import with_stored
+from comporta.settings.tree import Settings, SqliteSettings
+from comporta.settings.values import Place, RateLimit, SecretReference, read_duration, read_limit
 
 ACCOUNT = """
 [accounts.matriz]

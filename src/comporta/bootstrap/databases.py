@@ -29,8 +29,8 @@ from comporta.ports.budget_log import BudgetLog
 from comporta.ports.clock import Clock
 from comporta.ports.destination import Destination
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import reveal
-from comporta.settings_tree import Settings
+from comporta.settings.reading import reveal
+from comporta.settings.tree import Settings
 
 
 def open_database(settings: Settings, clock: Clock, *, meter: Meter = UNMEASURED) -> Database:

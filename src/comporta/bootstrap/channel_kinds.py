@@ -19,9 +19,9 @@ from comporta.ledger.session import Database
 from comporta.ports.alerts import Channel, Reach
 from comporta.ports.clock import Clock
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import reveal
-from comporta.settings_tree import EmailSettings, Settings
-from comporta.settings_values import SecretReference
+from comporta.settings.reading import reveal
+from comporta.settings.tree import EmailSettings, Settings
+from comporta.settings.values import SecretReference
 
 
 def make_reach(settings: Settings, database: Database, clock: Clock) -> Reach:

@@ -13,11 +13,12 @@ from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from comporta.account_plans import secret_of
-from comporta.bootstrap import outside_of
+from comporta.bootstrap.account_plans import secret_of
+from comporta.bootstrap.databases import ledger_key, open_database
+from comporta.bootstrap.source_kinds import mercadolivre_config, mercadolivre_oauth
+from comporta.bootstrap.workspaces import outside_of
 from comporta.coordination.logins import KEEP_PATIENCE_S, KEEP_PAUSE
 from comporta.core.login import LoginState, token_fingerprint
-from comporta.databases import ledger_key, open_database
 from comporta.errors import AnswerLost, ComportaError, DestinationRefused, Retryable, SecretMissing, WrongUse
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
@@ -28,9 +29,8 @@ from comporta.ports.clock import Clock
 from comporta.ports.login import Tokens
 from comporta.ports.progress import Progress
 from comporta.ports.system_clock import SystemClock
-from comporta.settings_stored import read_account
-from comporta.settings_tree import AccountSettings, Settings
-from comporta.source_kinds import mercadolivre_config, mercadolivre_oauth
+from comporta.settings.stored import read_account
+from comporta.settings.tree import AccountSettings, Settings
 from comporta.sources.mercadolivre_config import AUTH_URLS
 from comporta.sources.mercadolivre_oauth import MercadoLivreOAuth, User, authorize_url
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from comporta.errors import BadValue
-from comporta.settings import read_settings
-from comporta.settings_keys import SITES
-from comporta.settings_tree import Settings
-from comporta.settings_values import SecretReference
+from comporta.settings.keys import SITES
+from comporta.settings.reading import read_settings
+from comporta.settings.tree import Settings
+from comporta.settings.values import SecretReference
 from comporta.sources.mercadolivre_config import AUTH_URLS, PAGE_SIZE, SITE, URL
 
 

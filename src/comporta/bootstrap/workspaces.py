@@ -13,8 +13,10 @@ from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import datetime, timedelta
 
 from comporta import __version__
-from comporta.account_plans import KnownAccounts, legacy_key
-from comporta.channel_kinds import make_reach
+from comporta.bootstrap.account_plans import KnownAccounts, legacy_key
+from comporta.bootstrap.channel_kinds import make_reach
+from comporta.bootstrap.databases import ledger_key, open_budgets, open_database, open_store
+from comporta.bootstrap.source_kinds import Outside, kind_of, make_source
 from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.late_budgets import LateBudgets
 from comporta.coordination.legacy_locks import SUBJECT, LegacyLocks
@@ -23,7 +25,6 @@ from comporta.coordination.rescuer import rescue, rescue_forever
 from comporta.coordination.traced import Traced
 from comporta.coordination.watchers import Watchers
 from comporta.core.guard import Without
-from comporta.databases import ledger_key, open_budgets, open_database, open_store
 from comporta.errors import SettingsError, WrongUse
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
@@ -38,13 +39,12 @@ from comporta.ports.guard import LockKeys
 from comporta.ports.source import Finding, StreamRequest
 from comporta.ports.store import Store
 from comporta.ports.system_clock import SystemClock
-from comporta.settings import redis_address, reveal
-from comporta.settings_stored import read_account
-from comporta.settings_tree import Settings
-from comporta.source_kinds import Outside, kind_of, make_source
+from comporta.settings.reading import redis_address, reveal
+from comporta.settings.stored import read_account
+from comporta.settings.tree import Settings
 from comporta.sources.connections import Connections
 from comporta.sources.mercadolivre_config import counted
-from comporta.workspace import Workspace
+from comporta.workspace.workspace import Workspace
 
 COLLECTING = (50_000, 20, 20)
 """Thresholds of Python's garbage collector while a workspace is open."""

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from comporta.errors import BadValue, SecretMissing
-from comporta.settings import masked, read_settings, redis_address
-from comporta.settings_tree import Settings
+from comporta.settings.reading import masked, read_settings, redis_address
+from comporta.settings.tree import Settings
 
 ACCOUNT = '[accounts.a]\nsource = "activecampaign"\nurl = "https://a.example.com"\n'
 

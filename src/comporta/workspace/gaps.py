@@ -15,9 +15,9 @@ from comporta.core.login import Standing as LoginStanding
 from comporta.core.run import Run
 from comporta.core.window import parse_request
 from comporta.observability.gap_words import About, why_text
-from comporta.reports import coverage_json, holes, is_paused
-from comporta.stream_status import StreamStatus, living
-from comporta.workspace import Workspace
+from comporta.workspace.reports import coverage_json, holes, is_paused
+from comporta.workspace.stream_status import StreamStatus, living
+from comporta.workspace.workspace import Workspace
 
 RUNS_MAX = 200
 """Runs that are looked at, the newest: four days of a stream that is due every half hour."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from comporta.settings_keys import (
+from comporta.settings.keys import (
     ACCOUNT,
     ALERTS,
     CHANNELS,
@@ -19,7 +19,7 @@ from comporta.settings_keys import (
     SQLITE,
     STREAM,
 )
-from comporta.settings_tree import (
+from comporta.settings.tree import (
     AlertSettings,
     EmailSettings,
     PostgresSettings,
@@ -27,9 +27,9 @@ from comporta.settings_tree import (
     SqliteSettings,
     StreamSettings,
 )
-from comporta.settings_values import Place, read_duration
+from comporta.settings.values import Place, read_duration
 
-PAGE = Path(__file__).parent.parent / "docs/reference/settings.md"
+PAGE = Path(__file__).parents[2] / "docs/reference/settings.md"
 TABLES = (
     "top",
     "sqlite",

@@ -39,8 +39,8 @@ from comporta.ports.login_store import LoginStore
 from comporta.ports.notifications import Inbox
 from comporta.ports.source import Finding
 from comporta.ports.store import Instance, Store
-from comporta.settings_tree import Settings
-from comporta.stream_status import Sight, StreamStatus, living, origin_of
+from comporta.settings.tree import Settings
+from comporta.workspace.stream_status import Sight, StreamStatus, living, origin_of
 
 
 class Known(Protocol):

@@ -18,7 +18,7 @@ from comporta.ports.clock import Clock
 from comporta.ports.login_store import LoginStore
 from comporta.ports.notifications import Point
 from comporta.ports.source import Source
-from comporta.settings_tree import AccountSettings, Settings
+from comporta.settings.tree import AccountSettings, Settings
 from comporta.sources import activecampaign_streams, mercadolivre_streams, odoo_streams
 from comporta.sources.activecampaign_config import RATE, ActiveCampaignConfig
 from comporta.sources.connections import Connections

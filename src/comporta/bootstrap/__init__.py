@@ -1,0 +1,1 @@
+"""The composition root: names concrete adapters and plugs them into ports."""

@@ -1,0 +1,1 @@
+"""An open database with its accounts: what runs on it, where it stands, and what the API may ask of it."""
