@@ -20,7 +20,6 @@ from comporta.coordination import budgets as module
 from comporta.coordination.budgets import SharedBudget, SharedBudgets
 from comporta.core import limit as rules
 from comporta.core.limit import LimitState, Plea, Verdict
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.budget import BudgetTerms
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Priority, Progress
@@ -28,6 +27,7 @@ from comporta.ports.system_clock import SystemClock
 from comporta.settings.reading import read_settings
 from comporta.sources.answers import Answer, Ask, refusal
 from comporta.sources.http import Transport
+from comporta.testing import MemoryLog
 
 AHEAD = 4
 """Streams of each process, one request in flight each: four processes have enough for a latency of three seconds."""

@@ -11,14 +11,13 @@ from typing import Protocol
 
 from comporta.coordination.budgets import SharedBudgets
 from comporta.errors import SourceBadGateway
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.ports.source import Reader, Source, StreamRequest
 from comporta.sandbox.odoo import OdooSandbox
 from comporta.sandbox.odoo_truth import records
 from comporta.sources.odoo import OdooSource
 from comporta.sources.odoo_config import OdooConfig
-from comporta.testing import FakeClock, FakeSource
+from comporta.testing import FakeClock, FakeSource, MemoryLog
 
 ORDERS, LINES = "sale.order", "sale.order.line"
 COUNT = 40

@@ -16,10 +16,10 @@ from comporta.core.allowance import Limit
 from comporta.core.limit import LimitState, Plea, Verdict, ask, lost
 from comporta.errors import ComportaError, DestinationBusy
 from comporta.ledger.budget_file import BudgetFile
-from comporta.ledger.budget_log import ROUNDS_MAX, MemoryLog, Row, SharedLog
+from comporta.ledger.budget_log import ROUNDS_MAX, Row, SharedLog
 from comporta.ports.budget_log import BudgetLog
 from comporta.ports.system_clock import SystemClock
-from comporta.testing import FakeClock
+from comporta.testing import FakeClock, MemoryLog
 
 if TYPE_CHECKING:  # what speaks to PostgreSQL is loaded by the tests that do
     from comporta.ledger.postgres_address import Address

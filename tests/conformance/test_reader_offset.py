@@ -15,13 +15,12 @@ from tests.conformance.test_reader import keys, keys_of, listed, pages_of
 
 from comporta.coordination.budgets import SharedBudgets
 from comporta.errors import SourceUnavailable, UnknownStream
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.ports.source import Reader, StreamRequest
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
 from comporta.sources.activecampaign import ActiveCampaignSource
 from comporta.sources.activecampaign_config import ActiveCampaignConfig
-from comporta.testing import FakeClock
+from comporta.testing import FakeClock, MemoryLog
 
 ZONE = ZoneInfo("UTC")
 

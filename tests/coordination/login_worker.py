@@ -20,7 +20,6 @@ from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.logins import SharedLogin
 from comporta.core import login as rules
 from comporta.errors import LoginNeeded, Retryable
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ledger.logins import LedgerLogins
 from comporta.ledger.session import Database
 from comporta.ports.progress import Progress
@@ -28,6 +27,7 @@ from comporta.ports.system_clock import SystemClock
 from comporta.sources.connections import Connections
 from comporta.sources.mercadolivre_config import MercadoLivreConfig, terms
 from comporta.sources.mercadolivre_oauth import MercadoLivreOAuth
+from comporta.testing import MemoryLog
 
 ACCOUNT = "loja1"
 KEY = bytes(range(32))

@@ -13,11 +13,10 @@ from comporta.coordination.budgets import SharedBudget, SharedBudgets
 from comporta.core.allowance import Limit
 from comporta.core.limit import WAY_S
 from comporta.errors import DestinationBusy, RateLimited
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.budget import BudgetTerms
 from comporta.ports.budget_log import Answer, Change
 from comporta.ports.progress import Priority, Progress
-from comporta.testing import FakeClock
+from comporta.testing import FakeClock, MemoryLog
 
 T = TypeVar("T")
 SECOND = timedelta(seconds=1)

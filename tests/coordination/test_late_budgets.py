@@ -9,10 +9,9 @@ import pytest
 from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.late_budgets import LateBudgets
 from comporta.errors import DestinationBusy
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.budget import BudgetTerms
 from comporta.ports.progress import Progress
-from comporta.testing import FakeClock
+from comporta.testing import FakeClock, MemoryLog
 
 SECOND = timedelta(seconds=1)
 AT = "https://api.example"

@@ -7,10 +7,10 @@ import pytest
 from tests.sources.scripted import ScriptedServer, SteppingClock
 
 from comporta.coordination.budgets import SharedBudgets
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.sources.odoo import OdooSource
 from comporta.sources.odoo_config import OdooConfig
+from comporta.testing import MemoryLog
 
 Connect = Callable[..., OdooSource]
 

@@ -10,7 +10,6 @@ from tests.sources.scripted import Reply
 
 from comporta.coordination.budgets import SharedBudgets
 from comporta.core.record import Key, Page, Row, Shape, Value
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.clock import Clock
 from comporta.ports.login import Tokens
 from comporta.ports.progress import Progress
@@ -21,6 +20,7 @@ from comporta.sources.mercadolivre import MercadoLivreSource
 from comporta.sources.mercadolivre_config import MercadoLivreConfig, terms
 from comporta.sources.mercadolivre_rows import Plan
 from comporta.sources.mercadolivre_shape import table_for
+from comporta.testing import MemoryLog
 
 SELLER, OTHER = 1001, 1002
 SECRET = "s3cret-of-the-application"

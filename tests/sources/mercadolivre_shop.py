@@ -19,7 +19,6 @@ from comporta.core.run import Run, Trigger
 from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request
 from comporta.destinations.sqlite import SqliteDestination
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ledger.sqlite_schema import migrate
 from comporta.ledger.store import LedgerStore
@@ -34,6 +33,7 @@ from comporta.sources.mercadolivre_config import MercadoLivreConfig, terms
 from comporta.sources.mercadolivre_rows import Plan, prepared
 from comporta.sources.mercadolivre_shape import table_for
 from comporta.sources.mercadolivre_streams import REFERENCES
+from comporta.testing import MemoryLog
 
 LEASE = timedelta(seconds=30)
 CONDUCT = Conduct(

@@ -17,7 +17,6 @@ from comporta.core.record import Page
 from comporta.core.run import Run, RunState
 from comporta.destinations.upsert import SQLITE, create_table
 from comporta.errors import AccessRefused, FilterIgnored, SourceBadGateway
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
@@ -25,6 +24,7 @@ from comporta.sources.activecampaign import ActiveCampaignSource
 from comporta.sources.activecampaign_config import ActiveCampaignConfig
 from comporta.sources.activecampaign_reader import ActiveCampaignReader
 from comporta.sources.activecampaign_shape import fields_of, shape_of
+from comporta.testing import MemoryLog
 
 VALUES = "dealCustomFieldData"
 DEALS, PAGE, WIDE = 60, 20, 50

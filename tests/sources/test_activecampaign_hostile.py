@@ -11,12 +11,12 @@ from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http
 
 from comporta.coordination.budgets import SharedBudgets
 from comporta.errors import FilterIgnored, SourceChangedShape
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sources.activecampaign import ActiveCampaignSource
 from comporta.sources.activecampaign_config import ActiveCampaignConfig
 from comporta.sources.activecampaign_reader import ActiveCampaignReader
+from comporta.testing import MemoryLog
 
 SIZE = 20
 

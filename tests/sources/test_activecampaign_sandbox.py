@@ -26,7 +26,6 @@ from comporta.errors import (
     SourceUnavailable,
     UnknownStream,
 )
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
@@ -37,6 +36,7 @@ from comporta.sources.activecampaign_reader import ActiveCampaignReader
 from comporta.sources.activecampaign_rows import Plan
 from comporta.sources.activecampaign_shape import fields_of
 from comporta.sources.activecampaign_streams import DEFAULT_STREAMS
+from comporta.testing import MemoryLog
 
 Anything = Any
 ZONE = ZoneInfo("America/Chicago")

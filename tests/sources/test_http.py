@@ -23,13 +23,13 @@ from comporta.errors import (
     SourceTruncated,
     SourceUnavailable,
 )
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.budget import BudgetTerms
 from comporta.ports.progress import Progress
 from comporta.sources.answers import Answer, Ask, refusal
 from comporta.sources.connections import Connections
 from comporta.sources.http import Transport
 from comporta.sources.retries import Retry
+from comporta.testing import MemoryLog
 
 Build = Callable[..., Transport]
 FREE = BudgetTerms("odoo https://erp.example.com acme")

@@ -20,12 +20,12 @@ from comporta.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from comporta.ledger.budget_log import MemoryLog
 from comporta.ports.login import Tokens
 from comporta.ports.progress import Progress
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 from comporta.sources.mercadolivre_config import MercadoLivreConfig, terms
 from comporta.sources.mercadolivre_oauth import MercadoLivreOAuth, authorize_url, refusal_of
+from comporta.testing import MemoryLog
 
 PAIR = {
     "access_token": "APP_USR-new",

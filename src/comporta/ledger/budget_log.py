@@ -1,4 +1,4 @@
-"""The log of the budgets: one row for each key, changed by compare-and-swap, in memory or shared by processes.
+"""The log of the budgets: one row for each key, changed by compare-and-swap, which processes share.
 
 A row is a version and a state. Whoever changes it reads both, decides, and writes only if the version is still
 the same; so no lock is held while somebody thinks, and a process that is stopped between the two holds up nobody.
@@ -28,24 +28,6 @@ ROUNDS_MAX = 100
 CLOCK_TRUST_S = 2.0
 """For how long two clocks run alike: one that is being corrected gains or loses half a millisecond in a second."""
 T = TypeVar("T")
-
-
-class MemoryLog:
-    """The budgets of one process, kept nowhere else; implements ``ports.budget_log.BudgetLog``."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._states: dict[str, LimitState] = {}
-
-    async def change(self, key: str, limit: Limit | None, change: Change[T]) -> Answer[T]:
-        """Change a state."""
-        del limit
-        now = self._clock.monotonic()
-        self._states[key], told = change(self._states.get(key, LimitState(touched=now)), now)
-        return Answer(told, earliest=now, latest=now)
-
-    async def aclose(self) -> None:
-        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)

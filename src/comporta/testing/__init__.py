@@ -1,5 +1,6 @@
 """What tests of Comporta and of adapters for it stand on: a clock that jumps, sources that obey."""
 
+from comporta.testing.budget_log import MemoryLog
 from comporta.testing.clock import FakeClock
 from comporta.testing.reader import FakeReader
 from comporta.testing.script import CALLS, Script, Turn
@@ -14,6 +15,7 @@ __all__ = [
     "FakeSource",
     "FakeStream",
     "FakeTransaction",
+    "MemoryLog",
     "Script",
     "Turn",
 ]
