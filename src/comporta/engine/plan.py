@@ -17,7 +17,8 @@ from comporta.engine.work import Work
 from comporta.errors import OtherDatabase, SourceChangedShape
 from comporta.observability.words import QUERY
 from comporta.ports.source import Identity
-from comporta.ports.store import Pass, StreamFacts
+from comporta.ports.store import Pass
+from comporta.ports.stream_state import StreamFacts
 
 CLOCK_APART_MAX = timedelta(days=20 * 365)
 """Clocks that differ by more than this are not set at all, and would overflow arithmetic with dates."""

@@ -1,24 +1,25 @@
-"""One look at the ledger for alerts: a dozen statements over all streams, in one consistent state.
+"""One look at the ledger for alerts: a few statements, however many streams there are, in one consistent state.
 
-What needs a stream's runs is read only for those streams whose newest run is not the one of the last look.
+What needs a stream's runs is read only for those streams whose newest run is not the one of the last look, and of no
+more than some at a time: a database that is far away, or busy, would else be taken for one that gives no answer.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from itertools import groupby, islice
 
 from comporta.core.alert_facts import SchedulerFact
 from comporta.core.alert_history import History, history_of
-from comporta.core.coverage import Coverage, Interval
-from comporta.errors import RecordAbsent
 from comporta.ledger.rows import instant_of, run_from, text_of
 from comporta.ledger.session import Session
+from comporta.ledger.stream_states import coverage_of, facts_of, quarantined_in
 from comporta.ports.alerts import Sight
 
-LATELY = timedelta(days=1)
-LATE = timedelta(hours=1)
-"""A record that another names, and that is not there yet, is looked for so long before it is worth an alert."""
+TOGETHER = 50
+"""Streams whose runs are read by one statement: some thousand rows."""
+LOOKED_MAX = 1_000
+"""Streams whose past is read in one look; the others' turn comes with the next."""
 SCHEDULER = "scheduler"
 
 
@@ -29,38 +30,40 @@ def sight_of(session: Session, known: Mapping[str, str], scopes: Sequence[str], 
         for row in session.all("newest_runs", {"scopes": json.dumps(scopes)})
         if row["newest"]
     }
-    bounds = {"since": text_of(session.now - LATELY), "late": text_of(session.now - LATE)}
-    waiting = session.all("quarantine_counts", bounds | {"absent": RecordAbsent.code})
+    changed = [scope for scope, run in newest.items() if known.get(scope) != run]
+    put_off = frozenset(changed[LOOKED_MAX:])
+    facts = facts_of(session, scopes)
     return Sight(
         now=session.now,
-        coverage=_coverage(session),
-        clock_offsets={row["scope"]: row["clock_offset_s"] for row in session.all("clock_offsets", {})},
-        quarantined={row["scope"]: (int(row["waiting"]), int(row["lately"] or 0)) for row in waiting},
+        coverage=coverage_of(session, scopes),
+        clock_offsets={scope: at for scope, each in facts.items() if (at := each.clock_offset_s) is not None},
+        quarantined=quarantined_in(session),
         running={row["scope"]: run_from(row) for row in session.all("living_runs", {"now": text_of(session.now)})},
-        newest=newest,
-        histories={scope: _history(session, scope, depth) for scope, run in newest.items() if known.get(scope) != run},
+        newest={scope: run for scope, run in newest.items() if scope not in put_off},
+        histories=_histories(session, changed[:LOOKED_MAX], depth),
         logins={row["account"]: row["reason"] or "" for row in session.all("lost_logins", {})},
         paused=[row["account"] for row in session.all("paused_accounts", {})],
         scheduler=_scheduler(session),
     )
 
 
-def _coverage(session: Session) -> Mapping[str, Coverage]:
-    found: dict[str, list[Interval]] = {}
-    for row in session.all("all_coverage", {}):
-        found.setdefault(row["scope"], []).append(Interval(instant_of(row["since"]), instant_of(row["until"])))
-    return {scope: Coverage(tuple(intervals)) for scope, intervals in found.items()}
+def _histories(session: Session, scopes: Sequence[str], depth: int) -> Mapping[str, History]:
+    """Return what each stream's past says; how long ago it brought anything is asked only where it matters."""
+    found: dict[str, History] = {}
+    left = iter(scopes)
+    while together := list(islice(left, TOGETHER)):
+        found |= _past(session, together, depth)
+        silent = [scope for scope in together if found[scope].empty and not found[scope].has_brought]
+        rows = session.all("have_brought", {"scopes": json.dumps(silent)}) if silent else []
+        found |= {row["scope"]: replace(found[row["scope"]], has_brought=True) for row in rows}
+    return found
 
 
-def _history(session: Session, scope: str, depth: int) -> History:
-    """Return what a stream's past says; how long ago it brought anything is asked only where it matters."""
-    account, _, stream = scope.partition("/")
-    values = {"account": account, "stream": stream, "state": None, "dry_run": False, "limit": depth}
-    history = history_of([run_from(row) for row in session.all("runs_of_stream", values)])
-    if history.has_brought or not history.empty:
-        return history
-    row = session.one("has_brought", {"account": account, "stream": stream})
-    return replace(history, has_brought=bool(row and row["found"]))
+def _past(session: Session, scopes: Sequence[str], depth: int) -> Mapping[str, History]:
+    rows = session.all("past_runs", {"scopes": json.dumps(scopes), "limit": depth})
+    runs = groupby((run_from(row) for row in rows), key=lambda run: f"{run.account}/{run.stream}")
+    past = {scope: history_of(list(each)) for scope, each in runs}
+    return {scope: past.get(scope, History()) for scope in scopes}
 
 
 def _scheduler(session: Session) -> SchedulerFact | None:

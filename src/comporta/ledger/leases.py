@@ -61,12 +61,6 @@ def queue_tick(session: Session, ticket: Ticket, at: datetime, *, run_id: str) -
     return run_from(queued) if queued is not None else None
 
 
-def ticked_at(session: Session, scope: str) -> datetime | None:
-    """Return the newest tick of a stream that was taken; one that is still to come was taken by a wrong clock."""
-    row = session.one("ticked_at", {"scope": scope, "now": text_of(session.now)})
-    return instant_from(row["tick"]) if row is not None else None
-
-
 def _after_jump(session: Session, scope: str) -> None:
     """Let ticks come again, and let what waits begin, when runs that were queued hours from now show a clock set back.
 

@@ -12,7 +12,8 @@ from comporta.core.instant import BEGINNING, instant_text, parse_instant
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.window import Kind, Window, parse_request
 from comporta.ledger.session import Row
-from comporta.ports.store import Instance, LeaseRow, Pass, Quarantined, StreamFacts
+from comporta.ports.store import Instance, LeaseRow, Pass, Quarantined
+from comporta.ports.stream_state import StreamFacts
 
 COUNTS = ("read", "inserted", "updated", "unchanged", "rejected", "deleted")
 

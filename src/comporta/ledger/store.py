@@ -36,6 +36,7 @@ from comporta.ledger.rows import (
     text_of,
 )
 from comporta.ledger.session import Database, Session, settled
+from comporta.ledger.stream_states import stream_states
 from comporta.ports.destination import Destination
 from comporta.ports.rows import Among
 from comporta.ports.store import (
@@ -51,8 +52,8 @@ from comporta.ports.store import (
     Occupied,
     Pass,
     Quarantined,
-    StreamFacts,
 )
+from comporta.ports.stream_state import StreamFacts, StreamState
 
 READERS = 8
 QUEUED_MAX = 100
@@ -98,9 +99,6 @@ class LedgerStore:
 
     async def tick(self, ticket: Ticket, at: datetime, *, run_id: str) -> Run | None:
         return await self._write(lambda s: leases.queue_tick(s, ticket, at, run_id=run_id))
-
-    async def ticked_at(self, scope: str) -> datetime | None:
-        return await self._read(lambda s: leases.ticked_at(s, scope))
 
     async def due(self, limit: int, accounts: Collection[str] | None = None) -> Sequence[Run]:
         values = {"limit": limit, "accounts": None if accounts is None else json.dumps(list(accounts))}
@@ -228,6 +226,9 @@ class LedgerStore:
 
     async def facts(self, scope: str) -> StreamFacts:
         return facts_from(await self._read(lambda s: s.one("facts", {"scope": scope})))
+
+    async def states(self, scopes: Sequence[str]) -> Mapping[str, StreamState]:
+        return await self._read(lambda s: stream_states(s, scopes))
 
     async def learn(self, lease: Lease, facts: StreamFacts) -> None:
         values = {

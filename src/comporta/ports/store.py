@@ -21,6 +21,7 @@ from comporta.core.ticket import Ticket
 from comporta.core.window import Request, Window
 from comporta.ports.progress import Requests
 from comporta.ports.rows import Rows
+from comporta.ports.stream_state import StreamFacts, StreamState
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +76,6 @@ class Pass:
     fingerprint: str
     position: str | None = None
     read: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class StreamFacts:
-    """What the ledger knows of a stream beyond its coverage."""
-
-    fingerprint: str | None = None
-    identity: str | None = None
-    clock_offset_s: float | None = None
-    reconciled_at: datetime | None = None
-    reconcile_result: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +208,6 @@ class Store(Rows, Protocol):
         Return what was queued; ``None`` when nothing was, because somebody took this tick, or a later one, before.
         """
 
-    async def ticked_at(self, scope: str) -> datetime | None:
-        """Return the newest tick of a stream that was taken, ``None`` where none ever was."""
-
     async def due(self, limit: int, accounts: Collection[str] | None = None) -> Sequence[Run]:
         """Return the queued runs of these accounts that may begin now, the most urgent first; paused: those by hand."""
 
@@ -319,6 +306,9 @@ class Store(Rows, Protocol):
 
     async def facts(self, scope: str) -> StreamFacts:
         """Return what else is known of the stream."""
+
+    async def states(self, scopes: Sequence[str]) -> Mapping[str, StreamState]:
+        """Return how each of these streams stands, all in one state; however many, in a few statements."""
 
     async def learn(self, lease: Lease, facts: StreamFacts) -> None:
         """Record the facts that are not ``None``."""

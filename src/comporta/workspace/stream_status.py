@@ -14,7 +14,8 @@ from comporta.core.instant import BEGINNING, parse_instant
 from comporta.core.run import Run
 from comporta.core.schedule import spread
 from comporta.ports.clock import Clock
-from comporta.ports.store import Store, StreamFacts
+from comporta.ports.store import Store
+from comporta.ports.stream_state import StreamFacts, StreamState
 
 OFFERED_WITHIN = timedelta(seconds=45)
 """A scheduler offers each tick when it comes; who did not by now is not there, or does not know the stream."""
@@ -41,37 +42,26 @@ class StreamStatus:
     is_offered: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What is looked at with; ``living`` are the holders of leases that have not run out."""
-
-    store: Store
-    clock: Clock
-    living: Collection[str | None]
-
-    async def status(self, plan: AccountPlan, stream: StreamPlan, waiting: int) -> StreamStatus:
-        """Return where a stream stands, of which so many records wait in quarantine."""
-        scope = f"{plan.name}/{stream.name}"
-        runs = await self.store.runs(account=plan.name, stream=stream.name, dry_run=False, limit=1)
-        last = next(iter(runs), None)
-        coverage = await self.store.coverage(scope)
-        facts = await self.store.facts(scope)
-        now = self.clock.now()
-        origin = origin_of(stream)
-        uncovered = coverage.first_uncovered(origin)
-        return StreamStatus(
-            account=plan.name,
-            stream=stream.name,
-            last=last,
-            is_responding=last is None or last.id in self.living,
-            coverage=coverage,
-            origin=origin,
-            freshness=now + timedelta(seconds=facts.clock_offset_s or 0) - uncovered if uncovered > origin else None,
-            facts=facts,
-            quarantined=waiting,
-            next_at=_next_at(scope, stream, now),
-            is_offered=_is_offered(stream, await self.store.ticked_at(scope), now),
-        )
+def status_from(
+    plan: AccountPlan, stream: StreamPlan, state: StreamState, *, now: datetime, living: Collection[str | None]
+) -> StreamStatus:
+    """Return where a stream stands; ``living`` are the holders of leases that have not run out."""
+    scope, origin = f"{plan.name}/{stream.name}", origin_of(stream)
+    uncovered = state.coverage.first_uncovered(origin)
+    source_now = now + timedelta(seconds=state.facts.clock_offset_s or 0)
+    return StreamStatus(
+        account=plan.name,
+        stream=stream.name,
+        last=state.last,
+        is_responding=state.last is None or state.last.id in living,
+        coverage=state.coverage,
+        origin=origin,
+        freshness=source_now - uncovered if uncovered > origin else None,
+        facts=state.facts,
+        quarantined=state.waiting,
+        next_at=_next_at(scope, stream, now),
+        is_offered=_is_offered(stream, state.ticked_at, now),
+    )
 
 
 async def living(store: Store, clock: Clock) -> set[str | None]:

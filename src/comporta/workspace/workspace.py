@@ -18,7 +18,7 @@ from comporta.coordination.legacy_locks import LegacyLocks
 from comporta.coordination.mailbox import Mailbox
 from comporta.coordination.newcomers import Newcomers
 from comporta.coordination.notifications import Deliveries
-from comporta.coordination.plans import AccountPlan, Accounts, Conduct
+from comporta.coordination.plans import AccountPlan, Accounts, Conduct, StreamPlan
 from comporta.coordination.pulse import SEEN_WITHIN, Pulse
 from comporta.coordination.scheduler import Scheduler
 from comporta.coordination.sync import Syncer, Wish
@@ -40,7 +40,7 @@ from comporta.ports.notifications import Inbox
 from comporta.ports.source import Finding
 from comporta.ports.store import Instance, Store
 from comporta.settings.tree import Settings
-from comporta.workspace.stream_status import Sight, StreamStatus, living, origin_of
+from comporta.workspace.stream_status import StreamStatus, living, origin_of, status_from
 
 
 class Known(Protocol):
@@ -224,23 +224,22 @@ class Workspace:
     async def status(self, account: str | None = None) -> list[StreamStatus]:
         """Return where every stream stands, or those of an account."""
         plans = self.plans.values() if account is None else [self.plans[self._account(account)]]
-        waiting = [each.scope for each in await self.store.quarantine()]
-        sight = await self._sight()
-        return [
-            await sight.status(plan, stream, waiting.count(f"{plan.name}/{stream.name}"))
-            for plan in plans
-            for stream in plan.streams.values()
-        ]
+        return await self._status([(plan, stream) for plan in plans for stream in plan.streams.values()])
 
     async def status_of(self, name: str) -> StreamStatus:
         """Return where one stream stands."""
         account, stream = self._one(name)
         plan = self.plans[account]
-        waiting = await self.store.quarantine(name)
-        return await (await self._sight()).status(plan, plan.streams[stream], len(waiting))
+        (found,) = await self._status([(plan, plan.streams[stream])])
+        return found
 
-    async def _sight(self) -> Sight:
-        return Sight(self.store, self.clock, await living(self.store, self.clock))
+    async def _status(self, streams: Sequence[tuple[AccountPlan, StreamPlan]]) -> list[StreamStatus]:
+        states = await self.store.states([f"{plan.name}/{stream.name}" for plan, stream in streams])
+        alive, now = await living(self.store, self.clock), self.clock.now()
+        return [
+            status_from(plan, stream, states[f"{plan.name}/{stream.name}"], now=now, living=alive)
+            for plan, stream in streams
+        ]
 
     def dispatcher(self, log: Log) -> Dispatcher:
         """Return what executes queued runs, until ``stop``; it shares its workers with all that is synced here."""

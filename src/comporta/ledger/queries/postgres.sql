@@ -398,9 +398,6 @@ UPDATE comporta.cmp_run SET scheduled_for = :tick
 WHERE scope = :scope AND request = :request AND state = 'queued' AND (scheduled_for IS NULL OR scheduled_for < :tick)
   AND NOT EXISTS (SELECT 1 FROM comporta.cmp_run WHERE scope = :scope AND scheduled_for >= :tick AND scheduled_for <= :now);
 
--- name: ticked_at
-SELECT max(scheduled_for) AS tick FROM comporta.cmp_run WHERE scope = :scope AND scheduled_for <= :now;
-
 -- name: voided
 SELECT l.run, l.at, l.message, r.request FROM comporta.cmp_log l JOIN (
   SELECT id, request FROM comporta.cmp_run WHERE account = :account AND stream = :stream AND scope = :scope ORDER BY queued_at DESC LIMIT :limit
@@ -467,15 +464,35 @@ SELECT s.value AS scope, (SELECT r.id FROM comporta.cmp_run r
     AND NOT r.dry_run AND r.state NOT IN ('queued', 'running') ORDER BY r.queued_at DESC, r.id DESC LIMIT 1) AS newest
 FROM jsonb_array_elements_text(CAST(:scopes AS jsonb)) AS s(value);
 
+-- name: past_runs
+SELECT r.* FROM jsonb_array_elements_text(CAST(:scopes AS jsonb)) AS s(value) CROSS JOIN LATERAL (
+  SELECT * FROM comporta.cmp_run p WHERE p.account = split_part(s.value, '/', 1) AND p.stream = substr(s.value, strpos(s.value, '/') + 1) AND NOT p.dry_run
+  ORDER BY p.queued_at DESC, p.id DESC LIMIT :limit) AS r
+ORDER BY r.account, r.stream, r.queued_at DESC, r.id DESC;
+
+-- name: have_brought
+SELECT s.value AS scope FROM jsonb_array_elements_text(CAST(:scopes AS jsonb)) AS s(value) WHERE EXISTS(SELECT 1 FROM comporta.cmp_run
+  WHERE account = split_part(s.value, '/', 1) AND stream = substr(s.value, strpos(s.value, '/') + 1) AND NOT dry_run AND read > 0);
+
 -- name: living_runs
 SELECT r.* FROM comporta.cmp_scope s JOIN comporta.cmp_run r ON r.id = s.holder
 WHERE s.expires_at > :now AND r.state = 'running' AND NOT r.dry_run;
 
--- name: all_coverage
-SELECT scope, since, until FROM comporta.cmp_coverage ORDER BY scope, since;
+-- name: latest_runs
+SELECT r.* FROM jsonb_array_elements_text(CAST(:scopes AS jsonb)) AS s(value) CROSS JOIN LATERAL (
+  SELECT * FROM comporta.cmp_run l WHERE l.account = split_part(s.value, '/', 1) AND l.stream = substr(s.value, strpos(s.value, '/') + 1) AND NOT l.dry_run
+  ORDER BY l.queued_at DESC, l.id DESC LIMIT 1) AS r;
 
--- name: clock_offsets
-SELECT scope, clock_offset_s FROM comporta.cmp_stream WHERE clock_offset_s IS NOT NULL;
+-- name: latest_ticks
+SELECT s.value AS scope, (SELECT max(scheduled_for) FROM comporta.cmp_run WHERE scope = s.value AND scheduled_for <= :now) AS tick
+FROM jsonb_array_elements_text(CAST(:scopes AS jsonb)) AS s(value);
+
+-- name: coverage_of_streams
+SELECT scope, since, until FROM comporta.cmp_coverage
+WHERE scope IN (SELECT s.value FROM jsonb_array_elements_text(CAST(:scopes AS jsonb)) AS s(value)) ORDER BY scope, since;
+
+-- name: facts_of_streams
+SELECT * FROM comporta.cmp_stream WHERE scope IN (SELECT s.value FROM jsonb_array_elements_text(CAST(:scopes AS jsonb)) AS s(value));
 
 -- name: quarantine_counts
 SELECT scope, count(*) AS waiting, count(*) FILTER (
@@ -487,9 +504,6 @@ SELECT account, reason FROM comporta.cmp_login WHERE state = 'needs_login';
 
 -- name: paused_accounts
 SELECT account FROM comporta.cmp_pause;
-
--- name: has_brought
-SELECT EXISTS(SELECT 1 FROM comporta.cmp_run WHERE account = :account AND stream = :stream AND NOT dry_run AND read > 0) AS found;
 
 -- name: newest_instance
 SELECT instance, seen_at, ended_at FROM comporta.cmp_instance WHERE roles LIKE :role ORDER BY seen_at DESC LIMIT 1;

@@ -374,9 +374,6 @@ UPDATE cmp_run SET scheduled_for = :tick
 WHERE scope = :scope AND request = :request AND state = 'queued' AND (scheduled_for IS NULL OR scheduled_for < :tick)
   AND NOT EXISTS (SELECT 1 FROM cmp_run WHERE scope = :scope AND scheduled_for >= :tick AND scheduled_for <= :now);
 
--- name: ticked_at
-SELECT max(scheduled_for) AS tick FROM cmp_run WHERE scope = :scope AND scheduled_for <= :now;
-
 -- name: voided
 SELECT l.run, l.at, l.message, r.request FROM cmp_log l JOIN (
   SELECT id, request FROM cmp_run WHERE account = :account AND stream = :stream AND scope = :scope ORDER BY queued_at DESC LIMIT :limit
@@ -441,14 +438,33 @@ SELECT s.value AS scope, (SELECT r.id FROM cmp_run r
     AND r.dry_run = 0 AND r.state NOT IN ('queued', 'running') ORDER BY r.queued_at DESC, r.id DESC LIMIT 1) AS newest
 FROM json_each(:scopes) AS s;
 
+-- name: past_runs
+SELECT r.* FROM json_each(:scopes) AS s JOIN cmp_run r ON r.id IN (SELECT p.id FROM cmp_run p
+  WHERE p.account = substr(s.value, 1, instr(s.value, '/') - 1) AND p.stream = substr(s.value, instr(s.value, '/') + 1) AND p.dry_run = 0
+  ORDER BY p.queued_at DESC, p.id DESC LIMIT :limit)
+ORDER BY r.account, r.stream, r.queued_at DESC, r.id DESC;
+
+-- name: have_brought
+SELECT s.value AS scope FROM json_each(:scopes) AS s WHERE EXISTS(SELECT 1 FROM cmp_run
+  WHERE account = substr(s.value, 1, instr(s.value, '/') - 1) AND stream = substr(s.value, instr(s.value, '/') + 1) AND dry_run = 0 AND read > 0);
+
 -- name: living_runs
 SELECT r.* FROM cmp_scope s JOIN cmp_run r ON r.id = s.holder WHERE s.expires_at > :now AND r.state = 'running' AND r.dry_run = 0;
 
--- name: all_coverage
-SELECT scope, since, until FROM cmp_coverage ORDER BY scope, since;
+-- name: latest_runs
+SELECT r.* FROM json_each(:scopes) AS s JOIN cmp_run r ON r.id = (SELECT l.id FROM cmp_run l
+  WHERE l.account = substr(s.value, 1, instr(s.value, '/') - 1) AND l.stream = substr(s.value, instr(s.value, '/') + 1) AND l.dry_run = 0
+  ORDER BY l.queued_at DESC, l.id DESC LIMIT 1);
 
--- name: clock_offsets
-SELECT scope, clock_offset_s FROM cmp_stream WHERE clock_offset_s IS NOT NULL;
+-- name: latest_ticks
+SELECT s.value AS scope, (SELECT max(scheduled_for) FROM cmp_run WHERE scope = s.value AND scheduled_for <= :now) AS tick
+FROM json_each(:scopes) AS s;
+
+-- name: coverage_of_streams
+SELECT scope, since, until FROM cmp_coverage WHERE scope IN (SELECT value FROM json_each(:scopes)) ORDER BY scope, since;
+
+-- name: facts_of_streams
+SELECT * FROM cmp_stream WHERE scope IN (SELECT value FROM json_each(:scopes));
 
 -- name: quarantine_counts
 SELECT scope, count(*) AS waiting, sum(first_seen > :since AND (code <> :absent OR first_seen < :late)) AS lately
@@ -459,9 +475,6 @@ SELECT account, reason FROM cmp_login WHERE state = 'needs_login';
 
 -- name: paused_accounts
 SELECT account FROM cmp_pause;
-
--- name: has_brought
-SELECT EXISTS(SELECT 1 FROM cmp_run WHERE account = :account AND stream = :stream AND dry_run = 0 AND read > 0) AS found;
 
 -- name: newest_instance
 SELECT instance, seen_at, ended_at FROM cmp_instance WHERE roles LIKE :role ORDER BY seen_at DESC LIMIT 1;
