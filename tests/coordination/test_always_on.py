@@ -10,7 +10,7 @@ import pytest
 from tests.coordination.always_on import POLL, Behind, Server, kill_all, open_awaited_workshop, until
 from tests.engine.workshop import ORDERS, Workshop, at
 
-from comporta.coordination import dispatcher
+from comporta.coordination import dispatcher, scheduler
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.schedule import Every, urgency
 from comporta.core.ticket import Ticket
@@ -70,6 +70,25 @@ async def test_each_tick_is_one_run_however_many_schedulers(workshop: Workshop) 
     assert len(ticks) in {8, 9}
     assert {count for _, count in ticks} == {1}
     assert {run.state for run in await workshop.store.runs(limit=99)} <= {RunState.SUCCEEDED, RunState.QUEUED}
+
+
+async def test_ticks_of_many_streams_are_offered_side_by_side(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two hundred streams, 60 ms away, the last would begin a minute late, and a deploy would wait for it."""
+    names = [f"loja{number}" for number in range(60)]
+    open_shop(workshop, *names)
+    tick = workshop.store.tick
+
+    async def slow(ticket: Ticket, at: datetime, *, run_id: str) -> Run | None:
+        await workshop.clock.sleep(timedelta(seconds=1))
+        return await tick(ticket, at, run_id=run_id)
+
+    monkeypatch.setattr(workshop.store, "tick", slow)
+    await Server(workshop, has_dispatcher=False).lives(timedelta(seconds=5))
+
+    offered = len(await workshop.store.runs(limit=99))
+    assert 4 * scheduler.ABREAST <= offered <= 6 * scheduler.ABREAST < len(names)
 
 
 @pytest.mark.full

@@ -22,6 +22,8 @@ from comporta.observability.log import Log
 from comporta.ports.clock import Clock
 from comporta.ports.store import Store
 
+ABREAST = 8
+"""Streams whose ticks are offered at once."""
 LOOK = timedelta(seconds=10)
 """How often at least it looks whether anything is due: accounts may be paused and clocks may jump."""
 
@@ -62,11 +64,28 @@ class Scheduler:
             await slept(self._clock, self._until_next(), self._stopping)
 
     async def _look(self, *, at_once: bool) -> None:
-        paused = await self._paused()
-        for account in self._accounts.values():
-            for stream in account.streams.values():
-                if account.name not in paused and not stream.is_paused:
+        """Offer what is due, several streams at once: a database that is far away answers each after a while."""
+        paused, places = await self._paused(), asyncio.Semaphore(ABREAST)
+
+        async def offer(account: AccountPlan, stream: StreamPlan) -> None:
+            async with places:
+                if not self._stopping.is_set():
                     await self._offer(account, stream, at_once=at_once)
+
+        offers = [
+            offer(account, stream)
+            for account in self._accounts.values()
+            for stream in account.streams.values()
+            if account.name not in paused and not stream.is_paused and (at_once or self._new_tick(account, stream))
+        ]
+        for error in await asyncio.gather(*offers, return_exceptions=True):
+            if error is not None:
+                raise error
+
+    def _new_tick(self, account: AccountPlan, stream: StreamPlan) -> datetime | None:
+        """Return a stream's latest tick, unless it was offered before."""
+        tick = stream.schedule.last(self._store.now()) if stream.schedule is not None else None
+        return None if tick is None or self._offered.get(f"{account.name}/{stream.name}") == tick else tick
 
     async def _offer(self, account: AccountPlan, stream: StreamPlan, *, at_once: bool) -> None:
         """Queue a run for the latest tick, unless it was offered before; ``at_once``: one run in any case."""
@@ -79,8 +98,8 @@ class Scheduler:
     async def _offer_tick(self, account: AccountPlan, stream: StreamPlan, *, at_once: bool) -> bool:
         """Say whether a run was queued for the latest tick."""
         scope, now = f"{account.name}/{stream.name}", self._store.now()
-        tick = stream.schedule.last(now) if stream.schedule is not None else None
-        if stream.schedule is None or tick is None or self._offered.get(scope) == tick:
+        tick = self._new_tick(account, stream)
+        if stream.schedule is None or tick is None:
             return False
         begins = tick + spread(scope, stream.schedule.usual)
         ticket = _ticket(account, stream, begins if begins > now and not at_once else None)
