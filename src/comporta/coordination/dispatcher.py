@@ -77,6 +77,8 @@ class Dispatcher:
         self._told: dict[str, str] = {}
         """Why each run that waits does so, as it was last told: who holds its stream, or the code of a refusal."""
         self._waiting: Counter[tuple[str, bool]] = Counter()
+        self._seen: Sequence[Run] = ()
+        """What was due at the last look; not kept by those who wait for a place, of whom there may be thousands."""
         self._stranded_at = 0.0
         self._woken = asyncio.Event()
 
@@ -90,14 +92,15 @@ class Dispatcher:
         async with asyncio.TaskGroup() as group:
             while not stopping.is_set():
                 await self._end_stranded()
-                due = self._free(await self._due())
+                self._seen = await self._due()
+                due = self._free(self._seen)
                 # The most urgent first, and in ordinary places before those for people alone, which are few.
                 scopes = dict.fromkeys((run.scope, run.account, False) for run in due)
                 scopes |= dict.fromkeys((run.scope, run.account, True) for run in due if _is_asked(run))
                 for (account, is_asked), wanted in Counter((name, asked) for _, name, asked in scopes).items():
                     for _ in range(wanted - self._waiting[account, is_asked]):
                         self._waiting[account, is_asked] += 1
-                        group.create_task(self._serve(account, due, is_asked=is_asked))
+                        group.create_task(self._serve(account, is_asked=is_asked))
                 await self._until_woken()
 
     async def _end_stranded(self) -> None:
@@ -135,7 +138,7 @@ class Dispatcher:
         taken, resting = self._active | self._held.keys(), self._resting()
         return [run for run in due if run.scope not in taken and (_is_asked(run) or run.account not in resting)]
 
-    async def _serve(self, account: str, due: Sequence[Run], *, is_asked: bool) -> None:
+    async def _serve(self, account: str, *, is_asked: bool) -> None:
         """Wait for a place, and execute the most urgent run that the account has by then."""
         is_counted, workers = True, self._workers[is_asked]
         try:
@@ -143,7 +146,7 @@ class Dispatcher:
                 async with workers.place(account) as is_late:
                     self._waiting[account, is_asked] -= 1
                     is_counted = False
-                    free = self._free(await self._due() if is_late else due)
+                    free = self._free(await self._due() if is_late else self._seen)
                     run = next_of([run for run in free if _is_asked(run) or not is_asked], account)
                     if run is not None and not self._executor.stopping.is_set():
                         await self._execute(run)
