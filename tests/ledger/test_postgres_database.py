@@ -286,6 +286,24 @@ def test_a_server_that_comes_back_is_found_at_once(postgres_proxy: "Proxy") -> N
 
 
 @pytest.mark.full
+def test_while_it_is_waited_for_it_is_known_why(postgres_proxy: "Proxy") -> None:
+    """Long before whoever waits gives up; and no longer once somebody got a connection."""
+    with opened(postgres_proxy.url, PoolLimits(size=2, wait=timedelta(seconds=20))) as database:
+        before = database.trouble()
+        postgres_proxy.refuse()
+        postgres_proxy.cut()
+        waiting, deadline = put(database, "patient"), time.monotonic() + PATIENCE_S
+        while (known := database.trouble()) is None and time.monotonic() < deadline:
+            threading.Event().wait(0.01)
+        is_waiting = not waiting.done()
+        postgres_proxy.accept()
+        waiting.result(PATIENCE_S)
+
+        assert (before, type(known), is_waiting) == (None, DatabaseUnreachable, True)
+        assert (database.trouble(), notes(database)) == (None, ["patient"])
+
+
+@pytest.mark.full
 def test_a_heartbeat_does_not_wait_behind_the_batches_it_is_for(postgres_url: str) -> None:
     """Otherwise a run whose pool is busy would lose its lease, and everybody would in turn."""
     with opened(postgres_url, PoolLimits(size=2, wait=timedelta(seconds=5))) as database:

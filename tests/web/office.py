@@ -231,7 +231,12 @@ async def open_office(store: LedgerStore) -> AsyncIterator[Office]:
     watchers.add(broadcast)
     workspace.on_wake(broadcast.prompt)
     doors = Doors(
-        {}, cast("Anything", None), workspace.look, reception=WorkspaceReception(workspace), broadcast=broadcast
+        {},
+        cast("Anything", None),
+        workspace.look,
+        trouble=lambda: workspace.store.trouble(),  # noqa: PLW0108  as a story changes it
+        reception=WorkspaceReception(workspace),
+        broadcast=broadcast,
     )
     office = Office(workspace, workshop, Server(make_app(doors), host="127.0.0.1", port=0), broadcast)
     workspace.on_wake(office.drain)

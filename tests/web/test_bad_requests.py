@@ -1,5 +1,6 @@
 """What is sent by mistake or in bad faith: refused with all that is wrong, kept nowhere, and never a fault of ours."""
 
+import asyncio
 from typing import cast
 
 import pytest
@@ -9,7 +10,8 @@ from tests.web.office import Office
 
 from comporta.coordination.measured import Measured
 from comporta.coordination.watchers import Watchers
-from comporta.errors import DestinationBusy, DestinationRefused
+from comporta.errors import ComportaError, DestinationBusy, DestinationRefused
+from comporta.errors_postgres import DatabaseUnreachable
 
 pytestmark = pytest.mark.full
 ME = {"account": "matriz"}
@@ -109,6 +111,49 @@ async def test_a_database_that_cannot_keep_it_is_to_be_asked_again(
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert answer.body["error"]["message"] == str(problem)
+
+
+async def test_a_database_that_is_known_to_be_away_is_not_waited_for(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs have the patience for a restart of it; whoever asks hears at once what is wrong and what to do."""
+    away = DatabaseUnreachable("nobody listens there", next_step="Start the server.")
+    asked = [("GET", "/runs"), ("GET", "/streams"), ("GET", "/events"), ("POST", "/runs")]
+    monkeypatch.setattr(office.workspace.store, "trouble", lambda: away)
+    answers = [await office.ask(method, f"/api/v1{path}", ME) for method, path in asked]
+    ready = await office.ask("GET", "/health/ready")
+    monkeypatch.undo()
+
+    assert {(each.status, each.headers["retry-after"]) for each in (*answers, ready)} == {(503, "1")}
+    assert {each.body["error"]["next_step"] for each in (*answers, ready)} == {"Start the server."}
+    assert (await office.get("/runs"))["runs"] == []
+
+
+async def test_who_waits_when_the_database_goes_away_is_told_as_soon_as_it_is_known(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is being written is waited for: it may be kept."""
+    store, known, came = office.workspace.store, list[ComportaError](), asyncio.Event()
+
+    async def waits(*_: object, **__: object) -> list[object]:
+        known.append(DatabaseUnreachable("nobody listens there"))
+        await came.wait()
+        return []
+
+    monkeypatch.setattr("comporta.web.away.LOOK_S", 0.01)
+    monkeypatch.setattr(store, "trouble", lambda: known[0] if known else None)
+    monkeypatch.setattr(store, "runs", waits)
+    looked = await office.ask("GET", "/api/v1/runs")
+    known.clear()
+    monkeypatch.setattr(office.workspace, "ask", waits)
+    writing = asyncio.ensure_future(office.ask("POST", "/api/v1/runs", ME))
+    while not known:
+        await asyncio.sleep(0)
+    came.set()
+    written = await writing
+
+    assert (looked.status, looked.body["error"]["code"]) == (503, DatabaseUnreachable.code)
+    assert (written.status, written.body["runs"]) == (202, [])
 
 
 async def test_a_lease_that_is_alive_is_taken_only_on_purpose(office: Office) -> None:

@@ -67,6 +67,7 @@ def open_front(workspace: Workspace, watch: Watch, mailbox: Mailbox, at: tuple[s
         hooks={source: hook.read for source, hook in HOOKS.items()},
         post=mailbox.post,
         look=workspace.look,
+        trouble=workspace.store.trouble,
         measure=scrape.text,
         meter=watch.metrics,
         reception=WorkspaceReception(workspace),
@@ -81,7 +82,9 @@ def open_front(workspace: Workspace, watch: Watch, mailbox: Mailbox, at: tuple[s
 def open_lookout(workspace: Workspace, watch: Watch, at: tuple[str, int]) -> Front:
     """Listen at a host and port for monitors only: health and metrics, of a process that takes nothing from anybody."""
     scrape = Scrape(workspace, watch.metrics, watch.measured)
-    doors = Doors({}, _nobody, look=workspace.look, measure=scrape.text, meter=watch.metrics)
+    doors = Doors(
+        {}, _nobody, workspace.look, trouble=workspace.store.trouble, measure=scrape.text, meter=watch.metrics
+    )
     return Front(Server(make_app(doors), host=at[0], port=at[1], option="--metrics-port"), workspace.stopping)
 
 

@@ -26,6 +26,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from comporta.errors import CommitOutcomeUnknown, ComportaError, DestinationRefused, Unforeseen
+from comporta.errors_postgres import ConnectionBroken, DatabaseRestarting, DatabaseUnreachable
 from comporta.ledger import postgres_schema
 from comporta.ledger.postgres_address import Address
 from comporta.ledger.postgres_cut import cut_after
@@ -42,6 +43,9 @@ PAUSE_S = 0.05
 """First pause before a transaction is tried again; doubled each time, with full jitter."""
 AGAIN_S = 1.0
 """How often a server that is away is tried. Left to itself the pool waits for as long again as it was away."""
+AWAY = (ConnectionBroken, DatabaseRestarting, DatabaseUnreachable)
+AWAY_S = 30.0
+"""How long a server that was away is taken for it, unless somebody got a connection since."""
 WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE"
 """A rule of the user's that waits for COMMIT would refuse the batch instead of the row."""
 DURABLE = f"{WRITING}; SET LOCAL synchronous_commit = on"
@@ -124,11 +128,13 @@ class PostgresDatabase:
         self._threads = ThreadPoolExecutor(queued, thread_name_prefix="comporta-writer")
         self._places = threading.BoundedSemaphore(queued)
         self._wait_s = limits.wait.total_seconds()
+        self._away: tuple[float, ComportaError] | None = None
         self._pool = ConnectionPool(
             kwargs=address.conninfo() | {"autocommit": True, "prepare_threshold": None},
             min_size=1,
             max_size=limits.size,
             reconnect_timeout=AGAIN_S,
+            reconnect_failed=self._note_away,
             max_lifetime=limits.recycle.total_seconds(),
             name="comporta",
             open=False,
@@ -149,6 +155,11 @@ class PostgresDatabase:
     def now(self) -> datetime:
         """Return the instant by the server's clock, as far as this machine's went on at the same pace."""
         return self._clock.now() + self._ahead
+
+    def trouble(self) -> ComportaError | None:
+        """Return why no connection could be made, if none was since."""
+        away = self._away
+        return away[1] if away is not None and self._clock.monotonic() - away[0] < AWAY_S else None
 
     def write(
         self,
@@ -242,12 +253,22 @@ class PostgresDatabase:
         for _ in range(times):
             with suppress(PoolTimeout):
                 connection = self._pool.getconn(self._wait_s / times)
+                self._away = None
                 self._meter.observe("comporta_database_pool_wait_seconds", self._clock.monotonic() - since)
                 return connection
         self._meter.count("comporta_database_pool_timeouts_total")
         # The pool only knows that it waited; whoever cannot connect is told why by trying.
         connect(self.address).close()
         raise self._waited_in_vain()
+
+    def _note_away(self, _: ConnectionPool) -> None:
+        """Note why, when the pool has tried in vain to make a connection: it does not say."""
+        try:
+            connect(self.address).close()
+        except AWAY as error:
+            self._away = self._clock.monotonic(), error
+        except ComportaError:
+            return  # it is there, and lets nobody else in: those who are in go on
 
     def _waited_in_vain(self) -> ComportaError:
         """Return the error in the pool's own words, by which it is known that waiting again may help."""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from comporta.core.instant import instant_text
-from comporta.errors import CommitOutcomeUnknown
+from comporta.errors import CommitOutcomeUnknown, ComportaError
 from comporta.ports.destination import Connection
 
 OUTCOME_TRIES = 5
@@ -54,6 +54,9 @@ class Database(Protocol):
 
     def now(self) -> datetime:
         """Return the instant by the database's clock."""
+
+    def trouble(self) -> ComportaError | None:
+        """Return why nobody can reach the database now, as far as that is known already; it asks nobody."""
 
     def write(self, work: Callable[[Session], T], *, is_durable: bool = False, is_brief: bool = False) -> "Future[T]":
         """Run ``work`` in a write transaction; the future is done after COMMIT, or holds the error.

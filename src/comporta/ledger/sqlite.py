@@ -132,6 +132,9 @@ class SqliteDatabase:
         """Return the instant by this machine's clock, which is SQLite's."""
         return self._clock.now()
 
+    def trouble(self) -> None:
+        """Return nothing: a file is not away."""
+
     def write(self, work: Callable[[Session], T], *, is_durable: bool = False, is_brief: bool = False) -> "Future[T]":
         """Run ``work`` in a write transaction; the future is done after COMMIT, or holds the error."""
         future: Future[T] = Future()

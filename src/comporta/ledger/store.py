@@ -23,6 +23,7 @@ from comporta.core.record import Bucket, Key, Shape, Value, key_from_text
 from comporta.core.run import Run, RunState, run_name
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
+from comporta.errors import ComportaError
 from comporta.ledger import batches, leases, pauses, people, retention
 from comporta.ledger.batches import NOTHING_LEARNT, Batches
 from comporta.ledger.rows import (
@@ -96,6 +97,9 @@ class LedgerStore:
 
     def now(self) -> datetime:
         return self._database.now()
+
+    def trouble(self) -> ComportaError | None:
+        return self._database.trouble()
 
     async def tick(self, ticket: Ticket, at: datetime, *, run_id: str) -> Run | None:
         return await self._write(lambda s: leases.queue_tick(s, ticket, at, run_id=run_id))

@@ -19,6 +19,7 @@ from comporta.core.record import Key, Lookup, Nested, Rejected, Row, Shape
 from comporta.core.run import Run, RunState
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request, Window
+from comporta.errors import ComportaError
 from comporta.ports.progress import Requests
 from comporta.ports.rows import Rows
 from comporta.ports.stream_state import StreamFacts, StreamState
@@ -201,6 +202,9 @@ class Store(Rows, Protocol):
 
     def now(self) -> datetime:
         """Return the instant by the database's clock, by which ticks are taken; it asks nobody."""
+
+    def trouble(self) -> ComportaError | None:
+        """Return why nobody can reach the database now, as far as that is known already; it asks nobody."""
 
     async def tick(self, ticket: Ticket, at: datetime, *, run_id: str) -> Run | None:
         """Queue a run for a tick of its schedule, or let one that waits anyway serve it.

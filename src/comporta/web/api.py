@@ -3,9 +3,10 @@
 An operation reads what was sent, asks the reception, and answers with its document. It decides nothing.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -23,6 +24,7 @@ from comporta.web.asked import (
     RunsQuery,
     StreamsQuery,
 )
+from comporta.web.away import Trouble, expect_database, unless_away
 from comporta.web.bodies import read_json, read_query
 from comporta.web.broadcast import Broadcast
 from comporta.web.doors import Document, Reception
@@ -40,7 +42,7 @@ class Operation:
     name: str
     summary: str
     answer: type[msgspec.Struct]
-    perform: Callable[[Reception, Request], Awaitable[Document]]
+    perform: Callable[[Reception, Request], Coroutine[Any, Any, Document]]
     query: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None
     status: HTTPStatus = HTTPStatus.OK
@@ -178,28 +180,33 @@ OPERATIONS = (
 )
 
 
-def api_routes(reception: Reception, broadcast: Broadcast) -> list[Route]:
+def api_routes(reception: Reception, broadcast: Broadcast, trouble: Trouble) -> list[Route]:
     """Return the routes."""
     paths: dict[str, dict[str, Operation]] = {}
     for each in OPERATIONS:
         paths.setdefault(each.path, {})[each.method] = each
     routes = [
-        Route(ROOT + path, _endpoint(reception, by_method), methods=list(by_method))
+        Route(ROOT + path, _endpoint(reception, trouble, by_method), methods=list(by_method))
         for path, by_method in paths.items()
     ]
-    return [*routes, Route(f"{ROOT}/events", _listen(broadcast), methods=["GET"])]
+    return [*routes, Route(f"{ROOT}/events", _listen(broadcast, trouble), methods=["GET"])]
 
 
-def _endpoint(reception: Reception, by_method: Mapping[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    reception: Reception, trouble: Trouble, by_method: Mapping[str, Operation]
+) -> Callable[[Request], Coroutine[Any, Any, Response]]:
     async def endpoint(request: Request) -> Response:
         operation = by_method["GET" if request.method == "HEAD" else request.method]
-        return json({"ok": True, **await operation.perform(reception, request)}, operation.status)
+        writes = operation.method != "GET"
+        document = await unless_away(lambda: operation.perform(reception, request), trouble, writes=writes)
+        return json({"ok": True, **document}, operation.status)
 
     return endpoint
 
 
-def _listen(broadcast: Broadcast) -> Callable[[Request], Awaitable[Response]]:
+def _listen(broadcast: Broadcast, trouble: Trouble) -> Callable[[Request], Coroutine[Any, Any, Response]]:
     async def listen(request: Request) -> Response:
+        expect_database(trouble)
         if request.method == "HEAD":
             return Response(headers={"Cache-Control": "no-store"}, media_type="text/event-stream")
         return EventStream(broadcast, request.headers.get("last-event-id"))

@@ -22,6 +22,7 @@ from comporta.errors import ComportaError, DestinationBusy
 from comporta.observability.metrics import CONTENT_TYPE
 from comporta.web.answers import refused, unforeseen, unheard, unserved, well
 from comporta.web.api import api_routes
+from comporta.web.away import expect_database
 from comporta.web.bodies import read_body
 from comporta.web.doors import Doors
 from comporta.web.guard import Guard
@@ -37,7 +38,10 @@ def make_app(doors: Doors) -> Starlette:
     hooks = [Route("/hooks/{source}", _hook(doors), methods=["POST"])] if doors.hooks else []
     api: list[Route] = []
     if doors.reception is not None and doors.broadcast is not None:
-        api = [*api_routes(doors.reception, doors.broadcast), Route("/openapi.json", _described, methods=["GET"])]
+        api = [
+            *api_routes(doors.reception, doors.broadcast, doors.trouble),
+            Route("/openapi.json", _described, methods=["GET"]),
+        ]
     return Starlette(
         routes=[*hooks, *_looks(doors), *api],
         middleware=[Middleware(Timed, meter=doors.meter), Middleware(Guard)],
@@ -68,6 +72,7 @@ def _looks(doors: Doors) -> Sequence[Route]:
         return well()
 
     async def ready(_: Request) -> Response:
+        expect_database(doors.trouble)
         try:
             await asyncio.wait_for(doors.look(), LOOK_WAIT_S)
         except TimeoutError as error:

@@ -10,6 +10,7 @@ from typing import Protocol
 from comporta.core.notification import Notification
 from comporta.observability.meter import UNMEASURED, Meter
 from comporta.web.asked import AskedRelease, AskedRuns, RunsQuery
+from comporta.web.away import Trouble
 from comporta.web.broadcast import Broadcast
 
 Document = Mapping[str, object]
@@ -56,17 +57,23 @@ async def _nothing_measured() -> bytes:
     return b""
 
 
+def _none_known() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Doors:
     """What the routes lead to. ``hooks`` read a body, by source; ``post`` returns when a notification is committed.
 
-    ``look`` returns when the database has answered; ``measure`` returns all metrics as text.
+    ``look`` returns when the database has answered; ``trouble`` returns at once why it cannot be reached, as far as that
+    is known; ``measure`` returns all metrics as text.
     Without a reception there is no API of runs; without hooks nothing is taken.
     """
 
     hooks: Mapping[str, Callable[[bytes], Notification]]
     post: Callable[[Notification], Awaitable[None]]
     look: Callable[[], Awaitable[None]]
+    trouble: Trouble = _none_known
     measure: Callable[[], Awaitable[bytes]] = _nothing_measured
     meter: Meter = UNMEASURED
     reception: Reception | None = None
