@@ -130,7 +130,9 @@ def test_a_port_is_free_ours_or_taken(opened: Path, comporta: Command) -> None:
     assert "another program listens" in said.json["problems"][0]
 
 
-def test_a_key_that_opens_nothing_is_found(opened: Path, odoo: OdooSandbox, comporta: Command) -> None:
+def test_a_key_that_opens_nothing_is_found(
+    opened: Path, odoo: OdooSandbox, comporta: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Lost, another one, or one that others may read: each before the next run finds out."""
     place = ["--url", odoo.url, "--database", "demo", "--login", "demo", "--api-key", "file:key"]
     comporta("connect", "odoo", "filial", *place)
@@ -141,14 +143,34 @@ def test_a_key_that_opens_nothing_is_found(opened: Path, odoo: OdooSandbox, comp
     key.chmod(0o600)
     key.write_text("0" * 64, encoding="ascii")
     other = comporta("doctor", "--json").json["problems"]
+    key.write_text("0123", encoding="ascii")
+    short = comporta("doctor", "--json").json
     key.unlink()
     lost = comporta("doctor", "--json").json["problems"]
+    monkeypatch.setenv("COMPORTA_MASTER_KEY", f"file:{'x' * 300}")  # no more to be looked at than a folder of others
+    barred = comporta("doctor", "--json").json
 
     assert (fine["problems"], fine["doctor"]["stored_secrets"]) == ([], "1, 1 of them open")
     assert "chmod 600" in readable[0]
     assert "does not open filial/api_key" in other[0]
+    assert "4 letters" in short["problems"][0]
     assert "does not exist" in lost[0]
-    assert "reach_filial" in fine["doctor"]
+    assert "cannot be read" in barred["problems"][0]
+    assert "reach_filial" in fine["doctor"].keys() & short["doctor"].keys() & barred["doctor"].keys()
+
+
+def test_a_database_that_does_not_answer_is_one_problem_among_others(opened: Path, comporta: Command) -> None:
+    """The rest of the machine is looked at all the same: it may be the cause."""
+    settings, nobody = opened / "comporta.toml", f"postgresql://ana:secret@127.0.0.1:{free_port()}/shop"
+    text = settings.read_text("utf-8").replace("sqlite:///shop.db", nobody)
+    settings.write_text(text, encoding="utf-8")
+    said = comporta("doctor", "--json")
+    (problem,), facts = said.json["problems"], said.json["doctor"]
+
+    assert (said.code, facts["schema"], facts["stored_secrets"]) == (ExitCode.FAILED, "unknown", "unknown")
+    assert problem.startswith("CMP-DB-010 postgresql://ana:***@127.0.0.1:")
+    assert problem.endswith("; Start the server, or correct host and port in `database`.")
+    assert "reach_loja" in facts
 
 
 @pytest.mark.full

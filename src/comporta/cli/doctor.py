@@ -9,6 +9,7 @@ import stat
 import sys
 import zoneinfo
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +23,7 @@ from comporta.cli.reach import Reached, answers_as_ours, reach_all
 from comporta.cli.words import columns
 from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
-from comporta.errors import ComportaError, NewerSchema
+from comporta.errors import ComportaError, NewerSchema, SecretMissing
 from comporta.ports.system_clock import SystemClock
 from comporta.settings.keys import FIRST_SECRETS
 from comporta.settings.reading import is_there, read_settings
@@ -46,11 +47,9 @@ def doctor(
     verbose: Verbose = False,
 ) -> int:
     """Look at the machine, the database, the keys and the way to the sources; say what to fix."""
-    from comporta.bootstrap.databases import examine
-
     console = Console(is_json=as_json, is_verbose=verbose)
     known = read_settings(config)
-    seen = examine(known, is_thorough=not quick)
+    seen = database(known, is_thorough=not quick)
     known, unread = with_kept(known, seen)
     facts, problems = facts_of(known, seen), [*problems_of(known, seen), *unread]
     for more, wrong in (
@@ -71,6 +70,18 @@ def doctor(
     return ExitCode.FAILED if problems else ExitCode.DONE
 
 
+def database(known: Settings, *, is_thorough: bool) -> "Checkup":
+    """Look at the database; one that cannot be looked at is a problem among others."""
+    from comporta.bootstrap.databases import examine
+    from comporta.ledger.checkup import Checkup
+
+    try:
+        return examine(known, is_thorough=is_thorough)
+    except ComportaError as error:
+        problem = f"{error.code} {error.message}; {error.next_step}"
+        return Checkup(known.database_shown, exists=True, problems=(problem,), is_looked_at=False)
+
+
 def facts_of(known: Settings, seen: "Checkup") -> dict[str, object]:
     """Return what doctor saw, in the order a person asks for it."""
     return {
@@ -81,7 +92,7 @@ def facts_of(known: Settings, seen: "Checkup") -> dict[str, object]:
         "timezone": known.timezone,
         "settings_file": str(known.path) if known.path else "none: defaults",
         "database": seen.where if seen.exists else f"{seen.where} (not there yet)",
-        "schema": seen.revision or "none yet",
+        "schema": seen.revision or ("none yet" if seen.is_looked_at else "unknown"),
         **seen.facts,
         "master_key": str(known.master_key),
         "state_dir": str(known.state_dir),
@@ -120,23 +131,33 @@ def keys(known: Settings, seen: "Checkup") -> Findings:
     from comporta.bootstrap.databases import ledger_key
     from comporta.ledger.secrets import key_id
 
-    problems = []
-    path = Path(known.master_key.name) if known.master_key.kind == "file" else None
-    if path is not None and path.is_file() and sys.platform != "win32":
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            problems.append(f"master key {path}: others may read it (mode {mode:o}); chmod 600 {path}")
-    if not seen.secrets:
-        return {"stored_secrets": 0}, problems
+    problems = shown_key(known)
+    stored = len(seen.secrets) if seen.is_looked_at else "unknown"
     try:
         ours = key_id(ledger_key(known, create=False))
+    except SecretMissing as error:
+        return {"stored_secrets": stored}, [f"{error.message}; {error.next_step}"] if seen.secrets else []
     except ComportaError as error:
-        return {"stored_secrets": len(seen.secrets)}, [*problems, f"{error.message}; {error.next_step}"]
+        return {"stored_secrets": stored}, [*problems, f"{error.message}; {error.next_step}"]
+    if not seen.secrets:
+        return {"stored_secrets": stored}, problems
     closed = [name for name, by in seen.secrets.items() if by != ours]
     if closed:
         step = "restore the key that belongs to this database, or connect these accounts again"
         problems.append(f"the master key does not open {', '.join(closed)}: {step}")
-    return {"stored_secrets": f"{len(seen.secrets)}, {len(seen.secrets) - len(closed)} of them open"}, problems
+    return {"stored_secrets": f"{stored}, {len(seen.secrets) - len(closed)} of them open"}, problems
+
+
+def shown_key(known: Settings) -> list[str]:
+    """Say whether others may read the file of the master key."""
+    if known.master_key.kind != "file" or sys.platform == "win32":
+        return []
+    path = Path(known.master_key.name)
+    with suppress(OSError):  # whether we may read it ourselves is looked at by reading it
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            return [f"master key {path}: others may read it (mode {mode:o}); chmod 600 {path}"]
+    return []
 
 
 def clock(seen: "Checkup", now: datetime) -> Findings:

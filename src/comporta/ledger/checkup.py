@@ -12,6 +12,7 @@ from datetime import datetime
 class Checkup:
     """What was seen. ``facts`` are for people, in the order they are asked for; ``problems`` is empty when all is well.
 
+    Where it could not even be looked at (``is_looked_at``), ``problems`` say why and nothing else says anything.
     ``accounts`` are those that ``comporta connect`` kept. A database that is not there is an answer, not an error.
     ``secrets`` says which key closed each stored one. ``clock`` is the database's, ``None`` where it has ours.
     """
@@ -24,3 +25,4 @@ class Checkup:
     accounts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     clock: datetime | None = None
+    is_looked_at: bool = True

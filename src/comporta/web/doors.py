@@ -65,8 +65,8 @@ def _none_known() -> None:
 class Doors:
     """What the routes lead to. ``hooks`` read a body, by source; ``post`` returns when a notification is committed.
 
-    ``look`` returns when the database has answered; ``trouble`` returns at once why it cannot be reached, as far as that
-    is known; ``measure`` returns all metrics as text.
+    ``look`` returns when the database has answered; ``trouble`` returns at once why it cannot be reached, where
+    that is known; ``measure`` returns all metrics as text.
     Without a reception there is no API of runs; without hooks nothing is taken.
     """
 
