@@ -14,6 +14,7 @@ from comporta.core.alert_settling import QuietHours
 from comporta.errors import DestinationBusy, DestinationRefused
 from comporta.errors_alerts import AppriseMissing, ChannelFailed
 from comporta.errors_guard import LegacyLockUnreachable
+from comporta.errors_postgres import DatabaseUnreachable
 from comporta.testing.clock import BEGUN, FakeClock
 
 
@@ -118,6 +119,19 @@ async def test_a_database_that_is_busy_for_a_moment_is_nobodys_concern() -> None
     await scene.pass_time(MINUTE)
 
     assert "database opened" in scene.phones[0].heard
+
+
+async def test_of_a_database_that_is_away_it_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look that waits for it hears nothing, and could tell only that."""
+    monkeypatch.setattr("comporta.coordination.watch.LOOK_S", 0.01)
+    scene = Scene()
+    scene.book.hangs = True
+    scene.away = DatabaseUnreachable("nobody listens there", next_step="Start the server.")
+    await scene.pass_time(2 * MINUTE)
+    told = scene.phones[0].letters[0].alerts[0]
+
+    assert (scene.phones[0].heard, told.fields["code"]) == (["database opened"], DatabaseUnreachable.code)
+    assert (told.fields["error"], told.next_step) == ("nobody listens there", "Start the server.")
 
 
 async def test_after_the_database_was_away_others_may_catch_up_first() -> None:

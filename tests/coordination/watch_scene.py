@@ -119,6 +119,7 @@ class Scene:
         self.covered_until = BEGUN
         self.free_mb = 9_000
         self.silence: ComportaError | None = None
+        self.away: ComportaError | None = None
         self.is_guarded = False
         self.scheduler: SchedulerFact | None = None
         self.book = MemoryBook(self.clock, self.sight)
@@ -135,6 +136,7 @@ class Scene:
             pauses=self.pauses,
             disk=self.disk,
             legacy_silence=self.legacy_silence,
+            away=lambda: self.away,
             ways=Ways(Language.EN, UTC, quiet, bounds),
             clock=self.clock,
             machine="box",

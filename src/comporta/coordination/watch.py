@@ -85,6 +85,7 @@ class Watch:
         pauses: Pauses,
         disk: Disk,
         legacy_silence: Callable[[], Awaitable[ComportaError | None]],
+        away: Callable[[], ComportaError | None],
         ways: Ways,
         clock: Clock,
         machine: str,
@@ -98,6 +99,7 @@ class Watch:
         self._pauses = pauses
         self._disk = disk
         self._legacy_silence = legacy_silence
+        self._away = away
         self._ways = ways
         self._clock = clock
         self._machine = machine
@@ -161,7 +163,8 @@ class Watch:
         try:
             settlement = await self._settled(await self._with_ledger(facts))
         except (ComportaError, TimeoutError) as error:
-            trouble = self._trouble(error, facts.now)
+            # Who waits for a database that is away hears nothing of it; whoever tried to connect knows why.
+            trouble = self._trouble(self._away() or error, facts.now)
             if trouble is not None:  # else the book is back soon, and knows what was told
                 await self._without_book(replace(facts, database=trouble))
             return

@@ -42,6 +42,7 @@ def watch_of(workspace: Workspace, log: Log) -> Watch:
         pauses=pauses,
         disk=reach.disk,
         legacy_silence=workspace.legacy_silence,
+        away=workspace.store.trouble,
         ways=ways_of(workspace.settings),
         clock=workspace.clock,
         machine=reach.machine,
