@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,11 @@ from tests.cli.conftest import STREAMS, Command
 
 from comporta.bootstrap.workspaces import open_workspace
 from comporta.core.outcome import ExitCode
+from comporta.core.run import Trigger
+from comporta.core.ticket import Ticket
+from comporta.core.window import Request
 from comporta.settings.reading import read_settings
+from comporta.workspace.reception import WorkspaceReception
 
 # The first command in a process imports half of the product, on a shared machine a matter of seconds.
 pytestmark = pytest.mark.timeout(60)
@@ -49,6 +54,42 @@ def test_a_stream_without_its_beginning_has_no_freshness(folder: Path, comporta:
     assert re.search(r"^loja/sale\.order +succeeded +[\d-]*[ \d]\d:\d\d:\d\d +- +1 ", said.out, re.MULTILINE)
     assert "HOLE" in words.out
     assert "Not covered from its beginning" in words.out
+
+
+def test_status_says_what_a_run_that_waits_waits_for(folder: Path, comporta: Command) -> None:
+    """Somebody to begin it, the run that holds its stream, its time, or a free worker."""
+    hour = timedelta(hours=1)
+
+    async def story() -> list[str]:
+        said = []
+        async with open_workspace(read_settings(folder / "comporta.toml")) as workspace:
+            store, reception = workspace.store, WorkspaceReception(workspace)
+
+            async def step(stream: str = "sale.order") -> str:
+                return str(
+                    next(each for each in await reception.streams("loja") if each["stream"] == stream)["next_step"]
+                )
+
+            begun = await store.enqueue(Ticket("loja", "sale.order", Request(), Trigger.MANUAL))
+            said.append(await step())
+            await store.beat("shelf:4711", roles="workers", version="1")
+            said.append(await step())
+            await store.acquire(begun, ttl=hour, timeout=hour, instance="shelf:4711")
+            await store.enqueue(Ticket("loja", "sale.order", Request(), Trigger.SCHEDULE))
+            said.append(await step())
+            later = workspace.clock.now() + hour
+            await store.enqueue(Ticket("loja", "res.partner", Request(), Trigger.RETRY, attempt=2, not_before=later))
+            said.append(await step("res.partner"))
+            return [*said, begun.id]
+
+    nobody, free, held, later, run_id = asyncio.run(story())
+    words = comporta("status").out
+
+    assert nobody == "nobody works: comporta serve, or comporta sync loja/sale.order"
+    assert free == f"nothing: the next free worker does it; comporta log {run_id} says what it waits for, if it does"
+    assert held == f"nothing: it begins when run {run_id} ends"
+    assert later == "nothing: attempt 2 begins in 1h; comporta runs --account loja says why"
+    assert later in words
 
 
 def test_status_says_when_the_last_run_ended_and_who_schedules(folder: Path, comporta: Command) -> None:

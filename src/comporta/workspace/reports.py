@@ -4,18 +4,20 @@ One function for each object, so that a script may read either; docs/reference/h
 """
 
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING
 
 from comporta.core.coverage import Interval
 from comporta.core.instant import short_text
 from comporta.core.login import LoginState, Standing
-from comporta.core.run import RunState
+from comporta.core.rate import duration_text
+from comporta.core.run import Run, RunState
 from comporta.ports.store import LeaseRow, LogLine
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from comporta.workspace.stream_status import StreamStatus
+    from comporta.workspace.stream_status import StreamStatus, Waiting
     from comporta.workspace.workspace import Workspace
 
 
@@ -61,11 +63,26 @@ def next_step(each: "StreamStatus", *, paused: bool) -> str:
         return f"comporta sync {each.account}/{each.stream}"
     if word == "not responding":
         return "nothing: the next sync goes on where it stopped"
+    if each.waiting is not None and each.last is not None and not paused:
+        return waiting_step(each.last, each.waiting)
     if each.last is not None and each.last.error and not paused:
         return each.last.error.get("next_step", "")
     if each.quarantined:
         return f"{each.quarantined} in quarantine: comporta quarantine"
     return "the next sync fills the holes" if holes(each) else ""
+
+
+def waiting_step(run: Run, waiting: "Waiting") -> str:
+    """Say what a queued run waits for, which is a person's business only where nobody does what is queued."""
+    if not waiting.has_workers:
+        return f"nobody works: comporta serve, or comporta sync {run.account}/{run.stream}"
+    if waiting.held_by is not None:
+        return f"nothing: it begins when run {waiting.held_by} ends"
+    if waiting.begins_in is not None:
+        whole_s = timedelta(seconds=ceil(waiting.begins_in.total_seconds()))
+        why = f"; comporta runs --account {run.account} says why" if run.attempt > 1 else ""
+        return f"nothing: attempt {run.attempt} begins in {duration_text(whole_s)}{why}"
+    return f"nothing: the next free worker does it; comporta log {run.id} says what it waits for, if it does"
 
 
 def login_json(account: str, state: LoginState) -> dict[str, object]:

@@ -40,7 +40,7 @@ from comporta.ports.notifications import Inbox
 from comporta.ports.source import Finding
 from comporta.ports.store import Instance, Store
 from comporta.settings.tree import Settings
-from comporta.workspace.stream_status import StreamStatus, living, origin_of, status_from
+from comporta.workspace.stream_status import Sight, StreamStatus, living, origin_of
 
 
 class Known(Protocol):
@@ -235,11 +235,9 @@ class Workspace:
 
     async def _status(self, streams: Sequence[tuple[AccountPlan, StreamPlan]]) -> list[StreamStatus]:
         states = await self.store.states([f"{plan.name}/{stream.name}" for plan, stream in streams])
-        alive, now = await living(self.store, self.clock), self.clock.now()
-        return [
-            status_from(plan, stream, states[f"{plan.name}/{stream.name}"], now=now, living=alive)
-            for plan, stream in streams
-        ]
+        alive, has_workers = await living(self.store, self.clock), bool(await self._alive("workers"))
+        sight = Sight(self.clock.now(), alive, has_workers)
+        return [sight.status(plan, stream, states[f"{plan.name}/{stream.name}"]) for plan, stream in streams]
 
     def dispatcher(self, log: Log) -> Dispatcher:
         """Return what executes queued runs, until ``stop``; it shares its workers with all that is synced here."""
@@ -315,8 +313,11 @@ class Workspace:
 
     async def schedulers(self) -> list[Instance]:
         """Return the servers that schedule and are alive."""
+        return await self._alive("scheduler")
+
+    async def _alive(self, role: str) -> list[Instance]:
         now = self.clock.now()
-        seen = [each for each in await self.store.instances() if "scheduler" in each.roles.split()]
+        seen = [each for each in await self.store.instances() if role in each.roles.split()]
         return [each for each in seen if each.ended_at is None and now - each.seen_at < SEEN_WITHIN]
 
     async def look(self) -> None:
