@@ -19,6 +19,11 @@ def hanging(workshop: Workshop) -> Turn:
     return workshop.source.script.on("page", skip=2, waits=True)
 
 
+async def level_of(workshop: Workshop, run: Run, step: str) -> str:
+    """Return how grave a step of a run's log is: what was meant to happen is no error."""
+    return next(line.level for _, _, line in await workshop.store.log(run.id) if line.step == step)
+
+
 async def test_a_queued_run_is_cancelled_at_once(workshop: Workshop) -> None:
     """Nobody has begun it; it is over before its turn comes, and is then not begun."""
     workshop.source.stream().put_many(range(1, 6), stamp=at(9))
@@ -46,6 +51,7 @@ async def test_a_running_run_is_cancelled_within_a_beat(workshop: Workshop, hang
     assert (run.state, code(run), run.counts.read) == (RunState.CANCELLED, "CMP-RUN-002", 20)
     assert await successor_of(workshop) is None
     assert (await workshop.covered()).intervals == ()
+    assert await level_of(workshop, run, "run_cancelled") == "warning"
 
 
 async def test_a_cancelled_run_is_gone_on_with_when_wanted(workshop: Workshop, hanging: Turn) -> None:
@@ -146,6 +152,7 @@ async def test_stop_hands_over(workshop: Workshop, hanging: Turn) -> None:
 
     successor = await successor_of(workshop)
     assert (run.state, code(run), run.counts.read) == (RunState.INTERRUPTED, "CMP-RUN-005", 20)
+    assert await level_of(workshop, run, "run_interrupted") == "warning"
     assert successor is not None
     assert (successor.id, successor.attempt, successor.not_before) == (f"{run.id}.2", 1, None)
     assert (await workshop.store.scope_state(f"matriz/{ORDERS}")).holder is None

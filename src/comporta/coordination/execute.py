@@ -72,6 +72,8 @@ _STATES: dict[type[ComportaError], RunState] = {
 }
 AGAIN = frozenset({RunState.FAILED, RunState.TIMED_OUT})
 """Ends after which a run may be tried again after a pause."""
+MEANT = frozenset({RunState.CANCELLED, RunState.INTERRUPTED})
+"""Ends that a person or a deploy wanted, which are no errors."""
 _STEPS = {
     RunState.CANCELLED: "run_cancelled",
     RunState.INTERRUPTED: "run_interrupted",
@@ -331,7 +333,7 @@ def _told(problem: ComportaError, state: RunState) -> LogLine:
     fields: dict[str, object] = dict(problem.as_json())
     if problem.__cause__ is not None and isinstance(problem, Unforeseen):
         fields["traceback"] = "".join(traceback.format_exception(problem.__cause__))
-    return LogLine("error", _STEPS[state], problem.message, fields)
+    return LogLine("warning" if state in MEANT else "error", _STEPS[state], problem.message, fields)
 
 
 def _unwritten(told: LogLine, error: ComportaError) -> LogLine:
