@@ -199,6 +199,23 @@ def test_who_cannot_know_leaves_an_alert_open() -> None:
     assert not keeps(row("clock/@box", Kind.CLOCK), new, BOUNDS)
 
 
+def test_a_stream_that_fails_for_another_reason_is_not_well() -> None:
+    """An alert is over when it succeeds, or when people are told of the other reason."""
+
+    def after(*runs: Run) -> AlertFacts:
+        return facts(stream(history=history_of([*runs, run(RunState.FAILED, "CMP-ROW-003", number=9)])))
+
+    (told,) = wanted(after(), BOUNDS, Language.EN)
+    row = Alert(told.key, told.kind, told.level, "m", "n", at(11), at(11), account="loja", fields=told.fields)
+    flaky, refused = run(RunState.FAILED, "CMP-NET-001"), run(RunState.FAILED, "CMP-AUTH-001")
+
+    assert keeps(row, after(flaky), BOUNDS)
+    assert not keeps(row, after(run()), BOUNDS)
+    assert not keeps(row, after(refused), BOUNDS)
+    assert not keeps(row, replace(after(flaky), logins={"loja": "revoked"}), BOUNDS)
+    assert not keeps(replace(row, account="filial"), after(flaky), BOUNDS)
+
+
 def test_a_streak_is_of_one_code_and_forgives_handovers() -> None:
     """Runs that a deploy handed over say nothing about the source."""
     runs = [

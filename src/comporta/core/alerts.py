@@ -78,8 +78,10 @@ def keeps(row: Alert, facts: AlertFacts, bounds: AlertBounds) -> bool:
 
     One that just started, or has its database back, knows of no stream whether it is late, nor whether a scheduler is
     silent, and of no channel that it has not used; of disk and clock each machine knows its own, and a clock that
-    jumped is told of for an hour.
+    jumped is told of for an hour. A stream that fails for another reason since, of which nobody is told, is not well.
     """
+    if row.kind is Kind.FAILING:
+        return any(_still_fails(row, each, facts, bounds) for each in facts.streams)
     if row.kind is Kind.STALE:
         return facts.up_for < bounds.grace
     if row.kind is Kind.SCHEDULER:
@@ -88,9 +90,19 @@ def keeps(row: Alert, facts: AlertFacts, bounds: AlertBounds) -> bool:
         return row.key.partition("/")[2] not in facts.channels
     if row.kind is Kind.DISK:
         return row.key != f"disk/{facts.machine}" or facts.disk_free_mb is None
-    if row.kind is Kind.CLOCK and row.account is None:
-        return facts.now - row.opened_at < JUMP_TOLD
-    return False
+    return row.kind is Kind.CLOCK and row.account is None and facts.now - row.opened_at < JUMP_TOLD
+
+
+def _still_fails(row: Alert, fact: StreamFact, facts: AlertFacts, bounds: AlertBounds) -> bool:
+    """Say whether a stream of an alert fails for another reason by now, of which nobody is told: so it is not well."""
+    streak = fact.history.streak
+    is_meant = fact.account == row.account and fact.stream in _streams_of(row)
+    return (
+        is_meant
+        and streak is not None
+        and fact.account not in facts.logins
+        and not _matters(streak, fact, facts, bounds)
+    )
 
 
 def _clock_key(facts: AlertFacts) -> str:
@@ -325,6 +337,6 @@ def _one(
     )
 
 
-def _streams_of(each: Wanted) -> Sequence[str]:
+def _streams_of(each: Alert | Wanted) -> Sequence[str]:
     streams = each.fields.get("streams", [])
     return streams if isinstance(streams, list) else []
