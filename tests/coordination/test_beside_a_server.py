@@ -10,7 +10,9 @@ from tests.coordination.always_on import Behind, Server, kill_all
 from tests.engine.workshop import ORDERS, Anything, Witness, Workshop, at
 
 from comporta.core.outcome import ExitCode, exit_code
-from comporta.core.run import Run, RunState
+from comporta.core.run import Run, RunState, Trigger
+from comporta.core.ticket import Ticket
+from comporta.core.window import Kind, Request
 from comporta.errors import UnknownAccount
 from comporta.ports.store import Store
 from comporta.testing import FakeSource
@@ -88,6 +90,29 @@ async def test_what_a_sync_is_about_to_begin_is_due_for_nobody_else(workshop: Wo
 
     assert run.state is RunState.SUCCEEDED
     assert due == []
+
+
+async def test_what_a_sync_waits_to_begin_is_due_for_nobody_else(workshop: Workshop) -> None:
+    """However long its stream is held: nobody else knows what was confirmed. A click makes it everybody's."""
+    hours = timedelta(hours=9)
+    workshop.source.stream().put(1, stamp=at(9))
+    workshop.account()
+    holder = await workshop.store.enqueue(Ticket("matriz", ORDERS, Request(Kind.FULL), Trigger.MANUAL))
+    await workshop.store.acquire(holder, ttl=hours, timeout=hours, instance="there")
+    executor = workshop.executor()
+    syncing = asyncio.ensure_future(workshop.sync(wish=workshop.wish(wait=True), syncer=workshop.syncer(executor)))
+    due: list[Run] = []
+    for _ in range(40):
+        await workshop.clock.sleep(timedelta(seconds=1))
+        due += await workshop.store.due(9)
+    clicked = await workshop.store.enqueue(Ticket("matriz", ORDERS, Request(), Trigger.MANUAL))
+    await workshop.clock.sleep(timedelta(seconds=20))
+    everybodys = await workshop.store.due(9)
+    executor.stop()
+    (run,) = await syncing
+
+    assert due == []
+    assert [each.id for each in everybodys] == [clicked.id] == [run.id]
 
 
 @pytest.mark.parametrize("is_fast", [False, True])

@@ -34,7 +34,7 @@ from comporta.ports.store import LogLine, Occupied, Store
 POLL = timedelta(seconds=1)
 """How often a waiting run looks whether the scope is free."""
 OURS = timedelta(seconds=15)
-"""For so long a run that this process queues, and begins at once, is not due for any other."""
+"""For so long a run that this process queues, to begin it itself, is due for no other; it is said again in time."""
 FOLLOWED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.LOST})
 """Ends after which a successor may be queued that this very sync goes on with. A process that was starved of time
 finds its run lost, and is the one that can take it up again."""
@@ -246,7 +246,7 @@ class Syncer:
         if wish.concurrency is not None:
             stream = replace(stream, request=replace(stream.request, concurrency=wish.concurrency))
         asked: tuple[Run, bool] | None = None
-        told = False
+        told, ours_since = False, self._clock.monotonic()
         while True:
             async with self.workers.place(account.name):
                 run, is_ours = asked = asked or await queued()
@@ -260,6 +260,10 @@ class Syncer:
                 told = True
             if not wish.wait or not await self._waited(POLL):
                 return await self._skip(run, answer, is_ours=is_ours)
+            if is_ours and self._clock.monotonic() - ours_since > OURS.total_seconds() / 3:
+                ours_since = self._clock.monotonic()
+                with suppress(Retryable):  # the next time, then
+                    await self._store.put_off(run.id, self._store.now() + OURS)
 
     async def _answer(
         self, run: Run, account: AccountPlan, stream: StreamPlan, wish: Wish

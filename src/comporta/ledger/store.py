@@ -138,6 +138,10 @@ class LedgerStore:
         self._checkpoint("after_acquire")
         return answer
 
+    async def put_off(self, run_id: str, until: datetime) -> None:
+        values = {"run": run_id, "not_before": text_of(until)}
+        await self._write(lambda s: s.run("put_off_run", values), is_brief=True)
+
     async def skip(self, run: Run, error: Mapping[str, str]) -> Run:
         return await self._write(lambda s: people.skip(s, run, error), is_brief=True)
 

@@ -233,6 +233,9 @@ class Store(Rows, Protocol):
     async def acquire(self, run: Run, *, ttl: timedelta, timeout: timedelta, instance: str) -> Granted | Occupied:
         """Take the lease for a queued run and start it, or say who holds the scope."""
 
+    async def put_off(self, run_id: str, until: datetime) -> None:
+        """Let a queued run wait until then, unless it may begin at once: whoever joined it wants it to."""
+
     async def skip(self, run: Run, error: Mapping[str, str]) -> Run:
         """End a queued run that had nothing to do or found the scope held."""
 

@@ -25,6 +25,9 @@ UPDATE comporta.cmp_run SET state = 'lost', finished_at = :now, error = :error W
 UPDATE comporta.cmp_run SET state = 'running', epoch = :epoch, started_at = :now, progress_at = :now, deadline_at = :deadline_at, instance = :instance
 WHERE id = :run AND state = 'queued' RETURNING *;
 
+-- name: put_off_run
+UPDATE comporta.cmp_run SET not_before = :not_before WHERE id = :run AND state = 'queued' AND not_before IS NOT NULL;
+
 -- name: skip_run
 UPDATE comporta.cmp_run SET state = 'skipped', finished_at = :now, error = :error WHERE id = :run AND state = 'queued' RETURNING *;
 
