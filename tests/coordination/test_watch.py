@@ -108,6 +108,47 @@ async def test_what_was_told_from_memory_is_told_to_be_over_by_the_next_process(
     assert list(scene.notebook.alerts) == []
 
 
+@pytest.mark.parametrize("dies", [False, True])
+async def test_of_two_processes_with_one_notebook_one_tells_that_it_is_over(*, dies: bool) -> None:
+    """Both look in the same second, as after a restart of all; if the first dies meanwhile, the other tells later."""
+    scene = Scene()
+    scene.book.fails_to_write = DestinationRefused("no space left")
+    await scene.pass_time(5 * MINUTE)
+    first = scene.watch
+    scene.begin()
+    await scene.watch.look()
+    scene.book.fails_to_write = None
+    scene.phones[0].ready = asyncio.Event()
+    telling = asyncio.ensure_future(first.look())
+    while scene.phones[0].tries < 2:
+        await asyncio.sleep(0)
+    beside = asyncio.ensure_future(scene.watch.look())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    tries = scene.phones[0].tries
+    if dies:
+        telling.cancel()
+    scene.phones[0].ready.set()
+    await asyncio.wait({telling, beside})
+    await scene.pass_time(5 * MINUTE)
+
+    assert tries == 2
+    assert scene.phones[0].heard == ["database opened", "database closed"]
+    assert list(scene.notebook.alerts) == []
+
+
+async def test_without_a_notebook_the_end_is_told_from_memory() -> None:
+    """The disk on which it would be is full."""
+    scene = Scene()
+    scene.notebook.fails = True
+    scene.book.fails_to_write = DestinationRefused("no space left")
+    await scene.pass_time(5 * MINUTE)
+    scene.book.fails_to_write = None
+    await scene.pass_time(MINUTE)
+
+    assert scene.phones[0].heard == ["database opened", "database closed"]
+
+
 async def test_a_database_that_is_busy_for_a_moment_is_nobodys_concern() -> None:
     """Busy for longer than a minute, it is; until then the book's own alerts are not told a second time."""
     scene = Scene()

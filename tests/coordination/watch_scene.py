@@ -72,26 +72,30 @@ class MemoryBook:
 
 @dataclass
 class MemoryNotebook:
-    """A notebook in memory."""
+    """A notebook in memory; one that ``fails`` keeps nothing, as a file on a full disk."""
 
     alerts: Sequence[Alert] = ()
+    fails: bool = False
 
     async def read(self) -> Sequence[Alert]:
         return self.alerts
 
-    async def keep(self, alerts: Sequence[Alert]) -> None:
-        self.alerts = alerts
+    async def keep(self, alerts: Sequence[Alert]) -> bool:
+        if not self.fails:
+            self.alerts = alerts
+        return not self.fails
 
 
 @dataclass
 class Phone:
-    """A channel that keeps what it takes, or fails, or hangs."""
+    """A channel that keeps what it takes, when it is ``ready``, or fails, or hangs."""
 
     name: str = "phone"
     letters: list[Letter] = field(default_factory=list)
     tries: int = 0
     fails: ComportaError | None = None
     hangs: bool = False
+    ready: asyncio.Event | None = None
 
     async def send(self, letter: Letter) -> None:
         self.tries += 1
@@ -99,6 +103,8 @@ class Phone:
             await asyncio.Event().wait()
         if self.fails is not None:
             raise self.fails
+        if self.ready is not None:
+            await self.ready.wait()
         self.letters.append(letter)
 
     @property

@@ -43,7 +43,7 @@ async def test_a_file_that_cannot_be_written_stops_nothing(tmp_path: Path) -> No
     """The process goes by its memory."""
     (tmp_path / "state").write_text("no folder", "utf-8")
     notebook = AlertFile(tmp_path / "state" / "told.json")
-    await notebook.keep([OPEN])
+    is_kept = await notebook.keep([OPEN])
     await notebook.keep([])
 
-    assert list(await notebook.read()) == []
+    assert (is_kept, list(await notebook.read())) == (False, [])

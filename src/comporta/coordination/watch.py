@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from comporta.coordination.telling import Teller
-from comporta.core.alert import Alert, Wanted
+from comporta.core.alert import Alert, Kind, Wanted
 from comporta.core.alert_facts import AlertBounds, AlertFacts, StreamFact, Trouble
 from comporta.core.alert_history import History
 from comporta.core.alert_letter import letter_of
@@ -111,6 +111,7 @@ class Watch:
         self._histories: dict[str, History] = {}
         self._memory: dict[str, Alert] = {}
         self._kept: dict[str, Alert] | None = None
+        self._is_kept = False
         self._failing_since: datetime | None = None
         self._silent_since: datetime | None = None
 
@@ -153,10 +154,24 @@ class Watch:
         """Look once; whatever fails in it is an alert, or is told to the log, and the next look tries again."""
         if self._kept is None:
             self._memory = self._kept = {each.key: each for each in await self._notebook.read()}
+            self._is_kept = bool(self._memory)
         await self._look()
         if self._kept != self._memory:
-            await self._notebook.keep(list(self._memory.values()))
-            self._kept = self._memory
+            await self._keep()
+
+    async def _keep(self) -> None:
+        self._kept, self._is_kept = self._memory, await self._notebook.keep(list(self._memory.values()))
+
+    async def _hear_of_others(self) -> None:
+        """Go by the notebook where another process of this machine tells, or has told, that something is over.
+
+        What a channel did each process knows for itself.
+        """
+        if not self._is_kept:
+            return
+        told = {each.key: each for each in await self._notebook.read()}
+        left = {key: each for key, each in self._memory.items() if key in told or each.kind is Kind.CHANNEL}
+        self._memory = self._kept = {key: told[key] if _is_ending(told.get(key)) else left[key] for key in left}
 
     async def _look(self) -> None:
         facts = await self._facts()
@@ -295,6 +310,7 @@ class Watch:
 
     async def _settle_memory(self, house: Sequence[Wanted], facts: AlertFacts) -> None:
         now = facts.now
+        await self._hear_of_others()
         known = list(self._memory.values())
         bounds = self._ways.bounds
         settled = settle(known, house, now, keeps=lambda row: keeps(row, facts, bounds), over_after=bounds.over_after)
@@ -303,11 +319,12 @@ class Watch:
         rows = {**self._memory, **{each.key: each for each in changed}}
         telling = to_tell(list(rows.values()), now, self._ways.quiet) if self._teller.can_tell else []
         claims = [claimed(each, now) for each in telling]
+        if any(not each.is_open for each in claims):
+            self._memory = rows | {each.key: each for each in claims}
+            await self._keep()
         is_told = bool(claims) and await self._told(claims)
         rows |= {each.key: confirmed(each) if is_told else given_back(each) for each in claims}
-        self._memory = {
-            key: each for key, each in rows.items() if each.is_open or (each.told_at and not each.told_closed_at)
-        }
+        self._memory = {key: each for key, each in rows.items() if each.is_open or _is_to_be_ended(each)}
 
     def _trouble(self, error: ComportaError | TimeoutError, now: datetime) -> Trouble | None:
         """Return what is wrong with the database, ``None`` while it may pass by itself."""
@@ -338,6 +355,16 @@ class Watch:
             for each in alerts:
                 fields = {"key": each.key, "account": each.account, "stream": each.stream, "message": each.message}
                 self._log.write("warning" if event == "alert_opened" else "info", event, fields)
+
+
+def _is_to_be_ended(row: Alert) -> bool:
+    """Say whether people heard of it and not yet, as far as is known, that it is over."""
+    return row.told_at is not None and (row.told_closed_at is None or row.is_sending)
+
+
+def _is_ending(row: Alert | None) -> bool:
+    """Say whether somebody is telling that it is over."""
+    return row is not None and not row.is_open and row.is_sending
 
 
 def _holds(row: Alert | None, remembered: Alert) -> bool:

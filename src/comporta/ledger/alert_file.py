@@ -25,21 +25,23 @@ class AlertFile:
     async def read(self) -> Sequence[Alert]:
         return await asyncio.to_thread(self._read)
 
-    async def keep(self, alerts: Sequence[Alert]) -> None:
-        await asyncio.to_thread(self._keep, alerts)
+    async def keep(self, alerts: Sequence[Alert]) -> bool:
+        return await asyncio.to_thread(self._keep, alerts)
 
     def _read(self) -> Sequence[Alert]:
         with suppress(OSError, ValueError, KeyError, TypeError):
             return [alert_from(row) for row in json.loads(self._path.read_text("utf-8"))]
         return []
 
-    def _keep(self, alerts: Sequence[Alert]) -> None:
+    def _keep(self, alerts: Sequence[Alert]) -> bool:
         with suppress(OSError):
             if not alerts:
                 self._path.unlink(missing_ok=True)
-                return
+                return True
             rows = [{**values_of(each), "muted_until": None, "times": each.times} for each in alerts]
             self._path.parent.mkdir(parents=True, exist_ok=True)
             unfinished = self._path.with_suffix(".new")
             unfinished.write_text(json.dumps(rows), "utf-8")
             unfinished.replace(self._path)
+            return True
+        return False

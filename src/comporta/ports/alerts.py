@@ -88,10 +88,10 @@ class Notebook(Protocol):
     """Where a process keeps what it told without the book, until that is over."""
 
     async def read(self) -> Sequence[Alert]:
-        """Return what the process before kept."""
+        """Return what is kept: by the process before, or by another that is at work beside this one."""
 
-    async def keep(self, alerts: Sequence[Alert]) -> None:
-        """Keep these and no other, as well as that can be done."""
+    async def keep(self, alerts: Sequence[Alert]) -> bool:
+        """Keep these and no other, and say whether that could be done."""
 
 
 class Channel(Protocol):
