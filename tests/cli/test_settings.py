@@ -11,6 +11,8 @@ from comporta.core.outcome import ExitCode
 pytestmark = pytest.mark.timeout(60)
 TOML = """
 redis = "redis://127.0.0.1"
+[alerts]
+quiet = "22:00-07:30"
 [alerts.email]
 host = "mail.example.com"
 sender = "comporta@example.com"

@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -53,6 +53,7 @@ from comporta.settings.tree import (
 )
 from comporta.settings.values import (
     REDIS_FORM,
+    Hours,
     Place,
     RateLimit,
     SecretReference,
@@ -68,7 +69,7 @@ WRITTEN: tuple[tuple[type, Callable[[Any], object]], ...] = (
     (RateLimit, rate_text),
     (timedelta, duration_text),
     (datetime, short_text),
-    (time, lambda hour: hour.strftime("%H:%M")),
+    (Hours, str),
     (Path, str),
     (str, without_password),
 )

@@ -5,14 +5,14 @@ Defaults stand here and nowhere else. No secret is in it, only where to find one
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from comporta.core.postgres_url import is_postgres, shown_database
 from comporta.errors import SettingsError
 from comporta.settings.keys import Given, KeyPath
-from comporta.settings.values import RateLimit, SecretReference
+from comporta.settings.values import Hours, RateLimit, SecretReference
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -94,7 +94,7 @@ class AlertSettings:
     quarantine: int = 10
     clock_apart: timedelta = MINUTE
     disk_mb: int = 500
-    quiet: tuple[time, time] | None = None
+    quiet: Hours | None = None
     email: EmailSettings = field(default_factory=EmailSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     apprise: AppriseSettings = field(default_factory=AppriseSettings)

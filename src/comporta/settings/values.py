@@ -50,6 +50,17 @@ class RateLimit(NamedTuple):
     per: timedelta
 
 
+class Hours(NamedTuple):
+    """Hours of the day, perhaps over midnight."""
+
+    since: time
+    until: time
+
+    def __str__(self) -> str:
+        """Return them as they are written in comporta.toml."""
+        return f"{self.since:%H:%M}-{self.until:%H:%M}"
+
+
 @dataclass(frozen=True, slots=True)
 class SecretReference:
     """Where a secret is: ``env`` and a name, ``file`` and a path, ``stored`` and an id in the database."""
@@ -168,11 +179,11 @@ def read_moment(value: object, place: Place, *, now: datetime) -> datetime:
         raise ValueError(f"a duration such as 2h, or {error}") from error
 
 
-def read_quiet(value: object, _: Place) -> tuple[time, time]:
+def read_quiet(value: object, _: Place) -> Hours:
     """Return the hours of a day from one time to another, perhaps over midnight.
 
-    >>> read_quiet("22:00-07:30", Place(Path()))
-    (datetime.time(22, 0), datetime.time(7, 30))
+    >>> str(read_quiet("22:00 - 07:30", Place(Path())))
+    '22:00-07:30'
     """
     form = 'hours of the day, such as "22:00-07:00"'
     found = re.fullmatch(r"(\d\d:\d\d) ?- ?(\d\d:\d\d)", value.strip()) if isinstance(value, str) else None
@@ -182,7 +193,7 @@ def read_quiet(value: object, _: Place) -> tuple[time, time]:
         raise ValueError(form) from error
     if since == until:
         raise ValueError(form)
-    return since, until
+    return Hours(since, until)
 
 
 def read_limit(value: object, place: Place) -> RateLimit:
