@@ -162,11 +162,16 @@ async def test_a_database_that_is_busy_for_a_moment_is_nobodys_concern() -> None
     assert "database opened" in scene.phones[0].heard
 
 
-async def test_of_a_database_that_is_away_it_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The look that waits for it hears nothing, and could tell only that."""
-    monkeypatch.setattr("comporta.coordination.watch.LOOK_S", 0.01)
+@pytest.mark.parametrize("is_known_before", [False, True])
+async def test_of_a_database_that_is_away_it_is_told_why(
+    monkeypatch: pytest.MonkeyPatch, *, is_known_before: bool
+) -> None:
+    """The look that waits for it hears nothing, and could tell only that; where it is known, nobody waits for it."""
     scene = Scene()
     scene.book.hangs = True
+    if not is_known_before:
+        monkeypatch.setattr("comporta.coordination.watch.LOOK_S", 0.01)
+        await scene.watch.look()
     scene.away = DatabaseUnreachable("nobody listens there", next_step="Start the server.")
     await scene.pass_time(2 * MINUTE)
     told = scene.phones[0].letters[0].alerts[0]

@@ -215,6 +215,9 @@ class Watch:
         return Trouble(error.code, error.message, error.next_step, self._silent_since) if has_lasted else None
 
     async def _with_ledger(self, facts: AlertFacts) -> AlertFacts:
+        known = self._away()
+        if known is not None:  # to wait for it would only make people hear of it later
+            raise known.with_traceback(None)
         async with asyncio.timeout(LOOK_S):
             depth = self._ways.bounds.empty_runs + HISTORY
             promised = self._streams()
