@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Command
+from tests.servers.home import free_port
 
 from comporta.core.outcome import ExitCode
 
@@ -92,3 +93,19 @@ def test_without_a_file_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert said.out.startswith(f"# no comporta.toml in {tmp_path}\n")
     assert known["file"] is None
     assert known["settings"].keys().isdisjoint({"path", "folder"})
+
+
+def test_while_the_database_is_away_it_is_shown_what_the_file_says(
+    shown: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch, comporta: Command
+) -> None:
+    """Its address among it, which may be what is wrong; the accounts that it keeps are missing, and that is said."""
+    nobody = f"postgresql://ana:secret@127.0.0.1:{free_port()}/shop"
+    monkeypatch.setenv("COMPORTA_DATABASE", nobody)
+    said, told = comporta("settings"), comporta("settings", "--json")
+
+    assert (said.code, told.code, told.json["ok"]) == (ExitCode.FAILED, ExitCode.FAILED, False)
+    assert dict(shown).items() - dict(line.split(" = ", 1) for line in said.out.splitlines()[1:]).items() == {
+        ("database", dict(shown)["database"])
+    }
+    assert f"database = {nobody.replace('secret', '***')}" in said.out
+    assert "The accounts that the database keeps are not shown: CMP-DB-010 " in said.err

@@ -24,18 +24,22 @@ UNWRITTEN = frozenset({"path", "folder", "name"})
 
 def settings(config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:
     """Show what is set, secrets only as where they are."""
-    from comporta.bootstrap.databases import examine
+    from comporta.cli.doctor import database
 
     console = Console(is_json=as_json, is_verbose=verbose)
     read = read_settings(config)
-    seen = examine(read, is_thorough=False)
+    seen = database(read, is_thorough=False)
     known = masked(with_stored(read, seen.accounts, origin=f"the database {seen.where}"))
     keys = as_keys(known)
-    console.document({"ok": True, "file": known["path"], "settings": keys})
+    console.document({"ok": seen.is_looked_at, "file": known["path"], "settings": keys})
     console.say(f"# {read.path or f'no comporta.toml in {read.folder}'}")
     for line in lines_of(keys):
         console.say(line)
-    return ExitCode.DONE
+    if seen.is_looked_at:
+        return ExitCode.DONE
+    for problem in seen.problems:
+        console.tell(f"The accounts that the database keeps are not shown: {problem}")
+    return ExitCode.FAILED
 
 
 def migrate(
