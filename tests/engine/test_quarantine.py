@@ -67,6 +67,19 @@ async def test_waiting_records_can_be_tried_again(workshop: Workshop) -> None:
     assert (waiting.key, waiting.times) == ("9", 2)
 
 
+async def test_one_look_in_vain_lets_nothing_go(workshop: Workshop) -> None:
+    """A source may fail to find for a moment what it has; nobody would look for it again."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+    spoil(workshop, 8)
+    await workshop.run()
+    workshop.source.script.on("fetch", answers=lambda _: [])
+
+    run = await workshop.run(Kind.QUARANTINE)
+
+    assert (run.state, counted(run)) == (RunState.SUCCEEDED, (0, 0, 0, 0, 0, 0))
+    assert [(each.key, each.reason) for each in await workshop.store.quarantine()] == [("8", REASON)]
+
+
 async def test_what_the_source_does_not_have_any_more_waits_no_longer(workshop: Workshop) -> None:
     """A complete pass that did not meet it again, and a direct look, let it go; what is still there waits on."""
     workshop.source.stream().put_many(range(1, 31), stamp=at(9))

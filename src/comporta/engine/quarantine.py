@@ -1,13 +1,14 @@
 """Trying the records in quarantine again: each is read by key, as the source has it now.
 
-What can be written leaves quarantine with the batch that writes it; what the source no longer has leaves
-it too, unless other records name it; the rest waits on, with today's reason, and so does what is refused or fails.
+What can be written leaves quarantine with the batch that writes it; what the source no longer has leaves it too, once
+a second, direct look says so, unless other records name it; the rest waits on, with today's reason, and so does what is
+refused or fails.
 """
 
 from comporta.core.record import key_from_text
 from comporta.engine.plan import make_fit, refuse_another_database
 from comporta.engine.refusals import in_quarantine
-from comporta.engine.verify import parts
+from comporta.engine.verify import confirmed_gone, parts
 from comporta.engine.work import Work, well
 from comporta.ports.store import Batch
 
@@ -21,8 +22,8 @@ async def retry_quarantine(work: Work) -> None:
     for part in parts(waiting):
         page = in_quarantine(await work.reader.fetch(part))
         found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
-        missing = [str(key) for key in part if str(key) not in found]
-        released = missing if work.shape.referred_by is None else []
+        missing = [key for key in part if str(key) not in found] if work.shape.referred_by is None else []
+        released = [str(key) for key in await confirmed_gone(work, missing, may_wait=True)]
         counts = await work.write(work.batch(page, released=released))
         work.tell(
             "batch_committed",
