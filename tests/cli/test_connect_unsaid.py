@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +75,47 @@ def test_another_seller_s_pair_that_does_not_say_so_is_refused_too(shop: Path, c
     assert kept(shop) == before
 
 
-@pytest.mark.usefixtures("shop")
-def test_where_nobody_says_whose_a_pair_is_access_is_to_be_granted_anew(
-    comporta: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It could be anybody's, and the person is still there."""
+@contextmanager
+def unanswered() -> Iterator[None]:
+    """Let nobody say whose a pair is."""
 
     async def user(self: MercadoLivreOAuth, tokens: Tokens, progress: Progress) -> User:
         raise SourceUnavailable("whose these are: answered 500")
 
-    monkeypatch.setattr(MercadoLivreOAuth, "user", user)
-    said = comporta("connect", "mercadolivre", "loja1", "--refresh-token", "file:1001")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MercadoLivreOAuth, "user", user)
+        yield
 
-    assert said.code == 1
-    assert "grant access anew" in said.err
+
+def test_a_pair_is_kept_where_nobody_says_whose_it_is(
+    shop: Path, market: MercadoLivreSandbox, comporta: Command
+) -> None:
+    """It exists nowhere else, and what bought it is used up; whose it is shows when it is used."""
+    with unanswered():
+        said = comporta("connect", "mercadolivre", "loja1", "--refresh-token", "file:1001", "--json")
+    stored = kept(shop)
+    checked = comporta("check", "loja1")
+
+    assert (said.code, said.json["seller"], said.json["user_id"]) == (0, None, None)
+    assert "answered 500" in said.err
+    assert stored == [(None, token_fingerprint(logins(market)[1001]["current"]))]
+    assert (checked.code, "as seller 1001" in checked.out) == (0, True)
+
+
+def test_a_pair_of_nobody_knows_whom_reads_no_other_seller_into_an_account(
+    shop: Path, market: MercadoLivreSandbox, comporta: Command
+) -> None:
+    """The account asks for its own seller's data, which another's token is refused."""
+    base = ("connect", "mercadolivre", "loja1")
+    comporta(*base, "--refresh-token", "file:1001")
+    with unanswered():
+        said = comporta(*base, "--refresh-token", "file:1002")
+    stored = kept(shop)
+    synced = comporta("sync", "loja1", "--json")
+
+    assert said.code == 0
+    assert stored == [("1001", token_fingerprint(logins(market)[1002]["current"]))]
+    assert {run["error"]["code"] for run in synced.json["runs"] if run["stream"] in {"orders", "items"}} == {
+        "CMP-AUTH-002"
+    }
+    assert {run["counts"]["read"] for run in synced.json["runs"]} == {0}

@@ -1,10 +1,11 @@
 """Granting access: what `comporta connect` does for a source whose tokens are renewed, once a person has agreed.
 
 The pair that the source gives exists nowhere else, so it is stored before anything is asked with it, except whose it is
-where the source did not say so. A pair of another seller than the account has read so far is refused: two sellers' rows
-would mix. But it has ended the pair that the account of that seller holds, if there is one, so it is stored there
-first. Before a code or a token is spent, the key that closes the pair is open and the database has taken a write; one
-that is busy afterwards is waited for.
+where the source did not say so. One of which nobody can say that now is kept for the account that it was granted for,
+which asks for its own seller's data only. A pair of another seller than the account has read so far is refused: two
+sellers' rows would mix. But it has ended the pair that the account of that seller holds, if there is one, so it is
+stored there first. Before a code or a token is spent, the key that closes the pair is open and the database has taken a
+write; one that is busy afterwards is waited for.
 """
 
 import asyncio
@@ -89,14 +90,16 @@ class Granting:
         """Keep account, application and pair in one transaction, flushed to the disk."""
         name, tokens = self.told.name, await self._with_user(tokens)
 
-        def work(session: Session) -> tuple[str | None, str | None]:
+        def work(session: Session) -> tuple[str | None, str]:
             states = login_states(session)
-            holder = holder_of(states, name, tokens.user_id, peers=self.peers)
+            known = (states[name].user_id if name in states else None) or ""
+            told = tokens if tokens.user_id else replace(tokens, user_id=known)
+            holder = holder_of(states, name, told.user_id, peers=self.peers) if told.user_id else name
             if holder == name:
                 self._keep_account(session)
             if holder is not None:
-                connect_login(session, self.key, holder, tokens, firsts=[first] if first else [])
-            return holder, states[name].user_id if name in states else None
+                connect_login(session, self.key, holder, told, firsts=[first] if first else [])
+            return holder, known
 
         holder, known = await self._written(work)
         if holder != name:
@@ -106,15 +109,16 @@ class Granting:
     async def _with_user(self, tokens: Tokens) -> Tokens:
         """Return a pair with whose it is; asked for before it is kept, where its answer did not say.
 
-        What the account has read so far does not tell: a browser may be logged in as another seller.
+        What the account has read so far does not tell: a browser may be logged in as another seller. But a pair is not
+        dropped for that, as what bought it buys nothing any more.
         """
         if tokens.user_id:
             return tokens
         try:
             return replace(tokens, user_id=(await self.user(tokens)).user_id)
         except ComportaError as error:
-            error.next_step += USED_UP
-            raise
+            self.tell(f"Whose the tokens are cannot be asked now; they are kept for {self.told.name}. {error.message}")
+            return tokens
 
     async def _try_to_write(self) -> None:
         """Raise while nothing is spent where the database takes no write at all."""
@@ -230,7 +234,7 @@ def _client(told: AccountSettings, part: str, database: Database, settings: Sett
         raise SecretMissing(message, next_step=f"Give {option} env:NAME or {option} file:PATH.") from error
 
 
-def _other_seller(name: str, known: str | None, granted: str, holder: str | None) -> WrongUse:
+def _other_seller(name: str, known: str, granted: str, holder: str | None) -> WrongUse:
     reads = f"account {name} reads seller {known}, and " if known else ""
     read_by = f", whom account {holder} reads" if holder else ""
     lost = f"nothing was kept; what was given is used up, and what else holds a login of seller {granted} with this"

@@ -69,7 +69,9 @@ def mercadolivre(
     # A new pair of tokens is seen by who is at work, whatever settings name the account.
     step = restart_step(settings, name) if table or parts else None
     console.document({"ok": True, "account": name, **said, "next_step": step})
-    console.say(f"Kept: {name} reads seller {said['seller']}.\n  Next: comporta sync {name}")
+    reads = f"{name} reads seller {said['seller']}.\n  Next: comporta sync {name}"
+    unknown = f"the login of {name}, whose it is shows when it is used.\n  Next: comporta check {name}"
+    console.say(f"Kept: {reads if said['seller'] else unknown}")
     if step:
         console.say(f"  Next: {step}")
     return ExitCode.DONE
@@ -88,12 +90,15 @@ async def _connect(  # noqa: PLR0917  the command's own options
 
     async with open_granting(settings, name, table, parts, tell=console.tell) as granting:
         tokens = await (granting.renew(first) if first else _agreed(granting, console, redirect_uri))
+        until = short_text(tokens.expires_at)
+        if not tokens.user_id:
+            return {"seller": None, "user_id": None, "expires_at": until}
         seller: dict[str, object] = {"user_id": tokens.user_id}
         with suppress(ComportaError):  # who it is by name is good to know; the pair is kept already
             user = await granting.user(tokens)
             seller |= {"nickname": user.nickname, "site": user.site}
         shown = " ".join(str(part) for part in (seller.get("nickname"), f"({tokens.user_id})") if part)
-        return {"seller": shown, **seller, "expires_at": short_text(tokens.expires_at)}
+        return {"seller": shown, **seller, "expires_at": until}
 
 
 async def _agreed(granting: "Granting", console: Console, redirect_uri: str) -> "Tokens":
