@@ -21,10 +21,11 @@ from comporta.errors import (
     SourceUnavailable,
 )
 from comporta.errors_mercadolivre import ItemsUntold, PolicyRefused, TokenRefused
-from comporta.sources.one_by_one import each_told
+from comporta.sources.one_by_one import each_told, end_of
 
 OF_ONE = [RecordAbsent, SourceRefused, SourceChangedShape, SourceBadGateway, SourceTruncated, SourceAnsweredPage]
-OF_ALL = [LoginRefused, LoginNeeded, TokenRefused, PolicyRefused, FilterIgnored, RateLimited, SourceUnavailable]
+OF_ALL = [LoginRefused, LoginNeeded, TokenRefused, PolicyRefused, FilterIgnored]
+PASSING = [RateLimited, SourceUnavailable]
 
 
 class Server:
@@ -60,6 +61,18 @@ async def test_what_is_about_all_ends_the_look(kind: type[ComportaError]) -> Non
     """Although all others would be told."""
     with pytest.raises(kind):
         await Server(odd={7}, error=kind("odd")).look(20)
+
+
+@pytest.mark.parametrize("kind", PASSING)
+async def test_what_is_about_all_and_may_pass_keeps_what_was_told_before(kind: type[ComportaError]) -> None:
+    """Nobody else is asked for; a source that throttles after so many would tell of the same ones for ever."""
+    server = Server(breaks_after=12, error=kind("later"))
+
+    told = await server.look(20)
+
+    assert sum(isinstance(each, int) for each in told) == 12
+    assert isinstance(end_of(told), kind)
+    assert server.asked <= 12 + 2
 
 
 @pytest.mark.parametrize("breaks_after", [0, 1, 500])

@@ -153,6 +153,7 @@ class Page:
     ``position`` is where a later run goes on after this page; ``is_last`` is the source's own word
     that nothing follows. ``unseen``: records that were asked for by key and are not shown, and what was said instead.
     ``untold``: by key, columns that the source should tell and did not this time: what the table has of them stays.
+    ``failure``: why the rest of what was asked for by key was not read. Of a key that is not here nothing is said then.
     """
 
     rows: Sequence[Row]
@@ -165,6 +166,7 @@ class Page:
     lookups: Sequence[Lookup] = ()
     unseen: Sequence[Rejected] = ()
     untold: Mapping[Key, Collection[str]] = field(default_factory=dict)
+    failure: ComportaError | None = None
 
 
 @dataclass(frozen=True, slots=True)

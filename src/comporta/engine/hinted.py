@@ -104,7 +104,12 @@ async def _drain(work: Work) -> None:
         wanted = [each for each in hints if each not in answered]
         keys = [key_from_text(each.key) for each in wanted]
         page = await work.reader.fetch(keys) if keys else Page((), is_last=True)
-        await _write(work, page, hints=hints, wanted=wanted)
+        if page.failure is not None:  # of the rest nothing is said: it is for the next attempt
+            said = _said(work, page)
+            wanted = [each for each in wanted if each.key in said]
+        await _write(work, page, hints=[*answered, *wanted], wanted=wanted)
+        if page.failure is not None:
+            raise page.failure
 
 
 async def _portions(work: Work) -> AsyncIterator[Sequence[Hint]]:
@@ -156,6 +161,12 @@ async def _begun_at(work: Work, run_id: str) -> datetime | None:
     run = await work.store.run(run_id)
     offset = timedelta(seconds=(await work.store.facts(work.scope)).clock_offset_s or 0)
     return None if run is None or run.started_at is None else run.started_at + offset
+
+
+def _said(work: Work, page: Page) -> frozenset[str]:
+    """Return the keys of which a page says anything."""
+    place = work.shape.index(work.shape.key)
+    return frozenset([*(str(row[place]) for row in page.rows), *(each.key for each in (*page.rejected, *page.unseen))])
 
 
 @dataclass(slots=True)

@@ -22,7 +22,8 @@ async def retry_quarantine(work: Work) -> None:
     for part in parts(waiting):
         page = in_quarantine(await work.reader.fetch(part))
         found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
-        missing = [key for key in part if str(key) not in found] if work.shape.referred_by is None else []
+        is_silence = page.failure is not None or work.shape.referred_by is not None
+        missing = [] if is_silence else [key for key in part if str(key) not in found]
         released = [str(key) for key in await confirmed_gone(work, missing, may_wait=True)]
         counts = await work.write(work.batch(page, released=released))
         work.tell(
@@ -31,4 +32,6 @@ async def retry_quarantine(work: Work) -> None:
             f" cannot, {len(released)} are no longer at the source",
             {"released": len(released), **counts.as_json(), **work.beside},
         )
+        if page.failure is not None:
+            raise page.failure
     await work.close(Batch(work.shape), well())

@@ -39,7 +39,7 @@ async def fetched(work: Work, keys: Sequence[Key]) -> tuple[Page, ComportaError 
     waiting = {each.key for each in await work.store.quarantine(work.scope)}
     passing = {key: each for key, each in failed(page).items() if each.may_pass and key not in waiting}
     if not passing or successor(work.run, not_before=None) is None:
-        return in_quarantine(page), _all_failed(work, page, [str(key) for key in keys], waiting)
+        return in_quarantine(page), page.failure or _all_failed(work, page, [str(key) for key in keys], waiting)
     first = next(iter(passing.values()))
     message = (
         f"{work.scope}: {len(passing)} records could not be read by key (first: {first.reason}); expected all of them"

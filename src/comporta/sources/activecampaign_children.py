@@ -15,7 +15,7 @@ from comporta.ports.progress import Progress
 from comporta.sources.activecampaign_rows import Batch, Plan
 from comporta.sources.activecampaign_session import ActiveCampaignSession, Leaf
 from comporta.sources.activecampaign_streams import Endpoint
-from comporta.sources.one_by_one import each_told, failure_of_all, unseen
+from comporta.sources.one_by_one import each_told, end_of, failure_of_all, unseen
 
 PAGE_USUAL = 20
 """Records in a page of a server that does not go by the limit that was asked."""
@@ -41,7 +41,7 @@ class Children:
         """
         asked = sorted({int(key) for key in parents})
         found = await each_told(self._of_one, asked, width=width, dice=self.session.dice)
-        if (failure := failure_of_all(found)) is not None:
+        if (failure := end_of(found) or failure_of_all(found)) is not None:
             raise failure
         page = _merged([batch for batches in found if not isinstance(batches, ComportaError) for batch in batches])
         return replace(page, unseen=unseen(zip(asked, found, strict=True)))

@@ -23,7 +23,7 @@ from comporta.sources.activecampaign_shape import KEY, Field, fields_of, shape_o
 from comporta.sources.activecampaign_streams import ENDPOINTS
 from comporta.sources.id_set import IdSet
 from comporta.sources.offset_pages import EndlessError, OffsetPages
-from comporta.sources.one_by_one import each_told, failure_of_all, unseen
+from comporta.sources.one_by_one import each_told, end_of, failure_of_all, unseen
 
 AHEAD_FRESH_S = 30.0
 """Seconds for which a page that was fetched to be counted may begin a traversal."""
@@ -125,7 +125,8 @@ class ActiveCampaignReader:
         extras = {places[batch.keys[0]]: text for batch in found for text in batch.extras.values()}
         limited = frozenset(places[batch.keys[0]] for batch in found if batch.limited or self._is_uncounted(batch))
         rejected = [each for batch in found for each in batch.rejected]
-        return Page(rows, rejected, extras, is_last=True, limited=limited, unseen=unseen(batches.items()))
+        said, end = unseen(batches.items()), end_of(batches.values())
+        return Page(rows, rejected, extras, is_last=True, limited=limited, unseen=said, failure=end)
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:
         """Return the values of these deals, each asked for by itself; other streams have no parent."""
@@ -141,7 +142,7 @@ class ActiveCampaignReader:
         Where a server in trouble tells of none of many, nothing is said of any.
         """
         told = await self._records(keys)
-        failure = failure_of_all(list(told.values()))
+        failure = end_of(told.values()) or failure_of_all(list(told.values()))
         if isinstance(failure, Retryable):
             raise failure
         return frozenset(key for key, batch in told.items() if batch is not None)

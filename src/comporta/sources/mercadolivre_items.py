@@ -34,7 +34,7 @@ from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, d
 from comporta.sources.mercadolivre_shape import table_for
 from comporta.sources.mercadolivre_single import records
 from comporta.sources.mercadolivre_streams import ITEMS
-from comporta.sources.one_by_one import Look, in_no_order
+from comporta.sources.one_by_one import Look, end_of, in_no_order
 from comporta.sources.values import compact
 
 SCAN_SIZE = 100
@@ -122,6 +122,9 @@ class ItemsReader:
             part = ids[start : start + size]
             page, failed = await self._fetched(part, is_sweep=True)
             has_read |= bool(page.rows)
+            if page.failure is not None:
+                yield page
+                raise page.failure
             if len(failed) == len(part) >= REFUSED_LEAST and not has_read:  # it is us then, not the items
                 raise failed[0].error
             page = _with_rejected(page, failed)
@@ -147,16 +150,18 @@ class ItemsReader:
         return replace(page, unseen=[each.rejected for each in failed])
 
     async def _fetched(self, keys: Sequence[str], *, is_sweep: bool = False) -> tuple[Page, Sequence[_Untold]]:
-        found = await self._looked_at(keys, is_sweep=is_sweep)
-        priced, unpriced = await self._priced([each for each in found if not isinstance(each, _Untold)])
+        found, end = await self._looked_at(keys, is_sweep=is_sweep)
+        priced, unpriced, prices_end = await self._priced([each for each in found if not isinstance(each, _Untold)])
         page = self._plan.page([prepared(ITEMS, each, seller=self._seller) for each in priced])
         failed = [each for each in found if isinstance(each, _Untold)]
         untold: dict[Key, frozenset[str]] = dict.fromkeys(unpriced, PRICES & self._columns)
-        return replace(page, untold=untold), failed
+        return replace(page, untold=untold, failure=end or prices_end), failed
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
         """Return which of the keys live: each is looked at; of what cannot be told is not said that it is gone."""
-        found = await self._looked_at([str(key) for key in keys])
+        found, end = await self._looked_at([str(key) for key in keys])
+        if end is not None:
+            raise end
         return frozenset(each.key if isinstance(each, _Untold) else str(each["id"]) for each in found)
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:
@@ -206,6 +211,8 @@ class ItemsReader:
     async def _absent_again(self, keys: Sequence[str]) -> Page:
         """Look a second time at items that were listed and not found; reject those that are still listed."""
         page = _with_rejected(*await self._fetched(keys))
+        if page.failure is not None:
+            raise page.failure
         absent = self._absent(keys, page)
         still = set(await self._all_ids()) if absent else set()
         subject = self._subject("items by id")
@@ -216,8 +223,13 @@ class ItemsReader:
         ]
         return _with_rejected(page, untold)
 
-    async def _looked_at(self, keys: Sequence[str], *, is_sweep: bool = False) -> list[Record | _Untold]:
-        """Return the items that there are; in a sweep, which nobody told to look at any of them, some must be shown."""
+    async def _looked_at(
+        self, keys: Sequence[str], *, is_sweep: bool = False
+    ) -> tuple[list[Record | _Untold], ComportaError | None]:
+        """Return the items that there are, and what ended the look before all was asked for.
+
+        In a sweep, which nobody told to look at any of them, some must be shown.
+        """
         shared = Look()
 
         async def look(chunk: Sequence[str]) -> Sequence[Record | _Untold]:
@@ -230,7 +242,9 @@ class ItemsReader:
         chunks = [asked[start : start + MULTIGET] for start in range(0, len(asked), MULTIGET)]
         width = self._session.in_flight(self._concurrency)
         parts = await in_no_order(look, chunks, width=width, dice=self._session.dice)
-        return [each for part in parts for each in part]
+        found = [each for part in parts for each in part]
+        end = end_of(each.error for each in found if isinstance(each, _Untold))
+        return [each for each in found if not isinstance(each, _Untold) or each.error.is_of_one], end
 
     async def _chunk(self, keys: Sequence[str], look: Look) -> Sequence[Record | _Untold]:
         """Return the items of one request; where it fails, or one of them does, each is asked for by itself."""
@@ -246,7 +260,7 @@ class ItemsReader:
     def _refuse_none(self, keys: Sequence[str], part: Sequence[Record | _Untold]) -> None:
         """Raise where each of many items failed alone: that is the source's trouble. A refusal may be the item's."""
         errors = [each.error for each in part if isinstance(each, _Untold)]
-        errors = [each for each in errors if not isinstance(each, SourceRefused)]
+        errors = [each for each in errors if each.is_of_one and not isinstance(each, SourceRefused)]
         if len(errors) == len(keys) >= REFUSED_LEAST:
             subject = self._subject(f"{len(keys)} items from {keys[0]}")
             message = f"{subject}: not one of them could be read (first: {errors[0].message})"
@@ -294,10 +308,11 @@ class ItemsReader:
         owner = item.get("seller_id")
         return owner is None or str(owner) == self._seller
 
-    async def _priced(self, found: Sequence[Record]) -> tuple[Sequence[Record], frozenset[str]]:
+    async def _priced(self, found: Sequence[Record]) -> tuple[Sequence[Record], frozenset[str], ComportaError | None]:
         """Return the items with their price, asked for where the item does not tell it any more.
 
-        And which of those that are for sale have none, twice asked: one odd answer must not empty what is known.
+        And which of those that are for sale have none, twice asked: one odd answer must not empty what is known. And
+        what ended the asking: items whose price nobody was asked for are left out then.
         """
         bare = [str(each["id"]) for each in found if each.get("price") is None] if self._columns & PRICES else []
         for_sale = {str(each["id"]) for each in found if each.get("status") in FOR_SALE}
@@ -305,16 +320,17 @@ class ItemsReader:
         for tries in range(PRICE_TRIES):
             left = [key for key in bare if key not in prices and (tries == 0 or key in for_sale)]
             width = self._session.in_flight(self._concurrency)
-            told = await records(self._session, _sale_price, left, progress=self._progress, width=width)
-            prices |= {
-                key: each for key, each in zip(left, told, strict=True) if each and each.get("amount") is not None
-            }
+            told, end = await records(self._session, _sale_price, left, progress=self._progress, width=width)
+            prices |= {key: each for key, each in told.items() if each and each.get("amount") is not None}
+            if end is not None:
+                asked = [each for each in found if str(each["id"]) not in left or str(each["id"]) in prices]
+                return [_with_price(each, prices.get(str(each["id"]))) for each in asked], frozenset(), end
         unpriced = [key for key in bare if key not in prices and key in for_sale]
         if unpriced:
             fields = {"items": len(unpriced), "first": unpriced[0]}
             message = f"{len(unpriced)} items came without a price (first: {unpriced[0]}); the price that is here stays"
             self._progress.tell(Notice("prices_missing", message, fields, level="warning"))
-        return [_with_price(each, prices.get(str(each["id"]))) for each in found], frozenset(unpriced)
+        return [_with_price(each, prices.get(str(each["id"]))) for each in found], frozenset(unpriced), None
 
     def _projected(self, request: StreamRequest) -> str:
         """Return what a multiget is to send of each item: all of it, or what feeds the columns that were named."""

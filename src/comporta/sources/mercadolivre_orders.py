@@ -139,7 +139,8 @@ class OrdersReader:
     async def fetch(self, keys: Sequence[Key]) -> Page:
         """Return those of the orders that exist and are the seller's, each asked for by itself."""
         looked = await self._looked_at(keys)
-        return replace(self._plan.page(list(looked.found.values())), unseen=looked.unseen)
+        page = self._plan.page(list(looked.found.values()))
+        return replace(page, unseen=looked.unseen, failure=looked.end)
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:  # noqa: ARG002  no order has a parent
         """Return nothing."""
@@ -151,8 +152,8 @@ class OrdersReader:
         What is refused or answered oddly lives. Where all of many are, it is us.
         """
         looked = await self._looked_at(keys)
-        if looked.failure is not None:
-            raise looked.failure
+        if (failure := looked.end or looked.failure) is not None:
+            raise failure
         return frozenset(key for key in keys if str(key) not in looked.absent)
 
     async def buckets(self, *, until: datetime) -> Sequence[Bucket]:

@@ -19,7 +19,7 @@ from comporta.sources.mercadolivre_errors import NO_CONTENT, NOT_FOUND, refuse
 from comporta.sources.mercadolivre_rows import Plan, Record, prepared
 from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, decoded
 from comporta.sources.mercadolivre_shape import table_for
-from comporta.sources.one_by_one import each_told, failure_of_all, unseen
+from comporta.sources.one_by_one import each_told, end_of, failure_of_all, unseen
 
 COSTLY = frozenset({("costs",), ("sender_cost",)})
 """Where the columns begin that the costs of a shipment feed."""
@@ -36,6 +36,8 @@ class Looked:
     unseen: Sequence[Rejected]
     failure: ComportaError | None
     """The first, where of many each was refused or answered oddly."""
+    end: ComportaError | None
+    """What ended the look before all was asked for."""
 
     @property
     def absent(self) -> frozenset[str]:
@@ -63,7 +65,7 @@ async def records_by_key(
     told = await each_told(ask, asked, width=width, dice=session.dice)
     answers = list(zip(asked, told, strict=True))
     found = {key: each for key, each in answers if not isinstance(each, ComportaError)}
-    return Looked(found, unseen(answers), failure_of_all(told))
+    return Looked(found, unseen(answers), failure_of_all(told), end_of(told))
 
 
 def other_seller(record: Record, seller: str) -> str | None:
@@ -84,10 +86,14 @@ async def records(
     *,
     progress: Progress,
     width: int,
-) -> list[Record | None]:
-    """Return a record for each key, ``None`` if there is none that we may see, or it is not told."""
+) -> tuple[Mapping[str, Record | None], ComportaError | None]:
+    """Return a record for each key, ``None`` if there is none that we may see, or it is not told.
+
+    And what ended the look: of keys that are left out then, nobody was asked.
+    """
     told = await each_told(lambda key: _asked(session, wanted(key), progress), keys, width=width, dice=session.dice)
-    return [None if isinstance(each, ComportaError) else each for each in told]
+    asked = [(key, each) for key, each in zip(keys, told, strict=True) if end_of([each]) is None]
+    return {key: None if isinstance(each, ComportaError) else each for key, each in asked}, end_of(told)
 
 
 async def _asked(session: MercadoLivreSession, wanted: Wanted, progress: Progress) -> Record:
@@ -145,13 +151,15 @@ class SingleReader:
         )
         found = looked.found
         untold: Mapping[Key, Collection[str]] = {}
+        end = looked.end
         if self._costly:
-            costs = await records(self._session, _costs, list(found), progress=self._progress, width=width)
-            costs = [each if each and COSTS & each.keys() else None for each in costs]
-            found = {key: {**found[key], "costs": told} for key, told in zip(found, costs, strict=True)}
+            told, costs_end = await records(self._session, _costs, list(found), progress=self._progress, width=width)
+            costs = {key: each if each and COSTS & each.keys() else None for key, each in told.items()}
+            found = {key: {**found[key], "costs": each} for key, each in costs.items()}
+            end = end or costs_end
             untold = {int(key): self._costly for key, each in found.items() if each["costs"] is None}
         page = self._plan.page([prepared(self._stream, each, seller=self._seller) for each in found.values()])
-        return replace(page, unseen=looked.unseen, untold=untold)
+        return replace(page, unseen=looked.unseen, untold=untold, failure=end)
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
         """Return all of them: what is not shown any more is not deleted."""

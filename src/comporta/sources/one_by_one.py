@@ -2,7 +2,9 @@
 
 One record that answers oddly, however often it is asked for, must not stop the others: it is handed on with what was
 said. A login that is lost, a right that the application lacks, a throttle, a filter that is ignored and a server that
-cannot be reached concern every record, and end the run. That all of many answered oddly, whoever asked can tell.
+cannot be reached concern every record, and end the run. Where that may pass, what was told before is kept: else one
+that throttles after so many requests would be asked for the same ones for ever. That all of many answered oddly,
+whoever asked can tell.
 
 A server in trouble fails for every record, each time that it is tried: so after some that failed, one after the other,
 the rest is not asked for, and counts as failed. Records that fail for ever must not make others look so: they are asked
@@ -36,21 +38,26 @@ class Look:
         self._weight = 0
         self._has_answered = False
         self._last: ComportaError | None = None
+        self._end: ComportaError | None = None
 
     async def told_or_why(self, asking: Callable[[], Awaitable[T]], *, is_one: bool = True) -> T | ComportaError:
-        """Return what is told of one record, or why nothing is; raise what is not about this one.
+        """Return what is told of one record, or why nothing is; raise what is not about this one and does not pass.
 
         That many records asked for at once failed (not ``is_one``) may be any one's doing, and speaks of no outage.
         """
+        if self._end is not None:
+            return self._end
         if self._last is not None and self._weight >= (OUTAGE_AMIDST if self._has_answered else OUTAGE_LEAST):
             message = f"not asked for: the server failed for the {self._failed} before it (last: {self._last.message})"
             return type(self._last)(message)
         try:
             told = await asking()
         except ComportaError as error:
-            if not error.is_of_one:
+            if not error.is_of_one and not isinstance(error, Retryable):
                 raise
-            if not isinstance(error, Retryable):
+            if not error.is_of_one:
+                self._end = error
+            elif not isinstance(error, Retryable):
                 self._answered()
             elif is_one:
                 self._failed, self._last = self._failed + 1, error
@@ -97,6 +104,11 @@ async def _side_by_side(look: Callable[[K], Awaitable[T]], keys: Sequence[K], *,
         await asyncio.gather(*looks, return_exceptions=True)
 
 
+def end_of(told: Iterable[object]) -> ComportaError | None:
+    """Return what ended a look before all was asked for."""
+    return next((each for each in told if isinstance(each, ComportaError) and not each.is_of_one), None)
+
+
 def failure_of_all(told: Sequence[object]) -> ComportaError | None:
     """Return the first error where each of many records was refused or answered oddly."""
     failures = [each for each in told if isinstance(each, ComportaError) and not isinstance(each, RecordAbsent)]
@@ -105,4 +117,4 @@ def failure_of_all(told: Sequence[object]) -> ComportaError | None:
 
 def unseen(answers: Iterable[tuple[Key, object]]) -> list[Rejected]:
     """Return what was said instead of records, of pairs of key and answer."""
-    return [Rejected.untold(key, each) for key, each in answers if isinstance(each, ComportaError)]
+    return [Rejected.untold(key, each) for key, each in answers if isinstance(each, ComportaError) and each.is_of_one]

@@ -110,8 +110,9 @@ class FakeReader:
         found = await self._script.play(
             "fetch", lambda: [each for each in self._admitted() if each.key in wanted - said.keys()]
         )
-        unseen = [Rejected.untold(key, said[key]("not yours")) for key in sorted(said, key=str)]
-        return replace(self._as_page(found, is_last=True), unseen=unseen)
+        unseen = [Rejected.untold(key, said[key]("not yours")) for key in sorted(said, key=str) if said[key].is_of_one]
+        failure = next((error("not now") for error in said.values() if not error.is_of_one), None)
+        return replace(self._as_page(found, is_last=True), unseen=unseen, failure=failure)
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:
         """Return every record whose parent is one of ``parents``."""
