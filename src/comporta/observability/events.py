@@ -45,7 +45,7 @@ EVENTS = MappingProxyType(
         "children_relisted": "What belongs to changed records, as an order's lines, was listed again.",
         "sweep_chosen": "So many records changed that their whole stream is read instead of what belongs to each.",
         "hints_handled": "Single records that were told of, by a notification or by another stream, were read by key.",
-        "hints_let_go": "What was looked for in vain is named by no record of the other stream now, and let go.",
+        "hints_let_go": "What was told of or looked for in vain is named by no record of the other stream, and let go.",
         "schema_changed": "A table or view was made or widened to fit the source's fields.",
         "coverage_voided": "The stream's query changed, so what was covered counts no more.",
         "reconcile_compared": "Table and source were compared.",

@@ -182,8 +182,14 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             " {later} ainda não existem, {given_up} não existem",
         ),
         "hints_let_go": _words(
-            "{hints} records that were looked for in vain are named by no {by} any more",
-            "{hints} registros procurados em vão já não são citados por nenhum registro de {by}",
+            (
+                "{hints} records that were looked for in vain are named by no {by} any more",
+                "{unnamed} records that were told of are named by no {by}, and let go unseen",
+            ),
+            (
+                "{hints} registros procurados em vão já não são citados por nenhum registro de {by}",
+                "{unnamed} registros avisados não são citados por nenhum registro de {by}, e não foram procurados",
+            ),
         ),
         "schema_changed": _words("table or view fitted: {change}", "tabela ou visão ajustada: {change}"),
         "coverage_voided": _words(
