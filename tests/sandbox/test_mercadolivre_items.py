@@ -63,7 +63,7 @@ def test_twenty_at_a_time(market: MercadoLivreSandbox) -> None:
     shop = Shopkeeper(market)
     rows = truth_of(market, "items")[:20]
     ids = [row["id"] for row in rows]
-    reply = shop.get("items", {"ids": ",".join([*ids, ids[0]])})
+    reply = shop.get("items", {"ids": ",".join([*ids, ids[0]]), "include_attributes": "all"})
     refused = shop.get("items", {"ids": ",".join([*ids, "MLB1"])})
     mixed = shop.get("items", {"ids": f"{ids[0]},MLB1", "attributes": "id,price"}).json
 
@@ -73,6 +73,19 @@ def test_twenty_at_a_time(market: MercadoLivreSandbox) -> None:
     assert mixed[0] == {"code": 200, "body": {"id": ids[0], "price": rows[0]["price"]}}
     assert (mixed[1]["code"], mixed[1]["body"]["error"]) == (404, "not_found")
     assert (shop.get("items/MLB1").status, shop.get(f"items/{ids[0]}").json) == (404, rows[0])
+
+
+def test_a_variation_shows_its_code_to_who_asks_for_all_attributes(market: MercadoLivreSandbox) -> None:
+    """Alone or in a multiget; else it has no attributes at all."""
+    shop, whole = Shopkeeper(market), {"include_attributes": "all"}
+    row = next(row for row in truth_of(market, "items") if row["variations"])
+    bare = [{name: value for name, value in kind.items() if name != "attributes"} for kind in row["variations"]]
+    codes = [each["value_name"] for kind in row["variations"] for each in kind["attributes"]]
+
+    assert len(codes) == len(row["variations"])
+    assert shop.get(f"items/{row['id']}").json["variations"] == bare
+    assert shop.get(f"items/{row['id']}", whole).json == row
+    assert shop.get("items", {"ids": row["id"]}).json[0]["body"]["variations"] == bare
 
 
 def test_others_see_a_rough_stock(market: MercadoLivreSandbox) -> None:

@@ -61,7 +61,7 @@ def truth(sandbox: MercadoLivreSandbox, seller: int = SELLER) -> dict[Value, Row
 
 @pytest.mark.parametrize("width", [1, 8])
 async def test_what_is_read_is_what_is_there(desk: Desk, sandbox: MercadoLivreSandbox, width: int) -> None:
-    """Every item once with its real stock, and every variation."""
+    """Every item once with its real stock, and every variation with its own code."""
     reader = await desk.read("items", concurrency=width)
     pages = await pages_of(reader)
 
@@ -71,6 +71,10 @@ async def test_what_is_read_is_what_is_there(desk: Desk, sandbox: MercadoLivreSa
     assert len(variations) == sum(
         len(each.variations) for each in sandbox.world.items.values() if each.seller == SELLER
     )
+    (shape,) = reader.shape.nested
+    place = shape.index("seller_sku")
+    own = [each for each in sandbox.world.items.values() if each.seller == SELLER]
+    assert {row[0]: row[place] for row in variations} == {kind.id: kind.sku for each in own for kind in each.variations}
     assert [page.is_last for page in pages] == [False, True]
     assert [key for key, _ in await listed(reader)] == sorted(map(str, truth(sandbox)))
 

@@ -1,6 +1,7 @@
 """Items in the API's form, and their prices.
 
-Whoever does not own an item sees its stock in rough steps only.
+Whoever does not own an item sees its stock in rough steps only. A variation shows its attributes, the seller's code
+among them, to those who ask for all.
 """
 
 from bisect import bisect_right
@@ -16,9 +17,10 @@ FAR_MS = 20 * 365 * 86_400_000
 DOMAINS = {"MLB123400": "MLB-MUGS", "MLB123500": "MLB-CHAIRS"}
 
 
-def item_row(item: Item, *, is_owner: bool, is_priced: bool = True) -> Row:
+def item_row(item: Item, *, is_owner: bool, is_priced: bool = True, is_whole: bool = True) -> Row:
     """Return an item in the API's form."""
-    row = {**_head(item), **_trade(item, is_owner=is_owner), **_tail(item, is_owner=is_owner), **item.over}
+    variations = [_variation(item, kind, is_owner=is_owner, is_whole=is_whole) for kind in item.variations]
+    row = {**_head(item), **_trade(item, is_owner=is_owner), **_tail(item, variations), **item.over}
     return row if is_priced else {name: value for name, value in row.items() if name not in PRICES}
 
 
@@ -111,16 +113,15 @@ def _trade(item: Item, *, is_owner: bool) -> Row:
     }
 
 
-def _tail(item: Item, *, is_owner: bool) -> Row:
+def _tail(item: Item, variations: list[Row]) -> Row:
     brand = {"id": "BRAND", "name": "Marca", "value_id": None, "value_name": "Exemplo"}
-    sku = {"id": "SELLER_SKU", "name": "SKU", "value_id": None, "value_name": item.sku}
     row = {
         "international_delivery_mode": "none",
         "seller_address": {"city": {"name": "São Ninguém"}, "country": {"id": "BR", "name": "Brasil"}},
         "geolocation": None,
         "coverage_areas": [],
-        "attributes": [brand, sku] if item.sku else [brand],
-        "variations": [_variation(item, kind, is_owner=is_owner) for kind in item.variations],
+        "attributes": [brand, *_code(item.sku)],
+        "variations": variations,
         "status": item.status,
         "sub_status": list(item.sub_status),
         "tags": ["immediate_payment"],
@@ -141,7 +142,11 @@ def _tail(item: Item, *, is_owner: bool) -> Row:
     return {name: value for name, value in row.items() if name not in absent}
 
 
-def _variation(item: Item, kind: Variation, *, is_owner: bool) -> Row:
+def _code(sku: str | None) -> list[Row]:
+    return [{"id": "SELLER_SKU", "name": "SKU", "value_id": None, "value_name": sku}] if sku else []
+
+
+def _variation(item: Item, kind: Variation, *, is_owner: bool, is_whole: bool) -> Row:
     color, name = COLORS[kind.color]
     return {
         "id": kind.id,
@@ -154,6 +159,7 @@ def _variation(item: Item, kind: Variation, *, is_owner: bool) -> Row:
         "catalog_product_id": None,
         "inventory_id": None,
         "user_product_id": f"MLBU{kind.id}",
+        **({"attributes": _code(kind.sku)} if is_whole else {}),
     }
 
 

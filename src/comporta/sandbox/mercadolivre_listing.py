@@ -105,7 +105,8 @@ class ItemListing:
         if item is None:
             return {"code": 404, "body": item_missing(known)}
         is_priced = not self.faults.happens("price_removed", known)
-        row = item_row(item, is_owner=item.seller == seller, is_priced=is_priced)
+        is_whole = query.get("include_attributes") == "all"
+        row = item_row(item, is_owner=item.seller == seller, is_priced=is_priced, is_whole=is_whole)
         wanted = [name for name in query.get("attributes", "").split(",") if name]
         return {"code": 200, "body": {name: row[name] for name in wanted if name in row} if wanted else row}
 

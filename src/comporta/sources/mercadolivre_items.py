@@ -51,6 +51,8 @@ PRICE_TRIES = 2
 ALWAYS = ("id", "seller_id", "attributes", "seller_custom_field", "variations")
 """Fields that decide whose an item is, what the seller calls it, and what its variations are."""
 CONTEXT = {"context": "channel_marketplace"}
+WHOLE = {"include_attributes": "all"}
+"""Without it variations come without their attributes, and so without the seller's code of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +270,7 @@ class ItemsReader:
 
     async def _multiget(self, keys: Sequence[str]) -> list[Record | _Untold]:
         """Return the items of one request that there are and that are the seller's."""
-        query = {"ids": ",".join(keys), **({"attributes": self._projection} if self._projection else {})}
+        query = {"ids": ",".join(keys), **WHOLE, **({"attributes": self._projection} if self._projection else {})}
 
         def accept(answer: Answer, subject: str) -> list[Record | _Untold]:
             refuse(answer, subject=subject, now=self._session.clock.now())
