@@ -26,6 +26,7 @@ def is_json(body: bytes) -> bool:
         ("html=1:1", 200, lambda reply: reply.body.startswith(b"<!doctype html>")),
         ("truncate_clean=1:1", 200, lambda reply: not is_json(reply.body)),
         ("json_garbage=1:1", 200, lambda reply: not is_json(reply.body)),
+        ("unauthorized=1:1", 401, lambda reply: reply.json["message"] == "invalid access token"),
         ("forbidden=1:1", 403, lambda reply: reply.json["code"] == "FORBIDDEN"),
         ("forbidden=1:1 body_403=scopes", 403, lambda reply: reply.json["error"] == "Invalid scopes"),
         ("forbidden=1:1 body_403=policy", 403, lambda reply: reply.json["code"].startswith("PA_UNAUTHORIZED")),

@@ -58,7 +58,7 @@ class Api:
         return meter.arrive(now, is_throttled=is_throttled).is_allowed
 
     def _answer(self, seller: int | None, path: str, request: Request, label: str) -> Answer:
-        if seller is None:
+        if seller is None or self.faults.happens("unauthorized", label):
             return unauthorized()
         if self.faults.happens("error_500", label):
             return standard(500, "internal_server_error", "Internal server error")

@@ -37,5 +37,6 @@ MERCADOLIVRE_FAULTS = {
     "shipment_204": "1",
     "shuffled_notifications": "1",
     "throttled": "1",
+    "unauthorized": "1",
     "unknown_topics": "1",
 }
