@@ -105,6 +105,15 @@ def test_a_total_may_lie_and_cancelled_orders_may_show(open_market: OpenMarket) 
     assert "cancelled" in {row["status"] for row in rows}
 
 
+def test_a_search_may_end_early_without_a_word(open_market: OpenMarket) -> None:
+    """Pages beyond are empty, and the total says what it said before."""
+    shop = Shopkeeper(open_market(faults=["quiet_end=25"]))
+    pages = [shop.search(limit=20, offset=offset).json for offset in (0, 20, 40)]
+
+    assert [len(page["results"]) for page in pages] == [20, 5, 0]
+    assert [page["paging"]["total"] > 40 for page in pages] == [True] * 3
+
+
 def test_parts_may_be_missing(open_market: OpenMarket) -> None:
     """204 for a shipment, 206 for whatever a call's name says, or for anything."""
     market = open_market(faults=["shipment_204=1", "partial_206=1:1@/orders/2"])

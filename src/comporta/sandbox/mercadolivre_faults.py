@@ -32,6 +32,7 @@ MERCADOLIVRE_FAULTS = {
     "pkce_required": "1",
     "price_code": "404|204|403|429|500",
     "price_removed": "1",
+    "quiet_end": "1000",
     "scan_ignores_filters": "1",
     "scroll_expiry": "300",
     "shipment_204": "1",

@@ -77,7 +77,9 @@ class OrderSearch:
         is_falling = query.get("sort") == "date_desc"
         with self.world.lock:
             found = self._found(seller, self._selection(query, label))
-            page = found[::-1][offset : offset + limit] if is_falling else found[offset : offset + limit]
+            shown = found[::-1] if is_falling else found
+            early = self.faults.strikes("quiet_end", label)
+            page = shown[: int(early.number) if early else len(shown)][offset : offset + limit]
         rows = [order_row(order, in_search=True) for order in page]
         paging = {"total": self._told(len(found), label), "offset": offset, "limit": limit}
         return _envelope(query, rows, paging, is_falling=is_falling)
