@@ -64,6 +64,7 @@ SICK = {
     "needs_login/loja": facts(stream(), logins={"loja": "revoked"}),
     "failing/loja/CMP-AUTH-001": facts(failing("CMP-AUTH-001", 1)),
     "failing/loja/CMP-NET-001": facts(failing("CMP-NET-001", 3)),
+    "failing/loja/CMP-AUTH-005": facts(failing("CMP-AUTH-005", 1)),
     "slow_run/loja": facts(
         stream(
             running=run(RunState.RUNNING, started_at=NOW - timedelta(minutes=6)),
@@ -102,6 +103,7 @@ WELL = {
     "the scheduler was ended": facts(scheduler=SchedulerFact("box:7", at(1), has_ended=True)),
     "a channel that works": facts(channels={"email": None}),
     "a Redis that nothing needs now": facts(stream(), legacy_lock=Trouble("CMP-NET-008", "refused", "Start it.", NOW)),
+    "a login that was granted since": facts(failing("CMP-AUTH-005", 9), granted={"loja"}),
     "a login of no account here": facts(stream(), logins={"other": "revoked"}),
 }
 

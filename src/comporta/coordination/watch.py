@@ -235,6 +235,7 @@ class Watch:
             up_for=timedelta(seconds=self._clock.monotonic() - self._began_s),
             streams=streams,
             logins=sight.logins,
+            granted=sight.granted,
             pauses=pauses,
             scheduler=sight.scheduler,
         )

@@ -3,7 +3,7 @@
 Nothing here is decided; who gathers the facts is ``coordination.watch``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -80,9 +80,10 @@ class AlertFacts:
     """Everything that was seen in one look.
 
     ``up_for`` is how long the process that looks is up, on ``machine``, and the database answers. ``clock_jump_s`` is
-    by how much that machine's clock moved lately against its own run. ``pauses`` says why and how long a source wants
-    nobody to ask, by account. ``channels`` are those that were last tried in vain, ``None`` for those that took what
-    they were given.
+    by how much that machine's clock moved lately against its own run. ``logins`` says why one needs a person, by
+    account; that of an account in ``granted`` needs none. ``pauses`` says why and how long a source wants nobody to
+    ask, by account. ``channels`` are those that were last tried in vain, ``None`` for those that took what they were
+    given.
     """
 
     now: datetime
@@ -90,6 +91,7 @@ class AlertFacts:
     up_for: timedelta = timedelta()
     streams: Sequence[StreamFact] = ()
     logins: Mapping[str, str] = field(default_factory=dict)
+    granted: Collection[str] = ()
     pauses: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     database: Trouble | None = None
     legacy_lock: Trouble | None = None

@@ -181,6 +181,8 @@ def _failing(facts: AlertFacts, bounds: AlertBounds, language: Language) -> Iter
 def _matters(streak: Streak, fact: StreamFact, facts: AlertFacts, bounds: AlertBounds) -> bool:
     if facts.legacy_lock is not None and streak.code == facts.legacy_lock.code:
         return False  # it is told of already
+    if streak.code == errors.LoginNeeded.code and fact.account in facts.granted:
+        return False  # a person has been there since, and the next run says so
     if streak.code not in _MENDING:
         return True
     return streak.times >= bounds.failures and streak.since is not None and facts.now - streak.since > fact.interval

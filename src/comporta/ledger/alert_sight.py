@@ -11,6 +11,8 @@ from itertools import groupby, islice
 
 from comporta.core.alert_facts import SchedulerFact
 from comporta.core.alert_history import History, history_of
+from comporta.core.login import Standing
+from comporta.ledger.logins import login_states
 from comporta.ledger.rows import instant_of, run_from, text_of
 from comporta.ledger.session import Session
 from comporta.ledger.stream_states import coverage_of, facts_of, quarantined_in
@@ -21,6 +23,7 @@ TOGETHER = 50
 LOOKED_MAX = 1_000
 """Streams whose past is read in one look; the others' turn comes with the next."""
 SCHEDULER = "scheduler"
+LOST = frozenset({Standing.NEEDS_LOGIN})
 
 
 def sight_of(session: Session, known: Mapping[str, str], scopes: Sequence[str], *, depth: int) -> Sight:
@@ -33,6 +36,7 @@ def sight_of(session: Session, known: Mapping[str, str], scopes: Sequence[str], 
     changed = [scope for scope, run in newest.items() if known.get(scope) != run]
     put_off = frozenset(changed[LOOKED_MAX:])
     facts = facts_of(session, scopes)
+    logins = login_states(session)
     return Sight(
         now=session.now,
         coverage=coverage_of(session, scopes),
@@ -41,7 +45,8 @@ def sight_of(session: Session, known: Mapping[str, str], scopes: Sequence[str], 
         running={row["scope"]: run_from(row) for row in session.all("living_runs", {"now": text_of(session.now)})},
         newest={scope: run for scope, run in newest.items() if scope not in put_off},
         histories=_histories(session, changed[:LOOKED_MAX], depth),
-        logins={row["account"]: row["reason"] or "" for row in session.all("lost_logins", {})},
+        logins={account: each.reason or "" for account, each in logins.items() if each.standing in LOST},
+        granted=[account for account, each in logins.items() if each.standing not in LOST],
         paused=[row["account"] for row in session.all("paused_accounts", {})],
         scheduler=_scheduler(session),
     )

@@ -24,7 +24,8 @@ class Sight:
     """What the ledger knows that alerts are decided from, by scope, as one state.
 
     ``newest`` names the newest ended run of each scope, ``histories`` what the past of those says that had another
-    before. ``quarantined`` counts the records that wait, and those of them that came in the last day.
+    before. ``quarantined`` counts the records that wait, and those of them that came in the last day. ``logins`` says
+    of which accounts the login needs a person, and why; of those in ``granted`` it needs none.
     """
 
     now: datetime
@@ -35,6 +36,7 @@ class Sight:
     newest: Mapping[str, str] = field(default_factory=dict)
     histories: Mapping[str, History] = field(default_factory=dict)
     logins: Mapping[str, str] = field(default_factory=dict)
+    granted: Collection[str] = ()
     paused: Collection[str] = ()
     scheduler: SchedulerFact | None = None
 

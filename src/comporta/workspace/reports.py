@@ -12,6 +12,7 @@ from comporta.core.instant import short_text
 from comporta.core.login import LoginState, Standing
 from comporta.core.rate import duration_text
 from comporta.core.run import Run, RunState
+from comporta.errors import LoginNeeded
 from comporta.ports.store import LeaseRow, LogLine
 
 if TYPE_CHECKING:
@@ -98,10 +99,19 @@ def login_json(account: str, state: LoginState) -> dict[str, object]:
 
 
 def with_login(line: dict[str, object], login: dict[str, object] | None) -> dict[str, object]:
-    """Return a stream's status with its account's login, which comes before whatever else a person could do."""
+    """Return a stream's status with its account's login, which comes before whatever else a person could do.
+
+    >>> failed = {"last_run": {"error": {"code": "CMP-AUTH-005"}}, "next_step": "Grant access again."}
+    >>> line = {"account": "loja", "stream": "orders", **failed}
+    >>> with_login(line, {"state": "good", "next_step": ""})["next_step"]
+    'comporta sync loja/orders'
+    """
     if login is None:
         return line
-    return {**line, "next_step": login["next_step"] or line["next_step"], "login": login}
+    step = login["next_step"] or line["next_step"]
+    if not login["next_step"] and _was_refused_login(line):  # a person has been there since
+        step = f"comporta sync {line['account']}/{line['stream']}"
+    return {**line, "next_step": step, "login": login}
 
 
 def with_next(line: dict[str, object], each: "StreamStatus", *, is_scheduled: bool) -> dict[str, object]:
@@ -120,6 +130,12 @@ def with_next(line: dict[str, object], each: "StreamStatus", *, is_scheduled: bo
 def _needs_login(line: "Mapping[str, object]") -> bool:
     login = line.get("login")
     return isinstance(login, dict) and bool(login["next_step"])
+
+
+def _was_refused_login(line: "Mapping[str, object]") -> bool:
+    last = line["last_run"]
+    error = last["error"] if isinstance(last, dict) else None
+    return error is not None and error["code"] == LoginNeeded.code
 
 
 def holes(each: "StreamStatus") -> tuple[Interval, ...]:

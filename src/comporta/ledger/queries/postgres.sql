@@ -502,9 +502,6 @@ SELECT scope, count(*) AS waiting, count(*) FILTER (
   WHERE first_seen > CAST(:since AS timestamptz) AND (code <> :absent OR first_seen < CAST(:late AS timestamptz))) AS lately
 FROM comporta.cmp_quarantine GROUP BY scope;
 
--- name: lost_logins
-SELECT account, reason FROM comporta.cmp_login WHERE state = 'needs_login';
-
 -- name: paused_accounts
 SELECT account FROM comporta.cmp_pause;
 

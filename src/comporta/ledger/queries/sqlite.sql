@@ -473,9 +473,6 @@ SELECT * FROM cmp_stream WHERE scope IN (SELECT value FROM json_each(:scopes));
 SELECT scope, count(*) AS waiting, sum(first_seen > :since AND (code <> :absent OR first_seen < :late)) AS lately
 FROM cmp_quarantine GROUP BY scope;
 
--- name: lost_logins
-SELECT account, reason FROM cmp_login WHERE state = 'needs_login';
-
 -- name: paused_accounts
 SELECT account FROM cmp_pause;
 
