@@ -205,7 +205,12 @@ async def told_by(server: ScriptedServer, clock: SteppingClock, say: Any) -> Des
 async def test_an_item_that_is_not_there_is_no_reason_to_stop(server: ScriptedServer, clock: SteppingClock) -> None:
     """Each answer has a code of its own."""
     gone = {"code": 404, "body": {"message": "no", "error": "not_found", "status": 404, "cause": []}}
-    desk = await told_by(server, clock, lambda path, query: http(multi(query, MLB2=gone)))
+    listed = ids("MLB1", "MLB3", total=2, scroll=None)
+
+    def say(path: str, query: Mapping[str, str]) -> Reply:
+        return listed if path.endswith("search") else http(multi(query, MLB2=gone))
+
+    desk = await told_by(server, clock, say)
     reader = await desk.read("items")
 
     page = await reader.fetch(["MLB1", "MLB2", "MLB3"])

@@ -239,6 +239,31 @@ async def test_more_orders_than_a_search_shows_are_read_whole_while_they_change(
             assert shop.differences() == []
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
+async def test_an_item_that_is_not_found_is_deleted_once_it_is_listed_no_more(
+    tmp_path: Path, *, is_listed: bool
+) -> None:
+    """However often a notification had it looked for in vain; and it waits in quarantine as long as it is listed."""
+    with MercadoLivreSandbox(records=1, items=8, sellers=1) as sandbox:
+        async with open_shop(tmp_path, sandbox) as shop:
+            key = next(iter(sandbox.world.shelves[SELLER].items))
+            await shop.run("items")
+            sandbox.faults.add(f"multiget_code=404@{key}")
+            if not is_listed:
+                sandbox.world.remove_item(key)
+            last = [{"scope": "loja/items", "parent": key, "told_at": None}]
+            shop.database.write(lambda session: session.each("hint", last)).result()
+            shop.database.write(lambda session: session.connection.execute("UPDATE cmp_hint SET tries = 9")).result()
+            await shop.run("items", Kind.NOTIFICATION)
+            gone = shop.query("SELECT id FROM mercadolivre_items WHERE _cmp_deleted_at IS NOT NULL")
+            await shop.run("items")
+            waiting = shop.query("SELECT key FROM cmp_quarantine")
+            await shop.run("items", Kind.QUARANTINE)
+
+            assert gone == [(key,)][int(is_listed) :]
+            assert waiting == shop.query("SELECT key FROM cmp_quarantine") == [(key,)][: int(is_listed)]
+
+
 async def test_what_is_told_of_an_item_that_a_sweep_could_not_read_is_looked_at(tmp_path: Path) -> None:
     """The instant is covered, for the item waits in quarantine; the item is not here for that."""
     with MercadoLivreSandbox(records=1, items=8, sellers=1) as sandbox:

@@ -160,11 +160,13 @@ class ItemsReader:
         return replace(page, untold=untold, failure=end or prices_end), failed
 
     async def existing(self, keys: Sequence[Key]) -> frozenset[Key]:
-        """Return which of the keys live: each is looked at; of what cannot be told is not said that it is gone."""
+        """Return which of the keys live: each is looked at, and lives while it is listed or cannot be told of."""
         found, end = await self._looked_at([str(key) for key in keys])
         if end is not None:
             raise end
-        return frozenset(each.key if isinstance(each, _Untold) else str(each["id"]) for each in found)
+        living = frozenset(each.key if isinstance(each, _Untold) else str(each["id"]) for each in found)
+        absent = {str(key) for key in keys} - living
+        return living | (absent & set(await self._all_ids())) if absent else living
 
     async def fetch_children(self, parents: Sequence[Key]) -> Page:
         """Return nothing: variations come with their item."""
