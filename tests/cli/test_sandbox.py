@@ -54,7 +54,7 @@ def test_what_a_simulator_does_not_know_is_refused(arguments: list[str], says: s
     [
         ("odoo", ["--version-of", "18"], "/web/webclient/version_info", {}),
         ("activecampaign", ["--limit", "2", "--fault", "total=integer"], "/api/3/deals", {"Api-Token": "demo"}),
-        ("mercadolivre", ["--sellers", "3", "--limit", "9"], "/_truth/orders?seller=1003", {}),
+        ("mercadolivre", ["--sellers", "3", "--limit", "9", "--token-life", "60"], "/_truth/orders?seller=1003", {}),
     ],
 )
 def test_a_simulator_serves_until_it_is_told_to_stop(
@@ -76,6 +76,6 @@ def test_a_simulator_serves_until_it_is_told_to_stop(
     seen: Callable[[], object] = {
         "odoo": lambda: told["result"]["server_version"],
         "activecampaign": lambda: told["meta"]["total"],
-        "mercadolivre": lambda: (len(told["records"]), facts["refresh_tokens"]["1003"]),
+        "mercadolivre": lambda: (len(told["records"]), facts["refresh_tokens"]["1003"], facts["token_life_s"]),
     }[simulator]
-    assert seen() == {"odoo": "18.0", "activecampaign": 7, "mercadolivre": (7, "demo-1003")}[simulator]
+    assert seen() == {"odoo": "18.0", "activecampaign": 7, "mercadolivre": (7, "demo-1003", 60)}[simulator]

@@ -107,6 +107,7 @@ def mercadolivre(
     seed: Seed = 1,
     activity: Activity = 0.0,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Requests a second of a seller.")] = None,
+    token_life: Annotated[int, typer.Option(min=1, metavar="S", help="Seconds an access token is good for.")] = 21_600,
     fault: Fault = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -117,12 +118,13 @@ def mercadolivre(
     server = opened(
         lambda: MercadoLivreSandbox(
             records=records, sellers=sellers, items=items, seed=seed, host=host, port=port, activity=activity,
-            limit=limit, faults=fault or (),
+            limit=limit, token_lifetime_s=token_life, faults=fault or (),
         ),
         f"sandbox mercadolivre: port {port} of {host}",
     )  # fmt: skip
     tokens = {str(seller): f"demo-{seller}" for seller in range(1001, 1001 + sellers)}
-    facts = {"client_id": "demo", "client_secret": "demo", "refresh_tokens": tokens, "limit": limit}
+    facts = {"client_id": "demo", "client_secret": "demo", "refresh_tokens": tokens, "token_life_s": token_life}
+    facts["limit"] = limit
     named = ", ".join(tokens.values())
     said = f"Mercado Livre (simulated) at {server.url}; client and secret: demo; first refresh tokens: {named}."
     return serve(server, Console(is_json=as_json, is_verbose=verbose), facts, f"{said} Ctrl-C ends it.")
