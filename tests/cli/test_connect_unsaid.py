@@ -1,5 +1,6 @@
 """`comporta connect mercadolivre` where an answer brings a pair and does not say whose it is."""
 
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -119,3 +120,14 @@ def test_a_pair_of_nobody_knows_whom_reads_no_other_seller_into_an_account(
         "CMP-AUTH-002"
     }
     assert {run["counts"]["read"] for run in synced.json["runs"]} == {0}
+
+
+@pytest.mark.usefixtures("shop")
+def test_nobody_is_sent_to_a_page_from_which_no_way_leads_back(comporta: Command) -> None:
+    """Who is quick would come back before anybody listens, and where nobody can the consent would be for nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        back = f"http://127.0.0.1:{taken.getsockname()[1]}/back"
+        said = comporta("connect", "mercadolivre", "loja1", "--redirect-uri", back)
+
+    assert (said.code, "cannot be listened on" in said.err) == (2, True)
+    assert "Open this address" not in said.err

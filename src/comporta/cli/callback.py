@@ -8,6 +8,7 @@ import asyncio
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from html import escape
@@ -47,13 +48,22 @@ _STRANGE = (
 )
 
 
-async def brought_back(redirect_uri: str, state: str, *, may_paste: bool, wait: timedelta = WAIT) -> Query:
+async def brought_back(
+    redirect_uri: str,
+    state: str,
+    *,
+    may_paste: bool,
+    wait: timedelta = WAIT,
+    send: Callable[[], None] = lambda: None,
+) -> Query:
     """Return what the redirect said, whichever way it comes; ``WrongUse`` where it does not, or cannot.
 
-    ``may_paste``: there is an input from which a line can be read.
+    ``may_paste``: there is an input from which a line can be read. ``send`` tells the person to go, once they can come
+    back.
     """
     answer: asyncio.Future[Query] = asyncio.get_running_loop().create_future()
     server = await _listen(redirect_uri, state, answer, is_needed=not may_paste)
+    send()
     if may_paste:
         _read_line(state, answer, is_needed=server is None)
     try:

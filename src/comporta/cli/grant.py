@@ -108,12 +108,17 @@ async def _agreed(granting: "Granting", console: Console, redirect_uri: str) -> 
 
     state, verifier = token_urlsafe(24), token_urlsafe(48)
     address = granting.address(redirect_uri=redirect_uri, state=state, verifier=verifier)
-    console.tell(f"Open this address in a browser, logged in as the seller's main user, and agree:\n\n  {address}\n")
-    console.tell(_about_redirect(redirect_uri, is_here=is_loopback(redirect_uri)))
     may_paste = console.can_ask or not is_loopback(redirect_uri)
-    if may_paste:
-        console.tell("If the browser ends at a page that does not open, paste its address here:")
-    said = await brought_back(redirect_uri, state, may_paste=may_paste)
+
+    def send() -> None:
+        console.tell(
+            f"Open this address in a browser, logged in as the seller's main user, and agree:\n\n  {address}\n"
+        )
+        console.tell(_about_redirect(redirect_uri, is_here=is_loopback(redirect_uri)))
+        if may_paste:
+            console.tell("If the browser ends at a page that does not open, paste its address here:")
+
+    said = await brought_back(redirect_uri, state, may_paste=may_paste, send=send)
     if "error" in said:
         raise refusal_of(said["error"], said.get("error_description", ""))
     if "code" not in said:
