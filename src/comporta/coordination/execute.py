@@ -212,7 +212,8 @@ class Executor:
             f"epoch {granted.lease.epoch}, held by {self._conduct.instance}",
             {"epoch": granted.lease.epoch, "instance": self._conduct.instance},
         )
-        await _job(work)(work)
+        async with work.telling():
+            await _job(work)(work)
 
     async def _rules(self, account: AccountPlan, stream: StreamPlan, *, confirmed: bool) -> Rules:
         conduct = self._conduct

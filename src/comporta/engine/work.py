@@ -6,7 +6,8 @@ told to stand down while one is under way, the commit ends first.
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
@@ -16,7 +17,7 @@ from comporta.core.lease import Lease, Settlement, settle
 from comporta.core.record import Key, Page, Row, Shape, Value
 from comporta.core.run import Run, RunState
 from comporta.core.window import Request
-from comporta.errors import CommitOutcomeUnknown, LeaseLost
+from comporta.errors import CommitOutcomeUnknown, ComportaError, LeaseLost
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
 from comporta.ports.guard import UNGUARDED, Guard
@@ -92,6 +93,28 @@ class Work:
     def _tell_line(self, line: LogLine) -> None:
         self.log.append(line)
         self.observer.stepped(self.run, line)
+
+    @asynccontextmanager
+    async def telling(self) -> AsyncIterator[None]:
+        """Tell and keep meanwhile what comes up below the run, as that a request is sent again, when it comes up."""
+        telling = asyncio.ensure_future(self._tell_news())
+        try:
+            yield
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+
+    async def _tell_news(self) -> None:
+        while True:
+            await self.progress.has_news.wait()
+            self.progress.has_news.clear()
+            if not self.progress.notices:  # a batch took them
+                continue
+            lines = self._drain()
+            try:
+                await _to_the_end(self.store.tell(self.lease, lines))
+            except ComportaError:
+                self.log = [*lines, *self.log]
 
     def batch(self, page: Page, *, overwrite: bool = False, **more: object) -> Batch:
         """Return the batch that writes a page."""

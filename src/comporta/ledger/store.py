@@ -211,6 +211,9 @@ class LedgerStore:
     async def note(self, run_id: str, lines: Sequence[LogLine]) -> None:
         await self._write(lambda s: batches.note(s, run_id, lines))
 
+    async def tell(self, lease: Lease, lines: Sequence[LogLine]) -> None:
+        await self._held(lease, lambda s: batches.note(s, lease.holder, lines))
+
     async def coverage(self, scope: str) -> Coverage:
         return await self._read(lambda s: batches.coverage_of(s, scope))
 

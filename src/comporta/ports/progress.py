@@ -4,6 +4,7 @@ The heartbeat lives in a thread of its own, so every field is replaced whole, ne
 attribute assignment is atomic in CPython and a reader sees either the old value or the new one.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from comporta.observability.trace import UNTRACED, Trace
 from comporta.ports.clock import Clock
 
 NOTICES_MAX = 100
-"""Notices kept until the run's next transaction takes them; a storm of retries loses the oldest."""
+"""Notices kept until the run takes them, at once unless its database is busy; a storm of retries loses the oldest."""
 
 
 class Priority(IntEnum):
@@ -70,6 +71,7 @@ class Progress:
         self.rows_read = 0
         self.rows_expected: int | None = None
         self.notices: deque[Notice] = deque(maxlen=NOTICES_MAX)
+        self.has_news = asyncio.Event()
         self.trace: Trace = UNTRACED
 
     def touch(self) -> None:
@@ -105,5 +107,6 @@ class Progress:
         self.requests = replace(seen, failures={**seen.failures, operation: seen.failures.get(operation, 0) + 1})
 
     def tell(self, notice: Notice) -> None:
-        """Leave something for the run's log."""
+        """Leave something for the run's log; on the event loop's thread."""
         self.notices.append(notice)
+        self.has_news.set()

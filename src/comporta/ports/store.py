@@ -293,6 +293,9 @@ class Store(Rows, Protocol):
     async def note(self, run_id: str, lines: Sequence[LogLine]) -> None:
         """Append log lines to a run outside a batch."""
 
+    async def tell(self, lease: Lease, lines: Sequence[LogLine]) -> None:
+        """Append log lines to the run that holds a lease, outside a batch; ``LeaseLost`` if it is not ours."""
+
     async def coverage(self, scope: str) -> Coverage:
         """Return what is covered."""
 

@@ -1,0 +1,59 @@
+"""What comes up below a run is told and kept when it does, not with the next batch, which may never come."""
+
+import asyncio
+
+import pytest
+from tests.coordination.processes import ended
+from tests.engine.workshop import Workshop, at, code
+
+from comporta import errors
+from comporta.core.run import RunState
+from comporta.ports.progress import Notice
+
+AGAIN = Notice("request_retried", "attempt 2 of 5 in 0.4 s: 502", {"attempt": 2}, level="warning")
+LOGGED = "SELECT step FROM cmp_log ORDER BY seq"
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_a_request_that_is_sent_again_stands_in_the_log_before_it_is(workshop: Workshop, *, dry_run: bool) -> None:
+    """Whoever follows the log sees it while the run still waits for its first answer, behind what was told before."""
+    workshop.source.stream().put_many(range(1, 6), stamp=at(9))
+    first = workshop.source.script.on("clock", waits=True)
+    task = workshop.begin(dry_run=dry_run)
+    await first.reached.wait()
+    workshop.witness.progress[0].tell(AGAIN)
+    await workshop.witness.saw("request_retried")
+    while ("request_retried",) not in workshop.query(LOGGED):
+        await asyncio.sleep(0)
+    seen = [step for (step,) in workshop.query(LOGGED)]
+    first.release()
+    run = await ended(task)
+
+    assert run.state is RunState.SUCCEEDED
+    assert seen == ["run_started", "lease_acquired", "request_retried"]
+    steps = [step for (step,) in workshop.query(LOGGED)]
+    assert steps[:3] == seen
+    assert [steps.count(step) for step in ("run_started", "request_retried", "run_succeeded")] == [1, 1, 1]
+
+
+async def test_what_cannot_be_kept_now_is_kept_with_the_next_batch(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that is busy for a moment costs no line."""
+
+    async def busy(*_: object) -> None:
+        message = "locked"
+        raise errors.DestinationBusy(message)
+
+    monkeypatch.setattr(workshop.store, "tell", busy)
+    workshop.source.stream().put_many(range(1, 6), stamp=at(9))
+    first = workshop.source.script.on("page", waits=True)
+    task = workshop.begin()
+    await first.reached.wait()
+    workshop.witness.progress[0].tell(AGAIN)
+    await workshop.witness.saw("request_retried")
+    first.release()
+    run = await ended(task)
+
+    assert (run.state, code(run)) == (RunState.SUCCEEDED, None)
+    assert [step for (step,) in workshop.query(LOGGED)].count("request_retried") == 1
