@@ -15,7 +15,9 @@ LOGGED = "SELECT step FROM cmp_log ORDER BY seq"
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-async def test_a_request_that_is_sent_again_stands_in_the_log_before_it_is(workshop: Workshop, *, dry_run: bool) -> None:
+async def test_a_request_that_is_sent_again_stands_in_the_log_before_it_is(
+    workshop: Workshop, *, dry_run: bool
+) -> None:
     """Whoever follows the log sees it while the run still waits for its first answer, behind what was told before."""
     workshop.source.stream().put_many(range(1, 6), stamp=at(9))
     first = workshop.source.script.on("clock", waits=True)

@@ -60,6 +60,21 @@ def test_every_field_of_a_phrase_stands_in_the_code() -> None:
     assert wanted - written - set(Counts().as_json()) == set()
 
 
+def test_a_request_that_is_sent_again_says_when() -> None:
+    """Which attempt it will be, of how many; a line of an older version says no time."""
+    fields = {"operation": "deals: page", "code": "CMP-NET-006", "error": "429", "attempt": 2, "attempts": 5}
+
+    assert said("request_retried", {**fields, "delay_s": 1.5}, Language.EN) == (
+        "deals: page: went wrong (CMP-NET-006), sent again in 1.5 s, attempt 2 of 5: 429"
+    )
+    assert said("request_retried", {**fields, "delay_s": 1.5}, Language.PT) == (
+        "deals: page: deu errado (CMP-NET-006), nova tentativa em 1,5 s, 2 de 5: 429"
+    )
+    assert said("request_retried", fields, Language.EN) == (
+        "deals: page: went wrong (CMP-NET-006), sent again, attempt 2 of 5: 429"
+    )
+
+
 def test_fields_that_are_not_there_leave_the_message() -> None:
     """As in the log of an older version."""
     assert said("page_read", {"rows": 1}, Language.PT) is None

@@ -215,7 +215,17 @@ async def test_retry_after_is_obeyed(
 
     assert clock.slept == pytest.approx([7.0], abs=0.001)
     assert progress.requests.waited_s == pytest.approx(7.0, abs=0.001)
-    assert [notice.message.partition(":")[0] for notice in progress.notices] == ["attempt 2 of 5 when its turn comes"]
+    assert [notice.message.partition(":")[0] for notice in progress.notices] == ["attempt 2 of 5 in 7.0 s"]
+    assert [notice.fields["delay_s"] for notice in progress.notices] == [7.0]
+
+
+async def test_the_pause_of_the_budget_is_told(server: ScriptedServer, build: Build, progress: Progress) -> None:
+    """Without Retry-After: a second after the first refusal, two after the next."""
+    server.script = [http("", status=429), http("", status=429), http([1])]
+
+    await build().send(ask(f"{server.url}/script"), progress, accept)
+
+    assert [notice.fields["delay_s"] for notice in progress.notices] == [1.0, 2.0]
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -138,8 +138,8 @@ class SharedBudget:
             self._connecting.ended(now, now - sent if is_answered else None, is_new=is_new)
             self._go_on()
 
-    async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> None:
-        """Tell that the source refused for the rate: everybody pauses, and less is allowed for a while."""
+    async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> timedelta:
+        """Tell that the source refused for the rate: everybody pauses for so long, and less is allowed for a while."""
         self._free_until = float("-inf")
         refusal = Refusal(
             _limit(self._terms.rate),
@@ -148,8 +148,14 @@ class SharedBudget:
             age_s=age.total_seconds(),
             used=len(self._sent),
         )
-        await self._change(lambda state, now: (rules.refused(state, refusal, now), None))
+
+        def refuse(state: LimitState, now: float) -> tuple[LimitState, float]:
+            after = rules.refused(state, refusal, now)
+            return after, after.pause.until - now if after.pause else 0.0
+
+        paused_s = (await self._change(refuse)).told
         self._free_until = float("-inf")  # an answer from before that may have come meanwhile
+        return timedelta(seconds=paused_s)
 
     async def state(self) -> BudgetState:
         """Return how the budget stands."""

@@ -86,9 +86,9 @@ class LateBudget:
         async with budget.turn(progress, subject) as waited_s:
             yield waited_s
 
-    async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> None:
-        """Tell that the source refused for the rate."""
-        await (await self._now()).throttled(retry_after, reason, age=age)
+    async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> timedelta:
+        """Tell that the source refused for the rate; return how long everybody pauses."""
+        return await (await self._now()).throttled(retry_after, reason, age=age)
 
     async def state(self) -> BudgetState:
         """Return how the budget stands."""

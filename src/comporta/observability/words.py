@@ -136,8 +136,14 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             ("continua depois de {position}: até {until}, {read} já lidos", "continua: {read} já lidos"),
         ),
         "request_retried": _words(
-            ("{operation}: went wrong ({code}), sent again, attempt {attempt} of {attempts}: {error}"),
-            ("{operation}: deu errado ({code}), enviada de novo, tentativa {attempt} de {attempts}: {error}"),
+            (
+                "{operation}: went wrong ({code}), sent again in {delay_s} s, attempt {attempt} of {attempts}: {error}",
+                "{operation}: went wrong ({code}), sent again, attempt {attempt} of {attempts}: {error}",
+            ),
+            (
+                "{operation}: deu errado ({code}), nova tentativa em {delay_s} s, {attempt} de {attempts}: {error}",
+                "{operation}: deu errado ({code}), enviada de novo, tentativa {attempt} de {attempts}: {error}",
+            ),
         ),
         "prices_missing": _words(
             "{items} items came without a price (first: {first}); the price that is here stays",

@@ -63,8 +63,8 @@ class Budget(Protocol):
         The wait is told to ``progress``. The grant is recorded at the moment it is given, so: send at once.
         """
 
-    async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> None:
-        """Tell that the source refused for the rate (429): everybody who shares the budget pauses.
+    async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> timedelta:
+        """Tell that the source refused for the rate (429); everybody who shares the budget pauses for what is returned.
 
         ``age`` is how long ago the refused request was sent: what was sent before less was allowed teaches nothing.
         """

@@ -130,23 +130,20 @@ class Transport:
         is_refused = exchange.status == 503 and asked is not None
         if isinstance(error, RateLimited) or is_refused:
             tried = replace(tried, throttles=tried.throttles + 1)
-            await self._budget.throttled(asked, error.message, age=age)
+            pause = await self._budget.throttled(asked, error.message, age=age)
             if not self._retry.is_worth_its_turn(tried, asked=asked):
                 raise error if isinstance(error, RateLimited) else RateLimited(error.message, retry_after=asked)
-            times = f"attempt {tried.throttles + 1} of {self._retry.throttles_max} when its turn comes"
-            progress.tell(_notice(ask, error, times, of=(tried.throttles + 1, self._retry.throttles_max)))
+            progress.tell(_notice(ask, error, pause, of=(tried.throttles + 1, self._retry.throttles_max)))
             return tried
         tried = replace(tried, failures=tried.failures + 1, spent=tried.spent + age)
-        pause = self._retry.pause(error, tried, dice=self._dice)
-        if pause is None:
+        rest = self._retry.pause(error, tried, dice=self._dice)
+        if rest is None:
             raise error
-        seconds = pause.total_seconds()
-        times = f"attempt {tried.failures + 1} of {self._retry.tries(error)}"
-        of = (tried.failures + 1, self._retry.tries(error))
-        progress.tell(_notice(ask, error, f"{times} in {seconds:.1f} s", of=of))
-        progress.wait(seconds, f"{times}: {error.message}")
-        await self._clock.sleep(pause)
-        return replace(tried, spent=tried.spent + pause)
+        attempt, attempts = tried.failures + 1, self._retry.tries(error)
+        progress.tell(_notice(ask, error, rest, of=(attempt, attempts)))
+        progress.wait(rest.total_seconds(), f"attempt {attempt} of {attempts}: {error.message}")
+        await self._clock.sleep(rest)
+        return replace(tried, spent=tried.spent + rest)
 
     async def _exchange(
         self, ask: Ask, progress: Progress, exchange: "_Exchange", *, is_retried: bool, before: Before | None
@@ -218,10 +215,13 @@ def _obey(before: int) -> None:
         raise asyncio.CancelledError
 
 
-def _notice(ask: Ask, error: ComportaError, times: str, *, of: tuple[int, int]) -> Notice:
+def _notice(ask: Ask, error: ComportaError, pause: timedelta, *, of: tuple[int, int]) -> Notice:
     """Return the line in the run's log that says what went wrong and when it is tried again."""
-    fields = {"operation": ask.what, "code": error.code, "error": error.message, "attempt": of[0], "attempts": of[1]}
-    return Notice("request_retried", f"{times}: {error.message}", fields, level="warning")
+    (attempt, attempts), delay_s = of, round(pause.total_seconds(), 1)
+    fields: dict[str, object] = {"operation": ask.what, "code": error.code, "error": error.message}
+    fields |= {"attempt": attempt, "attempts": attempts, "delay_s": delay_s}
+    message = f"attempt {attempt} of {attempts} in {delay_s:.1f} s: {error.message}"
+    return Notice("request_retried", message, fields, level="warning")
 
 
 def _attributes(ask: Ask) -> dict[str, str | int | float | bool]:

@@ -54,9 +54,9 @@ class TimedBudget:
                 took_s = self._clock.monotonic() - began
                 self.latency_s += (took_s - self.latency_s) * (WEIGHT if self.latency_s else 1.0)
 
-    async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> None:
-        """Tell that the source refused for the rate."""
-        await self._budget.throttled(retry_after, reason, age=age)
+    async def throttled(self, retry_after: timedelta | None, reason: str, *, age: timedelta = timedelta()) -> timedelta:
+        """Tell that the source refused for the rate; return how long everybody pauses."""
+        return await self._budget.throttled(retry_after, reason, age=age)
 
     async def state(self) -> BudgetState:
         """Return how the budget stands."""
