@@ -33,9 +33,9 @@ def run(state: RunState = RunState.RUNNING, run_id: str = "r", **more: object) -
     return Run(run_id, "a/s", "a", "s", state, Trigger.MANUAL, "incremental", **more)  # type: ignore[arg-type]  # as the caller says
 
 
-def drawn(table: LiveTable) -> str:
-    """Return what a terminal of 120 columns shows."""
-    screen = Console(width=120, record=True, file=None, quiet=False, force_terminal=False)
+def drawn(table: LiveTable, width: int = 120) -> str:
+    """Return what a terminal of so many columns shows."""
+    screen = Console(width=width, record=True, file=None, quiet=False, force_terminal=False)
     with screen.capture() as capture:
         screen.print(table.table())
     return capture.get()
@@ -53,6 +53,21 @@ def test_a_running_line_shows_rows_rate_and_what_is_left() -> None:
     words = drawn(table).splitlines()[1].split()
 
     assert words == ["a/s", "running", "1,000", "100/s", "20s", "500", "new"]
+
+
+def test_a_narrow_terminal_cuts_the_note_and_nothing_else() -> None:
+    """Which stream it is, and how far, is what people look for; one line is one run."""
+    clock = StillClock()
+    table, progress = LiveTable(clock), Progress(clock)
+    name = "crm/dealCustomFieldData"
+    table.started(Run("r", name, "crm", "dealCustomFieldData", RunState.RUNNING, Trigger.MANUAL, "full"), progress)
+    progress.rows_read, clock.seconds = 45_000, 100.0
+    progress.wait(3, "the limit of 5 requests in 1 s (activecampaign/crm dealCustomFieldData: 100 records from 990)")
+    head, line, *rest = drawn(table, width=80).splitlines()
+
+    assert line.split()[:5] == [name, "running", "45,000", "450/s", "waits"]
+    assert line.endswith("…")
+    assert (head.split(), rest) == (["stream", "state", "rows", "rate", "left"], [])
 
 
 def test_a_waiting_line_says_what_for() -> None:

@@ -46,7 +46,7 @@ class Row:
         name = f"{self.run.account}/{self.run.stream}"
         if self.run.state is not RunState.RUNNING or self.progress is None:
             rows = self.run.counts.read
-            return [name, state, f"{rows:,}" if rows else "", "", "", self.note]
+            return [name, state, f"{rows:,}" if rows else "", "", "", _note(self.note)]
         rows = self.progress.rows_read
         left = self.pace.remaining(now, rows, self.progress.rows_expected)
         rate = self.pace.rate(now, rows)
@@ -57,7 +57,7 @@ class Row:
             f"{rows:,}" if rows else "",
             f"{rate:,.0f}/s" if rate else "",
             age_text(timedelta(seconds=left)) if left is not None else "",
-            value_text(waiting, NOTE_LETTERS),
+            _note(value_text(waiting, NOTE_LETTERS)),
         ]
 
     def _waiting(self, now: float) -> str:
@@ -66,6 +66,11 @@ class Row:
             return ""
         left = (self.progress.waiting_until or now) - now
         return f"waits{f' {left:.0f} s' if left >= 1 else ''} for {self.progress.waiting_for}"
+
+
+def _note(text: str) -> Text:
+    """Return a note on one line, cut where the terminal ends; a column that may not wrap would cut the others too."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 class LiveTable(Unwatched):
@@ -98,7 +103,7 @@ class LiveTable(Unwatched):
             ("left", "right"),
         ):
             table.add_column(heading, justify=side, no_wrap=True)  # type: ignore[arg-type]  # rich's own Literal
-        table.add_column("", overflow="ellipsis", no_wrap=True)
+        table.add_column("")
         now = self._clock.monotonic()
         for row in list(self._rows.values()):
             table.add_row(*row.cells(now))
