@@ -20,7 +20,7 @@ def test_a_log_is_followed_until_the_run_ends(project: Project, company: Company
             rest, errors = following.communicate(timeout=50)
         ended = told(syncing)
 
-    assert ("started: incremental, attempt 1 of 4" in first, was_going_on) == (True, True)
+    assert ("started: attempt 1 of 4" in first, was_going_on) == (True, True)
     assert "succeeded: " in rest
     assert "lease released: epoch 1" in rest
     assert (following.returncode, ended.code, errors) == (0, 0, "")

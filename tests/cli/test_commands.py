@@ -39,7 +39,7 @@ def test_sync_says_what_it_did_in_plain_lines(folder: Path, comporta: Command) -
     """Without a terminal: a line per event, then a line per stream."""
     first, second = comporta("sync", "loja/sale.order"), comporta("sync", "loja/sale.order")
 
-    assert first.out.splitlines()[0] == "loja/sale.order: started (incremental)"
+    assert first.out.splitlines()[0] == "loja/sale.order: started"
     assert first.out.splitlines()[-1] == "sale.order: 30 new"
     assert second.out.splitlines()[-1] == "sale.order: nothing new"
 

@@ -201,6 +201,6 @@ def test_a_sync_is_told_in_portuguese(folder: Path, comporta: Command) -> None:
     """From its start to its summary."""
     said = comporta("sync", "loja/sale.order", "--language", "pt-BR").out.splitlines()
 
-    assert said[0] == "loja/sale.order: iniciada (incremental)"
+    assert said[0] == "loja/sale.order: iniciada"
     assert "loja/sale.order: concluída com sucesso: 30 novos" in said
     assert said[-1] == "sale.order: 30 novos"

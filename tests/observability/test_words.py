@@ -75,6 +75,15 @@ def test_a_request_that_is_sent_again_says_when() -> None:
     )
 
 
+def test_a_run_says_what_it_was_asked_for_where_it_is_not_the_usual() -> None:
+    """What it reads then, the window says."""
+    assert said("run_started", {"attempt": 1, "attempts": 4}, Language.EN) == "started: attempt 1 of 4"
+    assert said("run_started", {"attempt": 1, "attempts": 4}, Language.PT) == "iniciada: tentativa 1 de 4"
+    assert said("run_started", {"request": "full", "attempt": 1, "attempts": 4}, Language.EN) == (
+        "started: full, attempt 1 of 4"
+    )
+
+
 def test_fields_that_are_not_there_leave_the_message() -> None:
     """As in the log of an older version."""
     assert said("page_read", {"rows": 1}, Language.PT) is None

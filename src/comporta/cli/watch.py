@@ -14,6 +14,7 @@ from comporta.cli.words import STATES_PT, age_text, ended_text, line_text
 from comporta.core.language import Language
 from comporta.core.retry import FOREGROUND_WAIT_MAX
 from comporta.core.run import Run, RunState
+from comporta.core.window import Kind
 from comporta.observability.words import TERMS_PT
 from comporta.ports.events import Unwatched
 from comporta.ports.progress import Progress
@@ -84,8 +85,8 @@ class Lines(Unwatched):
         self._print(run, busy_text(occupied, waiting=waiting, language=self._language))
 
     def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
-        """Say when it is tried again."""
-        self._print(run, f"{ended_text(run, self._language)}; {again_text(delay, attempt, self._language)}")
+        """Say when it is tried again; why, was said when it ended."""
+        self._print(run, again_text(delay, attempt, self._language))
 
     def ended(self, run: Run) -> None:
         """Say how it ended."""
@@ -104,11 +105,13 @@ def ended_word(run: Run, language: Language) -> str:
 
 
 def started_text(run: Run, language: Language) -> str:
-    """Say that a run began, and which attempt it is if there were others."""
+    """Say that a run began, what it was asked for if not the usual, and which attempt it is if there were others."""
     is_english = language is Language.EN
     began, attempt = ("started", "attempt") if is_english else ("iniciada", "tentativa")
-    kind = request_text(run) if is_english else TERMS_PT.get(request_text(run).replace("-", "_"), request_text(run))
-    return f"{began} ({kind}{f', {attempt} {run.attempt}' if run.attempt > 1 else ''})"
+    kind = run.request.partition(" ")[0]
+    told = [] if kind == Kind.INCREMENTAL else [kind.replace("_", "-") if is_english else TERMS_PT.get(kind, kind)]
+    told += [f"{attempt} {run.attempt}"] if run.attempt > 1 else []
+    return f"{began} ({', '.join(told)})" if told else began
 
 
 def again_text(delay: timedelta, attempt: int, language: Language = Language.EN) -> str:
@@ -126,11 +129,6 @@ def again_text(delay: timedelta, attempt: int, language: Language = Language.EN)
     if is_soon:
         return f"attempt {attempt} in {age_text(delay)}"
     return f"attempt {attempt} is not waited for: it stays queued, and a `comporta sync` in {age_text(delay)} does it"
-
-
-def request_text(run: Run) -> str:
-    """Say what a run is for, in a word or two."""
-    return run.request.partition(" ")[0].replace("_", "-")
 
 
 def busy_text(occupied: Occupied, *, waiting: bool, language: Language = Language.EN) -> str:

@@ -201,12 +201,11 @@ class Executor:
             guard=guard,
         )
         self._active[granted.run.id].work = work
-        attempts = RUN_RETRIES.retries + 1
-        work.tell(
-            "run_started",
-            f"{granted.run.request}, attempt {granted.run.attempt}/{attempts}",
-            {"request": granted.run.request, "attempt": granted.run.attempt, "attempts": attempts},
-        )
+        attempt, attempts = granted.run.attempt, RUN_RETRIES.retries + 1
+        # What an ordinary run reads, a first load too, the window says.
+        asked = {} if work.request.kind is Kind.INCREMENTAL else {"request": granted.run.request}
+        message = f"{granted.run.request}, attempt {attempt}/{attempts}"
+        work.tell("run_started", message, {**asked, "attempt": attempt, "attempts": attempts})
         work.tell(
             "lease_acquired",
             f"epoch {granted.lease.epoch}, held by {self._conduct.instance}",

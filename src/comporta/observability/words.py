@@ -43,8 +43,16 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             "as contas que existem agora não puderam ser lidas: {message}",
         ),
         "run_started": _words(
-            ("started: {request}, attempt {attempt} of {attempts}", "started"),
-            ("iniciada: {request}, tentativa {attempt} de {attempts}", "iniciada"),
+            (
+                "started: {request}, attempt {attempt} of {attempts}",
+                "started: attempt {attempt} of {attempts}",
+                "started",
+            ),
+            (
+                "iniciada: {request}, tentativa {attempt} de {attempts}",
+                "iniciada: tentativa {attempt} de {attempts}",
+                "iniciada",
+            ),
         ),
         "run_succeeded": _words(
             (f"succeeded: {{read}} read: {COUNTS_EN}", "succeeded"),
