@@ -48,7 +48,7 @@ def accounts(config: Config = None, as_json: Json = False, verbose: Verbose = Fa
             (name, each.source, each.url, pause_text(name, paused, zone), login_text(logins.get(name)))
             for name, each in known.items()
         ]
-        console.say(columns(("account", "source", "url", "paused", "login"), rows) or NO_ACCOUNT)
+        console.say(columns(("account", "source", "url", "paused", "login"), rows, width=console.width) or NO_ACCOUNT)
 
     read_workspace(config, work, console=console)
     return ExitCode.DONE

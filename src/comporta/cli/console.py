@@ -38,6 +38,13 @@ class Console:
         return not self.is_json and sys.stdout is not None and sys.stdout.isatty()
 
     @property
+    def width(self) -> int | None:
+        """Return how many letters a line of the terminal has, ``None`` where nobody watches."""
+        import shutil
+
+        return shutil.get_terminal_size().columns if self.is_terminal else None
+
+    @property
     def can_ask(self) -> bool:
         """Say whether there is somebody to answer a question."""
         streams = (sys.stdin, sys.stderr)

@@ -63,7 +63,7 @@ def doctor(
         facts |= more
         problems += wrong
     console.document({"ok": not problems, "doctor": facts, "problems": problems})
-    console.say(columns(("", ""), list(facts.items())).lstrip("\n"))
+    console.say(columns(("", ""), list(facts.items()), width=console.width).lstrip("\n"))
     for problem in problems:
         console.say(f"PROBLEM {problem}")
     console.say("" if problems else "All is well.")

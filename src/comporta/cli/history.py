@@ -14,6 +14,7 @@ from comporta.cli.options import Config, Json, Told, Verbose, expect_command
 from comporta.cli.session import read_workspace, with_workspace
 from comporta.cli.words import (
     age_text,
+    clock_text,
     columns,
     counts_text,
     ended_text,
@@ -31,7 +32,7 @@ from comporta.workspace.reports import line_json
 if TYPE_CHECKING:
     from comporta.workspace.workspace import Workspace
 
-RESULT_LETTERS = 70
+RESULT_LETTERS = 200
 FOLLOW_EVERY = timedelta(seconds=1)
 RunId = Annotated[str, typer.Argument(metavar="ID", help="A run's id, or enough of its beginning.")]
 run_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
@@ -54,7 +55,7 @@ def runs(
         alive = await living(workspace)
         console.document({"ok": True, "runs": [run.as_json() for run in found]})
         none = "No runs yet; `comporta sync` starts some." if account is None and state is None else "No such run."
-        console.say(table(found, workspace, alive) or none)
+        console.say(table(found, workspace, alive, width=console.width) or none)
 
     read_workspace(config, work, console=console)
     return ExitCode.DONE
@@ -145,20 +146,21 @@ def log(
     return ExitCode.DONE
 
 
-def table(runs: Sequence[Run], workspace: "Workspace", alive: frozenset[str]) -> str:
+def table(runs: Sequence[Run], workspace: "Workspace", alive: frozenset[str], *, width: int | None = None) -> str:
     """Return runs as a table."""
+    now = workspace.clock.now()
     rows = [
         (
             run.id,
             f"{run.account}/{run.stream}",
             state_text(run, alive),
-            local_text(run.started_at or run.queued_at, workspace.settings.zone),
+            clock_text(run.started_at or run.queued_at, workspace.settings.zone, now=now),
             age_text(timedelta(seconds=run.duration_s)) if run.duration_s is not None else "-",
             value_text(ended_text(run), RESULT_LETTERS),
         )
         for run in runs
     ]
-    return columns(("run", "stream", "state", "began", "took", "result"), rows)
+    return columns(("run", "stream", "state", "began", "took", "result"), rows, width=width)
 
 
 def state_text(run: Run, alive: frozenset[str]) -> str:

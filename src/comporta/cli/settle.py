@@ -23,7 +23,7 @@ from comporta.ports.store import LeaseRow, Quarantined
 if TYPE_CHECKING:
     from comporta.workspace.workspace import Workspace
 
-REASON_LETTERS = 60
+REASON_LETTERS = 200
 DIFFERENCES = ("missing", "different", "extra")
 quarantine_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
@@ -156,13 +156,14 @@ def show_waiting(stream: str | None, config: "Config", console: Console, *, is_w
                     each.scope,
                     each.key,
                     each.code,
-                    value_text(each.reason, REASON_LETTERS),
                     local_text(each.last_seen, zone),
+                    value_text(each.reason, REASON_LETTERS),
                 )
                 for each in found
             ]
             console.say(
-                columns(("stream", "key", "code", "reason", "last seen"), rows) or "Nothing waits in quarantine."
+                columns(("stream", "key", "code", "last seen", "reason"), rows, width=console.width)
+                or "Nothing waits in quarantine."
             )
         counted = Counter(each.scope for each in found)
         for scope, waiting in counted.items():

@@ -81,10 +81,10 @@ def status(
         console.document({"ok": not stale, "streams": lines, "limits": told, **counted})
         rows = [row_of(each, line, workspace) for each, line in zip(found, lines, strict=True)]
         heads = ("stream", "last run", "at", "fresh", "holes", "next run", "next")
-        console.say(columns(heads, rows) or "No account yet: `comporta init`.")
+        console.say(columns(heads, rows, width=console.width) or "No account yet: `comporta init`.")
         if found:
             console.say(schedulers_text(schedulers, workspace.clock.now()))
-        if text := limits_text(limits):
+        if text := limits_text(limits, width=console.width):
             console.say(text)
         if text := logins_text(logins) + alerts_line(wrong):
             console.say(text)
@@ -128,7 +128,7 @@ def alerts_line(wrong: "Sequence[Alert]") -> str:
     return f"\n{len(wrong)} open alert{'s' if len(wrong) > 1 else ''}: `comporta alerts`" if wrong else ""
 
 
-def limits_text(limits: "Sequence[tuple[str, BudgetState]]") -> str:
+def limits_text(limits: "Sequence[tuple[str, BudgetState]]", *, width: int | None = None) -> str:
     """Return how the accounts stand whose requests are limited, or refused by their source for now."""
     rows = [
         (
@@ -142,7 +142,8 @@ def limits_text(limits: "Sequence[tuple[str, BudgetState]]") -> str:
         for account, state in limits
         if state.limit or state.allowed or state.paused_s
     ]
-    return "\n" + columns(("account", "limit", "now", "used", "waiting", ""), rows) if rows else ""
+    heads = ("account", "limit", "now", "used", "waiting", "")
+    return "\n" + columns(heads, rows, width=width) if rows else ""
 
 
 def logins_text(logins: dict[str, dict[str, object]]) -> str:
@@ -172,7 +173,8 @@ def coverage(
         missing = await missing_of(workspace, each)
         console.document({"ok": True, "coverage": missing.coverage_json(each)})
         zone = workspace.settings.zone
-        console.say(columns(("", "since", "until", "why"), coverage_rows(each, missing, language, zone)))
+        rows = coverage_rows(each, missing, language, zone)
+        console.say(columns(("", "since", "until", "why"), rows, width=console.width))
         if each.freshness is not None:
             console.say(f"{age_text(each.freshness)} behind the source; times in {workspace.settings.timezone}")
         elif each.coverage.intervals:
@@ -219,7 +221,8 @@ def leases(config: Config = None, as_json: Json = False, verbose: Verbose = Fals
             )
             for row in held
         ]
-        console.say(columns(("stream", "holder", "epoch", "since", "", "on"), rows) or "Nothing is held.")
+        heads = ("stream", "holder", "epoch", "since", "", "on")
+        console.say(columns(heads, rows, width=console.width) or "Nothing is held.")
 
     read_workspace(config, work, console=console)
     return ExitCode.DONE

@@ -41,6 +41,7 @@ STATES_PT = {
     RunState.SKIPPED: "ignorada",
 }
 WAIT_SHOWN_S = 0.1
+INDENT = "    "
 
 
 def counts_text(counts: Counts, language: Language = Language.EN) -> str:
@@ -120,8 +121,10 @@ def totals_lines(runs: Sequence[Run], total: Totals) -> list[str]:
     return [*lines, ", ".join([whole, *said]), *(f"  went wrong: {each}" for each in wrong)]
 
 
-def columns(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def columns(headings: Sequence[str], rows: Sequence[Sequence[object]], *, width: int | None = None) -> str:
     """Return a table of aligned columns; figures stand to the right.
+
+    What of the last column does not fit into ``width`` stands beneath its row.
 
     >>> print(columns(["stream", "rows"], [["sale.order", 12], ["x", 9000]]))
     stream      rows
@@ -133,14 +136,25 @@ def columns(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     cells = [list(headings), *[["" if cell is None else str(cell) for cell in row] for row in rows]]
     right = [all(isinstance(row[place], int | float | None) for row in rows) for place in range(len(headings))]
     widths = [max(len(line[place]) for line in cells) for place in range(len(headings))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if figure else cell.ljust(width)
-            for cell, width, figure in zip(line, widths, right, strict=True)
-        )
-        for line in cells
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+    lines: list[str] = []
+    for line in cells:
+        padded = [
+            cell.rjust(wide) if figure else cell.ljust(wide)
+            for cell, wide, figure in zip(line, widths, right, strict=True)
+        ]
+        whole = "  ".join(padded).rstrip()
+        is_cut = width is not None and len(whole) > width
+        lines.append("  ".join(padded[:-1]).rstrip() if is_cut else whole)
+        lines += _beneath(line[-1], width or 0) if is_cut and line is not cells[0] else []
+    return "\n".join(lines)
+
+
+def _beneath(text: str, width: int) -> list[str]:
+    """Return a text as lines under a row; a word longer than a line is left whole, to be copied."""
+    from textwrap import wrap
+
+    room = max(width - len(INDENT), 1)
+    return [INDENT + part for part in wrap(text, room, break_long_words=False, break_on_hyphens=False)]
 
 
 def age_text(age: timedelta | None) -> str:

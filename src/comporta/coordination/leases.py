@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Self
 
 from comporta.core.lease import Beat, Lease, judge_beat
+from comporta.core.rate import duration_text
 from comporta.errors import ComportaError, DeadlinePassed, LeaseLost, RunCancelled, RunStalled, StandDown
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
@@ -95,7 +96,7 @@ class Heartbeat:
         )
         scope = self._lease.scope
         if beat is Beat.STALLED:
-            return RunStalled(f"{scope}: no page read and no batch written for {self._stall}")
+            return RunStalled(f"{scope}: no page read and no batch written for {duration_text(self._stall)}")
         if beat is Beat.OVERDUE:
-            return DeadlinePassed(f"{scope}: not finished within its timeout of {self._timeout}")
+            return DeadlinePassed(f"{scope}: not finished within its timeout of {duration_text(self._timeout)}")
         return None

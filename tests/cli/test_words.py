@@ -1,0 +1,37 @@
+"""How tables are said on a screen that has an end."""
+
+from comporta.cli.words import columns
+
+HEADS = ("stream", "state", "next")
+ROWS = [
+    ("crm/deals", "succeeded", ""),
+    ("crm/dealCustomFieldData", "failed", "Give the key's user the right to see this, or take the stream out."),
+    ("crm/users", "never", "comporta sync crm/users"),
+]
+
+
+def test_a_text_that_does_not_fit_stands_beneath_its_row() -> None:
+    """Indented, so that the columns can still be read down; what fits stays where it is."""
+    lines = columns(HEADS, ROWS, width=60).splitlines()
+
+    assert lines == [
+        "stream                   state      next",
+        "crm/deals                succeeded",
+        "crm/dealCustomFieldData  failed",
+        "    Give the key's user the right to see this, or take the",
+        "    stream out.",
+        "crm/users                never      comporta sync crm/users",
+    ]
+
+
+def test_a_file_or_a_wide_screen_has_a_line_for_each_row() -> None:
+    """Who looks for a word in the output finds the row with it."""
+    assert len(columns(HEADS, ROWS).splitlines()) == len(columns(HEADS, ROWS, width=200).splitlines()) == 4
+    assert columns(HEADS, ROWS) == columns(HEADS, ROWS, width=200)
+
+
+def test_what_does_not_fit_at_all_is_left_to_the_terminal() -> None:
+    """A screen narrower than the figures wraps them, and texts of one long word."""
+    lines = columns(HEADS, [("crm/dealCustomFieldData", "failed", "x" * 40)], width=20).splitlines()
+
+    assert lines[1:] == ["crm/dealCustomFieldData  failed", "    " + "x" * 40]
