@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -127,3 +128,20 @@ def test_what_may_not_be_seen_any_more_stays_as_it_was_seen(
     query = 'SELECT count(*) FROM activecampaign_deals WHERE "value" IS NULL OR _cmp_deleted_at IS NOT NULL'
     with closing(sqlite3.connect(tmp_path / "crm.db")) as connection:
         assert connection.execute(query).fetchone() == (0,)
+
+
+@pytest.mark.parametrize(("told", "is_one_by_one"), [("", False), ("concurrency = 1", True)])
+@pytest.mark.parametrize("records", [80], indirect=True)
+def test_an_account_may_be_asked_one_request_after_another(
+    crm: ActiveCampaignSandbox, sync: Sync, tmp_path: Path, told: str, *, is_one_by_one: bool
+) -> None:
+    """Whichever streams are at work: with ``concurrency = 1`` the next request leaves when the last was answered."""
+    with (tmp_path / "comporta.toml").open("a", encoding="utf-8") as config:
+        config.write(told)
+    crm.faults.add("latency=20")
+    runs = sync("crm")
+
+    assert {run.state for run in runs} == {RunState.SUCCEEDED}
+    assert differences(crm, tmp_path / "crm.db") == []
+    apart = [later - earlier for earlier, later in pairwise(sorted(crm.meter()._arrived))]
+    assert (min(apart) >= 0.02) == is_one_by_one

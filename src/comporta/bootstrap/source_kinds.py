@@ -4,7 +4,7 @@ What takes long to import is imported where a source is made, so that planning c
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -104,9 +104,11 @@ def kind_of(told: AccountSettings) -> SourceKind:
 
 
 def budget_of(told: AccountSettings, outside: Outside) -> Budget:
-    """Return the budget that an account spends."""
+    """Return the budget that an account spends; where one page is to be in flight, no second request is."""
     kind = kind_of(told)
     terms = kind.terms(told)
+    if told.concurrency == 1:
+        terms = replace(terms, in_flight_max=1)
     return outside.late.of(told.name, terms) if kind.is_late else outside.budgets.of(terms)
 
 
