@@ -28,6 +28,15 @@ def test_a_long_list_is_cut() -> None:
     assert lines[-1] == "  … and 10 more; --json shows up to 20,000 changes"
 
 
+def test_a_new_row_shows_what_it_has_and_not_that_it_had_nothing() -> None:
+    """Of a row that changes, both values are shown."""
+    changes = Changes()
+    changes.add(run("r"), [Change(1, "inserted", {"id": (None, 1), "title": (None, "Proposta")})])
+    changes.add(run("r"), [Change(2, "updated", {"hash": ("a", None)})])
+
+    assert changes.lines([run("r")])[1:] == ["  + 1  id: 1, title: Proposta", "  ~ 2  hash: a -> null"]
+
+
 def test_only_what_is_shown_is_kept() -> None:
     """A dry run of a large table must not hold the table in memory; each run has its own lines."""
     changes = Changes()

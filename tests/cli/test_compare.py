@@ -23,6 +23,14 @@ def test_both_ways_at_each_size_with_the_same_data(folder: Path, comporta: Comma
     assert comporta("coverage", "loja/sale.order", "--json").json["coverage"]["intervals"] == []
 
 
+def test_a_stream_with_fewer_records_than_asked_for_shows_how_many_there_were(folder: Path, comporta: Command) -> None:
+    """Of thirty orders no thousand was compared."""
+    said = comporta("compare", "loja/sale.order", "--max-records", "1000").out.splitlines()
+
+    assert [line.split()[0] for line in said[-3:-1]] == ["30", "30"]
+    assert said[-1].startswith("30 records: ")
+
+
 def test_the_first_way_does_not_pay_for_the_clock(folder: Path, comporta: Command) -> None:
     """What whoever comes first asks for all was asked before: the same size takes the same requests."""
     with ActiveCampaignSandbox(records=30) as crm:

@@ -193,7 +193,7 @@ async def test_a_wait_is_told(clock: FakeClock, log: MemoryLog) -> None:
 
     await asyncio.gather(look(), wait())
 
-    assert told == ["crm deals: page: the limit of 1 requests in 1 s"]
+    assert told == ["the limit of 1 requests in 1 s (crm deals: page)"]
 
 
 async def test_a_pause_is_seen_and_a_long_one_ends_the_wait(clock: FakeClock, log: MemoryLog) -> None:

@@ -7,7 +7,7 @@ says when it was reached. The counts of the runs are always whole.
 from collections import Counter
 from collections.abc import Sequence
 
-from comporta.cli.words import fields_text
+from comporta.cli.words import fields_text, row_text
 from comporta.core.run import Run
 from comporta.ports.store import Change
 
@@ -50,13 +50,15 @@ class Changes:
             totals = f"+{counts.inserted} ~{counts.updated} ={counts.unchanged}{deleted}"
             lines.append(f"{run.account}/{run.stream}: {totals}")
             own = [change for each, change in self._kept if each.id == run.id]
-            lines += [
-                f"  {SIGNS.get(change.change, change.change)} {change.key}  {fields_text(change.fields)}".rstrip()
-                for change in own
-            ]
+            lines += [_line(change) for change in own]
             if (more := self._heard[run.id] - len(own)) > 0:
                 lines.append(f"  … and {more} more; --json shows up to {KEPT_MAX:,} changes")
         return lines
+
+
+def _line(change: Change) -> str:
+    fields = row_text(change.fields) if change.change == "inserted" else fields_text(change.fields)
+    return f"  {SIGNS.get(change.change, change.change)} {change.key}  {fields}".rstrip()
 
 
 def _json(run: Run, change: Change) -> dict[str, object]:

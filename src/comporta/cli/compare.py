@@ -88,7 +88,7 @@ def sizes_from(text: str) -> list[int]:
 def table(found: "Sequence[Comparison]") -> list[tuple[object, ...]]:
     """Return two lines for each size."""
     return [
-        _line(each.size, way, trial, _data(each))
+        _line(way, trial, _data(each))
         for each in found
         for way, trial in (("sequential", each.sequential), ("parallel", each.parallel))
     ]
@@ -99,7 +99,8 @@ def verdicts(found: "Sequence[Comparison]") -> list[str]:
     lines = []
     for each in found:
         if each.has_ended_well:
-            lines.append(f"{each.size:,} records: {each.speedup or 1:g} times as fast, {_data(each)}")
+            read = each.parallel.run.counts.read
+            lines.append(f"{read:,} records: {each.speedup or 1:g} times as fast, {_data(each)}")
             if not each.is_identical:
                 lines.append("  Next: the source may have changed meanwhile; compare again while nobody works there.")
         for trial in (each.sequential, each.parallel):
@@ -127,13 +128,13 @@ def save(path: Path, text: str, *, mode: str = "w") -> None:
         raise WrongUse(message, next_step="Name a file in a folder that is there and may be written to.") from error
 
 
-def _line(size: int, way: str, trial: "Trial", data: str) -> tuple[object, ...]:
+def _line(way: str, trial: "Trial", data: str) -> tuple[object, ...]:
     run = trial.run
     said = trial.as_json()
     used = f"{run.limit_used:.0%}" if run.limit_used is not None else "-"
     named = way if way == "sequential" or trial.in_flight is None else f"{way}, {trial.in_flight} at once"
     return (
-        size,
+        run.counts.read,
         named,
         run.duration_s,
         said["records_per_s"],

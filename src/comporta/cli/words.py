@@ -217,3 +217,12 @@ def fields_text(fields: Mapping[str, tuple[object, object]]) -> str:
     'state: draft -> sale'
     """
     return ", ".join(f"{name}: {value_text(before)} -> {value_text(after)}" for name, (before, after) in fields.items())
+
+
+def row_text(fields: Mapping[str, tuple[object, object]]) -> str:
+    """Say what a new row has.
+
+    >>> row_text({"id": (None, 7), "state": (None, "draft")})
+    'id: 7, state: draft'
+    """
+    return ", ".join(f"{name}: {value_text(after)}" for name, (_, after) in fields.items())

@@ -306,11 +306,11 @@ class SharedBudget:
     def _tell(self, verdict: Verdict) -> None:
         """Tell every run that waits for how long at least, and for what."""
         if verdict.paused is not None:
-            reason = f"the source wants no requests for now: {verdict.paused}"
+            reason = f"the source, which wants no requests for now: {verdict.paused}"
         else:
             reason = f"the limit of {_words(verdict.limit)}" if verdict.limit else "others to be answered"
         for each in self._queue:
-            each.progress.wait(verdict.wait_s, f"{each.subject}: {reason}")
+            each.progress.wait(verdict.wait_s, f"{reason} ({each.subject})")
 
     def _turn_away(self, verdict: Verdict) -> None:
         """End the wait of everybody: it is too long for a request."""
