@@ -1,5 +1,6 @@
 """What an ActiveCampaign account says that it should not: for ever the same page, totals without end, half a record."""
 
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from random import Random
@@ -10,11 +11,11 @@ import pytest
 from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http
 
 from comporta.coordination.budgets import SharedBudgets
-from comporta.errors import FilterIgnored, SourceChangedShape
+from comporta.errors import FilterIgnored, SourceBadGateway, SourceChangedShape
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sources.activecampaign import ActiveCampaignSource
-from comporta.sources.activecampaign_config import ActiveCampaignConfig
+from comporta.sources.activecampaign_config import TIMEOUT, ActiveCampaignConfig
 from comporta.sources.activecampaign_reader import ActiveCampaignReader
 from comporta.testing import MemoryLog
 
@@ -24,7 +25,7 @@ SIZE = 20
 class Always(dict[str, Reply]):
     """The same answer whatever is asked."""
 
-    def __init__(self, answer: bytes) -> None:
+    def __init__(self, answer: Reply) -> None:
         super().__init__()
         self._answer = answer
 
@@ -103,3 +104,22 @@ async def test_an_account_that_is_asked_for_alone_empties_no_count(
     accounts = await source.read(StreamRequest("accounts"), Progress(clock))
 
     assert (await accounts.fetch([1])).limited == limited
+
+
+async def test_a_server_that_hangs_is_asked_five_times(
+    server: ScriptedServer, source: ActiveCampaignSource, clock: SteppingClock
+) -> None:
+    """As one that fails at once, though each of them takes as long as an answer is waited for."""
+
+    def silent(connection: socket.socket) -> None:
+        clock.advance(TIMEOUT)
+        connection.sendall(http("", status=504))
+
+    server.overrides = Always(silent)
+    progress = Progress(clock)
+    reader = await source.read(StreamRequest("deals"), progress)
+
+    with pytest.raises(SourceBadGateway):
+        await reader.count(since=None, until=None)
+
+    assert progress.requests.sent == 5

@@ -175,7 +175,7 @@ OPTIONS: Mapping[str, Mapping[str, Reader]] = {
 }
 OPTION_DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "odoo": {"protocol": None, "companies": None, "page_size": 1_000, "request_timeout": timedelta(seconds=120)},
-    "activecampaign": {"timezone": None, "page_size": 100, "request_timeout": timedelta(seconds=60)},
+    "activecampaign": {"timezone": None, "page_size": 100, "request_timeout": timedelta(seconds=55)},
     "mercadolivre": {"site": "MLB", "auth_url": None, "page_size": 50, "request_timeout": timedelta(seconds=60)},
 }
 REQUIRED: Mapping[str, tuple[str, ...]] = {

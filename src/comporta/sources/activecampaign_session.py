@@ -5,7 +5,7 @@ An answer becomes a batch of rows, or an error of ours; what is cut or empty sho
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
 from typing import Any
@@ -64,12 +64,14 @@ class ActiveCampaignSession:
         self.clock = clock
         self.dice = dice
         self._budget = TimedBudget(budget, clock)
+        usual = Retry(further=REFUSALS_TRIED)
+        patience = max(usual.within, usual.tries_max * config.timeout)  # five times also where nothing is answered
         self._transport = Transport(
             clock,
             dice=dice,
             budget=self._budget,
             timeout=config.timeout,
-            retry=Retry(further=REFUSALS_TRIED),
+            retry=replace(usual, within=patience),
             secrets=(config.api_key,),
             connections=connections,
         )
