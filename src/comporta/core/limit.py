@@ -156,9 +156,8 @@ def ask(state: LimitState, plea: Plea, now: float) -> tuple[LimitState, Verdict]
         )
     if limit is None:
         return replace(state, waiters=others, stamps=()), Verdict(is_granted=True, wait_s=0.0, limit=None)
-    start_s = _start(state.stamps, limit, now, me=me, others=others)
+    start_s, wait_s = _outlook(state, plea, limit, now, me=me, others=others)
     if start_s is None or start_s > plea.ahead_s:
-        wait_s = _wait(state.stamps, limit, now, me=me, others=others, ahead_s=plea.ahead_s)
         return _waiting(state, me, others, now + wait_s), Verdict(is_granted=False, wait_s=wait_s, limit=limit)
     start_s = max(start_s, plea.heard_s)
     stamp = now + start_s + plea.lead_s
@@ -166,7 +165,7 @@ def ask(state: LimitState, plea: Plea, now: float) -> tuple[LimitState, Verdict]
     if plea.count == 1:
         return state, Verdict(is_granted=True, wait_s=0.0, limit=limit, start_s=start_s, stamp=stamp)
     me = replace(me, count=plea.count - 1, turns=turns + 1)
-    wait_s = _wait(state.stamps, limit, now, me=me, others=others, ahead_s=plea.ahead_s)
+    _, wait_s = _outlook(state, plea, limit, now, me=me, others=others)
     verdict = Verdict(is_granted=True, wait_s=wait_s, limit=limit, start_s=start_s, stamp=stamp)
     return _waiting(state, me, others, now + wait_s), verdict
 
@@ -272,39 +271,30 @@ def _ahead(me: Waiter, others: Iterable[Waiter]) -> int:
     return urgent + sum(min(each.count, fewer) for each, fewer in equals if fewer > 0)
 
 
-def _start(
-    stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, me: Waiter, others: tuple[Waiter, ...]
-) -> float | None:
-    """Return how soon my request may leave, ``None`` as long as the place is that of somebody who asks before that."""
-    start_s = _room_in(stamps, limit, now, more=0)
-    asking = now + max(start_s, RECHECK_S)
-    due = _ahead(me, (each for each in others if each.until <= asking))
-    has_room_for_all = due < limit.requests and _room_in(stamps, limit, now, more=due) == 0
-    return start_s if has_room_for_all or not due else None
+def _outlook(
+    state: LimitState, plea: Plea, limit: Limit, now: float, *, me: Waiter, others: tuple[Waiter, ...]
+) -> tuple[float | None, float]:
+    """Return how soon my request may leave, and how soon to ask again if that is too late.
 
-
-def _wait(
-    stamps: tuple[tuple[float, int], ...],
-    limit: Limit,
-    now: float,
-    *,
-    me: Waiter,
-    others: tuple[Waiter, ...],
-    ahead_s: float,
-) -> float:
-    """Return the seconds until there should be room for me and all who come before; then it is asked again.
-
-    Where there is room that is kept for others, as soon as the first of them should have asked, and if it has not, less
-    and less often: it may take it or not. Where there is none yet, they may be gone until there is.
+    It may not leave, ``None``, as long as the place is that of somebody who asks before that.
+    It is asked again when there should be room for me and all who come before, who may be gone until then. Where there
+    is room that is kept for others, as soon as the first of them should have asked, and if it has not, less and less
+    often: it may take it or not.
     """
-    recheck_s = max(RECHECK_S, ahead_s / 4)  # where the way to the log is long, whoever comes first needs as long
-    first = min((each.until for each in others if _ahead(me, (each,))), default=None)
-    if first is None:
-        return max(0.0, _room_in(stamps, limit, now, more=0) - ahead_s)
-    if _room_in(stamps, limit, now, more=0) <= ahead_s:
-        return max(recheck_s, first - now, (now - first) / 2)
-    wait_s = _room_in(stamps, limit, now, more=min(_ahead(me, others), limit.requests - 1)) - ahead_s
-    return max(recheck_s, min(wait_s, first + KEPT_S - now))
+    start_s = _room_in(state.stamps, limit, now, more=0)
+    first = [each for each in others if _ahead(me, (each,))]
+    if not first:
+        return start_s, max(0.0, start_s - plea.ahead_s)
+    asking = _ahead(me, (each for each in first if each.until <= now + max(start_s, RECHECK_S)))
+    has_room = asking < limit.requests and _room_in(state.stamps, limit, now, more=asking) == 0
+    recheck_s = max(RECHECK_S, plea.ahead_s / 4)  # where the way to the log is long, whoever comes first needs as long
+    until_s = min(each.until for each in first) - now
+    if start_s <= plea.ahead_s:
+        wait_s = max(until_s, -until_s / 2)
+    else:
+        room_s = _room_in(state.stamps, limit, now, more=min(_ahead(me, first), limit.requests - 1))
+        wait_s = min(room_s - plea.ahead_s, until_s + KEPT_S)
+    return start_s if has_room or not asking else None, max(recheck_s, wait_s)
 
 
 def _room_in(stamps: tuple[tuple[float, int], ...], limit: Limit, now: float, *, more: int) -> float:
