@@ -4,6 +4,7 @@ The account allows five requests in any second and refuses the sixth; its people
 deals all the while. ``--deals 8500`` plays the size of a real company, in two minutes.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from math import ceil
@@ -81,12 +82,14 @@ def _deal(record: dict[str, Json]) -> tuple[Json, ...]:
 
 
 def _values(project: Project) -> dict[int, tuple[Json, ...]]:
-    query = f"SELECT id, deal_id, custom_field_id FROM {VALUES_TABLE} WHERE _cmp_deleted_at IS NULL"
+    query = f"SELECT id, deal_id, custom_field_id, field_value FROM {VALUES_TABLE} WHERE _cmp_deleted_at IS NULL"
     return {key: tuple(others) for key, *others in project.ask(query)}
 
 
 def _value(record: dict[str, Json]) -> tuple[Json, ...]:
-    return (record["dealId"], record["customFieldId"])
+    value = record["fieldValue"]
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return (record["dealId"], record["customFieldId"], text)
 
 
 def _instant(said: Json) -> datetime:
