@@ -93,6 +93,9 @@ def test_some_rows_lack_a_column(crm: ActiveCampaignSandbox) -> None:
 
     assert {"hash" in deal for deal in deals} == {True, False}
     assert None in {deal["account"] for deal in deals}
+    assert all((deal["winProbability"] is None) == (deal["winProbabilityMdate"] is None) for deal in deals)
+    for name in ("account", "organization", "nextTask", "nexttaskid", "nextdate", "winProbabilityMdate"):
+        assert {type(deal[name]) for deal in deals} == {type(None), str}, name
 
 
 def test_the_total_is_a_text_beside_the_currencies(crm: ActiveCampaignSandbox) -> None:

@@ -76,7 +76,8 @@ class Seeder:
             due = self.world.written("dealTasks", "duedate", born + timedelta(days=self.rng.randint(1, 20)))
             owner = {"id": str(deal), "type": "deal"}
             task = filled("dealTasks", title="Ligar para o cliente", relid=str(deal), owner=owner, duedate=due)
-            self.world.insert("dealTasks", task, born)
+            known = str(self.world.insert("dealTasks", task, born))
+            self.world.tables["deals"][deal].update(nexttaskid=known, nextTask=known)
 
     def _age(self) -> None:
         """Let three deals in five have been changed since; the list's own order is that of change."""
@@ -109,13 +110,16 @@ def invent_deal(world: World, rng: Random) -> Row:
     account = str(rng.choice(list(world.tables["accounts"]))) if rng.random() < 0.7 else None
     row = filled(
         "deals", title=f"Proposta {invented.company(rng)}", owner=str(rng.choice(list(world.tables["users"]))),
-        contact=str(rng.choice(list(world.tables["contacts"]))), account=account, customerAccount=account,
+        contact=str(rng.choice(list(world.tables["contacts"]))),
+        account=account, customerAccount=account, organization=account,
         group=stage["group"], stage=stage["id"], value=str(rng.randint(10_000, 9_000_000)),
         currency="usd" if rng.random() < 0.1 else "brl", status=rng.choice("00012"),
         percent=str(rng.randrange(0, 100, 10)), activitycount=str(rng.randint(0, 9)),
         winProbability=rng.randint(1, 99) if rng.random() < 0.2 else None, nextdate=_next_date(world, rng),
         edate="2019-11-22 14:15:37" if rng.random() < 0.2 else ZERO_STAMP, hash=f"{rng.getrandbits(32):08x}",
     )  # fmt: skip
+    if row["winProbability"] is not None:
+        row["winProbabilityMdate"] = world.written("deals", "winProbabilityMdate", world.clock.now())
     if rng.random() < 0.1:
         del row["hash"]
     return row
