@@ -58,7 +58,7 @@ async def test_a_window_is_told_as_it_is_read(workshop: Workshop) -> None:
     told = [said(line.step, line.fields, Language.EN) for line in lines if line.step == "window_planned"]
 
     assert told == [
-        f"incremental: {short_text(following.window_since)} to {short_text(following.window_until)}, overlap 0:10:00",
+        f"incremental: {short_text(following.window_since)} to {short_text(following.window_until)}, overlap 10m",
         f"manual: {short_text(at(9))} to {short_text(at(10))}",
     ]
 

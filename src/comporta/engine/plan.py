@@ -11,6 +11,7 @@ from secrets import token_hex
 from comporta.core.coverage import Coverage
 from comporta.core.fingerprint import fingerprint
 from comporta.core.instant import BEGINNING, parse_instant, short_text
+from comporta.core.rate import duration_text
 from comporta.core.run import RunState
 from comporta.core.window import WHOLE, Kind, Request, Window, plan_window, went_back
 from comporta.engine.work import Work
@@ -209,13 +210,13 @@ def _fingerprint(work: Work) -> str:
 
 def _planned(window: Window, work: Work) -> str:
     since = short_text(window.since) or "the beginning"
-    reached = f", overlap {work.rules.overlap}" if window.kind is Kind.INCREMENTAL else ""
+    reached = f", overlap {duration_text(work.rules.overlap)}" if window.kind is Kind.INCREMENTAL else ""
     return f"{window.kind.value}: {since} to {short_text(window.until)}{reached}"
 
 
 def _planned_fields(window: Window, work: Work) -> dict[str, object]:
     since, until = short_text(window.since) or None, short_text(window.until)
-    overlap = str(work.rules.overlap) if window.kind is Kind.INCREMENTAL else None
+    overlap = duration_text(work.rules.overlap) if window.kind is Kind.INCREMENTAL else None
     return {"kind": window.kind.value, "since": since, "until": until, "overlap": overlap}
 
 
