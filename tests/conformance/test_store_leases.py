@@ -14,11 +14,12 @@ from comporta.core.run import RunState, Trigger
 from comporta.core.ticket import Ticket, successor
 from comporta.core.window import Kind, Request
 from comporta.errors import Busy, LeaseLost
-from comporta.ports.store import Batch, Ending, Occupied, Store
+from comporta.ports.store import Batch, Ending, LogLine, Occupied, Store
 from comporta.ports.stream_state import StreamFacts
 from comporta.testing.clock import BEGUN, FakeClock
 
 MINUTE = timedelta(minutes=1)
+SAID = LogLine("warning", "request_retried", "said")
 
 
 async def test_a_wish_is_queued_as_it_was_made(store: Store) -> None:
@@ -166,12 +167,27 @@ async def test_everything_a_run_writes_beside_its_batches_needs_the_lease_too(st
         begin(store, granted),
         store.void_coverage(granted.lease),
         store.learn(granted.lease, StreamFacts(fingerprint="f")),
+        store.tell(granted.lease, [SAID]),
         store.finish(granted.lease, Ending(RunState.FAILED)),
     ):
         with pytest.raises(LeaseLost):
             await writing
     assert await store.facts(SCOPE) == StreamFacts()
     assert await store.open_pass(SCOPE, Request()) is None
+    assert await store.log(granted.run.id) == []
+
+
+async def test_what_a_run_tells_between_its_batches_costs_none_of_them(store: Store) -> None:
+    """The line is there at once, and the batch that was begun before it is committed as if nothing had been."""
+    granted = await start(store)
+    await begin(store, granted)
+    await store.tell(granted.lease, [SAID])
+    await store.commit(granted.lease, Batch(THINGS, log=[replace(SAID, message="after")]))
+
+    assert [(number, line.message) for number, _, line in await store.log(granted.run.id)] == [
+        (1, "said"),
+        (2, "after"),
+    ]
 
 
 async def test_the_reaper_takes_what_ran_out_and_nothing_else(store: Store, clock: FakeClock) -> None:
