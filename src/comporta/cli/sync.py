@@ -18,8 +18,8 @@ from comporta.cli.session import with_workspace
 from comporta.cli.watch import Lines
 from comporta.cli.words import ended_text, totals_lines
 from comporta.core.language import Language
-from comporta.core.outcome import ExitCode, exit_code
-from comporta.core.run import Run
+from comporta.core.outcome import ExitCode, exit_code, last_attempts
+from comporta.core.run import Run, RunState
 from comporta.core.totals import Totals, totals
 from comporta.core.window import Request
 from comporta.errors import SettingsError, WrongUse
@@ -149,11 +149,15 @@ def pages_in_flight(settings: Settings, runs: Sequence[Run], asked: int | None) 
 
 
 def summary(runs: Sequence[Run], language: Language = Language.EN) -> list[str]:
-    """Return a line for each run, and the next step under one that did not end well."""
+    """Return a line for each run, and the next step under one that did not end well.
+
+    Attempts that brought nothing, and were followed by another, were told when they failed.
+    """
     with_account = len({run.account for run in runs}) > 1
     following = "Next" if language is Language.EN else "Próximo passo"
+    last = {run.id for run in last_attempts(runs)}
     lines = []
-    for run in runs:
+    for run in (run for run in runs if run.state is RunState.SUCCEEDED or run.counts.read or run.id in last):
         kind = (run.window_kind or run.request.partition(" ")[0]).replace("_", "-")
         which = "" if kind in {"incremental", "full"} else f" ({kind})"
         lines.append(f"{f'{run.account}/' if with_account else ''}{run.stream}{which}: {ended_text(run, language)}")
