@@ -1,4 +1,7 @@
-"""How streams stand, read in a few statements: of a thousand a database that is far away tells as soon as of one."""
+"""How streams stand, read in a few statements: of a thousand a database that is far away tells as soon as of one.
+
+Each statement takes the names of the streams as one JSON list, so that its text is the same for any number of them.
+"""
 
 import json
 from collections.abc import Mapping, Sequence

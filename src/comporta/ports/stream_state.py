@@ -1,4 +1,7 @@
-"""What the ledger has of a stream: what ``Store`` tells of one, or of many at once."""
+"""What the ledger has of a stream: what ``Store`` tells of one, or of many at once.
+
+Nothing of it is decided here: how fresh a stream is, or whether anybody looks after it, is said in ``workspace``.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
