@@ -1,6 +1,8 @@
 """`comporta alerts`: what is wrong, how people would be told, and silence for a while."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,9 +29,16 @@ def open_alert(folder: Path) -> None:
 
 
 def test_without_an_alert_nothing_is_wrong_that_is_known_of(folder: Path, comporta: Command) -> None:
-    """The list is there, and empty."""
-    assert comporta("alerts").out == "Nothing is wrong that is known of.\n"
-    assert comporta("alerts", "--json").json == {"ok": True, "alerts": []}
+    """The list is there, and empty; who reads it hears whether anybody looks."""
+    unwatched, told = comporta("alerts").out, comporta("alerts", "--json").json
+    with closing(sqlite3.connect(folder / "shop.db")) as database, database:
+        now = SystemClock().now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        database.execute("INSERT INTO cmp_instance VALUES ('box:7', 'workers', '1', ?, ?, NULL)", (now, now))
+    watched = comporta("alerts").out
+
+    assert unwatched.startswith("Nothing is wrong that is known of.\n\nNobody looks now: `comporta serve`")
+    assert told == {"ok": True, "alerts": [], "watched": False}
+    assert watched == "Nothing is wrong that is known of.\n"
     assert comporta("status", "--json").json["alerts"] == {"open": 0, "errors": 0}
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from comporta.core.alert import Alert
     from comporta.workspace.workspace import Workspace
 
+UNWATCHED = (
+    "\nNobody looks now: `comporta serve` opens and closes alerts. `comporta status` says how the streams stand."
+)
 alerts_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 Key = Annotated[str, typer.Argument(metavar="KEY", help="As `comporta alerts` shows it, such as stale/loja.")]
 Channel = Annotated[str | None, typer.Option("--channel", metavar="NAME", help="Only email, webhook or apprise.")]
@@ -47,10 +50,12 @@ def alerts(
     console = Console(is_json=as_json, is_verbose=verbose)
 
     async def work(workspace: "Workspace") -> None:
-        found = await workspace.reach.book.alerts(is_all=every)
-        console.document({"ok": True, "alerts": [each.as_json() for each in found]})
+        found, is_watched = await workspace.reach.book.alerts(is_all=every), await workspace.is_watched()
+        console.document({"ok": True, "alerts": [each.as_json() for each in found], "watched": is_watched})
         now, zone = workspace.clock.now(), workspace.settings.zone
         console.say("\n\n".join(alert_text(each, now, zone) for each in found) or "Nothing is wrong that is known of.")
+        if not is_watched:
+            console.say(UNWATCHED)
 
     read_workspace(config, work, console=console)
     return ExitCode.DONE

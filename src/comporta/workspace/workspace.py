@@ -315,9 +315,13 @@ class Workspace:
         """Return the servers that schedule and are alive."""
         return await self._alive("scheduler")
 
-    async def _alive(self, role: str) -> list[Instance]:
+    async def is_watched(self) -> bool:
+        """Say whether a process that is always on looks for what people should be told of."""
+        return bool(await self._alive())
+
+    async def _alive(self, role: str | None = None) -> list[Instance]:
         now = self.clock.now()
-        seen = [each for each in await self.store.instances() if role in each.roles.split()]
+        seen = [each for each in await self.store.instances() if role is None or role in each.roles.split()]
         return [each for each in seen if each.ended_at is None and now - each.seen_at < SEEN_WITHIN]
 
     async def look(self) -> None:
