@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import comporta.core.postgres_url
@@ -99,6 +99,7 @@ def test_every_password_survives_its_encoding_and_is_never_shown(password: str, 
 @given(SECRETS, st.sampled_from(["postgresql://u:{}@h:{{}}/d", "postgres://u:{}.h/d", "postgresql:u:{}@h/d"]))
 def test_no_password_is_shown_of_an_address_that_cannot_be_read(password: str, shape: str) -> None:
     """It may hold whatever should have been encoded; the host after the last @ is safe to show, or nothing is."""
+    assume("@" in shape or "@" not in password)  # else it may be an address that can be read, of another host
     text = shape.format(password)
     with pytest.raises(ValueError, match="postgresql://USER") as caught:
         split_url(text)
