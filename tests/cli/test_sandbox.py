@@ -79,3 +79,19 @@ def test_a_simulator_serves_until_it_is_told_to_stop(
         "mercadolivre": lambda: (len(told["records"]), facts["refresh_tokens"]["1003"], facts["token_life_s"]),
     }[simulator]
     assert seen() == {"odoo": "18.0", "activecampaign": 7, "mercadolivre": (7, "demo-1003", 60)}[simulator]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody sends a process SIGTERM there")
+def test_whoever_hears_where_a_simulator_is_may_end_it_at_once() -> None:
+    """Before it says where it is, it listens to signals; with success it ends ever after."""
+    code = (
+        "import os, signal; from contextlib import nullcontext; from comporta.cli.sandbox import serve;"
+        "from comporta.cli.console import Console\n"
+        "class Hasty(Console):\n"
+        "    def document(self, _): os.kill(os.getpid(), signal.SIGTERM)\n"
+        "class Server(nullcontext): url = 'here'\n"
+        "raise SystemExit(serve(Server(), Hasty(is_json=True), {}, ''))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], timeout=20, check=False)
+
+    assert ended.returncode == ExitCode.DONE

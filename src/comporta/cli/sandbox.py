@@ -5,7 +5,8 @@ Each simulator is loaded only by its own command.
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -140,15 +141,18 @@ def opened(make: Callable[[], "Simulator"], attempt: str) -> "Simulator":
 
 def serve(server: "Simulator", console: Console, facts: dict[str, Any], said: str) -> int:
     """Serve until told to end, having said where."""
-    with server:
+    with server, told_to_end() as told:
         console.document({"ok": True, "sandbox": {"url": server.url, **facts}})
         console.say(said)
-        until_told()
+        # A wait without an end cannot be interrupted on Windows.
+        while not told.wait(0.2):
+            pass
     return ExitCode.DONE
 
 
-def until_told() -> None:
-    """Wait for a signal that ends the process."""
+@contextmanager
+def told_to_end() -> Iterator[threading.Event]:
+    """Give what a signal that ends the process sets, from now on."""
     told = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -159,9 +163,7 @@ def until_told() -> None:
         for number in (getattr(signal, name) for name in SIGNALS if hasattr(signal, name))
     }
     try:
-        # A wait without an end cannot be interrupted on Windows.
-        while not told.wait(0.2):
-            pass
+        yield told
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
