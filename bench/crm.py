@@ -2,7 +2,8 @@
 
 A full load of the deals by everybody who can read them, one after the other, each from a simulator in a process of
 its own: where the server has to wait for its turn, requests arrive closer together than they were sent. The share is
-the simulator's: what was answered of what the limit allows between the first request and the last.
+the least time in which so many could be let in, over the time from the first request to the last as the simulator
+saw them.
 """
 
 import json
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from bench.environments import NotAvailableError, provide, python_of
 from bench.measure import environment
+from bench.pace import least_s
 
 LATENCIES_MS = (0, 200, 800)
 DEALS = 3_000
@@ -84,7 +86,8 @@ def _one(name: str, latency_ms: int, deals: int) -> Used | str:
             return f"has {rows} rows with {ids} ids, the source {deals}"
         with urllib.request.urlopen(f"{url}/_stats", timeout=30) as answer:
             limit = json.load(answer)["limit"]
-    return Used(limit["used"], limit["arrivals"], limit["refused"], limit["seconds"])
+    share = least_s(limit["allowed"], limit["limit"]) / limit["seconds"] if limit["seconds"] else 0.0
+    return Used(share, limit["arrivals"], limit["refused"], limit["seconds"])
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 A full load in 30 pages from a server that takes five requests in any second and answers each after the
 latency. Nobody computes much meanwhile, so contestants run side by side, each with a server of its own. The
-ideal is the least time in which so many requests can be answered: bursts of the limit, and the last answer's
-latency. Requests that were refused count for nothing but the time they cost.
+ideal is the least time in which so many requests can be answered. Requests that were refused count for nothing
+but the time they cost.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,9 +29,20 @@ class Paced:
 
     def share(self, latency_s: float) -> float:
         """Return the ideal time as a share of the time taken."""
-        answered = self.sample.requests - self.sample.throttled
-        ideal = max(0.0, answered - LIMIT) / LIMIT + latency_s
-        return ideal / self.sample.span_s if self.sample.span_s else 0.0
+        ideal_s = least_s(round(self.sample.requests - self.sample.throttled), LIMIT) + latency_s
+        return ideal_s / self.sample.span_s if self.sample.span_s else 0.0
+
+
+def least_s(answered: int, limit: int) -> int:
+    """Return the seconds from the first request to the last that a limit in any second makes necessary.
+
+    Each comes a second or more after the one that is ``limit`` before it, so a burst can follow a burst, and the
+    last of a burst costs no more than its first.
+
+    >>> [least_s(answered, 5) for answered in (1, 5, 6, 10, 11)]
+    [0, 0, 1, 1, 2]
+    """
+    return max(0, answered - 1) // limit
 
 
 def pace(team: Field, *, latencies: Sequence[float] = LATENCIES_S, pages: int = PAGES) -> dict[float, dict[str, Paced]]:

@@ -126,7 +126,9 @@ def test_the_replay_server_is_slow_and_refuses_what_exceeds_its_limit(slow_serve
     assert (said["requests"], said["throttled"]) == (LIMIT + 1, 1)
 
 
-@pytest.mark.parametrize(("requests", "refused", "span", "share"), [(30, 0, 5.0, 1.0), (35, 5, 10.0, 0.5)])
+@pytest.mark.parametrize(
+    ("requests", "refused", "span", "share"), [(30, 0, 5.0, 1.0), (32, 0, 6.0, 1.0), (35, 5, 10.0, 0.5)]
+)
 def test_the_share_of_a_limit_counts_only_what_was_answered(
     requests: int, refused: int, span: float, share: float
 ) -> None:

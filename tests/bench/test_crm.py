@@ -8,9 +8,9 @@ from bench import crm
 
 @pytest.mark.full
 @pytest.mark.timeout(60)
-def test_the_share_is_what_the_simulator_says() -> None:
-    """All rows, no refusal, and a share that is one."""
-    used = crm._one("comporta", 0, 150)
+def test_the_share_is_of_the_times_that_the_simulator_saw() -> None:
+    """All rows, no refusal, and a share that is one: the ninth request waits for a second to pass."""
+    used = crm._one("comporta", 0, 750)
 
     assert isinstance(used, Used), used
     assert used.refused == 0
