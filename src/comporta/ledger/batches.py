@@ -18,7 +18,7 @@ from comporta.core.record import Key
 from comporta.core.run import Run
 from comporta.errors import Unforeseen
 from comporta.ledger import leases
-from comporta.ledger.rows import instant_of, text_of
+from comporta.ledger.rows import coverage_from, instant_of, text_of
 from comporta.ledger.session import Session
 from comporta.ports.destination import Destination, Written
 from comporta.ports.progress import Requests
@@ -94,8 +94,7 @@ def end(session: Session, lease: Lease, ending: Ending) -> Run:
 
 def coverage_of(session: Session, scope: str) -> Coverage:
     """Return the coverage of a scope."""
-    rows = session.all("coverage", {"scope": scope})
-    return Coverage(tuple(Interval(instant_of(row["since"]), instant_of(row["until"])) for row in rows))
+    return coverage_from(session.all("coverage", {"scope": scope}))
 
 
 def voided_of(session: Session, scope: str, *, limit: int) -> Voided | None:

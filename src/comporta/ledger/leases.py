@@ -163,12 +163,6 @@ def release(session: Session, lease: Lease) -> None:
         raise _lost(lease)
 
 
-def has_expired(session: Session) -> bool:
-    """Say whether there is anything to reap."""
-    row = session.one("has_expired", {"now": text_of(session.now)})
-    return bool(row and row["found"])
-
-
 def reap(session: Session) -> list[Run]:
     """Take away every expired lease; its run is lost in the same transaction that raises the epoch."""
     seized = session.all("seize_expired", {"now": text_of(session.now)})

@@ -21,6 +21,7 @@ from random import Random
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg import Pipeline
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -31,7 +32,7 @@ from comporta.ledger import postgres_schema
 from comporta.ledger.postgres_address import Address
 from comporta.ledger.postgres_cut import cut_after
 from comporta.ledger.postgres_errors import explained, is_connection_lost, is_repeatable
-from comporta.ledger.postgres_schema import connect, settings_text
+from comporta.ledger.postgres_schema import connect, settings_query, settings_text
 from comporta.ledger.session import Row, Session, Values
 from comporta.ledger.statements import statements
 from comporta.observability.meter import UNMEASURED, Meter
@@ -56,6 +57,7 @@ SQL = statements("postgres")
 logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
 Connection = psycopg.Connection[Any]
 T = TypeVar("T")
+Job = Callable[[Connection], T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class PostgresDatabase:
         self._away: tuple[float, ComportaError] | None = None
         self._pool = ConnectionPool(
             kwargs=address.conninfo() | {"autocommit": True, "prepare_threshold": None},
-            min_size=1,
+            min_size=0,
             max_size=limits.size,
             reconnect_timeout=AGAIN_S,
             reconnect_failed=self._note_away,
@@ -170,7 +172,8 @@ class PostgresDatabase:
     ) -> "Future[T]":
         """Run ``work`` in a write transaction; the future is done after COMMIT, or holds the error."""
         try:
-            return self._threads.submit(self._queued, work, DURABLE if is_durable else WRITING, self._clock.monotonic())
+            begin = DURABLE if is_durable else WRITING
+            return self._threads.submit(self._queued, self._transaction(work, begin), self._clock.monotonic())
         except RuntimeError:  # what an executor says that was shut down
             future: Future[T] = Future()
             future.set_exception(DestinationRefused(f"{self.where}: the database was closed"))
@@ -178,37 +181,44 @@ class PostgresDatabase:
 
     def write_now(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` in a write transaction in the calling thread, past all that waits."""
-        return self._transact(work, WRITING)
+        return self._patiently(self._transaction(work, WRITING))
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` in a read-only transaction, seeing one consistent state, in the calling thread."""
-        return self._queued(work, READING)
+        return self._queued(self._transaction(work, READING))
 
     def read_now(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` as ``read`` does, past all that waits."""
-        return self._transact(work, READING)
+        return self._patiently(self._transaction(work, READING))
+
+    def rows(self, name: str, values: Values) -> list[Row]:
+        """Return the rows of one reading statement, asked for in one message with the transaction around it."""
+        return self._queued(lambda connection: self._answer(connection, name, values))
 
     def close(self) -> None:
         """Wait for what is being written and close every connection."""
         self._threads.shutdown()
         self._pool.close()
 
-    def _queued(self, work: Callable[[Session], T], begin: str, since: float | None = None) -> T:
-        """Run a transaction in its turn: all but one of the connections are for these."""
+    def _transaction(self, work: Callable[[Session], T], begin: str) -> Job[T]:
+        return lambda connection: self._done(connection, work, begin)
+
+    def _queued(self, job: "Job[T]", since: float | None = None) -> T:
+        """Do a job in its turn: all but one of the connections are for these."""
         if not self._places.acquire(timeout=self._wait_s):
             self._meter.count("comporta_database_pool_timeouts_total")
             raise self._waited_in_vain()
         try:
-            return self._transact(work, begin, since)
+            return self._patiently(job, since)
         finally:
             self._places.release()
 
-    def _transact(self, work: Callable[[Session], T], begin: str, since: float | None = None) -> T:
-        """Run a transaction, again if it was stopped before COMMIT by something that passes."""
+    def _patiently(self, job: "Job[T]", since: float | None = None) -> T:
+        """Do a job, again if it was stopped before COMMIT by something that passes."""
         pause_s, until = PAUSE_S, self._clock.monotonic() + self._wait_s
         for left in reversed(range(TRIES)):
             try:
-                return self._once(work, begin, since)
+                return self._once(job, since)
             except psycopg.Error as error:
                 is_last = not left or self._clock.monotonic() > until
                 if is_last or not is_repeatable(error):
@@ -220,21 +230,19 @@ class PostgresDatabase:
             pause_s, since = pause_s * 2, None
         raise AssertionError("the last try returns or raises")  # pragma: no cover  # never reached
 
-    def _once(self, work: Callable[[Session], T], begin: str, since: float | None) -> T:
+    def _once(self, job: "Job[T]", since: float | None) -> T:
         connection = self._connection()
         if since is not None:
             self._meter.observe("comporta_database_write_wait_seconds", self._clock.monotonic() - since)
         try:
             with cut_after(connection, self._longest):
-                return self._done(connection, work, begin)
+                return job(connection)
         finally:
             self._pool.putconn(connection)
 
     def _done(self, connection: Connection, work: Callable[[Session], T], begin: str) -> T:
         try:
-            session = PostgresSession(
-                connection, _begin(connection, begin, {**postgres_schema.LOCALS, **self._local()})
-            )
+            session = PostgresSession(connection, _begin(connection, begin, self._locals()))
             self._ahead = session.now - self._clock.now()
             result = work(session)
         except BaseException as error:
@@ -246,6 +254,29 @@ class PostgresDatabase:
         else:
             self._commit(connection)
         return result
+
+    def _answer(self, connection: Connection, name: str, values: Values) -> list[Row]:
+        """Return what a statement reads in a transaction that is sent at once, its COMMIT with it.
+
+        What comes back is read as the session says it, not the transaction: where they differ, it goes step by step.
+        """
+        if not _says_it_plainly(connection):
+            return self._done(connection, lambda session: session.all(name, values), READING)
+        cursor = connection.cursor(row_factory=dict_row)
+        try:
+            with connection.pipeline():
+                connection.execute(READING)
+                begun = connection.execute(settings_query(self._locals()))
+                cursor.execute(SQL[name], _storable(values))
+                connection.execute("COMMIT")
+            self._ahead = _instant_of(begun) - self._clock.now()
+            return cursor.fetchall()
+        except BaseException as error:
+            _roll_back(connection, error)
+            raise
+
+    def _locals(self) -> Mapping[str, str]:
+        return {**postgres_schema.LOCALS, **self._local()}
 
     def _connection(self) -> Connection:
         """Return a connection; the pool tries anew to make one each time that it is asked."""
@@ -293,10 +324,20 @@ def _begin(connection: Connection, begin: str, local: Mapping[str, str]) -> date
     cursor = connection.execute(f"{begin}; {settings_text(local)}; SELECT comporta.cmp_now()")
     while cursor.nextset():
         pass
-    row = cursor.fetchone()
+    return _instant_of(cursor)
+
+
+def _instant_of(answer: psycopg.Cursor[Any]) -> datetime:
+    row = answer.fetchone()
     assert row is not None, "a SELECT without FROM has one row"  # noqa: S101  for mypy
-    instant: datetime = row[0]
+    instant: datetime = row[-1]
     return instant.astimezone(UTC)
+
+
+def _says_it_plainly(connection: Connection) -> bool:
+    """Say whether a session's own settings read what a transaction of ours writes."""
+    style = connection.info.parameter_status("DateStyle") or ""
+    return Pipeline.is_supported() and connection.info.encoding == "utf-8" and style.startswith("ISO")
 
 
 def _roll_back(connection: Connection, error: BaseException) -> None:

@@ -37,6 +37,7 @@ LOCALS: Mapping[str, str] = {
     "DateStyle": "ISO",
     "TimeZone": "UTC",
 }
+_SEARCH_PATH = "pg_catalog.concat_ws(', ', 'pg_catalog', nullif(pg_catalog.current_setting('search_path'), ''))"
 Connection = psycopg.Connection[Any]
 
 
@@ -53,9 +54,15 @@ def settings_text(local: Mapping[str, str] = LOCALS) -> str:
 
     Functions and operators of the system come before those of the same name that somebody made.
     """
-    path = "concat_ws(', ', 'pg_catalog', nullif(pg_catalog.current_setting('search_path'), ''))"
     settings = "".join(f"SET LOCAL {name} = '{value}'; " for name, value in local.items())
-    return f"{settings}SELECT pg_catalog.set_config('search_path', pg_catalog.{path}, true)"
+    return f"{settings}SELECT pg_catalog.set_config('search_path', {_SEARCH_PATH}, true)"
+
+
+def settings_query(local: Mapping[str, str] = LOCALS) -> str:
+    """Return a query that does the same; the instant, as the server's clock says it, is the last that it answers."""
+    values = {**{name: f"'{value}'" for name, value in local.items()}, "search_path": _SEARCH_PATH}
+    settings = (f"pg_catalog.set_config('{name}', {value}, true)" for name, value in values.items())
+    return f"SELECT {', '.join(settings)}, comporta.cmp_now()"
 
 
 @contextmanager

@@ -20,11 +20,9 @@ DRY_RUN_STALE = timedelta(hours=1)
 """A dry run is worked on by the process that queued it, at once, and by no other: so old, its process is gone."""
 
 
-def has_expired(session: Session, before: datetime) -> bool:
-    """Say whether there is anything to forget."""
-    values = {"before": text_of(before), "stale": text_of(session.now - DRY_RUN_STALE)}
-    row = session.one("has_expired_history", values)
-    return bool(row and row["found"])
+def bounds(before: datetime, now: datetime) -> dict[str, object]:
+    """Return the instants that say what is to be forgotten: ended runs, and dry runs that nobody does."""
+    return {"before": text_of(before), "stale": text_of(now - DRY_RUN_STALE)}
 
 
 def forget(session: Session, before: datetime) -> int:

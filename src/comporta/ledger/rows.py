@@ -4,9 +4,11 @@ The one place that knows how an instant, a window or an error is stored; nothing
 """
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from comporta.core.counts import Counts
+from comporta.core.coverage import Coverage, Interval
 from comporta.core.hint import Hint
 from comporta.core.instant import BEGINNING, instant_text, parse_instant
 from comporta.core.run import Run, RunState, Trigger
@@ -99,6 +101,11 @@ def facts_from(row: Row | None) -> StreamFacts:
         reconciled_at=instant_from(row["reconciled_at"]),
         reconcile_result=json.loads(row["reconcile_result"]) if row["reconcile_result"] else None,
     )
+
+
+def coverage_from(rows: Iterable[Row]) -> Coverage:
+    """Return the coverage of a stream's rows of cmp_coverage, which are in order."""
+    return Coverage(tuple(Interval(instant_of(row["since"]), instant_of(row["until"])) for row in rows))
 
 
 def instance_from(row: Row) -> Instance:

@@ -75,6 +75,9 @@ class Database(Protocol):
     def read_now(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` as ``read`` does; for heartbeats, before what waits."""
 
+    def rows(self, name: str, values: Values) -> list[Row]:
+        """Return the rows of one reading statement, for the time of one answer where the database is distant."""
+
     def close(self) -> None:
         """Wait for what is being written and close every connection."""
 

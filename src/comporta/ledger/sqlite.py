@@ -168,6 +168,10 @@ class SqliteDatabase:
         finally:
             self._give_back(connection)
 
+    def rows(self, name: str, values: Values) -> list[Row]:
+        """Return the rows of one reading statement."""
+        return self.read(lambda session: session.all(name, values))
+
     def close(self) -> None:
         """Write what is queued, let SQLite refresh its statistics, and close every connection."""
         with self._closing:

@@ -27,6 +27,7 @@ from comporta.errors import ComportaError
 from comporta.ledger import batches, leases, pauses, people, retention
 from comporta.ledger.batches import NOTHING_LEARNT, Batches
 from comporta.ledger.rows import (
+    coverage_from,
     facts_from,
     hint_from,
     instance_from,
@@ -36,7 +37,7 @@ from comporta.ledger.rows import (
     run_from,
     text_of,
 )
-from comporta.ledger.session import Database, Session, settled
+from comporta.ledger.session import Database, Row, Session, Values, settled
 from comporta.ledger.stream_states import stream_states
 from comporta.ports.destination import Destination
 from comporta.ports.rows import Among
@@ -93,7 +94,7 @@ class LedgerStore:
 
     async def queued(self, scope: str) -> Sequence[Run]:
         values = {"scope": scope, "limit": QUEUED_MAX}
-        return await self._read(lambda s: [run_from(row) for row in s.all("queued", values)])
+        return [run_from(row) for row in await self._rows("queued", values)]
 
     def now(self) -> datetime:
         return self._database.now()
@@ -106,11 +107,11 @@ class LedgerStore:
 
     async def due(self, limit: int, accounts: Collection[str] | None = None) -> Sequence[Run]:
         values = {"limit": limit, "accounts": None if accounts is None else json.dumps(list(accounts))}
-        return await self._read(lambda s: [run_from(row) for row in s.all("due", values | {"now": text_of(s.now)})])
+        return [run_from(row) for row in await self._rows("due", values | {"now": text_of(self._database.now())})]
 
     async def stranded(self, limit: int, *, accounts: Collection[str], before: datetime) -> Sequence[Run]:
         values = {"limit": limit, "accounts": json.dumps(list(accounts)), "before": text_of(before)}
-        return await self._read(lambda s: [run_from(row) for row in s.all("stranded", values)])
+        return [run_from(row) for row in await self._rows("stranded", values)]
 
     async def beat(self, instance: str, *, roles: str, version: str) -> None:
         values = {"instance": instance, "roles": roles, "version": version}
@@ -120,7 +121,7 @@ class LedgerStore:
         await self._write(lambda s: s.run("leave", {"instance": instance, "now": text_of(s.now)}))
 
     async def instances(self) -> Sequence[Instance]:
-        return await self._read(lambda s: [instance_from(row) for row in s.all("instances", {})])
+        return [instance_from(row) for row in await self._rows("instances", {})]
 
     async def acquire(self, run: Run, *, ttl: timedelta, timeout: timedelta, instance: str) -> Granted | Occupied:
         tried: list[Granted] = []
@@ -153,12 +154,14 @@ class LedgerStore:
         return bool(row and row["cancel_requested"])
 
     async def reap(self) -> Sequence[Run]:
-        if not await self._read(leases.has_expired):
+        found = await self._rows("has_expired", {"now": text_of(self._database.now())})
+        if not found[0]["found"]:
             return []
         return await self._write(leases.reap)
 
     async def forget(self, before: datetime) -> int:
-        if not await self._read(lambda s: retention.has_expired(s, before)):
+        found = await self._rows("has_expired_history", retention.bounds(before, self._database.now()))
+        if not found[0]["found"]:
             return 0
         return await self._write(lambda s: retention.forget(s, before))
 
@@ -169,8 +172,9 @@ class LedgerStore:
         return await self._write(lambda s: people.cancel(s, run_id), is_brief=True)
 
     async def scope_state(self, scope: str) -> ScopeState:
-        row = await self._read(lambda s: s.one("holder", {"scope": scope}))
-        return ScopeState(row["epoch"], row["holder"], row["commits"]) if row else ScopeState(0, None, 0)
+        for row in await self._rows("holder", {"scope": scope}):
+            return ScopeState(row["epoch"], row["holder"], row["commits"])
+        return ScopeState(0, None, 0)
 
     async def prepare(self, lease: Lease, shape: Shape, *, is_known: bool = False) -> Sequence[str]:
         def work(session: Session) -> Sequence[str]:
@@ -215,7 +219,7 @@ class LedgerStore:
         await self._held(lease, lambda s: batches.note(s, lease.holder, lines))
 
     async def coverage(self, scope: str) -> Coverage:
-        return await self._read(lambda s: batches.coverage_of(s, scope))
+        return coverage_from(await self._rows("coverage", {"scope": scope}))
 
     async def void_coverage(self, lease: Lease) -> None:
         def work(session: Session) -> None:
@@ -232,11 +236,10 @@ class LedgerStore:
 
     async def open_pass(self, scope: str, request: Request) -> Pass | None:
         values = {"scope": scope, "request": request.text}
-        row = await self._read(lambda s: s.one("open_pass", values))
-        return pass_from(row) if row else None
+        return next(map(pass_from, await self._rows("open_pass", values)), None)
 
     async def facts(self, scope: str) -> StreamFacts:
-        return facts_from(await self._read(lambda s: s.one("facts", {"scope": scope})))
+        return facts_from(next(iter(await self._rows("facts", {"scope": scope})), None))
 
     async def states(self, scopes: Sequence[str]) -> Mapping[str, StreamState]:
         return await self._read(lambda s: stream_states(s, scopes))
@@ -251,11 +254,9 @@ class LedgerStore:
         await self._held(lease, lambda s: s.run("learn", NOTHING_LEARNT | values))
 
     async def hints(self, scope: str, limit: int, *, due: datetime | None = None) -> Sequence[Hint]:
-        def work(session: Session) -> list[Hint]:
-            instants = {"due": text_of(due or session.now), "never": text_of(session.now + POSTPONED_MAX)}
-            return [hint_from(row) for row in session.all("hints", {"scope": scope, "limit": limit, **instants})]
-
-        return await self._read(work)
+        now = self._database.now()
+        instants = {"due": text_of(due or now), "never": text_of(now + POSTPONED_MAX)}
+        return [hint_from(row) for row in await self._rows("hints", {"scope": scope, "limit": limit, **instants})]
 
     async def refer(
         self, lease: Lease, shape: Shape, column: str, *, is_open: bool = False, lacking: Shape | None = None
@@ -311,11 +312,10 @@ class LedgerStore:
         return await self._read(lambda s: self._destination.preview(s.connection, account, batch))
 
     async def quarantine(self, scope: str | None = None) -> Sequence[Quarantined]:
-        return await self._read(lambda s: [quarantined_from(row) for row in s.all("quarantine", {"scope": scope})])
+        return [quarantined_from(row) for row in await self._rows("quarantine", {"scope": scope})]
 
     async def run(self, run_id: str) -> Run | None:
-        row = await self._read(lambda s: s.one("run", {"run": run_id}))
-        return run_from(row) if row else None
+        return next(map(run_from, await self._rows("run", {"run": run_id})), None)
 
     async def runs(
         self,
@@ -328,22 +328,20 @@ class LedgerStore:
     ) -> Sequence[Run]:
         values = {"account": account, "stream": stream, "state": state.value if state else None, "limit": limit}
         name = "runs" if account is None or stream is None else "runs_of_stream"
-        return await self._read(lambda s: [run_from(row) for row in s.all(name, values | {"dry_run": dry_run})])
+        return [run_from(row) for row in await self._rows(name, values | {"dry_run": dry_run})]
 
     async def afoot(self, since: datetime) -> Sequence[Run]:
         values = {"since": text_of(since), "limit": AFOOT_MAX}
-        return await self._read(lambda s: [run_from(row) for row in s.all("runs_afoot", values)])
+        return [run_from(row) for row in await self._rows("runs_afoot", values)]
 
     async def log_end(self, run_id: str) -> int:
-        row = await self._read(lambda s: s.one("log_end", {"run": run_id}))
-        return int(row["seq"]) if row else 0
+        return next((int(row["seq"]) for row in await self._rows("log_end", {"run": run_id})), 0)
 
     async def log(self, run_id: str, after: int = 0) -> Sequence[tuple[int, datetime, LogLine]]:
-        rows = await self._read(lambda s: s.all("log", {"run": run_id, "after": after}))
-        return [people.log_line(row) for row in rows]
+        return [people.log_line(row) for row in await self._rows("log", {"run": run_id, "after": after})]
 
     async def leases(self) -> Sequence[LeaseRow]:
-        return await self._read(lambda s: [lease_row_from(row) for row in s.all("leases", {})])
+        return [lease_row_from(row) for row in await self._rows("leases", {})]
 
     async def pause(self, account: str) -> bool:
         return await self._write(lambda s: pauses.pause(s, account))
@@ -381,6 +379,9 @@ class LedgerStore:
             return work(session)
 
         return await self._write(guarded)
+
+    async def _rows(self, name: str, values: Values) -> list[Row]:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._database.rows, name, values)
 
     async def _read(self, work: Callable[[Session], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._database.read, work)
