@@ -11,10 +11,11 @@ away the hints that were written before it began. What comes while parents are a
 
 from collections.abc import Sequence
 
+from comporta.core.coverage import Coverage
 from comporta.core.hint import SLOW, Hint, is_sweep_cheaper
 from comporta.core.record import Key, key_from_text
 from comporta.engine.drive import drive
-from comporta.engine.plan import make_fit, refuse_another_database
+from comporta.engine.plan import make_fit, recall
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
 from comporta.errors import StopRun
@@ -32,11 +33,11 @@ async def relist_children(work: Work) -> None:
     What is gone is marked only when all of it is known: a loss of everything comes portion by portion. Until then the
     hints of those portions stay; the others go with what they brought.
     """
-    await refuse_another_database(work)
-    if await _is_sweep_better(work):
+    known = await recall(work)
+    if await _is_sweep_better(work, known.covered):
         await _sweep(work)
         return
-    await make_fit(work)
+    await make_fit(work, known)
     is_more = True
     while is_more and (hints := await work.store.hints(work.scope, HINTS_MAX)):
         is_more = len(hints) == HINTS_MAX
@@ -62,14 +63,14 @@ async def _sweep(work: Work) -> None:
         raise
 
 
-async def _is_sweep_better(work: Work) -> bool:
+async def _is_sweep_better(work: Work, covered: Coverage) -> bool:
     """Say whether to read everything instead: it takes fewer requests, or has never been done."""
     if work.reader.sweep_rows is None:
         return False
     parents = len(await work.store.hints(work.scope, HINTS_MAX))
     if not parents:
         return False
-    if not (await work.store.coverage(work.scope)).intervals:
+    if not covered.intervals:
         return True
     rows = await _rows_of_cheaper_sweep(work, parents)
     if rows is None:

@@ -21,7 +21,7 @@ from comporta.core.instant import BEGINNING, instant_text, short_text
 from comporta.core.record import Page
 from comporta.core.window import WHOLE, Kind, Window
 from comporta.engine.ahead import in_batches, limited, records
-from comporta.engine.plan import first_run_of, is_resumable, make_fit, new_pass_id, plan_pass
+from comporta.engine.plan import Known, first_run_of, is_resumable, make_fit, new_pass_id, plan_pass
 from comporta.engine.verify import gone_at_source, verify
 from comporta.engine.work import Work, well
 from comporta.errors import TooManyRejected
@@ -39,9 +39,9 @@ ANSWERED_MAX = 100_000
 
 async def drive(work: Work) -> None:
     """Read a window, write it, and close it; raise what stopped it, claiming nothing."""
-    plan = await plan_pass(work)
+    plan, known = await plan_pass(work)
     if not work.run.dry_run:
-        plan = await _prepared(work, plan)
+        plan = await _prepared(work, plan, known)
     if work.shape.stamp is None and plan.read == 0:
         work.seen = set()
     answered = await _to_be_answered(work, plan)
@@ -71,16 +71,15 @@ async def _to_be_answered(work: Work, plan: Pass) -> Sequence[Hint]:
     return await work.store.hints(work.scope, ANSWERED_MAX, due=EVER)  # postponed ones too
 
 
-async def _prepared(work: Work, plan: Pass) -> Pass:
+async def _prepared(work: Work, plan: Pass, known: Known) -> Pass:
     """Make the table fit and return the pass to work on: another where rows that were covered are gone."""
     had_rows = plan.position is not None or plan.window.since > BEGINNING
-    covered = had_rows and (await work.store.coverage(work.scope)).intervals
-    changes = await make_fit(work, plan)
+    changes = await make_fit(work, known, plan)
     if changes and had_rows and not (await work.store.coverage(work.scope)).intervals:
-        if covered:
+        if known.covered.intervals:
             _tell_of_voiding(work)
         await work.store.void_coverage(work.lease)  # the pass that was begun a moment ago, too
-        return await plan_pass(work)
+        plan, _ = await plan_pass(work)
     return plan
 
 

@@ -21,7 +21,7 @@ from comporta.core.instant import short_text
 from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
 from comporta.core.window import WHOLE, Kind
-from comporta.engine.plan import is_claiming, make_fit, plan_gathering, refuse_another_database
+from comporta.engine.plan import is_claiming, make_fit, plan_gathering, recall
 from comporta.engine.refusals import all_refused, failed
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
@@ -43,15 +43,13 @@ KNOWN_MAX = 100_000
 
 async def fetch_hinted(work: Work) -> None:
     """Read what hints of the stream tell of, and end the run."""
-    await refuse_another_database(work)
-    await make_fit(work)
+    await make_fit(work, await recall(work))
     await _drain(work)
     await work.close(Batch(work.shape), well())
 
 
 async def gather(work: Work) -> None:
     """Read what another stream refers to, and end the run with the claim that this one reaches as far."""
-    await refuse_another_database(work)
     plan, is_whole = await plan_gathering(work)
     covered = await work.store.coverage(f"{work.account}/{work.shape.parent_stream}")
     if not work.run.dry_run:

@@ -5,6 +5,7 @@ Acts thinly: it asks the ledger and the source, and ``core.window`` decides.
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from secrets import token_hex
 
@@ -29,28 +30,45 @@ RESUMED_WHOLE_MAX = timedelta(days=1)
 """A pass over everything that was asked for by hand is not gone on with after this."""
 
 
-async def plan_pass(work: Work) -> Pass:
-    """Return the pass to work on: the unfinished one with the same bounds, or a new one."""
-    await refuse_another_database(work)
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger says of a stream as its run begins.
+
+    Asked once, for the run holds the stream: only a run of another account that finds their table changed takes
+    coverage back meanwhile, and what this run adds to it then leaves a hole.
+    """
+
+    facts: StreamFacts
+    covered: Coverage
+
+
+async def recall(work: Work) -> Known:
+    """Return what the ledger says; stop before anything is written because another database answers in its place."""
+    known = Known(await work.store.facts(work.scope), await work.store.coverage(work.scope))
+    _refuse_another_database(work, known.facts.identity)
+    return known
+
+
+async def plan_pass(work: Work) -> tuple[Pass, Known]:
+    """Return the pass to work on, the unfinished one with the same bounds or a new one, and what is known by then."""
+    known = await recall(work)
     clock = await work.reader.clock()
     _refuse_clock(work, clock)
     query = _fingerprint(work)
-    known = await work.store.facts(work.scope)
+    is_other = known.facts.fingerprint not in {None, query} and work.request.max_records is None
     if is_claiming(work):
-        await _doubt(work, known, clock)
-    is_other = known.fingerprint not in {None, query} and work.request.max_records is None
-    if is_claiming(work):
-        await _remember(work, query, clock, is_other=is_other)
+        known = await _doubted(work, known, clock)
+        known = await _learnt(work, known, query, clock, is_other=is_other)
     unfinished = await _unfinished(work, query, clock)
     if unfinished is not None:
         work.tell("pass_resumed", _resumed(unfinished), _resumed_fields(unfinished))
         plan = unfinished
     else:
-        window = await _window(work, clock, is_other=is_other)
+        window = _window(work, clock, Coverage() if is_other else known.covered)
         plan = Pass(new_pass_id(work), work.request.text, window, query)
         work.tell("window_planned", _planned(plan.window, work), _planned_fields(plan.window, work))
     await work.store.begin_pass(work.lease, plan, resumable=is_resumable(work))
-    return plan
+    return plan, known
 
 
 async def plan_gathering(work: Work) -> tuple[Pass, bool]:
@@ -58,14 +76,15 @@ async def plan_gathering(work: Work) -> tuple[Pass, bool]:
 
     Once it was, the pass stands in the ledger, and whoever goes on with it does not fetch everything again.
     """
+    known = await recall(work)
     clock = await work.reader.clock()
     _refuse_clock(work, clock)
     query = _fingerprint(work)
-    known = (await work.store.facts(work.scope)).fingerprint
     if is_claiming(work):
-        await _remember(work, query, clock, is_other=known not in {None, query})
-    await make_fit(work)
-    is_first = work.request.kind is not Kind.NOTIFICATION and not (await work.store.coverage(work.scope)).intervals
+        is_other = known.facts.fingerprint not in {None, query}
+        known = await _learnt(work, known, query, clock, is_other=is_other)
+    await make_fit(work, known)
+    is_first = work.request.kind is not Kind.NOTIFICATION and not known.covered.intervals
     is_whole = is_first or work.request.kind in WHOLE
     unfinished = await _unfinished(work, query, clock) if is_whole else None
     if unfinished is not None:
@@ -76,13 +95,13 @@ async def plan_gathering(work: Work) -> tuple[Pass, bool]:
     ), is_whole
 
 
-async def make_fit(work: Work, plan: Pass | None = None) -> Sequence[str]:
+async def make_fit(work: Work, known: Known, plan: Pass | None = None) -> Sequence[str]:
     """Make the table fit the shape; tell what was done, and return it.
 
     Rows of these very fields were written before if the query is the same and the last pass, or this one, wrote any.
     """
-    has_rows = (plan is not None and plan.position is not None) or (await work.store.coverage(work.scope)).intervals
-    is_same = (await work.store.facts(work.scope)).fingerprint == _fingerprint(work)
+    has_rows = (plan is not None and plan.position is not None) or known.covered.intervals
+    is_same = known.facts.fingerprint == _fingerprint(work)
     changes = await work.store.prepare(work.lease, work.shape, is_known=is_same and bool(has_rows))
     for change in changes:
         work.tell("schema_changed", change, {"change": change})
@@ -104,9 +123,7 @@ def origin_of(work: Work) -> datetime:
     return parse_instant(work.rules.origin_text) if work.rules.origin_text else BEGINNING
 
 
-async def refuse_another_database(work: Work) -> None:
-    """Stop before anything is written, or called deleted, because another database answers at the same place."""
-    stored = (await work.store.facts(work.scope)).identity
+def _refuse_another_database(work: Work, stored: str | None) -> None:
     if stored is None:
         return
     known, seen = Identity(**json.loads(stored)), work.reader.identity
@@ -119,13 +136,13 @@ async def refuse_another_database(work: Work) -> None:
         raise OtherDatabase(message)
 
 
-async def _window(work: Work, clock: datetime, *, is_other: bool) -> Window:
+def _window(work: Work, clock: datetime, covered: Coverage) -> Window:
     """Return the window of a new pass; a stream that bears no stamp can only be read whole, whatever was asked."""
     is_whole = work.shape.stamp is None and work.request.kind not in WHOLE
     whole = Request(Kind.FULL) if is_whole else work.request
     return plan_window(
         whole,
-        Coverage() if is_other else await work.store.coverage(work.scope),
+        covered,
         origin=origin_of(work),
         clock=clock,
         overlap=work.rules.overlap,
@@ -163,12 +180,12 @@ def _refuse_clock(work: Work, clock: datetime) -> None:
         raise SourceChangedShape(message, next_step="Set the clock of the source's server, or of this machine.")
 
 
-async def _doubt(work: Work, known: StreamFacts, clock: datetime) -> None:
+async def _doubted(work: Work, known: Known, clock: datetime) -> Known:
     """Take back what was claimed by a clock that was ahead: only what that run could have seen stays covered."""
-    offset = clock - work.clock.now()
-    covered = await work.store.coverage(work.scope)
-    if covered.end is None or not went_back(known_offset_s=known.clock_offset_s, offset_s=offset.total_seconds()):
-        return
+    offset, covered = clock - work.clock.now(), known.covered
+    is_back = went_back(known_offset_s=known.facts.clock_offset_s, offset_s=offset.total_seconds())
+    if covered.end is None or not is_back:
+        return known
     runs = await work.store.runs(
         account=work.account, stream=work.run.stream, state=RunState.SUCCEEDED, dry_run=False, limit=CLAIMS_MAX
     )
@@ -181,12 +198,12 @@ async def _doubt(work: Work, known: StreamFacts, clock: datetime) -> None:
         level="warning",
     )
     await work.store.cut_coverage(work.lease, at)
+    return replace(known, covered=covered.cut(at))
 
 
-async def _remember(work: Work, query: str, clock: datetime, *, is_other: bool) -> None:
+async def _learnt(work: Work, known: Known, query: str, clock: datetime, *, is_other: bool) -> Known:
     """Start from nothing when the query changed; keep what was learnt of the source."""
-    covered = await work.store.coverage(work.scope)
-    if is_other and (covered.intervals or work.request.kind not in WHOLE):
+    if is_other and (known.covered.intervals or work.request.kind not in WHOLE):
         work.tell(
             "coverage_voided",
             f"{QUERY} changed: what was covered counts no more, everything is read again",
@@ -194,10 +211,13 @@ async def _remember(work: Work, query: str, clock: datetime, *, is_other: bool) 
             level="warning",
         )
         await work.store.void_coverage(work.lease)
+        known = replace(known, covered=Coverage())
     offset = (clock - work.clock.now()).total_seconds()
     identity = work.reader.identity
     stored = json.dumps({name: getattr(identity, name) for name in Identity.__dataclass_fields__})
-    await work.store.learn(work.lease, StreamFacts(query, stored, offset))
+    facts = replace(known.facts, fingerprint=query, identity=stored, clock_offset_s=offset)
+    await work.store.learn(work.lease, facts)
+    return replace(known, facts=facts)
 
 
 def _fingerprint(work: Work) -> str:

@@ -6,7 +6,7 @@ refused or fails.
 """
 
 from comporta.core.record import key_from_text
-from comporta.engine.plan import make_fit, refuse_another_database
+from comporta.engine.plan import make_fit, recall
 from comporta.engine.refusals import in_quarantine
 from comporta.engine.verify import confirmed_gone, parts
 from comporta.engine.work import Work, well
@@ -15,8 +15,7 @@ from comporta.ports.store import Batch
 
 async def retry_quarantine(work: Work) -> None:
     """Read every waiting record again, write what can be written, and end the run."""
-    await refuse_another_database(work)
-    await make_fit(work)
+    await make_fit(work, await recall(work))
     waiting = [key_from_text(each.key) for each in await work.store.quarantine(work.scope)]
     place = work.shape.index(work.shape.key)
     for part in parts(waiting):

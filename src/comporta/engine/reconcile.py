@@ -21,10 +21,11 @@ from typing import Any
 
 from comporta.core.compare import Differences, compare_stamps, differing_hours
 from comporta.core.counts import Counts
+from comporta.core.coverage import Coverage
 from comporta.core.instant import BEGINNING, instant_text, short_text
 from comporta.core.nested import only
 from comporta.core.record import Key, Page, Shape
-from comporta.engine.plan import make_fit, origin_of, refuse_another_database
+from comporta.engine.plan import make_fit, origin_of, recall
 from comporta.engine.refusals import fetched
 from comporta.engine.verify import confirmed_gone, parts, refuse_mass_deletion, sweep
 from comporta.engine.work import Work, well
@@ -42,10 +43,10 @@ HOURS_MAX = 24
 
 async def reconcile(work: Work) -> None:
     """Compare, repair unless it is a dry run, and end the run with the result."""
-    await refuse_another_database(work)
-    until = await _until(work)
+    known = await recall(work)
+    until = await _until(work, known.covered)
     if not work.run.dry_run:
-        await make_fit(work)
+        await make_fit(work, known)
     here = await work.store.count_rows(work.account, work.shape)
     is_exact = work.request.exact or here <= work.rules.exact_rows_max
     if is_exact:
@@ -85,18 +86,17 @@ async def _still_missing(work: Work, found: Differences, *, is_exact: bool) -> D
     return replace(found, extra=extra)
 
 
-async def _until(work: Work) -> datetime:
+async def _until(work: Work, covered: Coverage) -> datetime:
     """Return up to where both sides should agree: what is covered, and not the source's present."""
     if work.shape.stamp is None:
         message = f"{work.scope}: has no stamp to go by, so each sync of it reads and compares everything"
         raise WrongUse(
             message, next_step=f"Run `comporta sync {work.scope}`; with --dry-run it only shows what differs."
         )
-    covered = (await work.store.coverage(work.scope)).end
-    if covered is None:
+    if covered.end is None:
         message = f"{work.scope}: nothing is covered yet, so there is nothing to compare"
         raise WrongUse(message, next_step=f"Run `comporta sync {work.scope}` first.")
-    return min(covered, await work.reader.clock() - work.rules.margin)
+    return min(covered.end, await work.reader.clock() - work.rules.margin)
 
 
 def _since(work: Work) -> datetime | None:
