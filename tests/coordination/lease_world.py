@@ -26,7 +26,7 @@ from comporta.core.ticket import Ticket, successor
 from comporta.core.window import WHOLE, Request, Window, parse_request, plan_window
 from comporta.destinations.sqlite import SqliteDestination
 from comporta.errors import CommitOutcomeUnknown, LeaseLost
-from comporta.ledger.session import Database, Row, Session, Values
+from comporta.ledger.session import Database, Session, Values
 from comporta.ledger.sqlite import SqliteSession
 from comporta.ledger.store import LedgerStore
 from comporta.ports.store import Batch, Ending, Granted, Pass
@@ -111,7 +111,7 @@ class Wire:
     def read(self, work: Callable[[Session], T]) -> T:
         return work(self.session())
 
-    def rows(self, name: str, values: Values) -> list[Row]:
+    def rows(self, name: str, values: Values) -> list[Any]:
         return self.session().all(name, values)
 
     def session(self) -> SqliteSession:
@@ -159,7 +159,7 @@ class ModelStore(LedgerStore):
     async def _read(self, work: Callable[[Session], T]) -> T:
         return self._database.read(work)
 
-    async def _rows(self, name: str, values: Values) -> list[Row]:
+    async def _rows(self, name: str, values: Values) -> list[Any]:
         return self._database.rows(name, values)
 
 

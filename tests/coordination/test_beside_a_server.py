@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
@@ -13,7 +14,7 @@ from comporta.core.outcome import ExitCode, exit_code
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request
-from comporta.errors import UnknownAccount
+from comporta.errors import TooManyDeleted, UnknownAccount
 from comporta.ports.store import Store
 from comporta.testing import FakeSource
 
@@ -136,6 +137,25 @@ async def test_a_run_that_somebody_else_executes_is_followed_to_its_end(workshop
     assert (run.state, run.instance, run.counts.read) == (RunState.SUCCEEDED, "there", 1)
     assert len(await workshop.store.runs()) == 1
     await others[0]
+
+
+async def test_what_was_confirmed_is_done_though_a_server_took_the_run_that_was_joined(workshop: Workshop) -> None:
+    """The server knows nothing of a confirmation: its run fails, and the sync does one of its own."""
+    workshop.source.stream().put_many(range(1, 41), stamp=at(9))
+    await workshop.sync()
+    workshop.source.stream().remove(*range(1, 31))
+
+    async def take(run: Run) -> None:
+        plan = workshop.plans["matriz"]
+        await workshop.executor(instance="there").execute(run, plan, plan.streams[ORDERS])
+
+    store = cast("Store", Overtaken(workshop.store, take))
+    wish = replace(workshop.wish(Kind.FULL), deletions_confirmed=True)
+    theirs, ours = await workshop.sync(wish=wish, syncer=workshop.syncer(store=store, instance="here"))
+
+    assert (theirs.instance, theirs.error and theirs.error["code"]) == ("there", TooManyDeleted.code)
+    assert (ours.instance, ours.state, ours.counts.deleted) == ("here", RunState.SUCCEEDED, 30)
+    assert exit_code([theirs, ours]) is ExitCode.DONE
 
 
 async def test_a_sync_that_is_told_to_end_follows_nobody_any_longer(workshop: Workshop) -> None:

@@ -26,7 +26,7 @@ from comporta.core.run import TERMINAL, Run, RunState, Trigger, run_name
 from comporta.core.schedule import urgency
 from comporta.core.ticket import Ticket
 from comporta.core.window import GIVEN, Kind, Request
-from comporta.errors import Busy, ComportaError, LeaseLost, Retryable, UnknownAccount
+from comporta.errors import Busy, ComportaError, LeaseLost, Retryable, TooManyDeleted, UnknownAccount
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
 from comporta.ports.store import LogLine, Occupied, Store
@@ -208,7 +208,10 @@ class Syncer:
             run = await self._store.enqueue(ahead, run_id=run_id)
             return run, run.id == run_id
 
-        return await self._attempts_of(account, stream, queued, wish)
+        runs = await self._attempts_of(account, stream, queued, wish)
+        if wish.deletions_confirmed and _wants_confirmation(runs[-1]):  # somebody else did what was joined
+            runs += await self._attempts_of(account, stream, queued, wish)
+        return runs
 
     async def _attempts_of(self, account: AccountPlan, stream: StreamPlan, queued: Queued, wish: Wish) -> list[Run]:
         """Execute a queued run, and its successors after their backoff."""
@@ -304,6 +307,10 @@ class Syncer:
             skipped = replace(skipped, state=RunState.SKIPPED, error=error)
         self._observer.ended(skipped)
         return skipped
+
+
+def _wants_confirmation(run: Run) -> bool:
+    return run.error is not None and run.error["code"] == TooManyDeleted.code
 
 
 def _known(run: Run) -> Queued:
