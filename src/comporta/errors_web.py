@@ -21,7 +21,7 @@ class BadRequest(RequestRefused):
     """There is no such address, or it does not take such a request."""
 
     code = "CMP-WEB-002"
-    next_step = "See docs/reference/http.md for the addresses that `comporta serve` answers."
+    next_step = "/openapi.json lists the addresses that are answered (docs/reference/http.md). There are no pages yet."
 
 
 class BadFields(RequestRefused):
