@@ -204,3 +204,11 @@ def test_a_sync_is_told_in_portuguese(folder: Path, comporta: Command) -> None:
     assert said[0] == "loja/sale.order: iniciada"
     assert "loja/sale.order: concluída com sucesso: 30 novos" in said
     assert said[-1] == "sale.order: 30 novos"
+
+
+def test_what_to_do_is_told_in_portuguese(folder: Path, comporta: Command) -> None:
+    """Not only the word before it."""
+    (folder / "key").write_text("wrong", "utf-8")
+    said = comporta("sync", "loja/sale.order", "--language", "pt-BR").out.splitlines()
+
+    assert said[-1].startswith("  Próximo passo: Confira login e api_key da conta")

@@ -17,6 +17,7 @@ from comporta.cli.request import Flags, request_from
 from comporta.cli.session import with_workspace
 from comporta.cli.watch import Lines
 from comporta.cli.words import ended_text, totals_lines
+from comporta.core.alert_words import step_of
 from comporta.core.language import Language
 from comporta.core.outcome import ExitCode, exit_code, last_attempts
 from comporta.core.run import Run, RunState
@@ -162,7 +163,7 @@ def summary(runs: Sequence[Run], language: Language = Language.EN) -> list[str]:
         which = "" if kind in {"incremental", "full"} else f" ({kind})"
         lines.append(f"{f'{run.account}/' if with_account else ''}{run.stream}{which}: {ended_text(run, language)}")
         if run.error and run.error.get("next_step"):
-            lines.append(f"  {following}: {run.error['next_step']}")
+            lines.append(f"  {following}: {step_of(run.error['code'], run.error['next_step'], language)}")
     return lines
 
 
