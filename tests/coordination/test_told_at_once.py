@@ -38,6 +38,31 @@ async def test_a_request_that_is_sent_again_stands_in_the_log_before_it_is(
     assert [steps.count(step) for step in ("run_started", "request_retried", "run_succeeded")] == [1, 1, 1]
 
 
+async def test_what_is_tried_again_while_a_login_is_made_stands_in_the_log_too(workshop: Workshop) -> None:
+    """A server that hangs at the login is the first thing people look for; the run's end, too, keeps what it told."""
+    workshop.source.stream()
+    login = workshop.source.script.on("login", waits=True, raises=errors.SourceUnavailable("no answer"))
+    task = workshop.begin()
+    await login.reached.wait()
+    workshop.witness.progress[0].tell(AGAIN)
+    await workshop.witness.saw("request_retried")
+    while ("request_retried",) not in workshop.query(LOGGED):
+        await asyncio.sleep(0)
+    seen = [step for (step,) in workshop.query(LOGGED)]
+    workshop.witness.progress[0].tell(AGAIN)
+    login.release()
+    run = await ended(task)
+
+    assert run.state is RunState.FAILED
+    assert seen == ["run_started", "lease_acquired", "request_retried"]
+    assert [step for (step,) in workshop.query(LOGGED)][3:] == [
+        "request_retried",
+        "run_failed",
+        "run_retrying",
+        "lease_released",
+    ]
+
+
 async def test_what_cannot_be_kept_now_is_kept_with_the_next_batch(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ from comporta.engine.drive import drive
 from comporta.engine.hinted import fetch_hinted, gather
 from comporta.engine.quarantine import retry_quarantine
 from comporta.engine.reconcile import reconcile
+from comporta.engine.run_log import RunLog
 from comporta.engine.work import Rules, Work, released
 from comporta.errors import (
     ComportaError,
@@ -88,6 +89,7 @@ class _Active:
 
     task: "asyncio.Task[None]"
     loop: asyncio.AbstractEventLoop
+    log: RunLog
     work: Work | None = None
     reason: StandDown | None = None
     is_abandoned: bool = False
@@ -155,7 +157,8 @@ class Executor:
         progress = Progress(self._clock, scope=run.scope, priority=priority_of(answer.run), rate=account.limit)
         self._observer.started(answer.run, progress)
         perform = self._perform(answer, account, stream, progress, guard, confirmed=confirmed)
-        active = _Active(asyncio.ensure_future(perform), asyncio.get_running_loop())
+        log = RunLog(answer.run, answer.lease, store=self._store, progress=progress, observer=self._observer)
+        active = _Active(asyncio.ensure_future(perform), asyncio.get_running_loop(), log)
         self._active[run.id] = active
         if self.stopping.is_set():
             active.stand_down(RunInterrupted(f"run {run.id}: handed over at a shutdown"))
@@ -187,31 +190,34 @@ class Executor:
         self, granted: Granted, account: AccountPlan, stream: StreamPlan, progress: Progress, guard: Guard, *,
         confirmed: bool,
     ) -> None:  # fmt: skip
-        reader = await account.source.read(stream.request, progress)
-        work = Work(
-            run=granted.run,
-            request=parse_request(granted.run.request),
-            lease=granted.lease,
-            reader=reader,
-            store=self._store,
-            clock=self._clock,
-            progress=progress,
-            observer=self._observer,
-            rules=await self._rules(account, stream, confirmed=confirmed),
-            guard=guard,
-        )
-        self._active[granted.run.id].work = work
+        log = self._active[granted.run.id].log
         attempt, attempts = granted.run.attempt, RUN_RETRIES.retries + 1
+        request = parse_request(granted.run.request)
         # What an ordinary run reads, a first load too, the window says.
-        asked = {} if work.request.kind is Kind.INCREMENTAL else {"request": granted.run.request}
+        asked = {} if request.kind is Kind.INCREMENTAL else {"request": granted.run.request}
         message = f"{granted.run.request}, attempt {attempt}/{attempts}"
-        work.tell("run_started", message, {**asked, "attempt": attempt, "attempts": attempts})
-        work.tell(
+        log.tell("run_started", message, {**asked, "attempt": attempt, "attempts": attempts})
+        log.tell(
             "lease_acquired",
             f"epoch {granted.lease.epoch}, held by {self._conduct.instance}",
             {"epoch": granted.lease.epoch, "instance": self._conduct.instance},
         )
-        async with work.telling():
+        async with log.telling():
+            reader = await account.source.read(stream.request, progress)
+            work = Work(
+                run=granted.run,
+                request=request,
+                lease=granted.lease,
+                reader=reader,
+                store=self._store,
+                clock=self._clock,
+                progress=progress,
+                observer=self._observer,
+                rules=await self._rules(account, stream, confirmed=confirmed),
+                log=log,
+                guard=guard,
+            )
+            self._active[granted.run.id].work = work
             await _job(work)(work)
 
     async def _rules(self, account: AccountPlan, stream: StreamPlan, *, confirmed: bool) -> Rules:
@@ -257,11 +263,20 @@ class Executor:
         return ended if ended is not None else granted.run
 
     async def _write_end(self, granted: Granted, active: _Active, ending: Ending, progress: Progress) -> Run:
-        if active.work is not None:
-            return await active.work.end_badly(ending)
-        ending = replace(ending, requests=progress.requests, log=(*ending.log, released(granted.lease)))
-        ended = await self._store.finish(granted.lease, ending)
-        for line in ending.log:
+        """End the run without success, keeping what was committed and claiming nothing.
+
+        When it cannot be written, nothing of it is told, and another try writes all of it.
+        """
+        work, told = active.work, active.log.drain()
+        lease, counts = (work.lease, work.counts if work.run.dry_run else None) if work else (granted.lease, None)
+        last = (*ending.log, released(lease))
+        ending = replace(ending, log=(*told, *last), requests=progress.requests, counts=counts)
+        try:
+            ended = await self._store.finish(lease, ending)
+        except BaseException:
+            active.log.put_back(told)
+            raise
+        for line in last:
             self._observer.stepped(granted.run, line)
         return ended
 

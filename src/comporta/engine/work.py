@@ -5,19 +5,17 @@ previewed, so what it shows is what a real run would do. A commit is never cut i
 told to stand down while one is under way, the commit ends first.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TypeVar
 
 from comporta.core.counts import Counts
 from comporta.core.lease import Lease, Settlement, settle
 from comporta.core.record import Key, Page, Row, Shape, Value
 from comporta.core.run import Run, RunState
 from comporta.core.window import Request
-from comporta.errors import CommitOutcomeUnknown, ComportaError, LeaseLost
+from comporta.engine.run_log import RunLog, to_the_end
+from comporta.errors import CommitOutcomeUnknown, LeaseLost
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
 from comporta.ports.guard import UNGUARDED, Guard
@@ -27,7 +25,6 @@ from comporta.ports.store import Batch, Committed, Ending, LogLine, Store
 
 COMMIT_TRIES = 5
 """How often a commit of unknown outcome is settled before the attempt ends."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ class Work:
 
     def __init__(
         self, *, run: Run, request: Request, lease: Lease, reader: Reader, store: Store,
-        clock: Clock, progress: Progress, observer: Observer, rules: Rules,
+        clock: Clock, progress: Progress, observer: Observer, rules: Rules, log: RunLog,
         guard: Guard = UNGUARDED,
     ) -> None:  # fmt: skip
         self.run = run
@@ -63,13 +60,13 @@ class Work:
         self.progress = progress
         self.observer = observer
         self.rules = rules
+        self._log = log
         self._guard = guard
         self.counts = Counts()
         self.beside: Mapping[str, object] = {}
         """What the last batch wrote beside what is counted, for its log line."""
         self.seen: set[Key] | None = None
         """The keys that this pass wrote, for a stream without stamps: that a row is here does not say how old it is."""
-        self.log: list[LogLine] = []
 
     @property
     def shape(self) -> Shape:
@@ -87,34 +84,8 @@ class Work:
         return f"{self.run.account}/{self.run.stream}"
 
     def tell(self, step: str, message: str, fields: Mapping[str, object] | None = None, *, level: str = "info") -> None:
-        """Tell people one step; it is stored with the next transaction of the run."""
-        self._tell_line(LogLine(level, step, message, fields or {}))
-
-    def _tell_line(self, line: LogLine) -> None:
-        self.log.append(line)
-        self.observer.stepped(self.run, line)
-
-    @asynccontextmanager
-    async def telling(self) -> AsyncIterator[None]:
-        """Tell and keep meanwhile what comes up below the run, as that a request is sent again, when it comes up."""
-        telling = asyncio.ensure_future(self._tell_news())
-        try:
-            yield
-        finally:
-            telling.cancel()
-            await asyncio.wait([telling])
-
-    async def _tell_news(self) -> None:
-        while True:
-            await self.progress.has_news.wait()
-            self.progress.has_news.clear()
-            if not self.progress.notices:  # a batch took them
-                continue
-            lines = self._drain()
-            try:
-                await _to_the_end(self.store.tell(self.lease, lines))
-            except ComportaError:
-                self.log = [*lines, *self.log]
+        """Tell people one step; it is kept with the next transaction of the run."""
+        self._log.tell(step, message, fields, level=level)
 
     def batch(self, page: Page, *, overwrite: bool = False, **more: object) -> Batch:
         """Return the batch that writes a page."""
@@ -130,7 +101,7 @@ class Work:
             self.observer.changed(self.run, changes)
         else:
             await self._ask_guard()
-            batch = replace(batch, log=self._drain(), requests=self.progress.requests)
+            batch = replace(batch, log=self._log.drain(), requests=self.progress.requests)
             with self.progress.trace.span("batch", {"comporta.rows": len(batch.rows)}):
                 committed = await self._commit(batch, None)
             counts = committed.counts
@@ -151,8 +122,8 @@ class Work:
         counts = self.counts
         said = f"{counts.read} read: {counts.inserted} new, {counts.updated} changed, {counts.unchanged} unchanged"
         self.tell("run_succeeded", f"{said}, {counts.rejected} rejected", counts.as_json())
-        self._tell_line(released(self.lease))
-        ending = replace(ending, log=self._drain(), requests=self.progress.requests)
+        self._log.tell_line(released(self.lease))
+        ending = replace(ending, log=self._log.drain(), requests=self.progress.requests)
         if self.run.dry_run:
             await self.write(batch)
             told = Ending(ending.state, counts=self.counts, requests=ending.requests, log=ending.log)
@@ -160,24 +131,6 @@ class Work:
             return
         committed = await self._commit(replace(batch, requests=self.progress.requests), ending)
         self.counts += committed.counts
-
-    async def end_badly(self, ending: Ending) -> Run:
-        """End the run without success, keeping what was committed and claiming nothing.
-
-        When it cannot be written, nothing of it is told, and another try writes all of it.
-        """
-        counts = self.counts if self.run.dry_run else None
-        told = self._drain()
-        last = (*ending.log, released(self.lease))
-        ending = replace(ending, log=(*told, *last), requests=self.progress.requests, counts=counts)
-        try:
-            ended = await self.store.finish(self.lease, ending)
-        except BaseException:
-            self.log = [*told, *self.log]
-            raise
-        for line in last:
-            self.observer.stepped(self.run, line)
-        return ended
 
     async def _filled(self, batch: Batch) -> Batch:
         """Return the batch with what the table has in place of what was not told: nobody else writes it meanwhile."""
@@ -193,18 +146,11 @@ class Work:
         if (line := await self._guard.check()) is not None:
             self.tell(line.step, line.message, line.fields, level=line.level)
 
-    def _drain(self) -> Sequence[LogLine]:
-        while self.progress.notices:
-            notice = self.progress.notices.popleft()
-            self.tell(notice.step, notice.message, notice.fields, level=notice.level)
-        lines, self.log = tuple(self.log), []
-        return lines
-
     async def _commit(self, batch: Batch, ending: Ending | None) -> Committed:
         """Commit once, whatever happens to the answer; the fence makes the repetition safe."""
         for attempt in range(COMMIT_TRIES):
             try:
-                committed = await _to_the_end(self.store.commit(self.lease, batch, ending))
+                committed = await to_the_end(self.store.commit(self.lease, batch, ending))
             except (CommitOutcomeUnknown, LeaseLost) as error:
                 if attempt == 0 and isinstance(error, LeaseLost):
                     raise
@@ -234,17 +180,6 @@ def _completed(shape: Shape, row: Row, names: Sequence[str], known: Sequence[Val
         return row
     values = dict(zip((shape.index(name) for name in names), known, strict=True))
     return tuple(values.get(place) if value is None else value for place, value in enumerate(row))
-
-
-async def _to_the_end(commit: Awaitable[T]) -> T:
-    """Wait for a commit even when cancelled meanwhile; the cancellation follows it."""
-    task = asyncio.ensure_future(commit)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        task.exception()  # whoever ends the run finds out by the fence
-        raise
 
 
 def well(**claims: object) -> Ending:

@@ -1,0 +1,85 @@
+"""What one run tells people, from its first line on: heard at once by who watches, kept with its next transaction.
+
+What comes up below the run, as that a request is sent again while a login is made, is kept when it comes up: nobody
+knows when the next transaction will be.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from comporta.core.lease import Lease
+from comporta.core.run import Run
+from comporta.errors import ComportaError
+from comporta.ports.events import Observer
+from comporta.ports.progress import Progress
+from comporta.ports.store import LogLine, Store
+
+T = TypeVar("T")
+
+
+class RunLog:
+    """The lines of one run that no transaction has kept yet."""
+
+    def __init__(self, run: Run, lease: Lease, *, store: Store, progress: Progress, observer: Observer) -> None:
+        self._run = run
+        self._lease = lease
+        self._store = store
+        self._progress = progress
+        self._observer = observer
+        self._lines: list[LogLine] = []
+
+    def tell(self, step: str, message: str, fields: Mapping[str, object] | None = None, *, level: str = "info") -> None:
+        """Tell one step."""
+        self.tell_line(LogLine(level, step, message, fields or {}))
+
+    def tell_line(self, line: LogLine) -> None:
+        """Tell one step in a line that is made already."""
+        self._lines.append(line)
+        self._observer.stepped(self._run, line)
+
+    def drain(self) -> Sequence[LogLine]:
+        """Return what is to be kept, and forget it: the caller's transaction keeps it, or it is put back."""
+        while self._progress.notices:
+            notice = self._progress.notices.popleft()
+            self.tell(notice.step, notice.message, notice.fields, level=notice.level)
+        lines, self._lines = tuple(self._lines), []
+        return lines
+
+    def put_back(self, lines: Sequence[LogLine]) -> None:
+        """Keep lines for the next transaction, before those that came since."""
+        self._lines = [*lines, *self._lines]
+
+    @asynccontextmanager
+    async def telling(self) -> AsyncIterator[None]:
+        """Tell and keep meanwhile what comes up below the run."""
+        telling = asyncio.ensure_future(self._tell_news())
+        try:
+            yield
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+
+    async def _tell_news(self) -> None:
+        while True:
+            await self._progress.has_news.wait()
+            self._progress.has_news.clear()
+            if not self._progress.notices:  # a batch took them
+                continue
+            lines = self.drain()
+            try:
+                await to_the_end(self._store.tell(self._lease, lines))
+            except ComportaError:
+                self.put_back(lines)
+
+
+async def to_the_end(write: Awaitable[T]) -> T:
+    """Wait for a write even when cancelled meanwhile; the cancellation follows it."""
+    task = asyncio.ensure_future(write)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        task.exception()  # whoever ends the run finds out by the fence
+        raise
