@@ -8,7 +8,7 @@ record by record (``odoo_oddities``), which says exactly what is odd and where i
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import partial
+from functools import lru_cache, partial
 from itertools import repeat
 from math import isfinite
 from operator import attrgetter
@@ -81,13 +81,7 @@ class Plan:
         return self._rows(records)
 
     def _records_type(self, nulls: Collection[int]) -> Any:  # noqa: ANN401 - a type
-        kinds: list[tuple[str, Any]] = [(f"c{place}", _WIRE[column.type]) for place, column in enumerate(self.columns)]
-        for place in nulls:
-            name, kind = kinds[place]
-            kinds[place] = name, kind | bool | None
-        names = {f"c{place}": field for place, field in enumerate(self.fields)}
-        record = msgspec.defstruct("Record", kinds, rename=names, gc=False)
-        return list[record]  # type: ignore[valid-type]  # a type made at run time
+        return _records_type(tuple((column.field, column.type) for column in self.columns), frozenset(nulls))
 
     def _rows(self, records: Sequence[msgspec.Struct]) -> Batch:
         """Convert what needs it in place, a whole column at a time; the others are left alone."""
@@ -102,6 +96,18 @@ class Plan:
                     list(map(setattr, records, repeat(f"c{place}"), done))
         rows = list(map(msgspec.structs.astuple, records))
         return Batch([row[0] for row in rows], rows)
+
+
+@lru_cache(maxsize=64)
+def _records_type(columns: Sequence[tuple[str, ColumnType]], nulls: frozenset[int]) -> Any:  # noqa: ANN401 - a type
+    """Return the type that a page of such records is decoded as: one for all runs, for Python frees types late."""
+    kinds: list[tuple[str, Any]] = [(f"c{place}", _WIRE[kind]) for place, (_, kind) in enumerate(columns)]
+    for place in nulls:
+        name, kind = kinds[place]
+        kinds[place] = name, kind | bool | None
+    names = {f"c{place}": field for place, (field, _) in enumerate(columns)}
+    record = msgspec.defstruct("Record", kinds, rename=names, gc=False)
+    return list[record]  # type: ignore[valid-type]  # a type made at run time
 
 
 def _column(records: Sequence[msgspec.Struct], place: int) -> list[Any]:
