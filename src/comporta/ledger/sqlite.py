@@ -35,6 +35,8 @@ GROUP_S = 0.05
 """And no further job once so long was written: a commit costs a hundredth of that."""
 READERS_MAX = 8
 """Idle read-only connections that are kept; more may be open at once, the rest are closed after use."""
+READER_CACHE_MB = 2
+"""Each connection has a cache of its own, and a server that is up for weeks fills all of them."""
 
 FIRST, NEXT, LAST = range(3)
 """Which jobs go first; of those, the one that came first. The end of the queue is the last."""
@@ -70,11 +72,12 @@ class Pragmas:
     synchronous: str = "normal"
     busy_timeout_s: float = 15.0
 
-    def statements(self) -> list[str]:
+    def statements(self, *, is_reading: bool = False) -> list[str]:
         """Return what a new connection executes."""
+        cache_mb = min(self.cache_mb, READER_CACHE_MB) if is_reading else self.cache_mb
         return [
             f"PRAGMA busy_timeout = {int(self.busy_timeout_s * 1000)}",
-            f"PRAGMA cache_size = {-1024 * self.cache_mb}",
+            f"PRAGMA cache_size = {-1024 * cache_mb}",
             f"PRAGMA mmap_size = {1024 * 1024 * self.mmap_mb}",
             f"PRAGMA temp_store = {self.temp_store}",
             f"PRAGMA synchronous = {self.synchronous}",
@@ -193,7 +196,7 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise explained(error, self.path) from error
         try:
-            for statement in self._pragmas.statements():
+            for statement in self._pragmas.statements(is_reading=read_only):
                 connection.execute(statement)
             connection.execute("PRAGMA query_only = 1" if read_only else "PRAGMA journal_mode = WAL")
         except sqlite3.Error as error:
