@@ -208,6 +208,20 @@ def test_a_page_is_decoded_twice_only_where_a_column_has_its_first_null() -> Non
     assert len(asked) == 1 + 2 + 1 + 1
 
 
+def test_runs_of_one_shape_share_the_types_of_their_records() -> None:
+    """A type of its own for each would stay until cycles are looked for, which a server does seldom."""
+    asked = list[Any]()
+
+    def decode(wanted: Any) -> list[Any]:  # noqa: ANN401  a type
+        asked.append(wanted)
+        return []
+
+    for _ in range(2):
+        Plan(COLUMNS).read(decode)
+
+    assert asked[0] is asked[1]
+
+
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
 def test_xmlrpc_carries_numbers_that_are_none(number: str) -> None:
     """Python's XML-RPC writes and reads them; no database column should."""
