@@ -1,6 +1,7 @@
 """What comes up below a run is told and kept when it does, not with the next batch, which may never come."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from tests.coordination.processes import ended
@@ -61,6 +62,23 @@ async def test_what_is_tried_again_while_a_login_is_made_stands_in_the_log_too(w
         "run_retrying",
         "lease_released",
     ]
+
+
+async def test_what_waits_for_a_batch_that_does_not_come_is_kept_by_the_next_look(workshop: Workshop) -> None:
+    """Who follows the log of a run that hangs at its first answer sees how far it came."""
+    workshop.source.stream()
+    login = workshop.source.script.on("login", waits=True)
+    task = workshop.begin(executor=workshop.executor(lease=timedelta(seconds=0.06)))
+    await login.reached.wait()
+    while len(workshop.query(LOGGED)) < 2:
+        await asyncio.sleep(0)
+    seen = [step for (step,) in workshop.query(LOGGED)]
+    login.release()
+    run = await ended(task)
+
+    assert run.state is RunState.SUCCEEDED
+    assert seen == ["run_started", "lease_acquired"]
+    assert [step for (step,) in workshop.query(LOGGED)].count("run_started") == 1
 
 
 async def test_what_cannot_be_kept_now_is_kept_with_the_next_batch(

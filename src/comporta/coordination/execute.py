@@ -172,6 +172,7 @@ class Executor:
             stall=account.stall_timeout or self._conduct.stall_timeout,
             timeout=stream.timeout,
             stand_down=active.stand_down,
+            looked=lambda: active.loop.call_soon_threadsafe(log.keep_soon),
         )
         try:
             async with heartbeat:
@@ -267,7 +268,7 @@ class Executor:
 
         When it cannot be written, nothing of it is told, and another try writes all of it.
         """
-        work, told = active.work, active.log.drain()
+        work, told = active.work, await active.log.drain()
         lease, counts = (work.lease, work.counts if work.run.dry_run else None) if work else (granted.lease, None)
         last = (*ending.log, released(lease))
         ending = replace(ending, log=(*told, *last), requests=progress.requests, counts=counts)

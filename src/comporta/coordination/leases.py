@@ -21,12 +21,12 @@ from comporta.ports.progress import Progress
 from comporta.ports.store import Store
 
 LOOK_MAX_S = 2.0
-"""How long a cancellation waits to be seen, at most."""
+"""How long a cancellation waits to be seen, at most, and a line of the run's log to be kept."""
 RENEWALS_PER_LEASE = 3
 
 
 class Heartbeat:
-    """Use as an async context manager around the work of one run."""
+    """Use as an async context manager around the work of one run; ``looked`` is called, in its thread, after a look."""
 
     def __init__(
         self,
@@ -39,6 +39,7 @@ class Heartbeat:
         stall: timedelta,
         timeout: timedelta,
         stand_down: Callable[[StandDown], None],
+        looked: Callable[[], object] = lambda: None,
     ) -> None:
         self._store = store
         self._lease = lease
@@ -48,6 +49,7 @@ class Heartbeat:
         self._stall = stall
         self._timeout = timeout
         self._stand_down = stand_down
+        self._looked = looked
         self._deadline = clock.monotonic() + timeout.total_seconds()
         self._every_s = ttl.total_seconds() / RENEWALS_PER_LEASE
         self._stopped = threading.Event()
@@ -74,9 +76,12 @@ class Heartbeat:
                 # and a run that hangs must be ended also while the disk is full.
                 reason = self._judge(now) or self._look(is_due=is_due)
                 renewed = now if is_due else renewed
-            if reason is not None and not self._stopped.is_set():
+            if self._stopped.is_set():
+                return
+            if reason is not None:
                 self._stand_down(reason)
                 return
+            self._looked()
 
     def _look(self, *, is_due: bool) -> StandDown | None:
         scope = self._lease.scope

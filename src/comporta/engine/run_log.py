@@ -1,7 +1,7 @@
 """What one run tells people, from its first line on: heard at once by who watches, kept with its next transaction.
 
-What comes up below the run, as that a request is sent again while a login is made, is kept when it comes up: nobody
-knows when the next transaction will be.
+Nobody knows when that will be. So what comes up below the run, as that a request is sent again while a login is made,
+is kept when it comes up, and what still waits when the heartbeat looks, by then. The order is that of the telling.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ class RunLog:
         self._progress = progress
         self._observer = observer
         self._lines: list[LogLine] = []
+        self._keeping = asyncio.Lock()
 
     def tell(self, step: str, message: str, fields: Mapping[str, object] | None = None, *, level: str = "info") -> None:
         """Tell one step."""
@@ -39,21 +40,23 @@ class RunLog:
         self._lines.append(line)
         self._observer.stepped(self._run, line)
 
-    def drain(self) -> Sequence[LogLine]:
+    async def drain(self) -> Sequence[LogLine]:
         """Return what is to be kept, and forget it: the caller's transaction keeps it, or it is put back."""
-        while self._progress.notices:
-            notice = self._progress.notices.popleft()
-            self.tell(notice.step, notice.message, notice.fields, level=notice.level)
-        lines, self._lines = tuple(self._lines), []
-        return lines
+        async with self._keeping:
+            return self._taken()
 
     def put_back(self, lines: Sequence[LogLine]) -> None:
         """Keep lines for the next transaction, before those that came since."""
         self._lines = [*lines, *self._lines]
 
+    def keep_soon(self) -> None:
+        """Keep what waits, if anything does, beside the work."""
+        if self._lines:
+            self._progress.has_news.set()
+
     @asynccontextmanager
     async def telling(self) -> AsyncIterator[None]:
-        """Tell and keep meanwhile what comes up below the run."""
+        """Tell meanwhile what comes up below the run, and keep what waits."""
         telling = asyncio.ensure_future(self._tell_news())
         try:
             yield
@@ -65,13 +68,22 @@ class RunLog:
         while True:
             await self._progress.has_news.wait()
             self._progress.has_news.clear()
-            if not self._progress.notices:  # a batch took them
-                continue
-            lines = self.drain()
-            try:
-                await to_the_end(self._store.tell(self._lease, lines))
-            except ComportaError:
-                self.put_back(lines)
+            await self._keep()
+
+    async def _keep(self) -> None:
+        async with self._keeping:
+            if lines := self._taken():
+                try:
+                    await to_the_end(self._store.tell(self._lease, lines))
+                except ComportaError:
+                    self.put_back(lines)
+
+    def _taken(self) -> Sequence[LogLine]:
+        while self._progress.notices:
+            notice = self._progress.notices.popleft()
+            self.tell(notice.step, notice.message, notice.fields, level=notice.level)
+        lines, self._lines = tuple(self._lines), []
+        return lines
 
 
 async def to_the_end(write: Awaitable[T]) -> T:

@@ -101,7 +101,7 @@ class Work:
             self.observer.changed(self.run, changes)
         else:
             await self._ask_guard()
-            batch = replace(batch, log=self._log.drain(), requests=self.progress.requests)
+            batch = replace(batch, log=await self._log.drain(), requests=self.progress.requests)
             with self.progress.trace.span("batch", {"comporta.rows": len(batch.rows)}):
                 committed = await self._commit(batch, None)
             counts = committed.counts
@@ -123,7 +123,7 @@ class Work:
         said = f"{counts.read} read: {counts.inserted} new, {counts.updated} changed, {counts.unchanged} unchanged"
         self.tell("run_succeeded", f"{said}, {counts.rejected} rejected", counts.as_json())
         self._log.tell_line(released(self.lease))
-        ending = replace(ending, log=self._log.drain(), requests=self.progress.requests)
+        ending = replace(ending, log=await self._log.drain(), requests=self.progress.requests)
         if self.run.dry_run:
             await self.write(batch)
             told = Ending(ending.state, counts=self.counts, requests=ending.requests, log=ending.log)
