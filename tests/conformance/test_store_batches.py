@@ -255,6 +255,21 @@ async def test_figures_of_requests_never_fall(store: Store) -> None:
     assert (ended.requests_sent, ended.requests_retried) == (5, 1)
 
 
+async def test_what_went_wrong_lately_is_summed_up_over_the_runs_of_a_stream(store: Store, clock: FakeClock) -> None:
+    """Not what went wrong before, in another stream, or in none."""
+    for stream in ("thing", "thing", "other", "thing"):
+        granted = await start(store, Ticket("shop", stream, Request(), Trigger.MANUAL))
+        used = Requests(failures={"things: page": 2, f"{stream}: one": 1})
+        await store.commit(granted.lease, Batch(THINGS), Ending(RunState.SUCCEEDED, requests=used))
+        clock.advance(timedelta(minutes=10))
+
+    assert await store.failures("shop", "thing", clock.now() - timedelta(minutes=35)) == {
+        "things: page": 4,
+        "thing: one": 2,
+    }
+    assert await store.failures("shop", "thing", clock.now()) == {}
+
+
 async def test_what_is_learnt_of_a_stream_stays_until_something_else_is_learnt(store: Store) -> None:
     """``None`` says nothing; the result of a reconciliation comes with the end of its run."""
     granted = await start(store)

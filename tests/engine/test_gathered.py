@@ -1,6 +1,5 @@
 """Records that cannot be listed: what another stream refers to is read, and never forgotten while it is not there."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -317,28 +316,6 @@ async def test_what_nobody_of_ours_names_is_given_up(workshop: Workshop) -> None
 
     assert (hints(workshop, SCOPE), await waiting(workshop)) == ({}, [])
     assert counted(run) == (0, 0, 0, 0, 0, 0)
-
-
-async def test_thousands_of_forged_notifications_cost_few_looks(workshop: Workshop) -> None:
-    """Of what no order of ours names some are looked for at a time; what is here, or is named by then, is read."""
-    await shipped(workshop, 1)
-    workshop.source.stream(SHIPMENTS).put(101, state="there")
-    hint(workshop, 101, *range(1_000, 4_000), told_at=workshop.source.now(), scope=SCOPE)
-    runs = []
-    for delay in (*DELAYS, timedelta()):
-        hint(workshop, *range(5_000, 5_500), told_at=workshop.source.now(), scope=SCOPE)
-        runs.append(await workshop.run(Kind.NOTIFICATION, stream=SHIPMENTS))
-        workshop.passes(seconds=delay.total_seconds())
-    ship(workshop, 3_000)
-    workshop.passes(minutes=5)
-    await workshop.run()
-    await workshop.run(stream=SHIPMENTS)
-
-    lines = [line.fields for run in runs for _, _, line in await workshop.store.log(run.id)]
-    in_vain = [int(str(each[name])) for each in lines for name in ("later", "given_up") if name in each]
-    assert sum(in_vain) == 100 * (len(DELAYS) + 1)
-    assert workshop.rows(SHIPMENTS) == workshop.truth(SHIPMENTS)
-    assert hints(workshop, SCOPE) == {}
 
 
 async def test_what_is_here_and_settled_is_not_waited_for(workshop: Workshop) -> None:

@@ -8,9 +8,13 @@ fetched a second time, as a day of missed notifications would do with everything
 takes both: the instant is covered, and the version here was made about when the notification was sent. An order
 that is cancelled is hidden from searches, so coverage alone says nothing of it; and paid a moment before, it may have
 been read between the two. So where records are hidden the row must also be of a run that began after it was told of.
+
+A record that is told of, is not here and is named by none of ours may be new, or a stranger's: anybody may make up
+thousands. One that is new comes with the next window; so what may be asked for in vain in an hour is bounded, half of
+it is for what was just told of, and the rest waits, for a day.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from comporta.core.coverage import Coverage, Interval
@@ -33,6 +37,13 @@ POSTPONED_MAX = SLOWEST + timedelta(days=1)
 UNTOLD_TRIES = len(DELAYS) + 5
 """Of a record that came without all of it the rest is looked for as often: for more than a week."""
 UNTOLD_SLOWEST = timedelta(days=1)
+IN_VAIN = "told of: not there"
+"""What a look that brought nothing is counted as, among what went wrong."""
+IN_VAIN_MAX = 100
+IN_VAIN_SPAN = timedelta(hours=1)
+"""So many looks in a stream may bring nothing in so long, for what is not here and no record of ours names."""
+PATIENCE = 24
+"""So often such a one waits for its turn, which comes once."""
 UNDATED = datetime(9999, 1, 1, tzinfo=UTC)
 """When a record was told of if nobody knows when: later than all that is covered."""
 TICK = timedelta(microseconds=1)
@@ -107,6 +118,32 @@ def looked_in_vain(hint: Hint, now: datetime, *, is_ours: bool = False) -> datet
         return now + DELAYS[hint.tries]
     doublings = min(hint.tries - len(DELAYS), 9)
     return now + min(SLOW * 2**doublings, SLOWEST) if is_ours else None
+
+
+def has_room(hint: Hint, in_vain: int) -> bool:
+    """Say whether a record that may not be anywhere is looked for, after so many looks in vain.
+
+    >>> has_room(Hint("7"), 99), has_room(Hint("7", tries=1), 50)
+    (True, False)
+    """
+    return in_vain < (IN_VAIN_MAX if hint.tries == 0 else IN_VAIN_MAX // 2)
+
+
+def put_off(hint: Hint, now: datetime, *, in_vain: int, is_named: bool = False) -> tuple[Hint, datetime] | None:
+    """Return the hint as it waits, and until when; ``None`` when it waited long enough.
+
+    Where those before it may still be there, it follows at once. Else it is looked for once, when there is room; or not
+    at all, if whoever comes to name it hints at it then (``is_named``).
+
+    >>> noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    >>> put_off(Hint("7"), noon, in_vain=100)[1].hour, put_off(Hint("7", tries=29), noon, in_vain=100)
+    (13, None)
+    """
+    if has_room(hint, in_vain):
+        return replace(hint, tries=hint.tries - 1), now + DELAYS[0]
+    if is_named or hint.tries >= len(DELAYS) + PATIENCE:
+        return None
+    return replace(hint, tries=max(hint.tries, len(DELAYS) - 1)), now + IN_VAIN_SPAN
 
 
 def told_in_part(hint: Hint, now: datetime, *, is_ours: bool) -> datetime | None:

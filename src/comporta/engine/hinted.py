@@ -16,13 +16,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from comporta.core.coverage import Coverage
-from comporta.core.hint import UNDATED, Hint, Version, is_answered, is_slow, looked_in_vain, told_in_part
+from comporta.core.hint import Hint, Version, is_answered, is_slow, looked_in_vain, told_in_part
 from comporta.core.instant import short_text
 from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
 from comporta.core.window import WHOLE, Kind
 from comporta.engine.plan import is_claiming, make_fit, plan_gathering, recall
 from comporta.engine.refusals import all_refused, failed
+from comporta.engine.strangers import Strangers, keys_here
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
 from comporta.errors import ComportaError, RecordAbsent, TooManyDeleted
@@ -33,10 +34,6 @@ PORTION = 100
 """Records looked at in one transaction."""
 REPAIRING = WHOLE | {Kind.RECONCILE}
 """The kinds after which what is here is what the source has, also where that went back in time."""
-UNNAMED_MAX = 100
-"""Records that no record of ours names, and that are not here, looked for at a time: anybody may make up thousands."""
-LET_GO = 1_000
-"""Hints that are forgotten in one transaction."""
 KNOWN_MAX = 100_000
 """Hints kept in memory; where there are more they are taken in turns."""
 
@@ -100,19 +97,22 @@ async def _refer(work: Work, *, is_whole: bool) -> None:
 
 
 async def _drain(work: Work) -> None:
-    await _let_strangers_go(work)
-    coverage = await work.store.coverage(work.scope)
+    coverage, strangers = await work.store.coverage(work.scope), Strangers(work)
     async for hints in _portions(work):
         answered = await _answered(work, hints, coverage)
-        wanted = [each for each in hints if each not in answered]
+        wanted = await strangers.admitted([each for each in hints if each not in answered])
+        if not answered and not wanted:
+            continue
         keys = [key_from_text(each.key) for each in wanted]
         page = await work.reader.fetch(keys) if keys else Page((), is_last=True)
         if page.failure is not None:  # of the rest nothing is said: it is for the next attempt
             said = _said(work, page)
             wanted = [each for each in wanted if each.key in said]
+        strangers.looked(page)
         await _write(work, page, hints=[*answered, *wanted], wanted=wanted)
         if page.failure is not None:
             raise page.failure
+    strangers.tell()
 
 
 async def _portions(work: Work) -> AsyncIterator[Sequence[Hint]]:
@@ -131,27 +131,6 @@ async def _portions(work: Work) -> AsyncIterator[Sequence[Hint]]:
                 return
         left = None if left is None else left - len(hints)
         is_more = len(hints) == most
-
-
-async def _let_strangers_go(work: Work) -> None:
-    """Forget what was told of, is not here and is named by no record of ours, but for some, where that is needed.
-
-    Those some are looked for, as a record that names them may follow. Whoever comes to name one of the others hints at
-    it then, so nothing is lost.
-    """
-    if work.shape.referred_by is None or work.run.dry_run:
-        return
-    told = [each for each in await work.store.hints(work.scope, KNOWN_MAX, due=UNDATED) if each.told_at is not None]
-    portions = [told[start : start + PORTION] for start in range(0, len(told), PORTION)]
-    here = [await _here(work, part) for part in portions] if len(told) > UNNAMED_MAX else []
-    strangers = [each for part, known in zip(portions, here, strict=False) for each in part if each.key not in known]
-    strangers = sorted(strangers, key=lambda each: each.tries, reverse=True)[UNNAMED_MAX:]
-    if strangers:
-        fields = {"unnamed": len(strangers), "by": work.shape.parent_stream}
-        message = f"{len(strangers)} records that were told of are named by no {fields['by']}, and let go unseen"
-        work.tell("hints_let_go", message, fields, level="warning")
-    for start in range(0, len(strangers), LET_GO):
-        await work.write(Batch(work.shape, handled_hints=strangers[start : start + LET_GO]))
 
 
 async def _answered(work: Work, hints: Sequence[Hint], coverage: Coverage) -> Sequence[Hint]:
@@ -280,7 +259,7 @@ async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
     said = {each.key: each for each in page.unseen}
     lost = [each for each in wanted if each.key not in found]
     settled = await _settled(work, lost)
-    ours = await _here(work, [each for each in lost if each.key in failed(page)])
+    ours = await keys_here(work, [each for each in lost if each.key in failed(page)])
     missing = _Missing()
     untold = {str(key) for key in page.untold}
     for each in wanted:
@@ -302,14 +281,6 @@ async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
             missing.shown.append(seen)
             missing.early |= {each.key} if seen.code == RecordAbsent.code and not is_slow(each) else set()
     return missing
-
-
-async def _here(work: Work, hints: Sequence[Hint]) -> frozenset[str]:
-    """Return the keys of those that are here."""
-    if not hints:
-        return frozenset()
-    keys = [key_from_text(each.key) for each in hints]
-    return frozenset(str(key) for key in await work.store.stamps(work.account, work.shape, Among(keys=keys)))
 
 
 async def _settled(work: Work, hints: Sequence[Hint]) -> frozenset[str]:

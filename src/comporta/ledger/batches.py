@@ -207,7 +207,7 @@ def _record_hints(session: Session, lease: Lease, batch: Batch, written: Written
     handled = [about | {"parent": each.key, "times": each.times} for each in batch.handled_hints]
     session.each("forget_hint", handled)
     postponed = [
-        about | {"parent": each.key, "times": each.times, "not_before": text_of(at)}
+        about | {"parent": each.key, "times": each.times, "tries": each.tries + 1, "not_before": text_of(at)}
         for each, at in batch.postponed_hints
     ]
     session.each("postpone_hint", postponed)

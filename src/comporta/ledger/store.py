@@ -8,6 +8,7 @@ transaction in ``batches``, the rows in the destination.
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -329,6 +330,14 @@ class LedgerStore:
         values = {"account": account, "stream": stream, "state": state.value if state else None, "limit": limit}
         name = "runs" if account is None or stream is None else "runs_of_stream"
         return [run_from(row) for row in await self._rows(name, values | {"dry_run": dry_run})]
+
+    async def failures(self, account: str, stream: str, since: datetime) -> Mapping[str, int]:
+        values = {"account": account, "stream": stream, "since": text_of(since)}
+        rows = await self._read(lambda s: s.all("failures_of_stream", values))
+        found: Counter[str] = Counter()
+        for row in rows:
+            found.update(json.loads(row["failures"]))
+        return found
 
     async def afoot(self, since: datetime) -> Sequence[Run]:
         values = {"since": text_of(since), "limit": AFOOT_MAX}

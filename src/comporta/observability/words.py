@@ -199,11 +199,17 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             (
                 "{hints} records that were looked for in vain are named by no {by} any more",
                 "{unnamed} records that were told of are named by no {by}, and let go unseen",
+                "{unseen} records that were told of are not here, had no turn for a day, and are let go unseen",
             ),
             (
                 "{hints} registros procurados em vão já não são citados por nenhum registro de {by}",
                 "{unnamed} registros avisados não são citados por nenhum registro de {by}, e não foram procurados",
+                "{unseen} registros notificados não estão aqui, não tiveram vez em um dia, e não são mais esperados",
             ),
+        ),
+        "hints_wait": _words(
+            "{waiting} records that were told of are not here, and wait: {most} an hour are looked for in vain",
+            "{waiting} registros notificados não estão aqui e esperam: {most} por hora são procurados em vão",
         ),
         "schema_changed": _words("table or view fitted: {change}", "tabela ou visão ajustada: {change}"),
         "coverage_voided": _words(

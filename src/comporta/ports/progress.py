@@ -101,10 +101,12 @@ class Progress:
             last_s=sent_s if seen.last_s is None else max(seen.last_s, sent_s),
         )
 
-    def count_failure(self, operation: str) -> None:
-        """Add one request that went wrong, whether or not it is tried again."""
+    def count_failure(self, operation: str, *, times: int = 1) -> None:
+        """Add one request that went wrong, or so many, whether or not it is tried again."""
         seen = self.requests
-        self.requests = replace(seen, failures={**seen.failures, operation: seen.failures.get(operation, 0) + 1})
+        if times:
+            failures = {**seen.failures, operation: seen.failures.get(operation, 0) + times}
+            self.requests = replace(seen, failures=failures)
 
     def tell(self, notice: Notice) -> None:
         """Leave something for the run's log; on the event loop's thread."""

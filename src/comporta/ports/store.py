@@ -103,7 +103,8 @@ class Batch:
     ``deleted``: keys to mark with ``_cmp_deleted_at``. ``removed``: keys to remove for good.
     ``remove_deleted``: remove every row that was marked deleted before, too.
     ``hints``: scopes whose records are to be looked at because of these rows, and the column that names them, ``None``
-    for the key. ``handled_hints`` were looked at; ``postponed_hints`` in vain, and are again at an instant.
+    for the key. ``handled_hints`` were looked at; ``postponed_hints`` once more often than their tries in vain, and are
+    again at an instant.
     ``released``: records in quarantine that the source does not have any more.
     """
 
@@ -360,6 +361,9 @@ class Store(Rows, Protocol):
         limit: int = 50,
     ) -> Sequence[Run]:
         """Return the newest runs first."""
+
+    async def failures(self, account: str, stream: str, since: datetime) -> Mapping[str, int]:
+        """Return what went wrong in the runs of a stream that were queued after an instant, by operation."""
 
     async def afoot(self, since: datetime) -> Sequence[Run]:
         """Return what waits or runs, and what was queued since and has ended, the oldest first."""

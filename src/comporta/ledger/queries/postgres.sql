@@ -110,6 +110,10 @@ SELECT * FROM comporta.cmp_run
 WHERE account = :account AND stream = :stream AND (CAST(:state AS text) IS NULL OR state = :state) AND (CAST(:dry_run AS boolean) IS NULL OR dry_run = :dry_run)
 ORDER BY queued_at DESC, id DESC LIMIT :limit;
 
+-- name: failures_of_stream
+SELECT failures FROM comporta.cmp_run
+WHERE account = :account AND stream = :stream AND queued_at > :since AND failures IS NOT NULL;
+
 -- name: runs_afoot
 SELECT * FROM comporta.cmp_run WHERE state = 'queued'
 UNION ALL SELECT * FROM comporta.cmp_run WHERE state = 'running'
@@ -198,9 +202,9 @@ DELETE FROM comporta.cmp_hint WHERE (scope, parent, times) IN
   (SELECT * FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[]), CAST(:times AS bigint[])));
 
 -- name: postpone_hint
-UPDATE comporta.cmp_hint AS h SET tries = h.tries + 1, not_before = vain.not_before
-FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[]), CAST(:times AS bigint[]), CAST(:not_before AS timestamptz[]))
-  AS vain(scope, parent, times, not_before)
+UPDATE comporta.cmp_hint AS h SET tries = vain.tries, not_before = vain.not_before
+FROM unnest(CAST(:scope AS text[]), CAST(:parent AS text[]), CAST(:times AS bigint[]), CAST(:tries AS integer[]),
+  CAST(:not_before AS timestamptz[])) AS vain(scope, parent, times, tries, not_before)
 WHERE h.scope = vain.scope AND h.parent = vain.parent AND h.times = vain.times;
 
 -- name: forget_hints

@@ -106,6 +106,10 @@ SELECT * FROM cmp_run
 WHERE account = :account AND stream = :stream AND (:state IS NULL OR state = :state) AND (:dry_run IS NULL OR dry_run = :dry_run)
 ORDER BY queued_at DESC, id DESC LIMIT :limit;
 
+-- name: failures_of_stream
+SELECT failures FROM cmp_run
+WHERE account = :account AND stream = :stream AND queued_at > :since AND failures IS NOT NULL;
+
 -- name: runs_afoot
 SELECT * FROM cmp_run WHERE state = 'queued'
 UNION ALL SELECT * FROM cmp_run WHERE state = 'running'
@@ -189,7 +193,7 @@ LIMIT :limit;
 DELETE FROM cmp_hint WHERE scope = :scope AND parent = :parent AND times = :times;
 
 -- name: postpone_hint
-UPDATE cmp_hint SET tries = tries + 1, not_before = :not_before WHERE scope = :scope AND parent = :parent AND times = :times;
+UPDATE cmp_hint SET tries = :tries, not_before = :not_before WHERE scope = :scope AND parent = :parent AND times = :times;
 
 -- name: forget_hints
 DELETE FROM cmp_hint WHERE scope = :scope AND told_at IS NULL;
