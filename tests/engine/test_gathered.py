@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from tests.engine.shipping import SCOPE, SHIPMENTS, ship, shipments, shipped, waiting
-from tests.engine.workshop import Workshop, at, counted, hint, hints
+from tests.engine.workshop import ORDERS, Workshop, at, counted, hint, hints
 
 from comporta.core.coverage import Coverage
 from comporta.core.hint import DELAYS
@@ -52,6 +52,50 @@ async def test_nothing_is_claimed_while_the_other_stream_claims_nothing(workshop
 
     assert run.state is RunState.SUCCEEDED
     assert await workshop.covered(SHIPMENTS) == Coverage()
+
+
+async def test_what_was_read_before_anything_could_be_claimed_is_not_read_again(workshop: Workshop) -> None:
+    """The orders are loaded for hours, and the shipments are run meanwhile, again and again."""
+    shipments(workshop)
+    ship(workshop, 1, 2, 3)
+    workshop.passes(minutes=5)
+    first = await workshop.run(max_records=2), await workshop.run(stream=SHIPMENTS)
+    again = await workshop.run(stream=SHIPMENTS)
+    await workshop.run()
+    last = await workshop.run(stream=SHIPMENTS)
+
+    assert [run.counts.read for run in (*first, again, last)] == [2, 2, 0, 1]
+    assert workshop.rows(SHIPMENTS) == workshop.truth(SHIPMENTS)
+    assert await workshop.covered(SHIPMENTS) == await workshop.covered() != Coverage()
+
+
+async def test_streams_that_are_synced_one_by_one_are_read_once(workshop: Workshop) -> None:
+    """A sync of the orders alone brings their shipments, too."""
+    shipments(workshop)
+    ship(workshop, 1, 2, 3)
+    workshop.passes(minutes=5)
+
+    runs = [*await workshop.sync(ORDERS), *await workshop.sync(SHIPMENTS)]
+
+    assert sum(run.counts.read for run in runs if run.stream == SHIPMENTS) == 3
+    assert await workshop.covered(SHIPMENTS) == await workshop.covered() != Coverage()
+
+
+async def test_a_first_load_that_was_cut_off_is_not_compared_at_once(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that may change was read by it a moment ago."""
+    monkeypatch.setattr("comporta.engine.hinted.PORTION", 2)
+    shipments(workshop)
+    ship(workshop, *range(1, 7))
+    workshop.passes(minutes=5)
+    await workshop.run()
+    workshop.source.script.on("fetch", skip=2, raises=SourceUnavailable("gone"))
+    await workshop.run(stream=SHIPMENTS)
+
+    runs = await workshop.sync(SHIPMENTS)
+
+    assert [(run.request, run.counts.read) for run in runs] == [("incremental", 2)]
 
 
 async def test_a_notification_claims_nothing(workshop: Workshop) -> None:

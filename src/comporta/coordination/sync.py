@@ -17,7 +17,7 @@ from secrets import token_hex
 from comporta.coordination.execute import Executor
 from comporta.coordination.following import Following
 from comporta.coordination.legacy_locks import Denied
-from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
+from comporta.coordination.plans import AccountPlan, Child, Conduct, StreamPlan
 from comporta.coordination.sleeping import slept
 from comporta.coordination.workers import Workers
 from comporta.core.instant import instant_text
@@ -125,7 +125,7 @@ class Syncer:
                 await self._stream(account, stream, wish, runs)
                 for child in () if wish.dry_run else stream.children:
                     if child.stream in account.streams and child.stream not in streams[place:]:
-                        runs += await self._hinted(account, account.streams[child.stream], wish)
+                        runs += await self._told_of(account, child, wish)
             except ComportaError as error:
                 # The ledger itself failed: this stream ends, the others and the other accounts go on.
                 runs.append(self._unrecorded(account, stream, wish, error))
@@ -199,6 +199,18 @@ class Syncer:
                 break
             runs += await self._attempts(account, stream, ticket, wish)
         return runs
+
+    async def _told_of(self, account: AccountPlan, child: Child, wish: Wish) -> list[Run]:
+        """Look at what the rows of a stream tell of in another.
+
+        Where they name all that it has, and it was never loaded, it is: else that would read everything once more.
+        """
+        stream = account.streams[child.stream]
+        is_loaded = (await self._store.coverage(f"{account.name}/{child.stream}")).intervals
+        if child.column is None or is_loaded or not await self._following.has_hints(account, stream):
+            return await self._hinted(account, stream, wish)
+        ticket = Ticket(account.name, child.stream, Request(), Trigger.NOTIFICATION)
+        return await self._attempts(account, stream, ticket, wish)
 
     async def _attempts(self, account: AccountPlan, stream: StreamPlan, ticket: Ticket, wish: Wish) -> list[Run]:
         async def queued() -> tuple[Run, bool]:

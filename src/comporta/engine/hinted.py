@@ -53,8 +53,11 @@ async def gather(work: Work) -> None:
         await _refer(work, is_whole=is_whole)
         await work.store.begin_pass(work.lease, plan, resumable=is_whole and is_claiming(work))
     await _drain(work)
-    is_compared = (is_whole or work.request.kind is Kind.RECONCILE) and is_claiming(work)
-    ending = well(pass_id=plan.id, reconciled=_compared(work) if is_compared else None)
+    is_first = plan.window.kind in WHOLE and work.request.kind is Kind.INCREMENTAL  # gone on with, too
+    is_compared = (is_whole or is_first or work.request.kind is Kind.RECONCILE) and is_claiming(work)
+    # A first pass stands until there is anything to claim, so that the next run does not hint at everything again.
+    is_over = bool(covered.intervals) or work.request.kind in WHOLE
+    ending = well(pass_id=plan.id if is_over else None, reconciled=_compared(work) if is_compared else None)
     if covered.intervals and is_claiming(work) and work.request.kind is not Kind.NOTIFICATION:
         ending = replace(ending, covered=covered.intervals[-1], replaces=True, fingerprint=plan.fingerprint)
     await work.close(Batch(work.shape), ending)
