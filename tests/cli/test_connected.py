@@ -71,7 +71,7 @@ def serving(folder: Path) -> Callable[[timedelta], None]:
     """Return a way to let a server have been seen so long ago."""
 
     def seen(ago: timedelta) -> None:
-        row = ("box:7", "scheduler web", "1", *[instant_text(datetime.now(UTC) - ago)] * 2)
+        row = ("box:7", "scheduler web workers", "1", *[instant_text(datetime.now(UTC) - ago)] * 2)
         with closing(sqlite3.connect(folder / "shop.db")) as database, database:
             database.execute(
                 "INSERT OR REPLACE INTO cmp_instance (instance, roles, version, started_at, seen_at)"
@@ -101,6 +101,30 @@ def test_who_connects_hears_where_a_server_must_start_anew(
         f"restart box:7: what is at work read {where} when it began, and filial stands there"
     )
     assert f"  Next: {told.json['next_step']}\n" in beside.out
+
+
+def test_what_failed_is_begun_again_by_who_is_at_work(
+    connected: Path, odoo: OdooSandbox, comporta: Command, serving: Callable[[timedelta], None]
+) -> None:
+    """At once, not at the next tick; where nobody is, nothing waits for somebody."""
+    line = ["connect", "odoo", "filial", "--url", odoo.url, "--database", "demo", "--login", "demo"]
+    line += ["--api-key", "file:key"]
+    comporta("sync", "filial/res.partner")
+    with closing(sqlite3.connect(connected / "shop.db")) as database, database:
+        database.execute(
+            "INSERT INTO cmp_run (id, scope, account, stream, state, trigger, request, dry_run, queued_at, error)"
+            " SELECT 'r1', 'filial/sale.order', 'filial', 'sale.order', 'failed', 'schedule', request, 0, queued_at,"
+            " '{}' FROM cmp_run WHERE scope = 'filial/res.partner' LIMIT 1"
+        )
+    waiting = "SELECT stream FROM cmp_run WHERE state = 'queued'"
+    found = []
+    for ago in (timedelta(hours=1), timedelta(seconds=3)):
+        serving(ago)
+        comporta(*line)
+        with closing(sqlite3.connect(connected / "shop.db")) as database:
+            found.append(database.execute(waiting).fetchall())
+
+    assert found == [[], [("sale.order",)]]
 
 
 def test_a_new_pair_of_tokens_needs_no_restart(

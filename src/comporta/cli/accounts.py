@@ -18,7 +18,7 @@ from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose, expect_command
 from comporta.cli.session import read_workspace, with_workspace
 from comporta.core.outcome import ExitCode
-from comporta.errors import SettingsError, WrongUse
+from comporta.errors import ComportaError, SettingsError, WrongUse
 from comporta.ports.source import Finding
 from comporta.settings.reading import FILE_NAME, read_settings, reveal
 from comporta.settings.tree import Settings
@@ -161,6 +161,8 @@ def keep(console: Console, name: str, table: Mapping[str, object], *, api_key: s
     findings = asyncio.run(connect(settings, name, table, api_key=secret))
     is_kept = all(finding.ok for finding in findings)
     step = restart_step(settings, name) if is_kept else None
+    if is_kept and step is None:
+        begin_again(settings, name, console=console)
     told = [finding_json(each) for each in findings]
     console.document({"ok": is_kept, "account": name, "findings": told, "next_step": step})
     show(console, name, findings)
@@ -180,6 +182,16 @@ def restart_step(settings: Settings, name: str) -> str | None:
     living = ", ".join(living_servers(settings)) if name in settings.said else ""
     where = settings.path or "the environment"
     return f"restart {living}: what is at work read {where} when it began, and {name} stands there" if living else None
+
+
+def begin_again(settings: Settings, name: str, *, console: Console) -> None:
+    """Have who is at work begin again what failed before an account was connected; else the next tick does."""
+
+    async def work(workspace: "Workspace") -> None:
+        with suppress(ComportaError):
+            await workspace.ask_again(name)
+
+    with_workspace(settings, work, console=console)
 
 
 def check(

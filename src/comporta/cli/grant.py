@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from comporta.cli.accounts import restart_step
+from comporta.cli.accounts import begin_again, restart_step
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose
 from comporta.core.instant import short_text
@@ -68,6 +68,8 @@ def mercadolivre(
         said = asyncio.run(_connect(console, settings, name, table, parts, first, redirect_uri))
     # A new pair of tokens is seen by who is at work, whatever settings name the account.
     step = restart_step(settings, name) if table or parts else None
+    if step is None:
+        begin_again(settings, name, console=console)
     console.document({"ok": True, "account": name, **said, "next_step": step})
     reads = f"{name} reads seller {said['seller']}.\n  Next: comporta sync {name}"
     unknown = f"the login of {name}, whose it is shows when it is used.\n  Next: comporta check {name}"

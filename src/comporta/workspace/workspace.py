@@ -16,7 +16,7 @@ from comporta.coordination.execute import Executor
 from comporta.coordination.following import Following
 from comporta.coordination.legacy_locks import LegacyLocks
 from comporta.coordination.mailbox import Mailbox
-from comporta.coordination.newcomers import Newcomers
+from comporta.coordination.newcomers import LOOK, Newcomers
 from comporta.coordination.notifications import Deliveries
 from comporta.coordination.plans import AccountPlan, Accounts, Conduct, StreamPlan
 from comporta.coordination.pulse import SEEN_WITHIN, Pulse
@@ -24,7 +24,7 @@ from comporta.coordination.scheduler import Scheduler
 from comporta.coordination.sync import Syncer, Wish
 from comporta.coordination.trials import Comparison, compared
 from comporta.core.login import LOGIN_SCOPE, LoginState
-from comporta.core.run import Run, Trigger
+from comporta.core.run import Run, RunState, Trigger
 from comporta.core.schedule import urgency
 from comporta.core.ticket import Ticket, joining
 from comporta.core.window import Kind, Request
@@ -158,6 +158,22 @@ class Workspace:
             return await asyncio.gather(*(self._enqueue(ticket) for ticket in tickets))
         finally:
             self.wake()
+
+    async def ask_again(self, account: str) -> None:
+        """Queue the streams of an account whose last run failed, if somebody is at work to do what is queued.
+
+        By then who is at work has taken up what changed of the account.
+        """
+        plan = self.plans[self._account(account)]
+        if account in await self.paused() or not await self._alive("workers"):
+            return
+        states = await self.store.states([f"{account}/{name}" for name in plan.streams])
+        for name in plan.streams:
+            last = states[f"{account}/{name}"].last
+            if last is not None and last.state is RunState.FAILED:
+                soon, priority = self.store.now() + 2 * LOOK, urgency(Trigger.MANUAL, Request().text)
+                ticket = Ticket(account, name, Request(), Trigger.MANUAL, not_before=soon, priority=priority)
+                await self.store.enqueue(ticket)
 
     async def _enqueue(self, ticket: Ticket) -> Run:
         waiting = await self.store.queued(ticket.scope) if ticket.request.kind is Kind.MANUAL else ()
