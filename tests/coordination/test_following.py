@@ -1,13 +1,17 @@
 """What follows a run that ended well, and what does not."""
 
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from tests.coordination.always_on import Server
+from tests.engine.shipping import SHIPMENTS, ship, shipments
 from tests.engine.workshop import ORDERS, Workshop, at, hint, hints
 
 from comporta.coordination.following import Following
-from comporta.coordination.plans import Child
+from comporta.coordination.plans import Child, Feed
 from comporta.coordination.sync import LOOKS_MAX
+from comporta.core.notification import Notification
 from comporta.core.record import ColumnType
 from comporta.core.run import RunState, Trigger
 from comporta.core.schedule import Every
@@ -73,6 +77,30 @@ async def test_what_is_told_while_a_run_looks_is_looked_at_by_a_run_that_follows
         [(ORDERS, Kind.NOTIFICATION)],
         [],
     ]
+
+
+async def test_what_the_first_orders_name_is_loaded_after_them_and_not_at_the_next_tick(workshop: Workshop) -> None:
+    """Their shipments had their turn before there was an order; of an account that notifies, too."""
+    shipments(workshop)
+    ship(workshop, 1, 2)
+    workshop.passes(minutes=5)
+    await workshop.run(stream=SHIPMENTS)
+    account = replace(workshop.plans["matriz"], feed=Feed("fake", lambda *_: None, lambda _: _none()))
+    following = Following(workshop.store, workshop.clock, workshop.conduct)
+    ended = await workshop.run()
+    follows = await following.tickets(account, account.streams[ORDERS], ended)
+    await workshop.run(stream=SHIPMENTS)
+    ship(workshop, 3)
+    ended = await workshop.run()
+    later = await following.tickets(account, account.streams[ORDERS], ended)
+
+    assert [(each.stream, each.request.text) for each in follows] == [(SHIPMENTS, "incremental")]
+    assert later == []
+
+
+async def _none() -> AsyncIterator[Sequence[Notification]]:
+    for each in ():
+        yield each
 
 
 async def test_a_sync_ends_though_hints_keep_coming(workshop: Workshop) -> None:

@@ -7,7 +7,7 @@ it. Whoever executes runs from the queue puts these into it.
 from collections.abc import Sequence
 from datetime import timedelta
 
-from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
+from comporta.coordination.plans import AccountPlan, Child, Conduct, StreamPlan
 from comporta.core.instant import BEGINNING, parse_instant
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.schedule import urgency
@@ -33,7 +33,7 @@ class Following:
         request = parse_request(ended.request)
         if ended.state is not RunState.SUCCEEDED or ended.dry_run or request.max_records is not None:
             return []
-        found = await self._hinted(account, stream)
+        found = await self._first_loads(account, stream) or await self._hinted(account, stream)
         if request.kind in {Kind.RECONCILE, Kind.NOTIFICATION, Kind.QUARANTINE}:
             return found
         if request.kind not in GIVEN and await self.is_behind(account, stream, ended):
@@ -74,6 +74,24 @@ class Following:
     async def has_hints(self, account: AccountPlan, stream: StreamPlan) -> bool:
         """Say whether records of a stream are to be looked at now; what tells of a paused stream waits."""
         return not stream.is_paused and bool(await self._store.hints(f"{account.name}/{stream.name}", 1))
+
+    async def is_to_be_loaded(self, account: AccountPlan, child: Child) -> bool:
+        """Say whether a stream was never loaded that has what the rows of another name, and nothing else.
+
+        It may have had its turn before there were such rows, or have none of its own.
+        """
+        stream = account.streams.get(child.stream)
+        if stream is None or child.column is None:
+            return False
+        is_loaded = (await self._store.coverage(f"{account.name}/{child.stream}")).intervals
+        return not is_loaded and await self.has_hints(account, stream)
+
+    async def _first_loads(self, account: AccountPlan, stream: StreamPlan) -> list[Ticket]:
+        return [
+            _ticket(account, account.streams[child.stream], Request(), Trigger.CATCH_UP)
+            for child in stream.children
+            if await self.is_to_be_loaded(account, child)
+        ]
 
     async def _hinted(self, account: AccountPlan, stream: StreamPlan) -> list[Ticket]:
         """Return a run for each stream that was told of: this one, and those that its rows name.

@@ -206,8 +206,7 @@ class Syncer:
         Where they name all that it has, and it was never loaded, it is: else that would read everything once more.
         """
         stream = account.streams[child.stream]
-        is_loaded = (await self._store.coverage(f"{account.name}/{child.stream}")).intervals
-        if child.column is None or is_loaded or not await self._following.has_hints(account, stream):
+        if not await self._following.is_to_be_loaded(account, child):
             return await self._hinted(account, stream, wish)
         ticket = Ticket(account.name, child.stream, Request(), Trigger.NOTIFICATION)
         return await self._attempts(account, stream, ticket, wish)
