@@ -271,12 +271,15 @@ async def test_what_went_wrong_lately_is_summed_up_over_the_runs_of_a_stream(sto
 
 
 async def test_what_is_learnt_of_a_stream_stays_until_something_else_is_learnt(store: Store) -> None:
-    """``None`` says nothing; the result of a reconciliation comes with the end of its run."""
+    """``None`` says nothing; the result of a reconciliation comes with the end of its run, how far it was before."""
     granted = await start(store)
     await store.learn(granted.lease, StreamFacts("f1", "db", 0.5))
     await store.learn(granted.lease, StreamFacts(fingerprint="f2"))
+    await store.learn(granted.lease, StreamFacts(reconcile_result={"rechecked_upto": 7}))
+    upto = await store.facts(SCOPE)
     await store.finish(granted.lease, Ending(RunState.SUCCEEDED, reconciled={"identical_percent": 100.0}))
 
+    assert upto == StreamFacts("f2", "db", 0.5, None, {"rechecked_upto": 7})
     assert await store.facts(SCOPE) == StreamFacts("f2", "db", 0.5, BEGUN, {"identical_percent": 100.0})
 
 

@@ -21,7 +21,7 @@ from comporta.core.instant import short_text
 from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
 from comporta.core.window import WHOLE, Kind
-from comporta.engine.plan import is_claiming, make_fit, plan_gathering, recall
+from comporta.engine.plan import first_run_of, is_claiming, make_fit, plan_gathering, recall
 from comporta.engine.refusals import all_refused, failed
 from comporta.engine.strangers import Strangers, keys_here
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
@@ -50,13 +50,16 @@ async def gather(work: Work) -> None:
     plan, is_whole = await plan_gathering(work)
     covered = await work.store.coverage(f"{work.account}/{work.shape.parent_stream}")
     if not work.run.dry_run:
-        await _refer(work, is_whole=is_whole)
-        await work.store.begin_pass(work.lease, plan, resumable=is_whole and is_claiming(work))
+        is_new = first_run_of(plan) == work.run.id
+        if is_new:
+            await _refer(work, is_whole=is_whole)
+        is_resumable = is_whole or (is_new and work.request.kind is Kind.RECONCILE)
+        await work.store.begin_pass(work.lease, plan, resumable=is_resumable and is_claiming(work))
     await _drain(work)
     is_first = plan.window.kind in WHOLE and work.request.kind is Kind.INCREMENTAL  # gone on with, too
     is_compared = (is_whole or is_first or work.request.kind is Kind.RECONCILE) and is_claiming(work)
     # A first pass stands until there is anything to claim, so that the next run does not hint at everything again.
-    is_over = bool(covered.intervals) or work.request.kind in WHOLE
+    is_over = bool(covered.intervals) or work.request.kind is not Kind.INCREMENTAL
     ending = well(pass_id=plan.id if is_over else None, reconciled=_compared(work) if is_compared else None)
     if covered.intervals and is_claiming(work) and work.request.kind is not Kind.NOTIFICATION:
         ending = replace(ending, covered=covered.intervals[-1], replaces=True, fingerprint=plan.fingerprint)

@@ -86,7 +86,8 @@ async def plan_gathering(work: Work) -> tuple[Pass, bool]:
     await make_fit(work, known)
     is_first = work.request.kind is not Kind.NOTIFICATION and not known.covered.intervals
     is_whole = is_first or work.request.kind in WHOLE
-    unfinished = await _unfinished(work, query, clock) if is_whole else None
+    is_retry = work.request.kind is Kind.RECONCILE and work.run.attempt > 1
+    unfinished = await _unfinished(work, query, clock) if is_whole or is_retry else None
     if unfinished is not None:
         return unfinished, False
     kind = Kind.FULL if is_whole else work.request.kind
@@ -170,7 +171,7 @@ async def _unfinished(work: Work, query: str, clock: datetime) -> Pass | None:
     found = await work.store.open_pass(work.scope, work.request)
     if found is None or found.fingerprint != query:
         return None
-    is_old = work.request.kind in WHOLE and clock - found.window.until > RESUMED_WHOLE_MAX
+    is_old = work.request.kind in WHOLE | {Kind.RECONCILE} and clock - found.window.until > RESUMED_WHOLE_MAX
     return None if is_old else found
 
 

@@ -32,10 +32,13 @@ from comporta.engine.work import Work, well
 from comporta.errors import WrongUse
 from comporta.ports.rows import Among
 from comporta.ports.store import Batch
+from comporta.ports.stream_state import StreamFacts
 
 HOUR = timedelta(hours=1)
 RECHECKED_MAX = 2_000
 """Records that are read again by key in one reconciliation, though nothing says that they changed: one request each."""
+PORTION = 100
+"""So many of them are read, and then it is kept how far that was."""
 RECHECKED_UPTO = "rechecked_upto"
 HOURS_MAX = 24
 """More differing hours than this are compared by key at once: an hour costs a walk through the table."""
@@ -58,8 +61,13 @@ async def reconcile(work: Work) -> None:
     work.tell(
         "reconcile_compared", f"{found.total} suspects in {hours} hours", {"suspects": found.total, "hours": hours}
     )
+    suspects = {*found.absent, *found.stale, *found.extra}
+    counts = await _settle(work, suspects, instant_text(until))
     again = await _next_slice(work)
-    counts = await _settle(work, {*found.absent, *found.stale, *found.extra, *again}, instant_text(until))
+    for start in range(0, len(again), PORTION):
+        part = again[start : start + PORTION]
+        counts += await _settle(work, set(part) - suspects, instant_text(until))
+        await _remember(work, part[-1])
     mode = "exact" if is_exact else "hours"
     result = {"mode": mode, "hours_differing": hours, **_result(work, until, counts, here=here)}
     if work.shape.settled is not None:
@@ -147,6 +155,13 @@ async def _next_slice(work: Work) -> Sequence[Key]:
     after: Any = ((await work.store.facts(work.scope)).reconcile_result or {}).get(RECHECKED_UPTO)
     which = Among(after=after, since=_since(work), limit=RECHECKED_MAX, is_open=True)
     return list(await work.store.stamps(work.account, work.shape, which))
+
+
+async def _remember(work: Work, upto: Key) -> None:
+    """Keep how far the slice was read: under a throttle that lasts the next attempt goes on there."""
+    if not work.run.dry_run:
+        known = (await work.store.facts(work.scope)).reconcile_result or {}
+        await work.store.learn(work.lease, StreamFacts(reconcile_result={**known, RECHECKED_UPTO: upto}))
 
 
 async def _settle(work: Work, suspects: Collection[Key], until: str) -> Counts:

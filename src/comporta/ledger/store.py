@@ -251,6 +251,7 @@ class LedgerStore:
             "fingerprint": facts.fingerprint,
             "identity": facts.identity,
             "clock_offset_s": facts.clock_offset_s,
+            "reconcile_result": None if facts.reconcile_result is None else json.dumps(facts.reconcile_result),
         }
         await self._held(lease, lambda s: s.run("learn", NOTHING_LEARNT | values))
 
