@@ -35,6 +35,7 @@ MERCADOLIVRE_FAULTS = {
     "quiet_end": "1000",
     "scan_ignores_filters": "1",
     "scroll_expiry": "300",
+    "scroll_limit": "1",
     "shipment_204": "1",
     "shuffled_notifications": "1",
     "throttled": "1",

@@ -61,6 +61,8 @@ class ItemListing:
         owner = ("items", seller)
         if query.get("offset", "0") != "0" or ("offset" in query and query.get("scroll_id")):
             raise Refused(bad_request("offset cannot be used with search_type=scan"))
+        if {"limit", "scroll_id"} <= query.keys() and self.faults.happens("scroll_limit"):
+            raise Refused(bad_request("limit cannot be used with scroll_id"))
         known = query.get("scroll_id") or self.scrolls.begin(owner, ids)
         page, total = self.scrolls.step(known, owner, limit)
         paging = {"limit": limit, "offset": 0, "total": total}

@@ -184,8 +184,9 @@ class ItemsReader:
         """Return every id, each once, by a scan that was whole."""
 
         async def ask(scroll: str | None) -> _Step:
-            more = {"scroll_id": scroll} if scroll else {}
-            told = await self._ids({"search_type": "scan", "limit": SCAN_SIZE, **more}, "its ids")
+            # Of a limit beside a scroll one page of the vendor's says that it causes errors, another that it is usual.
+            more = {"scroll_id": scroll} if scroll else {"limit": SCAN_SIZE}
+            told = await self._ids({"search_type": "scan", **more}, "its ids")
             following = told.get("scroll_id")
             is_more = isinstance(following, str) and following
             return _Step(cast("list[str]", told["results"]), _total(told), following if is_more else None)  # type: ignore[arg-type]  # a str by then
