@@ -154,6 +154,23 @@ async def test_a_reconciliation_looks_at_those_that_may_still_change(workshop: W
     assert counted(run) == (2, 0, 1, 1, 0, 0)
 
 
+async def test_of_very_many_that_may_still_change_a_slice_is_looked_at(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pack stays open when all is over, so they grow more and more; each comparison looks at the next ones."""
+    monkeypatch.setattr("comporta.engine.recheck.GATHERED_MAX", 2)
+    await shipped(workshop, *range(1, 6))
+    found = []
+    for _ in range(4):
+        workshop.source.script.asked.clear()
+        for order in range(1, 6):
+            workshop.source.stream(SHIPMENTS).write(100 + order, {"name": "x"}, stamp=at(9))
+        run = await workshop.run(Kind.RECONCILE, stream=SHIPMENTS)
+        found.append((run.counts.read, sum(name == "x" for name in workshop.rows(SHIPMENTS).values())))
+
+    assert found == [(2, 2), (2, 4), (1, 5), (2, 5)]
+
+
 @pytest.mark.parametrize("kind", [Kind.FULL, Kind.CLEAR_FIRST, Kind.RECONCILE])
 async def test_a_record_restored_from_a_backup_is_taken_back(workshop: Workshop, kind: Kind) -> None:
     """The source has an older version under an older stamp; a mere notification does not say which is right."""

@@ -317,7 +317,7 @@ async def test_what_changed_without_its_stamp_is_found_slice_by_slice_where_reco
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, exact: bool
 ) -> None:
     """Each time the next slice of those that are still open is read by key; then the first one again."""
-    monkeypatch.setattr("comporta.engine.reconcile.RECHECKED_MAX", 3)
+    monkeypatch.setattr("comporta.engine.recheck.RECHECKED_MAX", 3)
     orders = workshop.source.stream(settled=("state", frozenset({"done"})))
     for key in range(1, 9):
         orders.put(key, stamp=at(9), name=f"S{key}", state="done" if key == 2 else "paid")
@@ -344,7 +344,7 @@ async def test_a_pass_that_rows_are_hidden_from_is_no_comparison(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, kind: Kind, settled: Settled, *, is_shown: bool
 ) -> None:
     """Run every night, it would put off the look by key for ever; what is not hidden it has looked at itself."""
-    monkeypatch.setattr("comporta.engine.reconcile.RECHECKED_MAX", 3)
+    monkeypatch.setattr("comporta.engine.recheck.RECHECKED_MAX", 3)
     orders = workshop.source.stream(settled=settled)
     orders.put_many(range(1, 9), stamp=at(9))
     await workshop.run(max_records=2)

@@ -65,13 +65,13 @@ class PostgresDestination:
         return done
 
     def values(
-        self, connection: Connection, account: str, shape: Shape, column: str, *, is_open: bool, lacking: Shape | None
+        self, connection: Connection, account: str, shape: Shape, column: str, *, lacking: Shape | None
     ) -> Sequence[Key]:
-        """Return every value of a column in the living rows, each once; of open ones only if asked."""
+        """Return every value of a column in the living rows, each once."""
         if column not in self._present(connection, shape):
             return []
         other = Table(self._schema, lacking) if lacking is not None and self._present(connection, lacking) else None
-        return reads.values(connection, Table(self._schema, shape), account, column, is_open=is_open, lacking=other)
+        return reads.values(connection, Table(self._schema, shape), account, column, lacking=other)
 
     def missing(self, connection: Connection, shape: Shape) -> Sequence[str] | None:
         """Return the columns that the tables of a shape lack, ``None`` if one of the tables is not there."""

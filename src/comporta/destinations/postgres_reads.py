@@ -95,13 +95,11 @@ def stamps(connection: Connection, table: Table, account: str, among: Among) -> 
     return found
 
 
-def values(
-    connection: Connection, table: Table, account: str, column: str, *, is_open: bool, lacking: Table | None
-) -> list[Key]:
-    """Return every value of a column in the living rows, each once; of open ones only if asked."""
-    condition = still_open(table.shape) if is_open else ""
+def values(connection: Connection, table: Table, account: str, column: str, *, lacking: Table | None) -> list[Key]:
+    """Return every value of a column in the living rows, each once."""
+    condition = ""
     if lacking is not None:
-        condition += f" AND {named(column)} NOT IN (SELECT {lacking.key} FROM {lacking.name} WHERE {_LIVING})"
+        condition = f" AND {named(column)} NOT IN (SELECT {lacking.key} FROM {lacking.name} WHERE {_LIVING})"
     query = (
         f"SELECT DISTINCT {named(column)} FROM {table.name} WHERE {_LIVING} AND {named(column)} IS NOT NULL{condition}"
     )

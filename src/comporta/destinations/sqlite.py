@@ -56,15 +56,14 @@ class SqliteDestination:
         return done
 
     def values(
-        self, connection: sqlite3.Connection, account: str, shape: Shape, column: str, *,
-        is_open: bool, lacking: Shape | None,
-    ) -> Sequence[Key]:  # fmt: skip
-        """Return every value of a column in the living rows, each once; of open ones only if asked."""
+        self, connection: sqlite3.Connection, account: str, shape: Shape, column: str, *, lacking: Shape | None
+    ) -> Sequence[Key]:
+        """Return every value of a column in the living rows, each once."""
         if column not in columns_of(connection, shape.table):
             return []
         query = (
             f"SELECT DISTINCT {quoted(column)} FROM {quoted(shape.table)} WHERE account = ?1"
-            f" AND _cmp_deleted_at IS NULL AND {quoted(column)} IS NOT NULL{still_open(shape) if is_open else ''}"
+            f" AND _cmp_deleted_at IS NULL AND {quoted(column)} IS NOT NULL"
         )
         if lacking is not None and columns_of(connection, lacking.table):
             query += (

@@ -21,7 +21,9 @@ from comporta.core.instant import short_text
 from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
 from comporta.core.window import WHOLE, Kind
+from comporta.engine import recheck
 from comporta.engine.plan import first_run_of, is_claiming, make_fit, plan_gathering, recall
+from comporta.engine.recheck import RECHECKED_UPTO, known_upto, next_slice, remember
 from comporta.engine.refusals import all_refused, failed
 from comporta.engine.strangers import Strangers, keys_here
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
@@ -60,14 +62,15 @@ async def gather(work: Work) -> None:
     is_compared = (is_whole or is_first or work.request.kind is Kind.RECONCILE) and is_claiming(work)
     # A first pass stands until there is anything to claim, so that the next run does not hint at everything again.
     is_over = bool(covered.intervals) or work.request.kind is not Kind.INCREMENTAL
-    ending = well(pass_id=plan.id if is_over else None, reconciled=_compared(work) if is_compared else None)
+    compared = await _compared(work, is_whole=is_whole or is_first) if is_compared else None
+    ending = well(pass_id=plan.id if is_over else None, reconciled=compared)
     if covered.intervals and is_claiming(work) and work.request.kind is not Kind.NOTIFICATION:
         ending = replace(ending, covered=covered.intervals[-1], replaces=True, fingerprint=plan.fingerprint)
     await work.close(Batch(work.shape), ending)
 
 
-def _compared(work: Work) -> dict[str, object]:
-    """Return the result to keep: all that may have changed was read again."""
+async def _compared(work: Work, *, is_whole: bool) -> dict[str, object]:
+    """Return the result to keep: all that may have changed was read again, or the next slice of it."""
     counts = work.counts
     return {
         "checked_at": short_text(work.clock.now()),
@@ -75,6 +78,7 @@ def _compared(work: Work) -> dict[str, object]:
         "missing": counts.inserted,
         "different": counts.updated,
         "repaired": True,
+        RECHECKED_UPTO: None if is_whole else await known_upto(work),
     }
 
 
@@ -91,7 +95,10 @@ async def _refer(work: Work, *, is_whole: bool) -> None:
             {"referred": found, "by": shape.parent_stream},
         )
     elif work.request.kind is Kind.RECONCILE:
-        found = await work.store.refer(work.lease, shape, shape.key, is_open=True)
+        again = await next_slice(work, recheck.GATHERED_MAX)
+        await work.store.look_again(work.lease, again)
+        await remember(work, again[-1] if len(again) == recheck.GATHERED_MAX else None)
+        found = len(again)
         if shape.parent_stream is not None and shape.referred_by is not None:
             parents = replace(shape, stream=shape.parent_stream, settled=None)
             found += await work.store.refer(work.lease, parents, shape.referred_by, lacking=shape)

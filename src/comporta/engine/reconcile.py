@@ -17,29 +17,26 @@ both kinds of suspects are fetched before anything is called deleted.
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from comporta.core.compare import Differences, compare_stamps, differing_hours
 from comporta.core.counts import Counts
 from comporta.core.coverage import Coverage
-from comporta.core.instant import BEGINNING, instant_text, short_text
+from comporta.core.instant import instant_text, short_text
 from comporta.core.nested import only
 from comporta.core.record import Key, Page, Shape
+from comporta.engine import recheck
 from comporta.engine.plan import make_fit, origin_of, recall
+from comporta.engine.recheck import RECHECKED_UPTO, next_slice, remember, since_of
 from comporta.engine.refusals import fetched
 from comporta.engine.verify import confirmed_gone, parts, refuse_mass_deletion, sweep
 from comporta.engine.work import Work, well
 from comporta.errors import WrongUse
 from comporta.ports.rows import Among
 from comporta.ports.store import Batch
-from comporta.ports.stream_state import StreamFacts
 
 HOUR = timedelta(hours=1)
-RECHECKED_MAX = 2_000
-"""Records that are read again by key in one reconciliation, though nothing says that they changed: one request each."""
 PORTION = 100
-"""So many of them are read, and then it is kept how far that was."""
-RECHECKED_UPTO = "rechecked_upto"
+"""So many are read again by key, and then it is kept how far that was."""
 HOURS_MAX = 24
 """More differing hours than this are compared by key at once: an hour costs a walk through the table."""
 
@@ -54,7 +51,7 @@ async def reconcile(work: Work) -> None:
     is_exact = work.request.exact or here <= work.rules.exact_rows_max
     if is_exact:
         # Without an upper bound rows that bear no stamp are listed too; what is newer is told apart below.
-        found, hours = await sweep(work, since=_since(work)), 0
+        found, hours = await sweep(work, since=since_of(work)), 0
     else:
         found, hours = await _by_hour(work, until)
     found = await _still_missing(work, found, is_exact=is_exact)
@@ -63,15 +60,15 @@ async def reconcile(work: Work) -> None:
     )
     suspects = {*found.absent, *found.stale, *found.extra}
     counts = await _settle(work, suspects, instant_text(until))
-    again = await _next_slice(work)
+    again = await next_slice(work, recheck.RECHECKED_MAX)
     for start in range(0, len(again), PORTION):
         part = again[start : start + PORTION]
         counts += await _settle(work, set(part) - suspects, instant_text(until))
-        await _remember(work, part[-1])
+        await remember(work, part[-1])
     mode = "exact" if is_exact else "hours"
     result = {"mode": mode, "hours_differing": hours, **_result(work, until, counts, here=here)}
     if work.shape.settled is not None:
-        result |= {"rechecked": len(again), RECHECKED_UPTO: again[-1] if len(again) == RECHECKED_MAX else None}
+        result |= {"rechecked": len(again), RECHECKED_UPTO: again[-1] if len(again) == recheck.RECHECKED_MAX else None}
     step = "reconcile_compared" if work.run.dry_run else "reconcile_repaired"
     work.tell(step, _told(counts), result)
     await work.close(Batch(work.shape), well(reconciled=None if work.run.dry_run else result))
@@ -89,7 +86,7 @@ async def _still_missing(work: Work, found: Differences, *, is_exact: bool) -> D
     if work.shape.settled is not None:
         extra = list(await work.store.stamps(work.account, work.shape, Among(keys=extra, is_open=True)))
     elif is_exact:
-        again = set((await sweep(work, since=_since(work))).extra)
+        again = set((await sweep(work, since=since_of(work))).extra)
         extra = [key for key in extra if key in again]
     return replace(found, extra=extra)
 
@@ -107,17 +104,6 @@ async def _until(work: Work, covered: Coverage) -> datetime:
     return min(covered.end, await work.reader.clock() - work.rules.margin)
 
 
-def _since(work: Work) -> datetime | None:
-    """Return where the stream begins, ``None`` for the beginning of time: what lies before is not ours.
-
-    Nor is what the source keeps no longer.
-    """
-    origin, oldest = origin_of(work), work.reader.oldest
-    if oldest is not None:
-        return max(origin, oldest)
-    return None if origin == BEGINNING else origin
-
-
 async def _by_hour(work: Work, until: datetime) -> tuple[Differences, int]:
     """Compare the hours that differ, and those that the stream's origin or the present cut short."""
     origin = origin_of(work)
@@ -126,7 +112,7 @@ async def _by_hour(work: Work, until: datetime) -> tuple[Differences, int]:
     ours = await work.store.buckets(work.account, work.shape, last)
     hours = [hour for hour in differing_hours(theirs, ours) if _start(hour) + HOUR > origin]
     if len(hours) > HOURS_MAX:
-        return await sweep(work, since=_since(work), until=until), len(hours)
+        return await sweep(work, since=since_of(work), until=until), len(hours)
     found = Differences(compared=sum(bucket.rows for bucket in theirs))
     for hour in hours:
         found.add(await _slice(work, max(_start(hour), origin), _start(hour) + HOUR))
@@ -146,22 +132,6 @@ async def _slice(work: Work, since: datetime, until: datetime) -> Differences:
     work.progress.touch()
     ours = await work.store.stamps(work.account, work.shape, Among(since=since, until=until))
     return replace(compare_stamps(theirs, ours), compared=0)
-
-
-async def _next_slice(work: Work) -> Sequence[Key]:
-    """Return the records that may still change and follow, by key, those that were read again the last time."""
-    if work.shape.settled is None:
-        return []
-    after: Any = ((await work.store.facts(work.scope)).reconcile_result or {}).get(RECHECKED_UPTO)
-    which = Among(after=after, since=_since(work), limit=RECHECKED_MAX, is_open=True)
-    return list(await work.store.stamps(work.account, work.shape, which))
-
-
-async def _remember(work: Work, upto: Key) -> None:
-    """Keep how far the slice was read: under a throttle that lasts the next attempt goes on there."""
-    if not work.run.dry_run:
-        known = (await work.store.facts(work.scope)).reconcile_result or {}
-        await work.store.learn(work.lease, StreamFacts(reconcile_result={**known, RECHECKED_UPTO: upto}))
 
 
 async def _settle(work: Work, suspects: Collection[Key], until: str) -> Counts:

@@ -260,14 +260,16 @@ class LedgerStore:
         instants = {"due": text_of(due or now), "never": text_of(now + POSTPONED_MAX)}
         return [hint_from(row) for row in await self._rows("hints", {"scope": scope, "limit": limit, **instants})]
 
-    async def refer(
-        self, lease: Lease, shape: Shape, column: str, *, is_open: bool = False, lacking: Shape | None = None
-    ) -> int:
+    async def look_again(self, lease: Lease, keys: Sequence[Key]) -> None:
+        rows = [{"scope": lease.scope, "parent": str(key)} for key in keys]
+        await self._held(lease, lambda s: s.each("refer", rows))
+
+    async def refer(self, lease: Lease, shape: Shape, column: str, *, lacking: Shape | None = None) -> int:
         account = lease.scope.partition("/")[0]
 
         def work(session: Session) -> int:
             table = session.connection, account, shape, column
-            found = self._destination.values(*table, is_open=is_open, lacking=lacking)
+            found = self._destination.values(*table, lacking=lacking)
             session.each("refer", [{"scope": lease.scope, "parent": str(key)} for key in found])
             return len(found)
 
@@ -279,7 +281,7 @@ class LedgerStore:
         def work(session: Session) -> int:
             vain = [row["parent"] for row in session.all("vain_hints", {"scope": lease.scope})]
             table = session.connection, account, parents, column
-            named = self._destination.values(*table, is_open=False, lacking=shape) if vain else ()
+            named = self._destination.values(*table, lacking=shape) if vain else ()
             left = set(vain).difference(map(str, named))
             keys = [key_from_text(each) for each in sorted(left)]
             here = self._destination.stamps(session.connection, account, shape, Among(keys=keys)) if keys else {}

@@ -39,9 +39,9 @@ class Destination(Protocol):
         """Make tables (of the lists inside the records too), columns and views fit; return what was done, in words."""
 
     def values(
-        self, connection: Connection, account: str, shape: Shape, column: str, *, is_open: bool, lacking: Shape | None
+        self, connection: Connection, account: str, shape: Shape, column: str, *, lacking: Shape | None
     ) -> Sequence[Key]:
-        """Return every value of a column in the living rows, each once; of open ones only if asked.
+        """Return every value of a column in the living rows, each once.
 
         ``lacking`` leaves out what is the key of a living row of that table.
         """

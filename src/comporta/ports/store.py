@@ -327,13 +327,16 @@ class Store(Rows, Protocol):
     async def hints(self, scope: str, limit: int, *, due: datetime | None = None) -> Sequence[Hint]:
         """Return what is to be looked at now, or at ``due``: first what was looked for least, by key."""
 
-    async def refer(
-        self, lease: Lease, shape: Shape, column: str, *, is_open: bool = False, lacking: Shape | None = None
-    ) -> int:
-        """Hint the lease's own scope at every value of a column in a table's living rows; return how many.
+    async def look_again(self, lease: Lease, keys: Sequence[Key]) -> None:
+        """Hint the lease's own scope at these records, whatever is known of them.
 
-        ``is_open`` leaves out what the shape calls settled, ``lacking`` what is a living row of that table. What was
-        looked for in vain before goes on being looked for as seldom.
+        What was looked for in vain before goes on being looked for as seldom.
+        """
+
+    async def refer(self, lease: Lease, shape: Shape, column: str, *, lacking: Shape | None = None) -> int:
+        """Hint as ``look_again`` at every value of a column in a table's living rows; return how many.
+
+        ``lacking`` leaves out what is a living row of that table.
         """
 
     async def let_go(self, lease: Lease, shape: Shape, parents: Shape, column: str) -> int:
