@@ -332,3 +332,20 @@ async def test_a_price_that_is_not_told_leaves_the_one_that_is_known(tmp_path: P
             assert shop.query(query) == [row for row in known if row[0] != two]
             assert shop.query(f"SELECT status, price FROM mercadolivre_items WHERE id = '{two}'") == [("closed", None)]
             assert warned == [(without.id,)]
+
+
+async def test_a_first_load_that_is_read_from_its_start_once_more_is_not_listed_besides(tmp_path: Path) -> None:
+    """A shop of few orders is one part, so nothing of it is left out: what the second run reads proves itself."""
+    with MercadoLivreSandbox(records=200, items=8, sellers=1) as sandbox:
+        async with open_shop(tmp_path, sandbox) as shop:
+            shop.later(12, "/orders/search", do="stop")
+            cut = await shop.run()
+            before = sandbox.stats.requests
+            run = await shop.run()
+            steps = [line.step for _, _, line in await shop.store.log(run.id)]
+
+            assert (cut.state, run.state) == (RunState.INTERRUPTED, RunState.SUCCEEDED)
+            assert cut.counts.read > 0
+            assert "window_verified" not in steps
+            assert sandbox.stats.requests - before < 30
+            assert shop.differences() == []

@@ -62,7 +62,8 @@ async def plan_pass(work: Work) -> tuple[Pass, Known]:
     unfinished = await _unfinished(work, query, clock)
     if unfinished is not None:
         work.tell("pass_resumed", _resumed(unfinished), _resumed_fields(unfinished))
-        plan = unfinished
+        # Without a position it is read from its start again, so this run's reading proves itself.
+        plan = unfinished if unfinished.position is not None else replace(unfinished, read=0)
     else:
         window = _window(work, clock, Coverage() if is_other else known.covered)
         plan = Pass(new_pass_id(work), work.request.text, window, query)
