@@ -99,7 +99,8 @@ async def test_what_the_first_orders_name_is_loaded_after_them_and_not_at_the_ne
 
 
 async def _none() -> AsyncIterator[Sequence[Notification]]:
-    for each in ():
+    nothing: list[Sequence[Notification]] = []
+    for each in nothing:
         yield each
 
 

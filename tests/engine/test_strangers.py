@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from tests.engine.shipping import SCOPE, SHIPMENTS, ship, shipped
-from tests.engine.workshop import Workshop, at, hint, hints
+from tests.engine.workshop import ORDERS, Workshop, at, hint, hints
 
 from comporta.core.hint import DELAYS
 from comporta.core.run import Run
@@ -22,13 +22,12 @@ async def ten_orders(workshop: Workshop) -> None:
     workshop.passes(minutes=30)
 
 
-async def told_for(workshop: Workshop, *delays: timedelta, stream: str | None = None) -> list[Run]:
+async def told_for(workshop: Workshop, *delays: timedelta, stream: str = ORDERS) -> list[Run]:
     """Look at what is hinted at, now and after each of these delays."""
-    how = {"stream": stream} if stream else {}
-    runs = [await workshop.run(Kind.NOTIFICATION, **how)]
+    runs = [await workshop.run(Kind.NOTIFICATION, stream=stream)]
     for delay in delays:
         workshop.passes(seconds=delay.total_seconds())
-        runs.append(await workshop.run(Kind.NOTIFICATION, **how))
+        runs.append(await workshop.run(Kind.NOTIFICATION, stream=stream))
     return runs
 
 
