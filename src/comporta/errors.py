@@ -223,7 +223,7 @@ class TooManyDeleted(StopRun):
     """More rows than the allowed share are gone at the source; a person should confirm."""
 
     code = "CMP-ROW-003"
-    next_step = "Look at the source. If the rows are really deleted there, run again with --yes."
+    next_step = "Look at the source. If the rows are really gone: `comporta reconcile ACCOUNT/STREAM --repair --yes`."
 
 
 class DestinationRefused(StopRun):

@@ -10,7 +10,7 @@ class ChannelFailed(Retryable):
     """A channel did not take an alert."""
 
     code = "CMP-ALERT-001"
-    next_step = "Check the channel's address, user, password and network; it is tried again by itself."
+    next_step = "Check the channel's address, user, password and network; then try it: `comporta alerts test`."
 
 
 class AppriseMissing(SettingsError):

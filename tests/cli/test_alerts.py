@@ -145,6 +145,8 @@ def test_a_trial_goes_over_every_channel_that_is_set(folder: Path, comporta: Com
     assert told == {"email": (True, None), "webhook": (False, "CMP-ALERT-001")}
     assert "email: sent" in spoken.out
     assert "webhook: CMP-ALERT-001" in spoken.out
+    assert "by itself" not in spoken.out
+    assert "password and network; then try it: `comporta alerts test`." in spoken.out
     assert [str(message["Subject"]) for _, message in mail.letters] == [
         "[Comporta] ATENÇÃO: Este é um teste de aviso da Comporta: se você lê isto, o canal funciona"
     ] * 3

@@ -175,6 +175,8 @@ async def test_too_many_deletions_stop_and_ask(workshop: Workshop, exact: bool) 
     confirmed = await compare(workshop, exact=exact, confirmed=True)
 
     assert (stopped.state, code(stopped), marked) == (RunState.FAILED, "CMP-ROW-003", [])
+    assert stopped.error is not None
+    assert f"`comporta reconcile matriz/{ORDERS} --repair --yes`" in stopped.error["next_step"]
     assert confirmed.counts.deleted == 30
 
 

@@ -41,7 +41,7 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
             " envios, ou publicação e sincronização) e autorize de novo: `comporta connect mercadolivre NOME`."
         ),
         "CMP-ROW-002": "Veja os motivos com `comporta quarantine`; as linhas que podiam ser gravadas foram mantidas.",
-        "CMP-ROW-003": "Olhe a fonte. Se as linhas foram mesmo apagadas lá, rode de novo com --yes.",
+        "CMP-ROW-003": "Olhe a fonte. Se as linhas sumiram mesmo: `comporta reconcile CONTA/FLUXO --repair --yes`.",
         "CMP-DB-001": "Feche os programas que mantêm o banco aberto para escrita (um visualizador, uma cópia); depois"
         " continua sozinho.",
         "CMP-DB-002": "Confira o espaço em disco e a saúde do banco (`comporta doctor`).",
@@ -98,7 +98,7 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
         "CMP-SET-006": "Restaure o arquivo da chave mestra deste banco, ou guarde o segredo de novo.",
         "CMP-SET-008": "Instale: pip install 'comporta[redis]'.",
         "CMP-BUG-001": "É uma falha da própria Comporta: relate-a com o registro da execução (`comporta log ID`).",
-        "CMP-ALERT-001": "Confira endereço, usuário, senha e rede do canal; o envio é tentado de novo sozinho.",
+        "CMP-ALERT-001": "Confira endereço, usuário, senha e rede do canal; depois teste-o: `comporta alerts test`.",
         "CMP-ALERT-002": "Instale o extra: pip install 'comporta[notify]'.",
     }
 )

@@ -140,7 +140,8 @@ async def refuse_mass_deletion(work: Work, gone: Sequence[Key]) -> None:
             f"{work.scope}: {marked + len(gone)} of {here} rows are gone at the source, more than the allowed"
             f" {rules.deleted_share:.0%}; {marked or 'none'} of them marked deleted so far"
         )
-        raise TooManyDeleted(message)
+        step = TooManyDeleted.next_step.replace("ACCOUNT/STREAM", str(work.scope))
+        raise TooManyDeleted(message, next_step=step)
 
 
 async def _outside_domain(work: Work, living: Sequence[Key]) -> list[Key]:
