@@ -156,6 +156,7 @@ def test_a_trial_goes_over_every_channel_that_is_set(folder: Path, comporta: Com
     ("table", "seen"),
     [
         ('[alerts.email]\nhost = "h"\nsender = "a@b.example"', "alerts.email.to is missing"),
+        ('[alerts.email]\nhost = "h"\nsender = "a@b.example"\nto = []', "alerts.email.to is missing"),
         ('[alerts.webhook]\nurl = "http://h.example"', "alerts.webhook.secret is missing"),
         ('[alerts.webhook]\nurl = "http://h.example"\nsecret = "plain"', "a reference"),
         ('[alerts]\nquiet = "at night"', "hours of the day"),

@@ -155,6 +155,10 @@ def test_a_stream_without_quotes_is_explained(tmp_path: Path) -> None:
             "accounts.matriz.streams.x.cron is 'hourly'; expected a cron expression",
         ),
         ('[accounts."a/b"]\nsource = "odoo"', "the account name 'a/b' cannot be used"),
+        (f'[accounts.{64 * "a"}]\nsource = "odoo"', f"the account name {64 * 'a'!r} cannot be used; expected 1 to 63"),
+        ('state_dir = "a\\u0000b"', "state_dir is 'a\\x00b'; expected a text without control characters"),
+        (ACCOUNT.replace("prod", "p\\nd"), "accounts.matriz.database is 'p\\nd'; expected a text without control"),
+        ('[alerts.email]\nto = ["a\\nb"]', "alerts.email.to is ['a\\nb']; expected a list of names"),
         ('[accounts.dry]\nsource = "odoo"', "the account name 'dry' cannot be used"),
     ],
 )
@@ -214,6 +218,7 @@ def test_a_password_in_an_address_that_works_is_masked_too(tmp_path: Path) -> No
         ('stall_timeout = "500ms"', "1s"),
         ('retention = "59m"', "1h"),
         ('[sqlite]\nbusy_timeout = "50ms"', "100ms"),
+        (ACCOUNT + '[accounts.matriz.streams.x]\nevery = "1ms"', "1s"),
     ],
 )
 def test_a_duration_too_short_to_work_with_is_refused(text: str, least: str, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ A pause is for everything that starts by itself and for `comporta sync` without 
 is obeyed, which is how one is tried before it goes on.
 """
 
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +17,7 @@ from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
 from comporta.errors import BadValue, UnknownAccount, WrongUse
 from comporta.ports.system_clock import SystemClock
+from comporta.settings.keys import NAME_FORM, is_account_name
 from comporta.settings.reading import read_settings
 from comporta.settings.tree import Settings
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from comporta.workspace.workspace import Workspace
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name, as `comporta accounts` shows it.")]
-ACCOUNT_NAME = r"[A-Za-z0-9_-]{1,63}"
 NO_ACCOUNT = "No account yet. Next: comporta init, or comporta connect SOURCE NAME"
 account_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
@@ -187,8 +186,8 @@ def expect_account(known: Settings, name: str) -> None:
 
 def expect_name(known: Settings, old: str, new: str) -> None:
     """Raise unless an account may be called so; the settings may have the new name already, instead of the old."""
-    if not re.fullmatch(ACCOUNT_NAME, new) or new.lower() == "dry":
-        raise BadValue(f"account name {new!r}; expected letters, digits, - and _, not dry")
+    if not is_account_name(new):
+        raise BadValue(f"account name {new!r}; expected {NAME_FORM}")
     if new in known.said and old in known.said:
         message = f"accounts {old!r} and {new!r} both stand in {known.path}; two accounts are not merged"
         raise WrongUse(message, next_step="Choose another name.")

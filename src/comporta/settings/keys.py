@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from comporta.core.postgres_url import shown_database, without_password
 from comporta.errors import BadValue, UnknownKey
 from comporta.settings.values import (
+    CONTROL,
     Place,
     Reader,
     at_least,
@@ -58,6 +59,9 @@ POOL_LEAST = 2
 """A run's lease is renewed while the run is in the middle of a transaction: one connection for each."""
 POOL_WAIT_LEAST = timedelta(seconds=1)
 POOL_RECYCLE_LEAST = timedelta(minutes=1)
+EVERY_LEAST = timedelta(seconds=1)
+"""With less, runs of one stream follow one another without a pause, and their history fills the disk."""
+NAME_FORM = "1 to 63 letters, digits, - and _, not dry"
 """Connecting anew takes longer than most transactions."""
 SETTINGS: Mapping[str, Reader] = {
     "database": read_database,
@@ -194,7 +198,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 FIRST_SECRETS: Mapping[str, tuple[str, ...]] = {"mercadolivre": ("refresh_token",)}
 """The secrets that only begin something, and that an account may do without."""
 STREAM: Mapping[str, Reader] = {
-    "every": read_span,
+    "every": at_least(EVERY_LEAST),
     "cron": read_cron,
     "overlap": read_duration,
     "timeout": read_span,
@@ -242,6 +246,8 @@ def read_values(given: Mapping[KeyPath, Given], zone: ZoneInfo) -> dict[KeyPath,
 
 def read_value(path: KeyPath, reader: Reader, given: Given, place: Place) -> object:
     """Return one value as read. Text of the environment may also be what TOML would read from it."""
+    if isinstance(given.value, str) and CONTROL.search(given.value.strip()):
+        raise _bad(path, given, "a text without control characters")
     try:
         return reader(given.value, place)
     except ValueError as error:
@@ -305,13 +311,15 @@ def _keys(table: KeyPath, given: Mapping[KeyPath, Given]) -> Mapping[str, Reader
             return None
 
 
+def is_account_name(name: str) -> bool:
+    """Say whether an account may be called so."""
+    return bool(re.fullmatch(r"[A-Za-z0-9_-]{1,63}", name)) and name.lower() != "dry"
+
+
 def _check_name(path: KeyPath, given: Given) -> None:
     name = path[-1]
-    if len(path) == 2 and (not re.fullmatch(r"[A-Za-z0-9_-]{1,63}", name) or name.lower() == "dry"):  # noqa: PLR2004  accounts.NAME
-        message = (
-            f"{given.origin}: the account name {name!r} cannot be used; expected letters, digits, - and _, not dry"
-        )
-        raise BadValue(message)
+    if len(path) == 2 and not is_account_name(name):  # noqa: PLR2004  accounts.NAME
+        raise BadValue(f"{given.origin}: the account name {name!r} cannot be used; expected {NAME_FORM}")
 
 
 def _unknown(path: KeyPath, given: Given, known: Mapping[str, object]) -> UnknownKey:

@@ -338,7 +338,7 @@ def _alerts(values: Mapping[KeyPath, object]) -> AlertSettings:
     made = {}
     for channel, (kind, needed) in CHANNELS_MADE.items():
         told = {path[2]: value for path, value in values.items() if path[:2] == ("alerts", channel) and path[2:]}
-        missing = [key for key in needed if key not in told]
+        missing = [key for key in needed if not told.get(key)]
         if missing and (told or channel in own):
             raise BadValue(f"alerts.{channel}.{missing[0]} is missing; alerts by {channel} need it")
         made[channel] = kind(**told)

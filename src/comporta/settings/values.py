@@ -73,6 +73,8 @@ class SecretReference:
 
 
 Reader = Callable[[object, Place], object]
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""No name, path or address has such a letter: what is told it, a system call or a header, breaks on it."""
 
 
 def read_text(value: object, _: Place) -> str:
@@ -291,7 +293,7 @@ def read_url(value: object, _: Place) -> str:
 
 def read_names(value: object, _: Place) -> tuple[str, ...]:
     """Return a list of names."""
-    if isinstance(value, list) and all(isinstance(each, str) and each for each in value):
+    if isinstance(value, list) and all(isinstance(each, str) and each and not CONTROL.search(each) for each in value):
         return tuple(value)
     raise ValueError('a list of names, such as ["id", "name"]')
 
