@@ -375,7 +375,7 @@ class UnknownAccount(SettingsError):
     """No such account or stream."""
 
     code = "CMP-SET-005"
-    next_step = "`comporta settings` lists the accounts and their streams."
+    next_step = "`comporta status` lists the accounts and their streams."
 
 
 class MasterKeyWrong(SettingsError):

@@ -1,6 +1,7 @@
 """`comporta doctor`: what it looks at, and what it says to fix."""
 
 import socket
+import sqlite3
 import ssl
 import threading
 from collections.abc import Iterator
@@ -185,6 +186,16 @@ def test_a_lock_of_another_program_is_found(opened: Path, comporta: Command) -> 
         said = comporta("doctor", "--json")
 
     assert "locked" in said.json["problems"][0]
+
+
+def test_a_newer_schema_is_a_problem_with_its_code_and_what_to_do(opened: Path, comporta: Command) -> None:
+    """As every other error that doctor meets."""
+    with closing(sqlite3.connect(opened / "shop.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE cmp_schema_version SET version_num = '9999'")
+    (problem,) = comporta("doctor", "--offline", "--json").json["problems"]
+
+    assert problem.startswith("CMP-DB-003 ")
+    assert problem.endswith("Install the newer Comporta on this machine too; the database is untouched.")
 
 
 def test_a_time_zone_that_is_not_known_is_said() -> None:

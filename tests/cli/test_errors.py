@@ -102,7 +102,7 @@ def test_an_error_is_code_message_and_next_step(folder: Path, comporta: Command)
     assert said.out == ""
     assert said.err == (
         "CMP-SET-005 there is no account 'lojja'; did you mean 'loja'?\n"
-        "  Next: `comporta settings` lists the accounts and their streams.\n"
+        "  Next: `comporta status` lists the accounts and their streams.\n"
     )
 
 

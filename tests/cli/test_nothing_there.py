@@ -1,5 +1,7 @@
 """Commands that read, where there is no database yet: they make none, and say what to do."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,18 @@ def test_status_before_the_first_sync_makes_nothing(empty_folder: Path, comporta
     assert {each["next_step"] for each in told.json["streams"]} >= {"comporta sync loja/sale.order"}
     assert "loja/sale.order" in said.out
     assert "Next: `comporta check`, then `comporta sync`." in said.err
+
+
+def test_a_database_of_another_program_is_left_as_it_is(empty_folder: Path, comporta: Command) -> None:
+    """`database` names the wrong file: whoever only looks there makes no tables in it."""
+    path = empty_folder / "shop.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE notes (text)")
+    before = path.read_bytes()
+    said = comporta("status")
+
+    assert "none was made" in said.err
+    assert path.read_bytes() == before
 
 
 def test_a_file_without_accounts_is_named(nowhere: Path, comporta: Command) -> None:

@@ -25,7 +25,7 @@ def test_a_port_that_is_taken_is_refused(simulator: str, comporta: Command) -> N
 
     assert said.code == ExitCode.WRONG_USE
     assert f"sandbox {simulator}: port {port} of 127.0.0.1" in said.err
-    assert "Choose another --port." in said.err
+    assert "Choose another --port or --host." in said.err
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,19 @@ def test_what_a_simulator_does_not_know_is_refused(arguments: list[str], says: s
 
     assert said.code == ExitCode.WRONG_USE
     assert says in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "step"),
+    [
+        (["odoo", "--fault", "no_such"], "docs/reference/sandbox.md"),
+        (["odoo", "--fault", "error_502=often"], "docs/reference/sandbox.md"),
+        (["odoo", "--host", "192.0.2.1"], "another --port or --host"),
+    ],
+)
+def test_what_is_refused_leads_to_where_the_right_form_is(arguments: list[str], step: str, comporta: Command) -> None:
+    """A fault is no setting, and a host that is not ours is no matter of the port."""
+    assert step in comporta("sandbox", *arguments, "--records", "3").err
 
 
 @pytest.mark.full

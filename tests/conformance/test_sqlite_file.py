@@ -281,8 +281,9 @@ def test_a_file_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     """Somebody gave the folder instead of the file."""
-    with pytest.raises(UnwritablePath, match="folder"):
+    with pytest.raises(UnwritablePath, match="folder") as refused:
         refuse_unusable(tmp_path)
+    assert "file's name" in refused.value.next_step
 
 
 def test_a_file_that_may_not_be_written_is_refused(tmp_path: Path) -> None:

@@ -169,6 +169,15 @@ def test_nothing_is_restored_under_somebody_who_works(shop: Shop, said: Said) ->
     assert said("restore", "shelf.db", "--yes")[0] == ExitCode.DONE
 
 
+def test_a_file_that_is_no_backup_is_told_from_the_database(shop: Shop, said: Said) -> None:
+    """Nothing is wrong with `database`: another file must be named."""
+    (shop.folder / "notes.txt").write_text("no database " * 100, encoding="utf-8")
+    code, told = said("restore", "notes.txt", "--yes")
+
+    assert (code, told["error"]["code"]) == (ExitCode.FAILED, "CMP-DB-007")
+    assert "that `comporta backup` made" in told["error"]["next_step"]
+
+
 def test_a_damaged_database_gives_way_to_its_backup(shop: Shop, said: Said) -> None:
     """Which is kept; a log that lies beside it is not read into the new one."""
     home = shop.folder / "shop.db"

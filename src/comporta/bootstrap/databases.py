@@ -48,7 +48,7 @@ def has_ledger(settings: Settings) -> bool:
         revision, _ = look(Address.parse(settings.database, settings.postgres.pooler))
         return revision is not None
     refuse_unusable(settings.sqlite_path)
-    return settings.sqlite_path.exists()
+    return settings.sqlite_path.exists() and examine(settings, is_thorough=False).revision is not None
 
 
 def open_for_move(settings: Settings, clock: Clock) -> Database:

@@ -107,7 +107,7 @@ def problems_of(known: Settings, seen: "Checkup") -> list[str]:
     try:
         is_current(seen.revision, seen.where)
     except NewerSchema as error:
-        found.append(error.message)
+        found.append(f"{error.code} {error.message}; {error.next_step}")
     found += seen.problems
     found += [
         f"account {name}: its {key} {reference} is missing; set it, or use `comporta connect`"

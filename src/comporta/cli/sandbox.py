@@ -136,7 +136,7 @@ def opened(make: Callable[[], "Simulator"], attempt: str) -> "Simulator":
     try:
         return make()
     except OSError as error:
-        raise WrongUse(f"{attempt}: {error}", next_step="Choose another --port.") from error
+        raise WrongUse(f"{attempt}: {error}", next_step="Choose another --port or --host.") from error
 
 
 def serve(server: "Simulator", console: Console, facts: dict[str, Any], said: str) -> int:

@@ -37,7 +37,7 @@ def refuse_unusable(path: Path, *, mounts: Path = Path("/proc/mounts")) -> None:
         raise UnwritablePath(message)
     if path.is_dir():
         message = f"database {path}: this is a folder; expected a file"
-        raise UnwritablePath(message)
+        raise UnwritablePath(message, next_step="Add a file's name to `database`.")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         message = f"database {path}: not writable; SQLite writes the file and two more beside it"
         raise UnwritablePath(message)

@@ -10,7 +10,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from comporta.bootstrap.databases import examine, open_database
-from comporta.errors import WrongUse
+from comporta.errors import NotADatabase, WrongUse
 from comporta.ledger import restored
 from comporta.ledger.schema import is_current
 from comporta.moving import looks, sqlite_copy
@@ -117,7 +117,7 @@ def _put_sqlite(settings: Settings, path: Path, clock: Clock, suffix: str) -> tu
     home.parent.mkdir(parents=True, exist_ok=True)
     draft = home.with_name(f".{home.name}.{token_hex(4)}")
     try:
-        sqlite_copy.copy(path, draft, shown=path)
+        _copy_of(path, draft)
         there = replace(settings, database=f"sqlite:///{draft.as_posix()}")
         revision = _known(examine(there, is_thorough=False).revision, path)
         _doubt(there, clock)
@@ -129,6 +129,15 @@ def _put_sqlite(settings: Settings, path: Path, clock: Clock, suffix: str) -> tu
         for end in ("", *sqlite_copy.SIDE_FILES):
             Path(f"{draft}{end}").unlink(missing_ok=True)
     return revision, (str(before),) if before else ()
+
+
+def _copy_of(path: Path, draft: Path) -> None:
+    """Copy a backup's file; if it is none, another must be named, whatever the settings say."""
+    try:
+        sqlite_copy.copy(path, draft, shown=path)
+    except NotADatabase as error:
+        step = "Name another file that `comporta backup` made: this one is none, or is damaged."
+        raise NotADatabase(error.message, next_step=step) from error
 
 
 def _put_postgres(

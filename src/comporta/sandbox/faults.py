@@ -52,13 +52,13 @@ class Faults:
         name, _, rest = text.partition("=")
         value, _, count = rest.partition(":")
         if name not in self._known:
-            raise BadValue(f"unknown fault {name!r}; expected one of {', '.join(sorted(self._known))}")
+            raise _refused(f"unknown fault {name!r}; expected one of {', '.join(sorted(self._known))}")
         if count and not count.isdigit():
-            raise BadValue(f"fault {text!r}: {count!r} is not a number of times")
+            raise _refused(f"fault {text!r}: {count!r} is not a number of times")
         choices = self._known[name].split("|")
         fault = Fault(name, value or choices[0], int(count) if count else times, place or label)
         if fault.value not in choices and not _may_be(fault.value, choices):
-            raise BadValue(f"fault {text!r}: {fault.value!r}; expected {_expected(choices)}")
+            raise _refused(f"fault {text!r}: {fault.value!r}; expected {_expected(choices)}")
         if fault.times is None and name == "slow_page":
             fault.times = 1
         with self._lock:
@@ -107,6 +107,10 @@ class Faults:
                     self._active = [known for known in self._active if known is not fault]
             self.struck[fault.name] = self.struck.get(fault.name, 0) + 1
             return True
+
+
+def _refused(message: str) -> BadValue:
+    return BadValue(message, next_step="Correct it; docs/reference/sandbox.md lists the faults and their values.")
 
 
 def _may_be(value: str, choices: list[str]) -> bool:
