@@ -1,6 +1,11 @@
 """How tables are said on a screen that has an end."""
 
-from comporta.cli.words import columns
+from dataclasses import replace
+
+from comporta.cli.words import columns, ended_text
+from comporta.core.counts import Counts
+from comporta.core.language import Language
+from comporta.core.run import Run, RunState, Trigger
 
 HEADS = ("stream", "state", "next")
 ROWS = [
@@ -35,3 +40,14 @@ def test_what_does_not_fit_at_all_is_left_to_the_terminal() -> None:
     lines = columns(HEADS, [("crm/dealCustomFieldData", "failed", "x" * 40)], width=20).splitlines()
 
     assert lines[1:] == ["crm/dealCustomFieldData  failed", "    " + "x" * 40]
+
+
+def test_a_dry_run_says_that_it_wrote_nothing() -> None:
+    """Else "60 deleted" of a `reconcile` without --repair is believed."""
+    gone = Run("r", "a/s", "a", "s", RunState.SUCCEEDED, Trigger.MANUAL, "reconcile", counts=Counts(deleted=60))
+    dry = replace(gone, dry_run=True)
+
+    assert ended_text(gone) == "60 deleted"
+    assert ended_text(dry) == "60 deleted; nothing was written"
+    assert ended_text(dry, Language.PT) == "60 excluídos; nada foi gravado"
+    assert ended_text(replace(dry, counts=Counts())) == "nothing new"

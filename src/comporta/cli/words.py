@@ -75,7 +75,9 @@ def ended_text(run: Run, language: Language = Language.EN) -> str:
     """Say how a run ended."""
     counted = counts_text(run.counts, language)
     if run.state is RunState.SUCCEEDED:
-        return counted
+        unwritten = "; nothing was written" if language is Language.EN else "; nada foi gravado"
+        is_changed = run.counts.read + run.counts.deleted > run.counts.unchanged
+        return counted + (unwritten if run.dry_run and is_changed else "")
     error = run.error or {}
     why = f" {error.get('code', '')} {error.get('message', '')}".rstrip()
     word = state_word(run, language)
