@@ -3,6 +3,7 @@
 import secrets
 import sqlite3
 import stat
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,9 @@ from tests.moving.shop import Shop
 from tests.servers.builds import Build
 
 from comporta.core.outcome import ExitCode
+from comporta.errors import DestinationRefused
+from comporta.moving.postgres_dump import dump
+from comporta.settings.reading import read_settings
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(60)]
 HOLD = """
@@ -282,6 +286,20 @@ def test_postgresql_goes_through_its_own_tools(
     assert (found, compared) == ((30,), (0,))
     assert sorted(f"schema {name}" for (name,) in schemas) == sorted(back["restore"]["before"])
     assert shop.sync()["sale.order"].counts.read == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for PostgreSQL's program is a script of sh")
+def test_the_addresss_own_password_is_the_one_that_counts(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PGPASSWORD for another database would win over the file in which PostgreSQL's tools are told ours."""
+    tool = shop.folder / "pg_dump"
+    tool.write_text('#!/bin/sh\necho "told: ${PGPASSWORD-nothing}, $HOME_OF_TOOL" >&2; exit 1\n', encoding="utf-8")
+    tool.chmod(0o700)
+    monkeypatch.setenv("PGPASSWORD", "another")
+    monkeypatch.setenv("HOME_OF_TOOL", "and the rest")
+    shop.use("postgresql://ana:ours@127.0.0.1:1/shop")
+
+    with pytest.raises(DestinationRefused, match="told: nothing, and the rest"):
+        dump(read_settings(shop.config), shop.folder / "draft", shop.folder / "shelf.dump", shop.folder)
 
 
 def test_a_dump_goes_into_a_database_that_is_empty(

@@ -5,6 +5,7 @@ by a file that only we can read, never by the command line. What is there is not
 schemas get other names, so that a restore that fails, or was a mistake, costs nothing.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -168,9 +169,17 @@ def _run(
         where = f"in {binaries}" if binaries else "on this machine's path"
         step = f"Install PostgreSQL's client programs, name their folder by --pg-bin, or do it elsewhere: {by_hand}"
         raise WrongUse(f"{tool} is not {where}; it is PostgreSQL's own, and does this best", next_step=step)
-    done = subprocess.run([found, *arguments], capture_output=True, text=True, errors="replace", check=False)  # noqa: S603  PostgreSQL's tool, with arguments of ours
+    done = subprocess.run(  # noqa: S603  PostgreSQL's tool, with arguments of ours
+        [found, *arguments], capture_output=True, text=True, errors="replace", check=False, env=_environment(arguments)
+    )
     if done.returncode and not may_leave_out:
         said = " ".join(done.stderr.split()[-60:]) or f"exit code {done.returncode}"
         step = "If it says that versions differ, name the folder of newer programs by --pg-bin."
         raise DestinationRefused(f"{tool}: {said}", next_step=step)
     return done.stdout
+
+
+def _environment(arguments: Sequence[str]) -> dict[str, str]:
+    """Return what the tool inherits: a PGPASSWORD of another database's would win over the file with ours."""
+    is_told = any("passfile=" in each for each in arguments)
+    return {name: value for name, value in os.environ.items() if not is_told or name != "PGPASSWORD"}  # noqa: TID251  handed on, not read
