@@ -82,7 +82,7 @@ def test_where_cron_holds_no_interval_is_shown(shown: list[tuple[str, str]]) -> 
 def toml(value: str) -> str:
     """Return a value as TOML has it."""
     is_plain = re.fullmatch(r"\d+(\.\d+)?|\[.*\]", value) is not None
-    return value if is_plain else {"True": "true", "False": "false"}.get(value, f'"{value}"')
+    return value if is_plain or value in {"true", "false"} else f'"{value}"'
 
 
 def test_without_a_file_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comporta: Command) -> None:

@@ -95,5 +95,6 @@ def lines_of(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> list[str]:
         if isinstance(value, dict):
             lines += lines_of(value, whole)
         else:
-            lines.append(f"{dotted(whole)} = {'-' if value is None else value_text(value, VALUE_LETTERS)}")
+            written = str(value).lower() if isinstance(value, bool) else value
+            lines.append(f"{dotted(whole)} = {'-' if value is None else value_text(written, VALUE_LETTERS)}")
     return lines
