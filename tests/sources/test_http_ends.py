@@ -42,3 +42,22 @@ def test_a_process_ends_well_right_after_its_last_answer(server: ScriptedServer)
     ended = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
 
     assert (ended.stdout, ended.stderr) == ("[0] 60\n", "")
+
+
+INTERRUPTED = """
+import _thread, threading
+from comporta.sources import connections
+
+connections.LAST_S = 5
+connections._loaded()
+pressed = threading.Timer(0.1, _thread.interrupt_main)
+pressed.daemon = True
+pressed.start()
+"""
+
+
+def test_a_ctrl_c_in_the_last_moment_shows_no_traceback() -> None:
+    """All is done and said by then; the process only waits for the library's thread."""
+    ended = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False, timeout=9)
+
+    assert (ended.returncode, ended.stderr) == (0, "")

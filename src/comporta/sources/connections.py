@@ -13,6 +13,7 @@ be current``; of 960 short processes on a busy machine 23). So the process waits
 
 import atexit
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
@@ -34,8 +35,13 @@ def _loaded() -> "type[ClientBuilder]":
     """Import the library, once in a process."""
     from pyreqwest.client import ClientBuilder  # noqa: PLC0415 - 20 ms, paid with the first request
 
-    atexit.register(threading.Event().wait, LAST_S)
+    atexit.register(_last_words)
     return ClientBuilder
+
+
+def _last_words() -> None:
+    with suppress(KeyboardInterrupt):  # all is done by now, and the process ends anyway
+        threading.Event().wait(LAST_S)
 
 
 class Connections:
