@@ -106,6 +106,20 @@ def test_an_error_is_code_message_and_next_step(folder: Path, comporta: Command)
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "example"), [("loja", "loja/sale.order"), ("product.product", "loja/product.product"), ("x", "")]
+)
+def test_half_the_name_of_a_stream_is_told_from_an_unknown_one(
+    name: str, example: str, folder: Path, comporta: Command
+) -> None:
+    """Account or stream alone: the whole name is shown, if there is one that is meant."""
+    said = comporta("coverage", name)
+
+    such = f", such as {example}" if example else ""
+    assert said.code == ExitCode.WRONG_USE
+    assert said.err.startswith(f"CMP-SET-005 {name!r} names no stream; expected ACCOUNT/STREAM{such}\n")
+
+
 def test_a_missing_settings_file_is_named(tmp_path: Path, comporta: Command) -> None:
     """A wrong --config never means defaults."""
     said = comporta("status", "--json", "--config", str(tmp_path / "none.toml"))

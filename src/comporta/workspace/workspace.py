@@ -375,7 +375,13 @@ class Workspace:
         return [(account, stream) for stream in self.plans[account].streams if not told.stream(stream).paused]
 
     def _one(self, name: str) -> tuple[str, str]:
-        account, _, stream = name.partition("/")
+        account, slash, stream = name.partition("/")
+        if not slash:
+            whole = [
+                f"{each}/{one}" for each, plan in self.plans.items() for one in plan.streams if name in (each, one)
+            ]
+            such = f", such as {whole[0]}" if whole else ""
+            raise UnknownAccount(f"{name!r} names no stream; expected ACCOUNT/STREAM{such}")
         streams = self.plans[self._account(account)].streams
         if stream not in streams:
             message = f"account {account!r} has no stream {stream!r}{_nearest(stream, streams)}"
