@@ -106,6 +106,15 @@ def test_an_error_is_code_message_and_next_step(folder: Path, comporta: Command)
     )
 
 
+@pytest.mark.parametrize("line", [["--config", "x.toml", "status"], ["--json", "status"], ["--verbose", "sync"]])
+def test_an_option_before_the_command_is_told_its_place(line: list[str], comporta: Command) -> None:
+    """`comporta --help` names it, and so it is not unknown."""
+    said = comporta(*line)
+
+    assert said.code == ExitCode.WRONG_USE
+    assert "Write options behind the command, as in `comporta status --json`." in said.out + said.err
+
+
 @pytest.mark.parametrize(
     ("name", "example"), [("loja", "loja/sale.order"), ("product.product", "loja/product.product"), ("x", "")]
 )

@@ -1,6 +1,11 @@
 """`comporta serve` and `comporta worker`: what they refuse, and where they listen."""
 
+import signal
+import sys
+from pathlib import Path
+
 import pytest
+from tests.acceptance.project import COMMAND, running
 from tests.cli.conftest import Command
 
 from comporta.cli import serve
@@ -61,3 +66,17 @@ def test_what_makes_no_sense_is_refused(comporta: Command, duties: list[Duty], l
 
     assert (refused.code, duties) == (ExitCode.WRONG_USE, [])
     assert said in refused.err
+
+
+@pytest.mark.full
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that a process can answer")
+def test_a_server_in_the_wrong_folder_says_that_it_has_nothing_to_do(tmp_path: Path) -> None:
+    """It goes on all the same: an account may be connected beside it."""
+    with running([*COMMAND, "serve", "--port", "0"], tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Listening at http://127.0.0.1:")
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+
+    assert "No account yet: nothing is synced.\n  Next: `comporta init`, or `comporta connect SOURCE NAME`; or" in said

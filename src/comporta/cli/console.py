@@ -93,7 +93,10 @@ class Console:
         if not said:
             self.say(context.get_help() if context is not None else "")
             return ExitCode.WRONG_USE
-        return self.refuse(WrongUse(f"{command}: {said}", next_step=f"See `{command} --help`."))
+        step = f"See `{command} --help`."
+        if command == "comporta" and hasattr(error, "option_name"):
+            step = "Write options behind the command, as in `comporta status --json`."
+        return self.refuse(WrongUse(f"{command}: {said}", next_step=step))
 
     def interrupted(self) -> int:
         """Say that a person ended the command."""

@@ -14,7 +14,7 @@ import typer
 
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose
-from comporta.cli.session import with_workspace
+from comporta.cli.session import first_step, with_workspace
 from comporta.cli.supervised import supervisor
 from comporta.core.outcome import ExitCode
 from comporta.errors import WrongUse
@@ -146,6 +146,8 @@ def be_always_on(console: Console, settings: Settings, duty: Duty) -> int:
         url = front.url if front and Role.WEB in roles else None
         server = {"url": url, "metrics_url": f"{front.url}/metrics" if front else None, "roles": sorted(roles)}
         log.write("info", "server_started", server)
+        if not workspace.plans:
+            console.tell(f"No account yet: nothing is synced.\n  Next: {first_step(settings)}")
         duty.greet(console, server)
         alive = supervisor().watch(workspace.look, stopping=workspace.stopping, clock=workspace.clock)
         parts = [

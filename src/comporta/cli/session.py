@@ -81,13 +81,14 @@ def read_workspace(
     known = settings if isinstance(settings, Settings) else read_settings(settings)
     if has_ledger(known):
         return with_workspace(known, work, console=console)
-    console.tell(f"No database yet at {known.database_shown}; none was made.\n  Next: {_first_step(known)}")
+    console.tell(f"No database yet at {known.database_shown}; none was made.\n  Next: {first_step(known)}")
     with TemporaryDirectory(prefix="comporta-") as folder:
         empty = replace(known, database=f"sqlite:///{Path(folder).as_posix()}/comporta.db")
         return with_workspace(empty, work, console=console)
 
 
-def _first_step(known: Settings) -> str:
+def first_step(known: Settings) -> str:
+    """Say how to come to a first account, or to a first sync of those that are there."""
     if known.said:
         return "`comporta check`, then `comporta sync`."
     if known.path is not None:

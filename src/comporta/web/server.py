@@ -78,14 +78,14 @@ def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     """Return a listening socket; on loopback only, because nobody has to say who they are."""
     if not is_loopback(host):
         raise WrongUse(
-            f"serve: the host is {host!r}; until users exist the server answers on loopback only",
+            f"the host is {host!r}; until users exist the server answers on loopback only",
             next_step="Take 127.0.0.1 and put a reverse proxy before it (docs/howto/mercadolivre-notifications.md).",
         )
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
-        raise WrongUse(f"serve: port {port} of {host}: {error}", next_step=f"Choose another {option}.") from error
+        raise WrongUse(f"port {port} of {host}: {error}", next_step=f"Choose another {option}.") from error
 
 
 def is_loopback(host: str) -> bool:
