@@ -36,7 +36,7 @@ Usage: comporta COMMAND [OPTIONS]       `comporta COMMAND --help` tells more
   demo        see it work, offline, on invented data
   init        write a comporta.toml      connect     try an account and keep it
   check       test addresses, keys, permissions and clocks; say what to fix
-  accounts    which accounts there are   account     pause or resume one
+  accounts    which accounts there are   account     pause, rename, remove
   sync        bring everything up to date now, or the accounts and streams named
   serve       keep it all up to date     worker      only execute what is due
 
