@@ -1,5 +1,6 @@
 """An account that `comporta connect` keeps, and what comporta.toml says of it besides."""
 
+import io
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -10,6 +11,7 @@ import pytest
 from tests.cli.conftest import Command
 from tests.sandbox.mercadolivre_clients import logins
 
+from comporta.cli.console import Console
 from comporta.core.instant import instant_text
 from comporta.core.outcome import ExitCode
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
@@ -144,3 +146,30 @@ def test_a_new_pair_of_tokens_needs_no_restart(
 
     assert new["next_step"].startswith("restart box:7: ")
     assert (again["ok"], again["next_step"]) == (True, None)
+
+
+@pytest.mark.parametrize("source", ["odoo", "activecampaign", "mercadolivre"])
+def test_a_name_that_cannot_be_is_said_before_anything_is_asked(source: str, comporta: Command) -> None:
+    """Who has typed address, login and key does not begin again."""
+    said = comporta("connect", source, "a b")
+
+    assert said.code == ExitCode.WRONG_USE
+    assert said.err.startswith("CMP-SET-003 account name 'a b'; expected 1 to 63 letters")
+
+
+def test_an_end_of_what_is_typed_is_no_answer(monkeypatch: pytest.MonkeyPatch, comporta: Command) -> None:
+    """Ctrl-D at a question: neither is the next one asked, nor is it a fault of ours."""
+    monkeypatch.setattr(Console, "can_ask", True)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr("getpass.getpass", ended)
+    unsaid = comporta("connect", "odoo", "filial")
+    keyless = comporta("connect", "activecampaign", "filial", "--url", "http://127.0.0.1:1")
+
+    assert (unsaid.code, keyless.code) == (ExitCode.WRONG_USE, ExitCode.WRONG_USE)
+    assert "--url: no answer came" in unsaid.err
+    assert "--api-key: no answer came" in keyless.err
+
+
+def ended(_question: str) -> str:
+    """Do as getpass does at the end of what is typed."""
+    raise EOFError

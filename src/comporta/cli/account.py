@@ -15,9 +15,9 @@ from comporta.cli.session import read_workspace, with_workspace
 from comporta.cli.words import columns, local_text
 from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
-from comporta.errors import BadValue, UnknownAccount, WrongUse
+from comporta.errors import UnknownAccount, WrongUse
 from comporta.ports.system_clock import SystemClock
-from comporta.settings.keys import NAME_FORM, is_account_name
+from comporta.settings.keys import expect_account_name
 from comporta.settings.reading import read_settings
 from comporta.settings.tree import Settings
 
@@ -186,8 +186,7 @@ def expect_account(known: Settings, name: str) -> None:
 
 def expect_name(known: Settings, old: str, new: str) -> None:
     """Raise unless an account may be called so; the settings may have the new name already, instead of the old."""
-    if not is_account_name(new):
-        raise BadValue(f"account name {new!r}; expected {NAME_FORM}")
+    expect_account_name(new)
     if new in known.said and old in known.said:
         message = f"accounts {old!r} and {new!r} both stand in {known.path}; two accounts are not merged"
         raise WrongUse(message, next_step="Choose another name.")

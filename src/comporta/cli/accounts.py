@@ -5,7 +5,6 @@ database, and only after everything the account needs was tried.
 """
 
 import asyncio
-import getpass
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from comporta.cli.session import read_workspace, with_workspace
 from comporta.core.outcome import ExitCode
 from comporta.errors import ComportaError, SettingsError, WrongUse
 from comporta.ports.source import Finding
+from comporta.settings.keys import expect_account_name
 from comporta.settings.reading import FILE_NAME, read_settings, reveal
 from comporta.settings.tree import Settings
 from comporta.settings.values import SecretReference
@@ -119,6 +119,7 @@ def odoo(
 ) -> int:
     """Ask for an Odoo account, test it and keep it, its key encrypted in the database."""
     console = Console(is_json=as_json, is_verbose=verbose)
+    expect_account_name(name)
     asked = {
         "url": url or console.ask("url: ", option="--url"),
         "database": database or console.ask("database: ", option="--database"),
@@ -144,6 +145,7 @@ def activecampaign(
 ) -> int:
     """Ask for an ActiveCampaign account, test it and keep it, its key encrypted in the database."""
     console = Console(is_json=as_json, is_verbose=verbose)
+    expect_account_name(name)
     asked = {"url": url or console.ask("url: ", option="--url")}
     if timezone:
         asked["timezone"] = timezone
@@ -236,7 +238,7 @@ def typed_key(console: Console, reference: str | None) -> str:
         return reveal(SecretReference(kind, place), what="--api-key")
     if not console.can_ask:
         raise WrongUse("api_key: nobody can be asked here; expected --api-key env:NAME or file:PATH")
-    return getpass.getpass("API key (not shown): ").strip()
+    return console.ask_unseen("API key (not shown): ", option="--api-key")
 
 
 def show(console: Console, name: str, findings: Sequence[Finding]) -> None:

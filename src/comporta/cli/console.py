@@ -5,6 +5,7 @@ was asked for is read from the raw arguments, because an argument that cannot be
 """
 
 import errno
+import getpass
 import json
 import os
 import sys
@@ -72,7 +73,14 @@ class Console:
             raise WrongUse(f"{option} is missing, and nobody can be asked here", next_step=f"Give {option}.")
         sys.stderr.write(question)
         sys.stderr.flush()
-        return sys.stdin.readline().strip()
+        return _answered(sys.stdin.readline(), option)
+
+    def ask_unseen(self, question: str, *, option: str) -> str:
+        """Return what the person answers to who may be asked, without showing it."""
+        try:
+            return _answered(getpass.getpass(question) + "\n", option)
+        except EOFError:
+            return _answered("", option)
 
     def refuse(self, error: Exception, *, trace: Exception | None = None) -> int:
         """Print an error of ours, its code and next step, and return the exit code."""
@@ -117,6 +125,12 @@ class Console:
             # Python writes once more what is left when it ends; there it finds an end that takes it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
+
+
+def _answered(line: str, option: str) -> str:
+    if not line:  # the end of what is typed, as by Ctrl-D; an empty answer has its line feed
+        raise WrongUse(f"{option}: no answer came", next_step=f"Answer, or give {option}.")
+    return line.strip()
 
 
 def console_for(arguments: Sequence[str]) -> Console:

@@ -5,7 +5,6 @@ stored. An account of comporta.toml keeps its settings.
 """
 
 import asyncio
-import getpass
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_urlsafe
@@ -19,6 +18,7 @@ from comporta.cli.options import Config, Json, Verbose
 from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
 from comporta.errors import ComportaError, SecretMissing, SourceRefused, WrongUse
+from comporta.settings.keys import expect_account_name
 from comporta.settings.reading import read_settings, reveal
 from comporta.settings.values import SecretReference
 
@@ -51,6 +51,7 @@ def mercadolivre(
 ) -> int:
     """Let a seller grant access in the browser, and keep the account, its tokens encrypted in the database."""
     console = Console(is_json=as_json, is_verbose=verbose)
+    expect_account_name(name)
     settings = read_settings(config)
     given = {"site": site, "url": url, "auth_url": auth_url}
     table = {key: value for key, value in given.items() if value is not None}
@@ -154,5 +155,5 @@ def _revealed(reference: str, what: str) -> str:
 def _asked(console: Console) -> dict[str, str]:
     return {
         "client_id": console.ask("client_id of your application: ", option="--client-id"),
-        "client_secret": getpass.getpass("client_secret (not shown): ").strip(),
+        "client_secret": console.ask_unseen("client_secret (not shown): ", option="--client-secret"),
     }

@@ -316,6 +316,12 @@ def is_account_name(name: str) -> bool:
     return bool(re.fullmatch(r"[A-Za-z0-9_-]{1,63}", name)) and name.lower() != "dry"
 
 
+def expect_account_name(name: str) -> None:
+    """Raise unless an account may be called so."""
+    if not is_account_name(name):
+        raise BadValue(f"account name {name!r}; expected {NAME_FORM}")
+
+
 def _check_name(path: KeyPath, given: Given) -> None:
     name = path[-1]
     if len(path) == 2 and not is_account_name(name):  # noqa: PLR2004  accounts.NAME
