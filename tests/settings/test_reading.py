@@ -327,6 +327,9 @@ def test_a_missing_secret_says_what_to_set(reference: SecretReference) -> None:
 
     assert reference.name in caught.value.message
     assert reference.name in caught.value.next_step
+    with pytest.raises(SecretMissing, match="channel") as of_a_channel:
+        reveal(reference, what="a channel", environ={})
+    assert "connect" not in of_a_channel.value.next_step
 
 
 def test_a_secret_that_is_closed_to_this_user_is_not_to_be_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:

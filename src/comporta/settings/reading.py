@@ -125,7 +125,8 @@ def reveal(reference: SecretReference, *, what: str, environ: Mapping[str, str] 
     if reference.kind == "env":
         secret = environ.get(reference.name, "")
         missing = f"{what}: the environment variable {reference.name} is not set"
-        step = f"Set {reference.name} for the process that runs comporta, or store the secret with `comporta connect`."
+        connect = ", or store the secret with `comporta connect`" if what.startswith("account ") else ""
+        step = f"Set {reference.name} for the process that runs comporta{connect}."
     else:
         try:
             secret = Path(reference.name).read_text("utf-8-sig").strip()
@@ -148,8 +149,7 @@ def is_there(reference: SecretReference, *, environ: Mapping[str, str] = os.envi
 
 def masked(settings: Settings, *, environ: Mapping[str, str] = os.environ) -> dict[str, object]:
     """Return the whole tree for people and JSON, with secrets as where they are and whether they are there."""
-    shown = {each.name: _masked(getattr(settings, each.name), environ) for each in fields(settings)}
-    shown.pop("said")
+    shown = {key.name: _masked(getattr(settings, key.name), environ) for key in fields(settings) if key.name != "said"}
     reference = shown.pop("database_from")
     database = settings.database_shown if settings.is_postgres else settings.database
     return {**shown, "database": f"{database} (from {settings.database_from})" if reference else database}
