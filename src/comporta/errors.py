@@ -109,7 +109,7 @@ class SourceIncomplete(SourceUnavailable):
     """What was read is not provably everything, so the window stays open."""
 
     code = "CMP-SRC-005"
-    next_step = "The run is tried again by itself; if it goes on, run `comporta reconcile` and compare the numbers."
+    next_step = "The run is tried again by itself; if it goes on, see `comporta reconcile ACCOUNT/STREAM`."
 
 
 class UnconfirmedEmpty(SourceIncomplete):
@@ -164,7 +164,7 @@ class AccessRefused(SourceRefused):
     """Logged in, but without permission for what was asked."""
 
     code = "CMP-AUTH-002"
-    next_step = "Give this user read access to the model at the source, or take the stream out of the account."
+    next_step = "Give this user read access to the model at the source, or set `paused = true` for the stream."
 
 
 class LoginNeeded(SourceRefused):
@@ -209,7 +209,7 @@ class OtherDatabase(SourceChangedShape):
     """Behind the same URL and name there is another database than before."""
 
     code = "CMP-SRC-008"
-    next_step = "If the source was restored or replaced on purpose, add it as a new account, or remove this one first."
+    next_step = "If it was replaced on purpose, add it as a new account, or first `comporta account remove NAME`."
 
 
 class TooManyRejected(StopRun):
@@ -265,7 +265,7 @@ class NotADatabase(DestinationRefused):
     """The file is not an SQLite database, or is damaged."""
 
     code = "CMP-DB-007"
-    next_step = "Check `database`; if the file is damaged, restore the last backup."
+    next_step = "Check `database`; if the file is damaged, put the last backup back: `comporta restore FILE`."
 
 
 class DatabaseSealed(DestinationRefused):
@@ -382,7 +382,7 @@ class MasterKeyWrong(SettingsError):
     """A stored secret cannot be opened with this master key."""
 
     code = "CMP-SET-006"
-    next_step = "Restore the master key file that belongs to this database, or store the secret again."
+    next_step = "Restore the master key that belongs to this database, or store the secret again: `comporta connect`."
 
 
 class WrongUse(SettingsError):

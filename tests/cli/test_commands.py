@@ -252,6 +252,20 @@ def test_doctor_finds_a_missing_key(synced: Path, comporta: Command) -> None:
     assert "account loja" in said.json["problems"][0]
 
 
+def test_check_leaves_a_stream_alone_that_is_paused(folder: Path, comporta: Command, odoo: OdooSandbox) -> None:
+    """It was paused because it may not be read; of an account that rests as a whole all is looked at."""
+    odoo.faults.add("access_error=res.partner")
+    settings = folder / "comporta.toml"
+    text = settings.read_text("utf-8") + '[accounts.loja.streams."res.partner"]\npaused = true\n'
+    settings.write_text(text, encoding="utf-8")
+    one = comporta("check", "--json")
+    settings.write_text(text.replace("api_key", "paused = true\napi_key"), encoding="utf-8")
+    whole = comporta("check", "--json")
+
+    assert (one.code, whole.code) == (ExitCode.DONE, ExitCode.FAILED)
+    assert "res.partner" not in {each["subject"] for each in one.json["accounts"][0]["findings"]}
+
+
 def test_migrate_makes_the_ledger_once(empty_folder: Path, comporta: Command) -> None:
     """--check says 1 until it is done, and makes nothing."""
     codes = [comporta("migrate", *more).code for more in (["--check"], [], ["--check"], [])]

@@ -1,11 +1,14 @@
 """The catalogue of what people are told: whole in both languages, and every error's next step in Portuguese."""
 
 import re
+import shlex
+from typing import Any
 
 import pytest
 from tests.test_errors import RAISED
 
 from comporta import errors
+from comporta.cli.app import commands
 from comporta.core.alert import LEVELS, Kind
 from comporta.core.alert_steps import STEPS_PT
 from comporta.core.alert_words import LABELS, PHRASES
@@ -53,3 +56,15 @@ def test_every_error_that_can_be_told_has_its_next_step_in_portuguese() -> None:
 
     assert known - set(STEPS_PT) - set(UNTOLD) == set()
     assert set(STEPS_PT) - known == set()
+
+
+@pytest.mark.parametrize("step", sorted({*STEPS_PT.values(), *(each.next_step for each in RAISED)}))
+def test_a_command_that_a_next_step_names_can_be_given_as_it_is_named(step: str) -> None:
+    """With all that it cannot do without: who copies it is not sent to --help."""
+    for named in re.findall(r"`comporta ([^`]+)`", step):
+        command: Any = commands()
+        words = shlex.split(named)
+        while words and words[0] in getattr(command, "commands", {}):
+            command, words = command.commands[words[0]], words[1:]
+        if not hasattr(command, "commands"):
+            command.make_context(named, words)

@@ -26,7 +26,7 @@ REFUSALS_TRIED: Mapping[type[ComportaError], int] = {LoginRefused: 5, AccessRefu
 """How often a refused request is sent: as any other, for the service answers 403 without a reason now and then."""
 
 _KEY = "Check api_key of the account: in ActiveCampaign it stands under Settings, Developer; each user has a key."
-_RIGHT = "Give the key's user the right to see this at ActiveCampaign, or take the stream out of the account."
+_RIGHT = "Give the key's user the right to see this at ActiveCampaign, or set `paused = true` for the stream."
 _PAYMENT = "Look at the account's subscription: it is suspended, or its plan has no deals."
 _MISTAKE = "Run `comporta check`; if the API has changed, look for a newer Comporta."
 

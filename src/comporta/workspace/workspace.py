@@ -220,7 +220,9 @@ class Workspace:
 
         async def look(plan: AccountPlan) -> Sequence[Finding]:
             async with places:
-                found = await plan.source.check([each.request for each in plan.streams.values()])
+                # A stream may be paused because it may not be read; of an account that rests all of them are.
+                awake = [each for each in plan.streams.values() if not each.is_paused] or plan.streams.values()
+                found = await plan.source.check([each.request for each in awake])
                 keys = [stream.legacy_key for stream in plan.streams.values() if stream.legacy_key is not None]
                 return [*found, *(await self._locks.findings(keys) if self._locks else ())]
 
