@@ -1,5 +1,6 @@
 """`comporta coverage`: each part that is missing has its reason, in the table and as a stable code."""
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -57,6 +58,15 @@ def test_nothing_was_asked_for_yet_and_nobody_schedules(folder: Path, comporta: 
     assert (rest["since"], rest["until"], rest["why_code"], rest["run"]) == (None, None, "unscheduled", None)
     assert f"`comporta sync {ORDERS}` reads it now" in rest["why"]
     assert f"`comporta sync {ORDERS}` lê agora" in words(comporta, "--language", "pt-BR")
+    assert f"Nada está coberto ainda: `comporta sync {ORDERS}`." in words(comporta, "--language", "pt-BR")
+
+
+def test_the_whole_table_is_told_in_portuguese(holed: Path, comporta: Command) -> None:
+    """Its heads and words, not the reasons alone."""
+    told = words(comporta, "--language", "pt-BR")
+
+    assert {"de", "até", "por quê", "coberto", "LACUNA", "em aberto", "o início"} <= set(re.split(r"\s{2,}|\n", told))
+    assert "Não está coberto desde o início" in told or " atrás da fonte; horas em " in told
 
 
 def test_a_first_load_says_how_far_it_is(folder: Path, comporta: Command, change: Change) -> None:

@@ -1,11 +1,13 @@
 """How tables are said on a screen that has an end."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from comporta.cli.words import columns, ended_text
+from comporta.cli.words import columns, ended_text, totals_lines
 from comporta.core.counts import Counts
 from comporta.core.language import Language
 from comporta.core.run import Run, RunState, Trigger
+from comporta.core.totals import totals
 
 HEADS = ("stream", "state", "next")
 ROWS = [
@@ -51,3 +53,14 @@ def test_a_dry_run_says_that_it_wrote_nothing() -> None:
     assert ended_text(dry) == "60 deleted; nothing was written"
     assert ended_text(dry, Language.PT) == "60 excluídos; nada foi gravado"
     assert ended_text(replace(dry, counts=Counts())) == "nothing new"
+
+
+def test_what_a_dry_run_took_is_told_in_portuguese_too() -> None:
+    """Figures as they are written there; no English word is left beside them."""
+    run = Run("r", "a/s", "a", "s", RunState.SUCCEEDED, Trigger.MANUAL, "full", counts=Counts(read=1500, inserted=1500))
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    took = replace(run, started_at=at, finished_at=at + timedelta(seconds=2), requests_sent=3, requests_throttled=1)
+    lines = totals_lines([took], totals([took]), Language.PT)
+
+    assert lines[0] == "a/s: 2,0 s, 750 registros/s, 3 requisições, 1 recusada(s) pelo limite"
+    assert lines[1] == "tudo: 1.500 registros, em 2,0 s, 750,0 registros/s, 750,0 gravações/s"

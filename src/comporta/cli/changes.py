@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from comporta.cli.words import fields_text, row_text
+from comporta.core.language import Language
 from comporta.core.run import Run
 from comporta.ports.store import Change
 
@@ -15,6 +16,10 @@ SHOWN_MAX = 50
 """Changes of one run that a person is shown."""
 KEPT_MAX = 20_000
 """Changes in one JSON document. A new order is 4 kB here (measured) and as much again, twice, as JSON."""
+MORE = {
+    Language.EN: "… and {more} more; --json shows up to {most:,} changes",
+    Language.PT: "… e mais {more}; --json mostra até {most} mudanças",
+}
 SIGNS = {"inserted": "+", "updated": "~", "deleted": "-", "removed": "-"}
 
 
@@ -41,7 +46,7 @@ class Changes:
         """Return what was kept: each field with what stands there and what would."""
         return [_json(run, change) for run, change in self._kept]
 
-    def lines(self, runs: Sequence[Run]) -> list[str]:
+    def lines(self, runs: Sequence[Run], language: Language = Language.EN) -> list[str]:
         """Return what would change, in words: totals first, then rows with their fields, a bounded number."""
         lines = []
         for run in runs:
@@ -52,7 +57,7 @@ class Changes:
             own = [change for each, change in self._kept if each.id == run.id]
             lines += [_line(change) for change in own]
             if (more := self._heard[run.id] - len(own)) > 0:
-                lines.append(f"  … and {more} more; --json shows up to {KEPT_MAX:,} changes")
+                lines.append(f"  {MORE[language].format(more=more, most=KEPT_MAX)}")
         return lines
 
 

@@ -30,7 +30,7 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", help="Show the log, and where a fault of ours happened.", callback=inherited)
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Answer yes to every question.")]
-Told = Annotated[Language, typer.Option("--language", help="In which language steps are told.")]
+Told = Annotated[Language, typer.Option("--language", help="In which language it is told.")]
 Stream = Annotated[str, typer.Argument(metavar="ACCOUNT/STREAM", help="For example matriz/sale.order.")]
 """``as_json`` and ``verbose`` are read from the raw arguments (console.py); declared, they appear in --help."""
 

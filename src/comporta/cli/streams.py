@@ -4,6 +4,7 @@ Freshness is counted from the first instant that is not covered, never from the 
 found nothing new leaves a stream as fresh as one that found much.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -155,6 +156,35 @@ def logins_text(logins: dict[str, dict[str, object]]) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class CoverageWords:
+    """The words around the parts of a stream's coverage, in one language."""
+
+    heads: tuple[str, str, str, str]
+    kinds: tuple[str, str, str]
+    behind: str
+    holed: str
+    nothing: str
+
+
+COVERAGE_WORDS = {
+    Language.EN: CoverageWords(
+        ("", "since", "until", "why"),
+        ("covered", "HOLE", "open"),
+        "{age} behind the source; times in {zone}",
+        "Not covered from its beginning: `comporta sync {stream}` reads the hole.",
+        "Nothing is covered yet: `comporta sync {stream}`.",
+    ),
+    Language.PT: CoverageWords(
+        ("", "de", "até", "por quê"),
+        ("coberto", "LACUNA", "em aberto"),
+        "{age} atrás da fonte; horas em {zone}",
+        "Não está coberto desde o início: `comporta sync {stream}` lê a lacuna.",
+        "Nada está coberto ainda: `comporta sync {stream}`.",
+    ),
+}
+
+
 def coverage(
     stream: Stream,
     *,
@@ -174,13 +204,10 @@ def coverage(
         console.document({"ok": True, "coverage": missing.coverage_json(each)})
         zone = workspace.settings.zone
         rows = coverage_rows(each, missing, language, zone)
-        console.say(columns(("", "since", "until", "why"), rows, width=console.width))
-        if each.freshness is not None:
-            console.say(f"{age_text(each.freshness)} behind the source; times in {workspace.settings.timezone}")
-        elif each.coverage.intervals:
-            console.say(f"Not covered from its beginning: `comporta sync {stream}` reads the hole.")
-        else:
-            console.say(f"Nothing is covered yet: `comporta sync {stream}`.")
+        told = COVERAGE_WORDS[language]
+        console.say(columns(told.heads, rows, width=console.width))
+        closing = told.behind if each.freshness is not None else told.holed if each.coverage.intervals else told.nothing
+        console.say(closing.format(age=age_text(each.freshness), zone=workspace.settings.timezone, stream=stream))
 
     read_workspace(config, work, console=console)
     return ExitCode.DONE
@@ -194,10 +221,14 @@ def coverage_rows(
     def said(told: "ToldGap") -> str:
         return told.why(language, lambda at: local_text(at, zone))
 
-    parts = [(part.since, part.until, "covered", "") for part in each.coverage.intervals]
-    parts += [(told.gap.since, told.gap.until, "HOLE", said(told)) for told in missing.holes if told.gap.until]
-    rows = [(word, local_text(since, zone), local_text(until, zone), why) for since, until, word, why in sorted(parts)]
-    return [*rows, ("open", local_text(missing.rest.gap.since, zone), "", said(missing.rest))]
+    def at(instant: "datetime") -> str:
+        return local_text(instant, zone, language)
+
+    covered, hole, rest = COVERAGE_WORDS[language].kinds
+    parts = [(part.since, part.until, covered, "") for part in each.coverage.intervals]
+    parts += [(told.gap.since, told.gap.until, hole, said(told)) for told in missing.holes if told.gap.until]
+    rows = [(word, at(since), at(until), why) for since, until, word, why in sorted(parts)]
+    return [*rows, (rest, at(missing.rest.gap.since), "", said(missing.rest))]
 
 
 def leases(config: Config = None, as_json: Json = False, verbose: Verbose = False) -> int:

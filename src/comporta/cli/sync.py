@@ -139,7 +139,7 @@ def report(
     for line in summary(runs, language):
         console.say(line)
     if changes is not None:
-        for line in (*totals_lines(runs, total), *changes.lines(runs)):
+        for line in (*totals_lines(runs, total, language), *changes.lines(runs, language)):
             console.say(line)
 
 

@@ -3,7 +3,7 @@
 The same words on a terminal, in a file and in a mail from cron.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 
 from comporta.core.counts import Counts
@@ -39,6 +39,23 @@ STATES_PT = {
     RunState.INTERRUPTED: "interrompida",
     RunState.LOST: "perdida",
     RunState.SKIPPED: "ignorada",
+}
+USAGE_PT = {
+    "records/s": "registros/s",
+    "requests": "requisições",
+    "again": "de novo",
+    "refused for the limit": "recusada(s) pelo limite",
+    "waited": "espera de",
+    "of": "de",
+    "all": "tudo",
+    "records": "registros",
+    "of them custom field entries": "deles valores de campos personalizados",
+    "in": "em",
+    "deals/s": "negócios/s",
+    "custom fields/s": "campos personalizados/s",
+    "upserts/s": "gravações/s",
+    "went wrong": "deu errado",
+    "times": "vezes",
 }
 WAIT_SHOWN_S = 0.1
 INDENT = "    "
@@ -85,42 +102,57 @@ def ended_text(run: Run, language: Language = Language.EN) -> str:
     return f"{word}{done}:{why}" if why else f"{word}{done}"
 
 
-def usage_text(run: Run) -> str:
+def usage_text(run: Run, language: Language = Language.EN) -> str:
     """Say how long a run took and how fast it was, by the limit too where there is one.
 
     >>> from comporta.core.run import Trigger
     >>> usage_text(Run("r", "a/s", "a", "s", RunState.SUCCEEDED, Trigger.MANUAL, "full", requests_sent=3))
     '3 requests'
     """
-    said = [f"{run.duration_s:.1f} s"] if run.duration_s is not None else []
-    said += [f"{run.counts.read / run.duration_s:,.0f} records/s"] if run.duration_s and run.counts.read else []
-    said.append(f"{run.requests_sent:,} requests")
-    said += [f"{run.requests_retried:,} again"] if run.requests_retried else []
-    said += [f"{run.requests_throttled:,} refused for the limit"] if run.requests_throttled else []
-    said += [f"waited {run.waited_s:.1f} s"] if run.waited_s >= WAIT_SHOWN_S else []
-    said += [f"{run.limit_used:.0%} of {run.limit}"] if run.limit_used is not None else []
+    word, figure = _words_of(language)
+    said = [f"{figure(run.duration_s, 1)} s"] if run.duration_s is not None else []
+    per_s = run.counts.read / run.duration_s if run.duration_s else 0
+    said += [f"{figure(per_s)} {word('records/s')}"] if per_s else []
+    said.append(f"{figure(run.requests_sent)} {word('requests')}")
+    said += [f"{figure(run.requests_retried)} {word('again')}"] if run.requests_retried else []
+    said += [f"{figure(run.requests_throttled)} {word('refused for the limit')}"] if run.requests_throttled else []
+    said += [f"{word('waited')} {figure(run.waited_s, 1)} s"] if run.waited_s >= WAIT_SHOWN_S else []
+    said += [f"{run.limit_used:.0%} {word('of')} {run.limit}"] if run.limit_used is not None else []
     return ", ".join(said)
 
 
-def totals_lines(runs: Sequence[Run], total: Totals) -> list[str]:
+def totals_lines(runs: Sequence[Run], total: Totals, language: Language = Language.EN) -> list[str]:
     """Say what a sync read in what time: a line for each run, and one for all.
 
     >>> from comporta.core.totals import totals
     >>> totals_lines([], totals([]))
     ['all: 0 records, in 0.0 s']
     """
-    lines = [f"{run.account}/{run.stream}: {usage_text(run)}" for run in runs]
+    word, figure = _words_of(language)
+    lines = [f"{run.account}/{run.stream}: {usage_text(run, language)}" for run in runs]
     entries = total.custom_fields.records
-    whole = f"all: {total.all.records:,} records" + (f", {entries:,} of them custom field entries" if entries else "")
+    whole = [f"{word('all')}: {figure(total.all.records)} {word('records')}"]
+    whole += [f"{figure(entries)} {word('of them custom field entries')}"] if entries else []
     rates = (
         (total.all.per_s, "records/s"),
         (total.deals.per_s, "deals/s"),
         (total.custom_fields.per_s, "custom fields/s"),
         (total.upserts.per_s, "upserts/s"),
     )
-    said = [f"in {total.all.duration_s:.1f} s", *(f"{rate:,.1f} {word}" for rate, word in rates if rate)]
-    wrong = [f"{operation}: {times} times" for operation, times in total.failures.items()]
-    return [*lines, ", ".join([whole, *said]), *(f"  went wrong: {each}" for each in wrong)]
+    whole += [f"{word('in')} {figure(total.all.duration_s, 1)} s"]
+    whole += [f"{figure(rate, 1)} {word(unit)}" for rate, unit in rates if rate]
+    wrong = [f"{operation}: {times} {word('times')}" for operation, times in total.failures.items()]
+    return [*lines, ", ".join(whole), *(f"  {word('went wrong')}: {each}" for each in wrong)]
+
+
+def _words_of(language: Language) -> tuple[Callable[[str], str], Callable[..., str]]:
+    """Return what says a word, and a figure with so many decimals, in a language."""
+
+    def figure(value: float, decimals: int = 0) -> str:
+        text = f"{value:,.{decimals}f}"
+        return text if language is Language.EN else text.translate(str.maketrans(",.", ".,"))
+
+    return lambda word: word if language is Language.EN else USAGE_PT[word], figure
 
 
 def columns(headings: Sequence[str], rows: Sequence[Sequence[object]], *, width: int | None = None) -> str:
@@ -176,7 +208,7 @@ def age_text(age: timedelta | None) -> str:
     return " ".join(parts[:2]) or "0s"
 
 
-def local_text(instant: datetime | None, zone: tzinfo) -> str:
+def local_text(instant: datetime | None, zone: tzinfo, language: Language = Language.EN) -> str:
     """Say an instant as people of that zone read it.
 
     >>> from datetime import UTC
@@ -186,7 +218,7 @@ def local_text(instant: datetime | None, zone: tzinfo) -> str:
     if instant is None:
         return "-"
     if instant == BEGINNING:
-        return "the beginning"
+        return "the beginning" if language is Language.EN else "o início"
     return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
