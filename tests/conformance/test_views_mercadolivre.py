@@ -2,6 +2,7 @@
 
 import pytest
 from tests.conformance.tables import Tables
+from tests.conformance.test_views import BOOL, INT, TEXT, odoo
 
 from comporta.core.record import Column, ColumnType, Nested, Row, Shape
 from comporta.destinations.views import VIEWS
@@ -134,3 +135,14 @@ def test_odoo_stands_beside_it(shop: Tables) -> None:
     found = values(shop, "products", "source", "code")
 
     assert found == [("mercadolivre", "CAN-AZ"), ("mercadolivre", "CAN-VM"), ("mercadolivre", "PR"), ("odoo", "CH")]
+
+
+def test_it_joins_views_that_odoo_made_before(tables: Tables) -> None:
+    """An id that was a number so far may be a word from then on; more of Odoo may follow."""
+    products, lines = odoo("product.product", default_code=TEXT, active=BOOL), odoo("sale.order.line", order_id=INT)
+    for shape in (products, lines, ORDERS, ITEMS, odoo("product.template", name=TEXT)):
+        tables.prepare(shape)
+    tables.write(Batch(products, [(7, "CH", True)]), account="matriz")
+    tables.write(Batch(ITEMS, [row(ITEMS, id="MLB2", seller_sku="PR")]), account="loja")
+
+    assert values(tables, "products", "source", "code") == [("mercadolivre", "PR"), ("odoo", "CH")]

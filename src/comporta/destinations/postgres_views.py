@@ -1,12 +1,12 @@
 """The views on PostgreSQL: each column has one type for ever, so that a view can be replaced under the user's own.
 
-CREATE OR REPLACE VIEW keeps what others built on a view, and wants the same columns of the same types in
-return. So whatever the sources' SELECTs give is cast once more, around all of them. Ids are text here: the
-same column holds Odoo's numbers and other sources' words. Ours are known by a comment, with a hash that
-tells whether a view would differ.
+CREATE OR REPLACE VIEW keeps what others built on a view, and wants the same columns of the same types and
+collations in return. So whatever the sources' SELECTs give is cast once more, around all of them. Ids are text
+here: the same column holds Odoo's numbers and other sources' words, which are compared byte by byte. Ours are
+known by a comment, with a hash that tells whether a view would differ.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 from comporta.core.record import Column, ColumnType
@@ -40,8 +40,12 @@ _KINDS: Mapping[str, ColumnType] = {
     "synced_at": ColumnType.TIMESTAMP,
 }
 """The columns that are not text. A type here can never change: somebody's view may build on it."""
+_BYTEWISE = frozenset({"account", "id", "line_id"})
+"""The columns of text that are keys of mirrored tables, and collated as those are, in a view that is made anew."""
 _PRESENT = """
-SELECT c.relname, pg_catalog.obj_description(c.oid, 'pg_class')
+SELECT c.relname, pg_catalog.obj_description(c.oid, 'pg_class'),
+  ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+    JOIN pg_catalog.pg_collation o ON o.oid = a.attcollation WHERE a.attrelid = c.oid AND o.collname = 'C')
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = ANY($2::text[]) AND c.relkind = 'v'"""
 
@@ -67,9 +71,15 @@ def digest(definition: str) -> str:
 
 def _to_do(connection: Connection, schema: str) -> Iterator[tuple[str, str, bool]]:
     """Yield each view that is missing or differs, its definition, and whether it is there; refuse what is not ours."""
-    wanted = dict(selects(_tables(connection, schema), Speech(lambda table: table_name(schema, table), _column, _cast)))
-    found = dict(execute(connection, _PRESENT, fitting(schema), list(wanted)).fetchall())
-    for view, definition in wanted.items():
+    present = execute(connection, _PRESENT, fitting(schema), list(VIEWS)).fetchall()
+    found = {view: comment for view, comment, _ in present}
+    bytewise = {view: columns for view, _, columns in present}
+
+    def part(view: str, select: str) -> str:
+        return _cast(view, select, bytewise.get(view, _BYTEWISE))
+
+    speech = Speech(lambda table: table_name(schema, table), _column, part)
+    for view, definition in selects(_tables(connection, schema), speech):
         comment = found.get(view) or ""
         if not comment.startswith(MARK):
             refuse_taken(connection, schema, view, "Comporta's view of that name")
@@ -107,6 +117,13 @@ def _column(alias: str, name: str, kind: ColumnType, present: Column | None) -> 
     return f"CAST({here} AS {TYPES[kind]})" if is_safe else f"CAST(NULL AS {TYPES[kind]})"
 
 
-def _cast(view: str, select: str) -> str:
-    columns = [f"CAST(made.{name} AS {TYPES[_KINDS.get(name, ColumnType.TEXT)]}) AS {name}" for name in VIEWS[view]]
-    return f"SELECT {', '.join(columns)}\nFROM (\n{select}\n) AS made"
+def _cast(view: str, select: str, bytewise: Collection[str]) -> str:
+    columns = ", ".join(_typed(name, is_bytewise=name in bytewise) for name in VIEWS[view])
+    return f"SELECT {columns}\nFROM (\n{select}\n) AS made"
+
+
+def _typed(name: str, *, is_bytewise: bool) -> str:
+    kind = _KINDS.get(name, ColumnType.TEXT)
+    collation = '"C"' if is_bytewise else 'pg_catalog."default"'
+    collated = f" COLLATE {collation}" if kind == ColumnType.TEXT else ""
+    return f"CAST(made.{name} AS {TYPES[kind]}){collated} AS {name}"
