@@ -91,6 +91,8 @@ class SharedLogin:
         self._rounds = 0
         self._failure: ComportaError | None = None
         self._is_sent = False
+        self._is_idle = False
+        self._is_ending = False
         self._unkept: tuple[Leased, str, Tokens] | None = None
         self._after_refusal: str | None = None
 
@@ -114,8 +116,11 @@ class SharedLogin:
         return self._is_sent or self._unkept is not None
 
     async def aclose(self) -> None:
-        """Wait for a renewal that is under way, and store a pair that could not be stored before."""
+        """Wait for a renewal that is under way, but for no other try; store a pair that could not be stored before."""
+        self._is_ending = True
         if self._task is not None:
+            if self._is_idle:
+                self._task.cancel()
             await asyncio.wait({self._task})
         if self._unkept is not None:
             with suppress(ComportaError):
@@ -323,7 +328,7 @@ class SharedLogin:
                 next_step=f"See `comporta leases`; `comporta unlock {held.scope}` frees it safely.",
             )
         progress.wait(left_s, f"{held.scope}: {held.holder} renews the login")
-        await self._clock.sleep(LOOK_EVERY)
+        await self._idle(LOOK_EVERY)
 
     async def _pause(self, login: KeptLogin | None, progress: Progress, until: float) -> None:
         """Wait until a token may be tried again whose last use failed, if that is soon enough."""
@@ -335,7 +340,17 @@ class SharedLogin:
         if self._clock.monotonic() + wait.total_seconds() > until:
             raise SourceUnavailable(f"{reason}; waited {PATIENCE_S:g} s")
         progress.wait(wait.total_seconds(), f"{reason}; the next try waits")
-        await self._clock.sleep(wait)
+        await self._idle(wait)
+
+    async def _idle(self, wait: timedelta) -> None:
+        """Wait where nothing is sent and nothing held, so that the end of the process need not wait too."""
+        if self._is_ending:
+            raise SourceUnavailable(f"{self._account}: the login was not renewed, for the process is ending")
+        self._is_idle = True
+        try:
+            await self._clock.sleep(wait)
+        finally:
+            self._is_idle = False
 
     def _needed(self, reason: str | None) -> LoginNeeded:
         step = f"Grant access again: `{self._command}`. Nothing is lost; the next run goes on."
