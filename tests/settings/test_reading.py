@@ -160,6 +160,7 @@ def test_a_stream_without_quotes_is_explained(tmp_path: Path) -> None:
         (ACCOUNT.replace("prod", "p\\nd"), "accounts.matriz.database is 'p\\nd'; expected a text without control"),
         ('[alerts.email]\nto = ["a\\nb"]', "alerts.email.to is ['a\\nb']; expected a list of names"),
         ('[accounts.dry]\nsource = "odoo"', "the account name 'dry' cannot be used"),
+        ('[accounts.-x]\nsource = "odoo"', "the account name '-x' cannot be used"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_shown_with_what_can(text: str, said: str, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ POOL_WAIT_LEAST = timedelta(seconds=1)
 POOL_RECYCLE_LEAST = timedelta(minutes=1)
 EVERY_LEAST = timedelta(seconds=1)
 """With less, runs of one stream follow one another without a pause, and their history fills the disk."""
-NAME_FORM = "1 to 63 letters, digits, - and _, not dry"
+NAME_FORM = "1 to 63 letters, digits, - and _, no - in front, not dry"
 """Connecting anew takes longer than most transactions."""
 SETTINGS: Mapping[str, Reader] = {
     "database": read_database,
@@ -312,8 +312,12 @@ def _keys(table: KeyPath, given: Mapping[KeyPath, Given]) -> Mapping[str, Reader
 
 
 def is_account_name(name: str) -> bool:
-    """Say whether an account may be called so."""
-    return bool(re.fullmatch(r"[A-Za-z0-9_-]{1,63}", name)) and name.lower() != "dry"
+    """Say whether an account may be called so: every command must be able to name it.
+
+    >>> [is_account_name(name) for name in ("loja-1", "-loja", "a/b", "Dry")]
+    [True, False, False, False]
+    """
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}", name) is not None and name.lower() != "dry"
 
 
 def expect_account_name(name: str) -> None:
