@@ -59,10 +59,10 @@ POOL_LEAST = 2
 """A run's lease is renewed while the run is in the middle of a transaction: one connection for each."""
 POOL_WAIT_LEAST = timedelta(seconds=1)
 POOL_RECYCLE_LEAST = timedelta(minutes=1)
+"""Connecting anew takes longer than most transactions."""
 EVERY_LEAST = timedelta(seconds=1)
 """With less, runs of one stream follow one another without a pause, and their history fills the disk."""
 NAME_FORM = "1 to 63 letters, digits, - and _, no - in front, not dry"
-"""Connecting anew takes longer than most transactions."""
 SETTINGS: Mapping[str, Reader] = {
     "database": read_database,
     "timezone": read_timezone,
