@@ -1,6 +1,5 @@
 """Settings: where they come from, in which order, and what is said of those that cannot be used."""
 
-import errno
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comporta.core.rate import duration_text, rate_text
-from comporta.errors import BadValue, SecretMissing, SettingsError, UnknownKey
+from comporta.errors import BadValue, SettingsError, UnknownKey
 from comporta.ledger.sqlite import Pragmas
-from comporta.settings.reading import masked, read_log_level, read_settings, reveal
+from comporta.settings.reading import masked, read_log_level, read_settings
 from comporta.settings.stored import with_stored
 from comporta.settings.tree import Settings, SqliteSettings
 from comporta.settings.values import Place, RateLimit, SecretReference, read_duration, read_limit
@@ -309,41 +308,6 @@ def test_secrets_are_shown_as_where_they_are(tmp_path: Path) -> None:
     shown = [masked(read(tmp_path, text), environ=environ)["accounts"] for environ in ({"KEY": "k"}, {})]
 
     assert [each["matriz"]["api_key"] for each in shown] == ["env:KEY (set)", "env:KEY (missing)"]  # type: ignore[index]  # shown as JSON
-
-
-def test_a_secret_is_revealed_from_where_it_is(tmp_path: Path) -> None:
-    """From the environment as it is, from a file without the line's end."""
-    file = tmp_path / "key"
-    file.write_text("s3cret\n", encoding="utf-8")
-
-    assert reveal(SecretReference("env", "K"), what="x", environ={"K": "s3cret"}) == "s3cret"
-    assert reveal(SecretReference("file", str(file)), what="x") == "s3cret"
-
-
-@pytest.mark.parametrize("reference", [SecretReference("env", "K"), SecretReference("file", "/nowhere/key")])
-def test_a_missing_secret_says_what_to_set(reference: SecretReference) -> None:
-    """The name of the variable or of the file is in the message and in the next step."""
-    with pytest.raises(SecretMissing) as caught:
-        reveal(reference, what="account a", environ={})
-
-    assert reference.name in caught.value.message
-    assert reference.name in caught.value.next_step
-    with pytest.raises(SecretMissing, match="channel") as of_a_channel:
-        reveal(reference, what="a channel", environ={})
-    assert "connect" not in of_a_channel.value.next_step
-
-
-def test_a_secret_that_is_closed_to_this_user_is_not_to_be_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is there; root may read every file, so the system's refusal is played here."""
-
-    def closed(*_: object) -> str:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(Path, "read_text", closed)
-    with pytest.raises(SecretMissing) as caught:
-        reveal(SecretReference("file", "/etc/key"), what="account a")
-
-    assert caught.value.next_step == "Give the user that runs comporta the right to read /etc/key."
 
 
 def test_sqlite_settings_are_what_the_ledger_takes() -> None:

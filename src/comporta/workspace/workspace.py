@@ -6,9 +6,8 @@ and sources.
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Protocol
 
 from comporta.coordination.dispatcher import Dispatcher
@@ -28,7 +27,7 @@ from comporta.core.run import Run, RunState, Trigger
 from comporta.core.schedule import urgency
 from comporta.core.ticket import Ticket, joining
 from comporta.core.window import Kind, Request
-from comporta.errors import UnknownAccount, WrongUse
+from comporta.errors import WrongUse
 from comporta.errors_guard import LegacyLockUnreachable
 from comporta.observability.log import Log
 from comporta.ports.alerts import Reach
@@ -40,6 +39,7 @@ from comporta.ports.notifications import Inbox
 from comporta.ports.source import Finding
 from comporta.ports.store import Instance, Store
 from comporta.settings.tree import Settings
+from comporta.workspace.named import account_named, stream_named
 from comporta.workspace.stream_status import Sight, StreamStatus, living, origin_of
 
 
@@ -105,11 +105,11 @@ class Workspace:
 
     async def pause(self, account: str) -> bool:
         """Let no run of an account be started that nobody asks for by name; say whether it was not paused before."""
-        return await self.store.pause(self._account(account))
+        return await self.store.pause(account_named(self.plans, account))
 
     async def resume(self, account: str) -> bool:
         """End the pause of an account; say whether there was one."""
-        if self.settings.accounts[self._account(account)].paused:
+        if self.settings.accounts[account_named(self.plans, account)].paused:
             step = f"Take `paused` out of the account in {self.settings.path or 'comporta.toml'}."
             raise WrongUse(f"account {account} is paused by the settings, not by a command", next_step=step)
         return await self.store.resume(account)
@@ -164,7 +164,7 @@ class Workspace:
 
         By then who is at work has taken up what changed of the account.
         """
-        plan = self.plans[self._account(account)]
+        plan = self.plans[account_named(self.plans, account)]
         if account in await self.paused() or not await self._alive("workers"):
             return
         states = await self.store.states([f"{account}/{name}" for name in plan.streams])
@@ -192,19 +192,19 @@ class Workspace:
         self, name: str, *, repair: bool, exact: bool = False, confirmed: bool = False, wait: bool = False
     ) -> list[Run]:
         """Compare a stream with its source; without ``repair`` nothing is written."""
-        account, stream = self._one(name)
+        account, stream = stream_named(self.plans, name)
         request = Request(Kind.RECONCILE, exact=exact)
         wish = Wish(request, dry_run=not repair, wait=wait, deletions_confirmed=confirmed)
         return await self._syncer.run_one(account, stream, wish, Trigger.RECONCILE)
 
     async def retry_quarantine(self, name: str) -> list[Run]:
         """Read the records of a stream that wait in quarantine again, and write those that can be."""
-        account, stream = self._one(name)
+        account, stream = stream_named(self.plans, name)
         return await self._syncer.run_one(account, stream, Wish(Request(Kind.QUARANTINE)), Trigger.MANUAL)
 
     async def compare(self, name: str, sizes: Sequence[int], *, in_flight: int | None = None) -> list[Comparison]:
         """Read the first records of a stream dry, one page after another and then several at once, at each size."""
-        account, stream = self._one(name)
+        account, stream = stream_named(self.plans, name)
         return await compared(self._syncer, self.plans[account], stream, sizes, in_flight=in_flight, clock=self.clock)
 
     async def limits(self) -> list[tuple[str, BudgetState]]:
@@ -215,7 +215,7 @@ class Workspace:
 
     async def check(self, accounts: Sequence[str] = ()) -> dict[str, Sequence[Finding]]:
         """Try every named account, or all, as many at once as there are workers: credentials, clock, streams."""
-        names = [self._account(name) for name in accounts] or list(self.plans)
+        names = [account_named(self.plans, name) for name in accounts] or list(self.plans)
         places = asyncio.Semaphore(self.settings.workers)
 
         async def look(plan: AccountPlan) -> Sequence[Finding]:
@@ -241,12 +241,12 @@ class Workspace:
 
     async def status(self, account: str | None = None) -> list[StreamStatus]:
         """Return where every stream stands, or those of an account."""
-        plans = self.plans.values() if account is None else [self.plans[self._account(account)]]
+        plans = self.plans.values() if account is None else [self.plans[account_named(self.plans, account)]]
         return await self._status([(plan, stream) for plan in plans for stream in plan.streams.values()])
 
     async def status_of(self, name: str) -> StreamStatus:
         """Return where one stream stands."""
-        account, stream = self._one(name)
+        account, stream = stream_named(self.plans, name)
         plan = self.plans[account]
         (found,) = await self._status([(plan, plan.streams[stream])])
         return found
@@ -353,16 +353,16 @@ class Workspace:
 
     def origin(self, name: str) -> datetime:
         """Return where a stream begins."""
-        account, stream = self._one(name)
+        account, stream = stream_named(self.plans, name)
         return origin_of(self.plans[account].streams[stream])
 
     def expect_scope(self, name: str) -> None:
         """Raise unless there is such a stream, or such an account, of a scope that is its login's."""
         account, slash, part = name.partition("/")
         if slash and f"/{part}" == LOGIN_SCOPE:
-            self._account(account)
+            account_named(self.plans, account)
         else:
-            self._one(name)
+            stream_named(self.plans, name)
 
     def stop(self) -> None:
         """Hand over what runs, after its current batch. Safe from signal handlers and threads."""
@@ -371,32 +371,7 @@ class Workspace:
     def _target(self, name: str) -> list[tuple[str, str]]:
         account, slash, _ = name.partition("/")
         if slash:
-            return [self._one(name)]
-        account = self._account(account)
+            return [stream_named(self.plans, name)]
+        account = account_named(self.plans, account)
         told = self.settings.accounts[account]
         return [(account, stream) for stream in self.plans[account].streams if not told.stream(stream).paused]
-
-    def _one(self, name: str) -> tuple[str, str]:
-        account, slash, stream = name.partition("/")
-        if not slash:
-            whole = [
-                f"{each}/{one}" for each, plan in self.plans.items() for one in plan.streams if name in (each, one)
-            ]
-            such = f", such as {whole[0]}" if whole else ""
-            raise UnknownAccount(f"{name!r} names no stream; expected ACCOUNT/STREAM{such}")
-        streams = self.plans[self._account(account)].streams
-        if stream not in streams:
-            message = f"account {account!r} has no stream {stream!r}{_nearest(stream, streams)}"
-            raise UnknownAccount(message)
-        return account, stream
-
-    def _account(self, name: str) -> str:
-        if name not in self.plans:
-            message = f"there is no account {name!r}{_nearest(name, self.plans)}"
-            raise UnknownAccount(message)
-        return name
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known) or 'none'}"
