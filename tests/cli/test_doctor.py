@@ -202,3 +202,19 @@ def test_a_time_zone_that_is_not_known_is_said() -> None:
     """A slim image without the system's tzdata."""
     assert zones(Settings())[1] == []
     assert "tzdata" in zones(Settings(timezone="Nowhere/Atall"))[1][0]
+
+
+@pytest.mark.parametrize(
+    ("more", "is_told"), [("", True), ("paused = true\n", False), ("companies = [1]\n", False), ("slash", True)]
+)
+def test_two_accounts_that_read_the_same_are_told(opened: Path, comporta: Command, more: str, *, is_told: bool) -> None:
+    """Every order would be in the views twice, and nothing else says so."""
+    path = opened / "comporta.toml"
+    text = path.read_text("utf-8")
+    account = text[text.index("[accounts.loja]") :].partition("\n\n")[0]
+    twin = account.replace("[accounts.loja]", "[accounts.copia]") + "\n"
+    twin = twin.replace('"\ndatabase', '/"\ndatabase') if more == "slash" else twin + more
+    path.write_text(f"{text}\n{twin}", "utf-8")
+    told = comporta("doctor").out
+
+    assert ("accounts loja and copia read the same" in told) is is_told

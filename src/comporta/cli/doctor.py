@@ -115,7 +115,23 @@ def problems_of(known: Settings, seen: "Checkup") -> list[str]:
         for key, reference in account.secrets.items()
         if reference.kind != "stored" and not is_there(reference) and key not in FIRST_SECRETS.get(account.source, ())
     ]
-    return found
+    return [*found, *twins(known)]
+
+
+def twins(known: Settings) -> list[str]:
+    """Return which accounts read the same records: each of them brings a row of its own."""
+    found: dict[str, list[str]] = {}
+    for name, account in known.accounts.items():
+        if account.source != "mercadolivre" and not account.paused:  # whose accounts differ by their sellers
+            access = [account.options.get(key) for key in ("database", "login", "companies")]
+            read = (account.source, account.url.rstrip("/").lower(), access, account.start, account.streams)
+            found.setdefault(repr(read), []).append(name)
+    return [
+        f"accounts {' and '.join(names)} read the same at one source, so the views have each record {len(names)} times;"
+        f" remove all but one (`comporta account remove {names[-1]}`), or pause them"
+        for names in found.values()
+        if len(names) > 1
+    ]
 
 
 def with_kept(known: Settings, seen: "Checkup") -> tuple[Settings, list[str]]:
