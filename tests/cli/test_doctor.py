@@ -137,6 +137,8 @@ def test_a_key_that_opens_nothing_is_found(
     """Lost, another one, or one that others may read: each before the next run finds out."""
     place = ["--url", odoo.url, "--database", "demo", "--login", "demo", "--api-key", "file:key"]
     comporta("connect", "odoo", "filial", *place)
+    with (opened / "comporta.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[accounts.filial]\ncompanies = [1]\n")  # what the other account reads is told as such
     key = opened / "state/master.key"
     fine = comporta("doctor", "--json").json
     key.chmod(0o644)
