@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import pytest
 from tests.acceptance.conftest import MakeProject, each_database
 from tests.acceptance.project import until
+from tests.acceptance.serving import begun
 from tests.acceptance.told import Office
 from tests.channels.servers import SECRET, HookServer, MailServer
 
@@ -27,6 +28,8 @@ def test_three_servers_tell_once(make_project: MakeProject, way: str) -> None:
         servers = [
             stack.enter_context(office.project.started("serve", "--no-web", "--no-scheduler")) for _ in range(PROCESSES)
         ]
+        for server in servers:  # before that a signal ends a process as it ends any other
+            begun(server)
         until(lambda: len(hook.taken) == 1, "the alert")
         listed = office.project.command("alerts").document["alerts"]
         key.write_text("demo", encoding="utf-8")
