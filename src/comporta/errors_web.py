@@ -1,9 +1,9 @@
 """Errors of those who ask over HTTP: answered with 4xx, in the same form as every other error.
 
-They have codes and next steps like those in ``errors``; nothing was kept or begun.
+They have codes and next steps like those in ``errors``; but for the last, nothing was kept or begun.
 """
 
-from comporta.errors import ComportaError
+from comporta.errors import ComportaError, Retryable
 
 
 class RequestRefused(ComportaError):
@@ -50,3 +50,10 @@ class NotNow(RequestRefused):
 
     code = "CMP-WEB-006"
     next_step = "Look again how it stands, and ask with `confirm` where the message says so."
+
+
+class ServerEnds(Retryable):
+    """The server ended before it could answer; what was asked may have been done."""
+
+    code = "CMP-WEB-007"
+    next_step = "Ask again when a server answers: a run that waits already is joined, and a second cancel does no harm."

@@ -54,8 +54,13 @@ def refusal(error: ComportaError, status: int, headers: Mapping[str, str] | None
 
 
 def refused(_: Request, error: Exception) -> Response:
-    """Answer an error of ours: the sender's fault, a database that may do it later, or a fault of Comporta."""
+    """Answer an error of ours."""
     assert isinstance(error, ComportaError)  # noqa: S101  what the handler is registered for
+    return refusal_of(error)
+
+
+def refusal_of(error: ComportaError) -> Response:
+    """Return an error with its status: the sender's fault, a server that may do it later, or a fault of Comporta."""
     status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     return refusal(error, status, {"Retry-After": AGAIN_S} if status is HTTPStatus.SERVICE_UNAVAILABLE else None)
 

@@ -25,6 +25,7 @@ from comporta.web.api import api_routes
 from comporta.web.away import expect_database
 from comporta.web.bodies import read_body
 from comporta.web.doors import Doors
+from comporta.web.ending import Ending
 from comporta.web.guard import Guard
 from comporta.web.openapi import openapi
 from comporta.web.timed import Timed
@@ -44,7 +45,7 @@ def make_app(doors: Doors) -> Starlette:
         ]
     return Starlette(
         routes=[*hooks, *_looks(doors), *api],
-        middleware=[Middleware(Timed, meter=doors.meter), Middleware(Guard)],
+        middleware=[Middleware(Timed, meter=doors.meter), Middleware(Ending), Middleware(Guard)],
         exception_handlers={
             ComportaError: refused,
             HTTPException: unserved,
