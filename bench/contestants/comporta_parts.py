@@ -38,7 +38,7 @@ WATCHED: tuple[tuple[str, str], ...] = (
     ("commit", "comporta.ledger.postgres:PostgresDatabase._commit"),
     ("ledger", "comporta.ledger.sqlite:SqliteDatabase._write_one"),
     ("ledger", "comporta.ledger.sqlite:SqliteDatabase.read"),
-    ("ledger", "comporta.ledger.postgres:PostgresDatabase._transact"),
+    ("ledger", "comporta.ledger.postgres:PostgresDatabase._patiently"),
     ("ledger", "comporta.engine.work:Work.tell"),
     ("prepare", "comporta.destinations.sqlite:SqliteDestination.prepare"),
     ("prepare", "comporta.destinations.postgres:PostgresDestination.prepare"),
