@@ -19,7 +19,8 @@ def test_what_people_change_is_here_however_it_is_told(new_project: Project) -> 
     """Twice, misspelt, out of order, with topics nobody knows, and of orders that are not found at first."""
     with MercadoLivreSandbox(records=60, items=40, faults=[*ODD, "just_notified_404=1"]) as sandbox:
         market = Market(sandbox.url)
-        accounts = {f"loja{each}": account(market.url, each, new_project.folder) for each in SELLERS}
+        seldom = {"streams": {"orders": {"every": "7d"}}}  # whatever the time: no tick may do what is told
+        accounts = {f"loja{each}": {**account(market.url, each, new_project.folder), **seldom} for each in SELLERS}
         new_project.configure(accounts, margin="1s")
         with serving(new_project) as server:
             at_rest(new_project)
