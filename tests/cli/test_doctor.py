@@ -207,10 +207,10 @@ def test_a_time_zone_that_is_not_known_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "is_told"), [("", True), ("paused = true\n", False), ("companies = [1]\n", False), ("slash", True)]
+    ("more", "is_told"), [("", True), ("paused = true\n", True), ("companies = [1]\n", False), ("slash", True)]
 )
 def test_two_accounts_that_read_the_same_are_told(opened: Path, comporta: Command, more: str, *, is_told: bool) -> None:
-    """Every order would be in the views twice, and nothing else says so."""
+    """Every order is in the views twice, also of one that is paused, and nothing else says so."""
     path = opened / "comporta.toml"
     text = path.read_text("utf-8")
     account = text[text.index("[accounts.loja]") :].partition("\n\n")[0]

@@ -122,13 +122,13 @@ def twins(known: Settings) -> list[str]:
     """Return which accounts read the same records: each of them brings a row of its own."""
     found: dict[str, list[str]] = {}
     for name, account in known.accounts.items():
-        if account.source != "mercadolivre" and not account.paused:  # whose accounts differ by their sellers
+        if account.source != "mercadolivre":  # whose accounts differ by their sellers
             access = [account.options.get(key) for key in ("database", "login", "companies")]
             read = (account.source, account.url.rstrip("/").lower(), access, account.start, account.streams)
             found.setdefault(repr(read), []).append(name)
     return [
         f"accounts {' and '.join(names)} read the same at one source, so the views have each record {len(names)} times;"
-        f" remove all but one (`comporta account remove {names[-1]}`), or pause them"
+        f" remove all but one (`comporta account remove {names[-1]}`)"
         for names in found.values()
         if len(names) > 1
     ]
