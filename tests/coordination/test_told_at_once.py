@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from tests.coordination.processes import ended
-from tests.engine.workshop import Workshop, at, code
+from tests.engine.workshop import Anything, Workshop, at, code
 
 from comporta import errors
 from comporta.core.run import RunState
@@ -102,3 +102,27 @@ async def test_what_cannot_be_kept_now_is_kept_with_the_next_batch(
 
     assert (run.state, code(run)) == (RunState.SUCCEEDED, None)
     assert [step for (step,) in workshop.query(LOGGED)].count("request_retried") == 1
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+async def test_what_a_batch_was_to_keep_that_was_refused_is_kept_with_the_end(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, skip: int
+) -> None:
+    """Where the database takes no rows any more, as on a full disk, the log is what one looks at; the last one, too."""
+    commit, left = workshop.store.commit, [skip]
+
+    async def full(*told: Anything, **more: Anything) -> object:
+        if left.pop() if left else False:
+            return await commit(*told, **more)
+        message = "no space left"
+        raise errors.DestinationRefused(message)
+
+    workshop.source.stream().put_many(range(1, 6), stamp=at(9))
+    monkeypatch.setattr(workshop.store, "commit", full)
+    run = await workshop.run()
+    steps = [step for (step,) in workshop.query(LOGGED)]
+
+    assert run.state is RunState.FAILED
+    assert steps[:3] == ["run_started", "lease_acquired", "window_planned"]
+    assert steps[-2:] == ["run_failed", "lease_released"]
+    assert [steps.count(step) for step in ("run_started", "run_succeeded")] == [1, 0]

@@ -1,7 +1,5 @@
 """Records that cannot be listed: what another stream refers to is read, and never forgotten while it is not there."""
 
-from typing import Any
-
 import pytest
 from tests.engine.shipping import SCOPE, SHIPMENTS, ship, shipments, shipped, waiting
 from tests.engine.workshop import ORDERS, Workshop, at, counted, hint, hints
@@ -81,17 +79,22 @@ async def test_streams_that_are_synced_one_by_one_are_read_once(workshop: Worksh
     assert await workshop.covered(SHIPMENTS) == await workshop.covered() != Coverage()
 
 
-async def test_a_first_load_that_was_cut_off_is_not_compared_at_once(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All that may change was read by it a moment ago."""
+async def cut_off(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Begin to load six shipments, two at a time, and lose the source after four; return that run."""
     monkeypatch.setattr("comporta.engine.hinted.PORTION", 2)
     shipments(workshop)
     ship(workshop, *range(1, 7))
     workshop.passes(minutes=5)
     await workshop.run()
     workshop.source.script.on("fetch", skip=2, raises=SourceUnavailable("gone"))
-    await workshop.run(stream=SHIPMENTS)
+    return await workshop.run(stream=SHIPMENTS)
+
+
+async def test_a_first_load_that_was_cut_off_is_not_compared_at_once(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that may change was read by it a moment ago."""
+    await cut_off(workshop, monkeypatch)
 
     runs = await workshop.sync(SHIPMENTS)
 
@@ -113,15 +116,11 @@ async def test_a_notification_claims_nothing(workshop: Workshop) -> None:
     assert await workshop.covered(SHIPMENTS) == before
 
 
-async def test_what_was_cut_off_goes_on_without_fetching_all_again(workshop: Workshop, monkeypatch: Any) -> None:  # noqa: ANN401  anything may be given
+async def test_what_was_cut_off_goes_on_without_fetching_all_again(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The hints that are left are the resume point."""
-    monkeypatch.setattr("comporta.engine.hinted.PORTION", 2)
-    shipments(workshop)
-    ship(workshop, *range(1, 7))
-    workshop.passes(minutes=5)
-    await workshop.run()
-    workshop.source.script.on("fetch", skip=2, raises=SourceUnavailable("gone"))
-    first = await workshop.run(stream=SHIPMENTS)
+    first = await cut_off(workshop, monkeypatch)
 
     second = await workshop.run(stream=SHIPMENTS)
 

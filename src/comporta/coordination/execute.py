@@ -268,15 +268,12 @@ class Executor:
 
         When it cannot be written, nothing of it is told, and another try writes all of it.
         """
-        work, told = active.work, await active.log.drain()
+        work = active.work
         lease, counts = (work.lease, work.counts if work.run.dry_run else None) if work else (granted.lease, None)
         last = (*ending.log, released(lease))
-        ending = replace(ending, log=(*told, *last), requests=progress.requests, counts=counts)
-        try:
+        async with active.log.kept() as told:
+            ending = replace(ending, log=(*told, *last), requests=progress.requests, counts=counts)
             ended = await self._store.finish(lease, ending)
-        except BaseException:
-            active.log.put_back(told)
-            raise
         for line in last:
             self._observer.stepped(granted.run, line)
         return ended

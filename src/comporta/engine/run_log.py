@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from comporta.core.lease import Lease
 from comporta.core.run import Run
-from comporta.errors import ComportaError
+from comporta.errors import CommitOutcomeUnknown, ComportaError, LeaseLost
 from comporta.ports.events import Observer
 from comporta.ports.progress import Progress
 from comporta.ports.store import LogLine, Store
@@ -40,13 +40,24 @@ class RunLog:
         self._lines.append(line)
         self._observer.stepped(self._run, line)
 
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[Sequence[LogLine]]:
+        """Yield the lines that the caller's transaction keeps; where that was refused, they wait for the next one."""
+        lines = await self.drain()
+        try:
+            yield lines
+        except (CommitOutcomeUnknown, LeaseLost):
+            raise  # they may be kept, or are for nobody
+        except ComportaError:
+            self._put_back(lines)
+            raise
+
     async def drain(self) -> Sequence[LogLine]:
-        """Return what is to be kept, and forget it: the caller's transaction keeps it, or it is put back."""
+        """Return what is to be kept, and forget it."""
         async with self._keeping:
             return self._taken()
 
-    def put_back(self, lines: Sequence[LogLine]) -> None:
-        """Keep lines for the next transaction, before those that came since."""
+    def _put_back(self, lines: Sequence[LogLine]) -> None:
         self._lines = [*lines, *self._lines]
 
     def keep_soon(self) -> None:
@@ -76,7 +87,7 @@ class RunLog:
                 try:
                     await to_the_end(self._store.tell(self._lease, lines))
                 except ComportaError:
-                    self.put_back(lines)
+                    self._put_back(lines)
 
     def _taken(self) -> Sequence[LogLine]:
         while self._progress.notices:

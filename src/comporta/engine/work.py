@@ -101,9 +101,10 @@ class Work:
             self.observer.changed(self.run, changes)
         else:
             await self._ask_guard()
-            batch = replace(batch, log=await self._log.drain(), requests=self.progress.requests)
             with self.progress.trace.span("batch", {"comporta.rows": len(batch.rows)}):
-                committed = await self._commit(batch, None)
+                async with self._log.kept() as lines:
+                    batch = replace(batch, log=lines, requests=self.progress.requests)
+                    committed = await self._commit(batch, None)
             counts = committed.counts
             self.beside = {"nested": dict(committed.nested)} if committed.nested else {}
         if self.seen is not None:
@@ -119,18 +120,23 @@ class Work:
         A dry run claims nothing.
         """
         await self._ask_guard()
+        async with self._log.kept() as before:
+            self._tell_success()
+            log = (*before, *await self._log.drain())  # that it succeeded is for this transaction or none
+            ending = replace(ending, log=log, requests=self.progress.requests)
+            if self.run.dry_run:
+                await self.write(batch)
+                told = Ending(ending.state, counts=self.counts, requests=ending.requests, log=ending.log)
+                await self.store.finish(self.lease, told)
+                return
+            committed = await self._commit(replace(batch, requests=self.progress.requests), ending)
+            self.counts += committed.counts
+
+    def _tell_success(self) -> None:
         counts = self.counts
         said = f"{counts.read} read: {counts.inserted} new, {counts.updated} changed, {counts.unchanged} unchanged"
         self.tell("run_succeeded", f"{said}, {counts.rejected} rejected", counts.as_json())
         self._log.tell_line(released(self.lease))
-        ending = replace(ending, log=await self._log.drain(), requests=self.progress.requests)
-        if self.run.dry_run:
-            await self.write(batch)
-            told = Ending(ending.state, counts=self.counts, requests=ending.requests, log=ending.log)
-            await self.store.finish(self.lease, told)
-            return
-        committed = await self._commit(replace(batch, requests=self.progress.requests), ending)
-        self.counts += committed.counts
 
     async def _filled(self, batch: Batch) -> Batch:
         """Return the batch with what the table has in place of what was not told: nobody else writes it meanwhile."""
