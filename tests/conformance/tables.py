@@ -89,7 +89,7 @@ class SqliteTables:
         self.writes = 0
 
     def prepare(self, shape: Shape = THINGS) -> Sequence[str]:
-        return self.destination.prepare(self.connection, shape)
+        return [each.message for each in self.destination.prepare(self.connection, shape)]
 
     def write(self, batch: Batch, *, account: str = "a", now: str | None = None) -> Written:
         self.writes += 1

@@ -63,7 +63,7 @@ class PostgresTables:
 
     def prepare(self, shape: Shape = THINGS) -> Sequence[str]:
         with self.transaction():
-            return self.destination.prepare(self.connection, shape)
+            return [each.message for each in self.destination.prepare(self.connection, shape)]
 
     def write(self, batch: Batch, *, account: str = "a", now: str | None = None) -> Written:
         self.writes += 1

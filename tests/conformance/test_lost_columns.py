@@ -7,8 +7,10 @@ from tests.conformance.store_steps import MARCH, SCOPE, begin, start
 from tests.conformance.tables import THINGS, Tables, thing
 
 from comporta.core.counts import Counts
+from comporta.core.language import Language
 from comporta.core.run import RunState
 from comporta.ledger.store import LedgerStore
+from comporta.observability.words import said
 from comporta.ports.store import Batch, Ending
 
 LOSSES = {
@@ -51,7 +53,7 @@ def execute(store: LedgerStore, statement: str) -> None:
     store._database.write(work).result()
 
 
-async def covered(store: LedgerStore, **known: bool) -> tuple[list[str], int, int]:
+async def covered(store: LedgerStore, **known: bool) -> tuple[list[str | None], int, int]:
     """Cover March, take a column away, prepare; return what was told, what is covered, what a batch changes."""
     granted = await start(store)
     await store.prepare(granted.lease, THINGS)
@@ -64,10 +66,10 @@ async def covered(store: LedgerStore, **known: bool) -> tuple[list[str], int, in
     assert committed.counts.inserted == len(ROWS)
     execute(store, LOSSES["dropped"])
     again = await start(store)
-    told = await store.prepare(again.lease, THINGS, **known)
+    told = [said(each.step, each.fields, Language.EN) for each in await store.prepare(again.lease, THINGS, **known)]
     intervals = (await store.coverage(SCOPE)).intervals
     written = await store.commit(again.lease, Batch(THINGS, ROWS))
-    return list(told), len(intervals), written.counts.updated
+    return told, len(intervals), written.counts.updated
 
 
 async def test_a_column_that_was_written_before_takes_the_coverage_with_it(store: LedgerStore) -> None:

@@ -287,7 +287,8 @@ def test_two_processes_prepare_the_same_table_at_once(tables: PostgresTables) ->
                         tables.by_hand(f'DROP VIEW "mirror {number}".orders')
                     gate.wait(timeout=5)
                     connection.execute("BEGIN")
-                    done.append(tuple(PostgresDestination(f"mirror {number}").prepare(connection, shape or ORDERS)))
+                    told = PostgresDestination(f"mirror {number}").prepare(connection, shape or ORDERS)
+                    done.append(tuple(each.message for each in told))
                     connection.execute("COMMIT")
                     gate.wait(timeout=5)
         return done

@@ -10,6 +10,7 @@ import comporta
 from comporta.bootstrap.workspaces import open_workspace
 from comporta.core.counts import Counts
 from comporta.core.language import Language
+from comporta.destinations import told as fitted
 from comporta.observability.events import EVENTS
 from comporta.observability.words import WORDS, placeholders, said
 from comporta.ports.store import LogLine
@@ -82,6 +83,29 @@ def test_a_run_says_what_it_was_asked_for_where_it_is_not_the_usual() -> None:
     assert said("run_started", {"request": "full", "attempt": 1, "attempts": 4}, Language.EN) == (
         "started: full, attempt 1 of 4"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "portuguese"),
+    [
+        (fitted.table_made("odoo_x", 12), "tabela odoo_x criada com 12 colunas"),
+        (fitted.columns_made("odoo_x", ["a", "b"]), "tabela odoo_x: novas colunas a, b"),
+        (fitted.column_widened("odoo_x", "a", "numeric"), "tabela odoo_x: a agora é numeric"),
+        (fitted.view_made("orders", is_there=False), "visão orders criada"),
+        (fitted.view_made("orders", is_there=True), "visão orders refeita"),
+        (
+            fitted.view_left("deals_a", "view x builds on it"),
+            (
+                "a visão deals_a ficou como estava, sem os campos personalizados mais recentes: view x builds on it;"
+                " remova o que depende dela, e a próxima execução a refaz"
+            ),
+        ),
+    ],
+)
+def test_what_became_of_a_table_or_a_view_is_said_in_words(line: LogLine, portuguese: str) -> None:
+    """In English as it is stored."""
+    assert said(line.step, line.fields, Language.EN) == line.message
+    assert said(line.step, line.fields, Language.PT) == portuguese
 
 
 def test_fields_that_are_not_there_leave_the_message() -> None:

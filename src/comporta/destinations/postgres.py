@@ -42,7 +42,7 @@ from comporta.destinations.tally import change, foreseen, gone, total
 from comporta.destinations.upsert import placed
 from comporta.ports.destination import Written
 from comporta.ports.rows import Among
-from comporta.ports.store import Batch, Change
+from comporta.ports.store import Batch, Change, LogLine
 
 
 class PostgresDestination:
@@ -53,15 +53,15 @@ class PostgresDestination:
         self._known: dict[Shape, Statements] = {}
         self._viewed: set[str] = set()
 
-    def prepare(self, connection: Connection, shape: Shape) -> Sequence[str]:
-        """Make tables, columns and views fit the shape; return what was done, in words."""
-        done: list[str] = []
+    def prepare(self, connection: Connection, shape: Shape) -> Sequence[LogLine]:
+        """Make tables, columns and views fit the shape; return what to tell of it."""
+        done: list[LogLine] = []
         for each in (shape, *shape.nested):
             self._known.pop(each, None)
             done += fit_table(connection, self._schema, each)
         done += postgres_views.refresh(connection, self._schema)
         if done and shape.table in account_views.TABLES:
-            done += [each.message for each in postgres_account_views.refresh(connection, self._schema)]
+            done += postgres_account_views.refresh(connection, self._schema)
         return done
 
     def values(

@@ -37,6 +37,7 @@ from comporta.destinations.postgres_tables import (
     table_name,
 )
 from comporta.destinations.postgres_views import digest
+from comporta.destinations.told import view_left, view_made
 from comporta.ports.store import LogLine
 
 _FOR = " for "
@@ -104,13 +105,8 @@ def _made(connection: Connection, schema: str, view: str, definition: str, *, is
         _replace(connection, table_name(schema, view), definition)
     except DependentObjectsStillExist as error:
         others = (error.diag.message_detail or "").replace("\n", ", ")
-        message = (
-            f"view {view} stays as it was, without the latest custom fields: {others};"
-            " drop what depends on it, and the next run makes it again"
-        )
-        return LogLine("warning", "schema_changed", message, {"change": message})
-    change = f"view {view} {'made again' if is_there else 'created'}"
-    return LogLine("info", "schema_changed", change, {"change": change})
+        return view_left(view, others)
+    return view_made(view, is_there=is_there)
 
 
 def _replace(connection: Connection, name: str, definition: str) -> None:

@@ -24,20 +24,22 @@ from comporta.destinations.postgres_tables import (
     plan_for,
     refuse_taken,
 )
+from comporta.destinations.told import column_widened, columns_made, table_made
 from comporta.destinations.upsert import add_columns, create_table
+from comporta.ports.store import LogLine
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a table lacks, in words and in statements, and the columns that become wider by it."""
+    """What a table lacks, as it is told and in statements, and the columns that become wider by it."""
 
-    words: list[str]
+    told: list[LogLine]
     statements: list[str]
     widened: frozenset[str] = frozenset()
 
 
-def fit_table(connection: Connection, schema: str, shape: Shape) -> list[str]:
-    """Make the table, or its missing columns; return what was done, in words."""
+def fit_table(connection: Connection, schema: str, shape: Shape) -> list[LogLine]:
+    """Make the table, or its missing columns; return what to tell of it."""
     if _change(connection, schema, shape) is None:
         return []
     lock_ddl(connection, schema)
@@ -51,16 +53,16 @@ def fit_table(connection: Connection, schema: str, shape: Shape) -> list[str]:
             change = _change(connection, schema, shape, kept=change.widened) or Change([], [])
     for statement in change.statements:
         execute(connection, statement)
-    return change.words
+    return change.told
 
 
-def _widen(connection: Connection, schema: str, shape: Shape, change: Change) -> list[str]:
+def _widen(connection: Connection, schema: str, shape: Shape, change: Change) -> list[LogLine]:
     """Change a table while our views of the columns that become wider stand aside."""
     views = aside(connection, schema, shape.table, [fitting(name) for name in change.widened])
     with connection.transaction():
         for statement in (*views.dropping, *change.statements, *views.making):
             execute(connection, statement)
-    return change.words
+    return change.told
 
 
 def _change(connection: Connection, schema: str, shape: Shape, *, kept: Collection[str] = ()) -> Change | None:
@@ -69,7 +71,7 @@ def _change(connection: Connection, schema: str, shape: Shape, *, kept: Collecti
     if not is_ours(present):
         refuse_taken(connection, schema, shape.table)
     if not present:
-        made = f"table {shape.table} created with {len(shape.columns)} columns"
+        made = table_made(shape.table, len(shape.columns))
         return Change([made], [*_schema(connection, schema), *create_table(dialect(schema), shape)])
     plan = plan_for(present, shape, kept)
     if plan.widened:
@@ -81,16 +83,16 @@ def _change(connection: Connection, schema: str, shape: Shape, *, kept: Collecti
 
 def _changing(schema: str, table: str, plan: TablePlan) -> Change:
     speak = dialect(schema)
-    words: list[str] = []
+    told: list[LogLine] = []
     statements: list[str] = []
     if plan.added:
-        words.append(f"table {table}: new columns {', '.join(each.name for each in plan.added)}")
+        told.append(columns_made(table, (each.name for each in plan.added)))
         statements += add_columns(speak, table, plan.added)
     for each in plan.widened:
-        words.append(f"table {table}: {each.name} is {each.type} now")
+        told.append(column_widened(table, each.name, each.type))
         kind = speak.types[each.type]
         statements.append(f"ALTER TABLE {speak.table(table)} ALTER COLUMN {speak.name(each.name)} TYPE {kind}")
-    return Change(words, statements, frozenset(each.name for each in plan.widened))
+    return Change(told, statements, frozenset(each.name for each in plan.widened))
 
 
 def _schema(connection: Connection, schema: str) -> list[str]:

@@ -23,7 +23,9 @@ from comporta.destinations.postgres_tables import (
     refuse_taken,
     table_name,
 )
+from comporta.destinations.told import view_made
 from comporta.destinations.views import VIEWS, Speech, selects, tables
+from comporta.ports.store import LogLine
 
 _KINDS: Mapping[str, ColumnType] = {
     "total_minor": ColumnType.INTEGER,
@@ -50,17 +52,17 @@ FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamesp
 WHERE n.nspname = $1 AND c.relname = ANY($2::text[]) AND c.relkind = 'v'"""
 
 
-def refresh(connection: Connection, schema: str) -> Sequence[str]:
-    """Make every view that can be made, or make it again if it would differ; return what was done."""
+def refresh(connection: Connection, schema: str) -> Sequence[LogLine]:
+    """Make every view that can be made, or make it again if it would differ; return what to tell of it."""
     if not list(_to_do(connection, schema)):
         return []
     lock_ddl(connection, schema)
-    done = []
+    done: list[LogLine] = []
     for view, definition, is_there in _to_do(connection, schema):
         name = table_name(schema, view)
         execute(connection, f"CREATE OR REPLACE VIEW {name} AS\n{definition}")
         execute(connection, f"COMMENT ON VIEW {name} IS '{MARK}{digest(definition)}'")
-        done.append(f"view {view} {'made again' if is_there else 'created'}")
+        done.append(view_made(view, is_there=is_there))
     return done
 
 

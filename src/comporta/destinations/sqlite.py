@@ -20,6 +20,7 @@ from comporta.destinations.sort import Changed, Stored, newest, rejected, sort_b
 from comporta.destinations.sqlite_nested import SqliteLists
 from comporta.destinations.sqlite_rows import Writing, insert, update, writing
 from comporta.destinations.tally import change, foreseen, gone, total
+from comporta.destinations.told import columns_made, table_made
 from comporta.destinations.upsert import (
     SQLITE,
     TYPES_BY_NAME,
@@ -47,8 +48,8 @@ class SqliteDestination:
     def __init__(self) -> None:
         self._writings: dict[tuple[Shape, tuple[Column, ...]], Writing] = {}
 
-    def prepare(self, connection: sqlite3.Connection, shape: Shape) -> Sequence[str]:
-        """Make tables, columns and views fit the shape; return what was done, in words."""
+    def prepare(self, connection: sqlite3.Connection, shape: Shape) -> Sequence[LogLine]:
+        """Make tables, columns and views fit the shape; return what to tell of it."""
         done = [line for each in (shape, *shape.nested) for line in _fit(connection, each)]
         done += sqlite_views.refresh(connection, _mirrored)
         if done and shape.table in account_views.TABLES:
@@ -101,10 +102,9 @@ class SqliteDestination:
         deleted = _mark_deleted(connection, account, batch, run, now) + _remove(connection, account, batch)
         if lists:
             nested.delete(tables, batch, done)
-        views: Sequence[str] = ()
+        told: Sequence[LogLine] = ()
         if account_views.is_due(batch, lambda: account in sqlite_account_views.owned(connection).values()):
-            views = sqlite_account_views.refresh(connection, _mirrored, account)
-        told = [LogLine("info", "schema_changed", each, {"change": each}) for each in views]
+            told = sqlite_account_views.refresh(connection, _mirrored, account)
         counts = total(done.counts, batch, deleted=len(deleted))
         return Written(counts, done.rejected, (*done.changed, *deleted), told, done.nested)
 
@@ -238,18 +238,18 @@ def columns_of(connection: sqlite3.Connection, table: str) -> dict[str, Column]:
     return {name: Column(name, TYPES_BY_NAME.get(kind, ColumnType.TEXT), "") for name, kind in rows}
 
 
-def _fit(connection: sqlite3.Connection, shape: Shape) -> list[str]:
-    """Make one table fit; return what was done, in words."""
+def _fit(connection: sqlite3.Connection, shape: Shape) -> list[LogLine]:
+    """Make one table fit; return what to tell of it."""
     present = columns_of(connection, shape.table)
     if not present.keys() >= set(OURS):
         _refuse_taken(connection, shape.table)
     if not present:
         _execute(connection, create_table(SQLITE, shape))
-        return [f"table {shape.table} created with {len(shape.columns)} columns"]
+        return [table_made(shape.table, len(shape.columns))]
     plan = plan_table(with_fields(present, shape), shape.columns)
     if plan.added:
         _execute(connection, add_columns(SQLITE, shape.table, plan.added))
-        return [f"table {shape.table}: new columns {', '.join(each.name for each in plan.added)}"]
+        return [columns_made(shape.table, (each.name for each in plan.added))]
     return []
 
 

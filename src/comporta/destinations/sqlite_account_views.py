@@ -12,6 +12,7 @@ from comporta.core.record import Column, ColumnType
 from comporta.destinations.account_views import DATA, DATA_COLUMNS, DEALS, META, AccountView, Field, Words, plan, select
 from comporta.destinations.sqlite_views import MARK, make
 from comporta.destinations.upsert import quoted
+from comporta.ports.store import LogLine
 
 ColumnsOf = Callable[[sqlite3.Connection, str], Mapping[str, Column]]
 _OWNED = "SELECT name, sql FROM sqlite_master WHERE type = 'view' AND instr(sql, ?)"
@@ -24,8 +25,8 @@ def owned(connection: sqlite3.Connection) -> dict[str, str]:
     return {name: found[1] for name, sql in views if (found := re.search(r"/\* for ([\w-]+) \*/", sql))}
 
 
-def refresh(connection: sqlite3.Connection, columns_of: ColumnsOf, account: str | None = None) -> Sequence[str]:
-    """Make the view of an account, or of all, or make it again if it would differ; return what was done."""
+def refresh(connection: sqlite3.Connection, columns_of: ColumnsOf, account: str | None = None) -> Sequence[LogLine]:
+    """Make the view of an account, or of all, or make it again if it would differ; return what to tell of it."""
     if not columns_of(connection, DEALS):
         return []
     there = owned(connection)
@@ -36,7 +37,7 @@ def refresh(connection: sqlite3.Connection, columns_of: ColumnsOf, account: str 
     return [done for view in plan(accounts, there, fields) for done in _made(connection, view, words)]
 
 
-def _made(connection: sqlite3.Connection, view: AccountView, words: Words) -> Sequence[str]:
+def _made(connection: sqlite3.Connection, view: AccountView, words: Words) -> Sequence[LogLine]:
     return make(connection, view.name, f"/* for {view.account} */\n{select(view, words)}")
 
 

@@ -8,9 +8,11 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 
 from comporta.core.record import Column, ColumnType
+from comporta.destinations.told import view_made
 from comporta.destinations.upsert import quoted
 from comporta.destinations.views import Speech, selects, tables
 from comporta.errors import NameTaken
+from comporta.ports.store import LogLine
 
 MARK = "/* made by comporta */"
 # SQLite's names do not know upper case from lower; triggers have names of their own.
@@ -18,17 +20,17 @@ _TAKEN = "SELECT type, sql FROM sqlite_master WHERE name = ? COLLATE NOCASE AND 
 ColumnsOf = Callable[[sqlite3.Connection, str], Mapping[str, Column]]
 
 
-def refresh(connection: sqlite3.Connection, columns_of: ColumnsOf) -> Sequence[str]:
-    """Make every view that can be made, or make it again if it would differ; return what was done."""
-    done: list[str] = []
+def refresh(connection: sqlite3.Connection, columns_of: ColumnsOf) -> Sequence[LogLine]:
+    """Make every view that can be made, or make it again if it would differ; return what to tell of it."""
+    done: list[LogLine] = []
     present = {table: columns_of(connection, table) for table in tables()}
     for view, select in selects(present, Speech(str, _column)):
         done += make(connection, view, f"\n{select}")
     return done
 
 
-def make(connection: sqlite3.Connection, view: str, definition: str) -> Sequence[str]:
-    """Make a view of ours, or make it again if it would differ; return what was done."""
+def make(connection: sqlite3.Connection, view: str, definition: str) -> Sequence[LogLine]:
+    """Make a view of ours, or make it again if it would differ; return what to tell of it."""
     wanted = f"CREATE VIEW {view} AS {MARK}{definition}"
     before = _present(connection, view)
     if before == wanted:
@@ -36,7 +38,7 @@ def make(connection: sqlite3.Connection, view: str, definition: str) -> Sequence
     if before is not None:
         connection.execute(f"DROP VIEW {view}")
     connection.execute(wanted)
-    return [f"view {view} {'made again' if before else 'created'}"]
+    return [view_made(view, is_there=before is not None)]
 
 
 def _present(connection: sqlite3.Connection, view: str) -> str | None:

@@ -74,8 +74,8 @@ async def _to_be_answered(work: Work, plan: Pass) -> Sequence[Hint]:
 async def _prepared(work: Work, plan: Pass, known: Known) -> Pass:
     """Make the table fit and return the pass to work on: another where rows that were covered are gone."""
     had_rows = plan.position is not None or plan.window.since > BEGINNING
-    changes = await make_fit(work, known, plan)
-    if changes and had_rows and not (await work.store.coverage(work.scope)).intervals:
+    is_made = await make_fit(work, known, plan)
+    if is_made and had_rows and not (await work.store.coverage(work.scope)).intervals:
         if known.covered.intervals:
             _tell_of_voiding(work)
         await work.store.void_coverage(work.lease)  # the pass that was begun a moment ago, too

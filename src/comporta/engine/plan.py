@@ -4,7 +4,6 @@ Acts thinly: it asks the ledger and the source, and ``core.window`` decides.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from secrets import token_hex
@@ -97,8 +96,8 @@ async def plan_gathering(work: Work) -> tuple[Pass, bool]:
     ), is_whole
 
 
-async def make_fit(work: Work, known: Known, plan: Pass | None = None) -> Sequence[str]:
-    """Make the table fit the shape; tell what was done, and return it.
+async def make_fit(work: Work, known: Known, plan: Pass | None = None) -> bool:
+    """Make the table fit the shape; tell what was done, and return whether anything was.
 
     Rows of these very fields were written before if the query is the same and the last pass, or this one, wrote any.
     """
@@ -106,8 +105,8 @@ async def make_fit(work: Work, known: Known, plan: Pass | None = None) -> Sequen
     is_same = known.facts.fingerprint == _fingerprint(work)
     changes = await work.store.prepare(work.lease, work.shape, is_known=is_same and bool(has_rows))
     for change in changes:
-        work.tell("schema_changed", change, {"change": change})
-    return changes
+        work.tell_line(change)
+    return bool(changes)
 
 
 def new_pass_id(work: Work) -> str:

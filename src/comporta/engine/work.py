@@ -87,6 +87,10 @@ class Work:
         """Tell people one step; it is kept with the next transaction of the run."""
         self._log.tell(step, message, fields, level=level)
 
+    def tell_line(self, line: LogLine) -> None:
+        """Tell people one step that somebody below put into words."""
+        self._log.tell_line(line)
+
     def batch(self, page: Page, *, overwrite: bool = False, **more: object) -> Batch:
         """Return the batch that writes a page."""
         rows = (page.rows, page.extras, page.rejected, page.limited, page.lookups, page.nested)

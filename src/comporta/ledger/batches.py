@@ -150,14 +150,19 @@ def cut_coverage(session: Session, scope: str, at: datetime) -> None:
     session.run("forget_passes", {"scope": scope})
 
 
-def doubt_stream(session: Session, stream: str, what: str) -> Sequence[str]:
-    """Take back what is said to be covered of a stream whose table, or a part of it, had to be made, in every account.
+def doubt_stream(session: Session, stream: str, columns: Sequence[str] = ()) -> Sequence[LogLine]:
+    """Take back what is said to be covered of a stream whose table, or those columns, had to be made, in every account.
 
-    Somebody dropped it, and what was in it. Return what was done, in words.
+    Somebody dropped it, and what was in it. Return what to tell of it.
     """
     forgotten = session.run("forget_coverage_of_stream", {"stream": stream})
     forgotten += session.run("forget_passes_of_stream", {"stream": stream})
-    return [f"{what} of {stream} was gone, with data that was covered: all of it is read again"] if forgotten else []
+    if not forgotten:
+        return []
+    lost = ", ".join(columns)
+    what = f"a column ({lost}) of the table" if lost else "the table"
+    message = f"{what} of {stream} was gone, with data that was covered: all of it is read again"
+    return [LogLine("warning", "schema_changed", message, {"of": stream} | ({"lost": lost} if lost else {}))]
 
 
 def _cover(session: Session, scope: str, new: Interval, fingerprint: str, *, replaces: bool) -> None:

@@ -177,17 +177,16 @@ class LedgerStore:
             return ScopeState(row["epoch"], row["holder"], row["commits"])
         return ScopeState(0, None, 0)
 
-    async def prepare(self, lease: Lease, shape: Shape, *, is_known: bool = False) -> Sequence[str]:
-        def work(session: Session) -> Sequence[str]:
+    async def prepare(self, lease: Lease, shape: Shape, *, is_known: bool = False) -> Sequence[LogLine]:
+        def work(session: Session) -> Sequence[LogLine]:
             missing = self._destination.missing(session.connection, shape)
             done = self._destination.prepare(session.connection, shape)
             if missing and is_known:
                 self._destination.doubt(session.connection, shape)
-                lost = f"a column ({', '.join(missing)}) of the table"
-                return [*done, *batches.doubt_stream(session, shape.stream, lost)]
+                return [*done, *batches.doubt_stream(session, shape.stream, missing)]
             # Nothing done: another account's first run made the table between our look and our turn to make it.
             is_made = missing is None and bool(done)
-            return [*done, *(batches.doubt_stream(session, shape.stream, "the table") if is_made else ())]
+            return [*done, *(batches.doubt_stream(session, shape.stream) if is_made else ())]
 
         return await self._held(lease, work)
 

@@ -211,7 +211,42 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             "{waiting} records that were told of are not here, and wait: {most} an hour are looked for in vain",
             "{waiting} registros notificados não estão aqui e esperam: {most} por hora são procurados em vão",
         ),
-        "schema_changed": _words("table or view fitted: {change}", "tabela ou visão ajustada: {change}"),
+        "schema_changed": _words(
+            (
+                "table {table} created with {columns} columns",
+                "table {table}: new columns {added}",
+                "table {table}: {column} is {type} now",
+                "view {view} created",
+                "view {made_again} made again",
+                (
+                    "view {left} stays as it was, without the latest custom fields: {others};"
+                    " drop what depends on it, and the next run makes it again"
+                ),
+                (
+                    "a column ({lost}) of the table of {of} was gone, with data that was covered:"
+                    " all of it is read again"
+                ),
+                "the table of {of} was gone, with data that was covered: all of it is read again",
+                "table or view fitted: {change}",
+            ),
+            (
+                "tabela {table} criada com {columns} colunas",
+                "tabela {table}: novas colunas {added}",
+                "tabela {table}: {column} agora é {type}",
+                "visão {view} criada",
+                "visão {made_again} refeita",
+                (
+                    "a visão {left} ficou como estava, sem os campos personalizados mais recentes: {others};"
+                    " remova o que depende dela, e a próxima execução a refaz"
+                ),
+                (
+                    "uma coluna ({lost}) da tabela de {of} tinha sumido, com dados que estavam cobertos:"
+                    " tudo é lido de novo"
+                ),
+                "a tabela de {of} tinha sumido, com dados que estavam cobertos: tudo é lido de novo",
+                "tabela ou visão ajustada: {change}",
+            ),
+        ),
         "coverage_voided": _words(
             (
                 "the source's clock was ahead: it is {behind} behind ours now; covered to {until} only",

@@ -35,8 +35,8 @@ class Written:
 class Destination(Protocol):
     """The mirrored tables and the views over them."""
 
-    def prepare(self, connection: Connection, shape: Shape) -> Sequence[str]:
-        """Make tables (of the lists inside the records too), columns and views fit; return what was done, in words."""
+    def prepare(self, connection: Connection, shape: Shape) -> Sequence[LogLine]:
+        """Make tables (of the lists inside the records too), columns and views fit; return what to tell of it."""
 
     def values(
         self, connection: Connection, account: str, shape: Shape, column: str, *, lacking: Shape | None

@@ -267,8 +267,8 @@ class Store(Rows, Protocol):
     async def scope_state(self, scope: str) -> ScopeState:
         """Return epoch, holder and commits of a scope."""
 
-    async def prepare(self, lease: Lease, shape: Shape, *, is_known: bool = False) -> Sequence[str]:
-        """Make the table and views fit the shape; return what changed, in words.
+    async def prepare(self, lease: Lease, shape: Shape, *, is_known: bool = False) -> Sequence[LogLine]:
+        """Make the table and views fit the shape; return what to tell of it.
 
         ``is_known`` says that rows with these very columns were written before. Then a column that is missing was
         taken away, and as with a missing table nothing is covered any more, in any account: every row is written
