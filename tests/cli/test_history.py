@@ -154,7 +154,9 @@ def test_runs_that_nobody_has_are_told_from_runs_that_were_never_made(folder: Pa
     assert before.out == "No runs yet; `comporta sync` starts some.\n"
     assert comporta("runs", "--state", "failed").out == "No such run.\n"
     assert comporta("runs", "--account", "loja", "--state", "lost").out == "No such run.\n"
-    assert comporta("runs", "--account", "lojja").out == "No such run.\n"
+    typo = comporta("runs", "--account", "lojja")
+    assert typo.code == 2
+    assert typo.err.startswith("CMP-SET-005 there is no account 'lojja'; did you mean 'loja'?")
 
 
 def test_runs_carry_the_limit_of_their_account(folder: Path, comporta: Command) -> None:

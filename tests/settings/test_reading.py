@@ -153,6 +153,13 @@ def test_a_stream_without_quotes_is_explained(tmp_path: Path) -> None:
             ACCOUNT + '[accounts.matriz.streams.x]\ncron = "hourly"',
             "accounts.matriz.streams.x.cron is 'hourly'; expected a cron expression",
         ),
+        *(
+            (
+                ACCOUNT + f'[accounts.matriz.streams.x]\ncron = "{cron}"',
+                f"accounts.matriz.streams.x.cron is '{cron}'; expected a cron expression of five fields, of a time",
+            )
+            for cron in ("0 0 30 2 *", "99 * * * *", "* * * * bogus", "* * * * * *", "@daily")
+        ),
         ('[accounts."a/b"]\nsource = "odoo"', "the account name 'a/b' cannot be used"),
         (f'[accounts.{64 * "a"}]\nsource = "odoo"', f"the account name {64 * 'a'!r} cannot be used; expected 1 to 63"),
         ('state_dir = "a\\u0000b"', "state_dir is 'a\\x00b'; expected a text without control characters"),

@@ -123,12 +123,12 @@ def _account_plan(told: AccountSettings, database: Database, settings: Settings,
     )
 
 
-def _schedule(account: str, stream: StreamSettings, zone: ZoneInfo) -> Schedule:
+def _schedule(stream: StreamSettings, zone: ZoneInfo) -> Schedule:
     if stream.cron is None:
         return Every(stream.every)
     from comporta.coordination.cron import Cron
 
-    return Cron(stream.cron, zone, of=f'accounts.{account}.streams."{stream.name}".cron')
+    return Cron(stream.cron, zone)
 
 
 def _stream_plan(told: AccountSettings, name: str, zone: ZoneInfo) -> StreamPlan:
@@ -138,7 +138,7 @@ def _stream_plan(told: AccountSettings, name: str, zone: ZoneInfo) -> StreamPlan
         overlap=stream.overlap,
         timeout=stream.timeout,
         origin_text=instant_text(stream.start) if stream.start else None,
-        schedule=_schedule(told.name, stream, zone),
+        schedule=_schedule(stream, zone),
         children=kind_of(told).children.get(name, ()),
         is_paused=stream.paused,
         legacy_key=legacy_key(stream),

@@ -27,6 +27,7 @@ from comporta.core.language import Language
 from comporta.core.outcome import ExitCode
 from comporta.core.run import TERMINAL, Run, RunState
 from comporta.errors import WrongUse
+from comporta.workspace.named import account_named
 from comporta.workspace.reports import line_json
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def runs(
 
     async def work(workspace: "Workspace") -> None:
         found = await workspace.store.runs(account=account, state=state, limit=limit)
+        if account is not None and not found:  # the runs of one that is gone are shown for as long as they are kept
+            account_named(workspace.plans, account)
         alive = await living(workspace)
         console.document({"ok": True, "runs": [run.as_json() for run in found]})
         none = "No runs yet; `comporta sync` starts some." if account is None and state is None else "No such run."

@@ -8,25 +8,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-
-from comporta.errors import BadValue
+from cronsim import CronSim
 
 SECOND = timedelta(seconds=1)
 
 
 class Cron:
-    """Implements ``core.schedule.Schedule``."""
+    """Implements ``core.schedule.Schedule``; the settings see to it that the expression is of a time that comes."""
 
-    def __init__(self, expression: str, zone: ZoneInfo, *, of: str = "cron") -> None:
+    def __init__(self, expression: str, zone: ZoneInfo) -> None:
         self._expression = expression
         self._zone = zone
-        try:
-            first, second = self._after(datetime(2026, 1, 1, tzinfo=UTC), times=2)
-        except (CronSimError, StopIteration, ValueError) as error:
-            message = f'{of} is "{expression}", which never comes; expected five fields, such as "*/30 * * * *"'
-            raise BadValue(message) from error
-        self.usual = second - first
+        ticks = CronSim(expression, datetime(2026, 1, 1, tzinfo=zone))
+        first, second = next(ticks), next(ticks)
+        self.usual = second.astimezone(UTC) - first.astimezone(UTC)
 
     def last(self, now: datetime) -> datetime | None:
         """Return the latest tick at or before an instant."""
@@ -41,10 +36,6 @@ class Cron:
     def following(self, now: datetime) -> datetime | None:
         """Return the first tick after an instant."""
         return _first(CronSim(self._expression, now.astimezone(self._zone)))
-
-    def _after(self, now: datetime, *, times: int) -> list[datetime]:
-        found = CronSim(self._expression, now.astimezone(self._zone))
-        return [next(found).astimezone(UTC) for _ in range(times)]
 
 
 def _first(found: Iterator[datetime]) -> datetime | None:

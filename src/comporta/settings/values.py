@@ -14,9 +14,12 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cronsim import CronSim, CronSimError
+
 from comporta.core.postgres_url import FILES, FORM, SYSTEM_ROOTS, is_postgres, split_url
 from comporta.core.rate import UNITS, duration_text
 
+CRON_FIELDS = 5
 DURATION_FORM = 'a duration such as "30m", "2h", "1d", "90s" or "500ms"'
 DURATION_MAX = timedelta(days=36_500)
 """A hundred years: longer ones are slips of the finger, and would overflow arithmetic with dates."""
@@ -313,7 +316,9 @@ def read_domain(value: object, _: Place) -> tuple[object, ...]:
 
 
 def read_cron(value: object, _: Place) -> str:
-    """Return a cron expression of five fields."""
-    if isinstance(value, str) and re.fullmatch(r"[\w*/,#-]+( +[\w*/,#-]+){4}", value.strip()):
-        return value.strip()
-    raise ValueError('a cron expression of five fields, such as "*/30 * * * *"')
+    """Return a cron expression of five fields, of a time that comes."""
+    if isinstance(value, str) and len(value.split()) == CRON_FIELDS:
+        with suppress(CronSimError, StopIteration):
+            next(CronSim(value, datetime(2026, 1, 1, tzinfo=UTC)))
+            return " ".join(value.split())
+    raise ValueError('a cron expression of five fields, of a time that comes, such as "*/30 * * * *"')
