@@ -115,6 +115,18 @@ async def test_a_dry_run_writes_nothing_and_counts_what_the_real_run_counts(work
     )
 
 
+async def test_the_log_of_a_dry_run_claims_nothing(workshop: Workshop) -> None:
+    """It says from the first line on that nothing is written."""
+    workshop.source.stream().put_many(range(1, 31), stamp=at(9))
+
+    run = await workshop.run(dry_run=True)
+    told = await workshop.told(run)
+
+    assert told[0] == "started: dry-run, attempt 1 of 4"
+    assert told.count("compared: 10 new, 0 changed, 0 unchanged, 0 rejected") == 3
+    assert [line for line in told if line is None or line.startswith(("written", "covered"))] == []
+
+
 async def test_a_dry_run_shows_each_change(workshop: Workshop) -> None:
     """What is new, changed and gone, by key and field, before and after."""
     await a_covered_past(workshop)

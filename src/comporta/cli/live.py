@@ -14,7 +14,7 @@ from rich.text import Text
 
 from comporta.cli.changes import Changes
 from comporta.cli.pace import Pace
-from comporta.cli.watch import QUIET_STEPS, again_text, busy_text
+from comporta.cli.watch import PAGE_STEPS, QUIET_STEPS, again_text, busy_text
 from comporta.cli.words import age_text, ended_text, line_text, value_text
 from comporta.core.language import Language
 from comporta.core.retry import FOREGROUND_WAIT_MAX
@@ -120,7 +120,7 @@ class LiveTable(Unwatched):
             return
         if line.step in {"pass_started", "pass_resumed"} and row.progress is not None:
             row.pace = Pace(self._clock.monotonic(), begun_with=row.progress.rows_read)
-        row.pace.pages += line.step == "batch_committed"
+        row.pace.pages += line.step in PAGE_STEPS
         if line.step not in QUIET_STEPS:
             row.note = line_text(line, self._language)
 

@@ -36,7 +36,7 @@ QUIET_STEPS = frozenset(
     }
 )
 """Steps that are said in other words at the start or the end of the run."""
-PAGE_STEPS = frozenset({"batch_committed"})
+PAGE_STEPS = frozenset({"batch_committed", "batch_compared"})
 """Steps of which a long run has thousands."""
 
 

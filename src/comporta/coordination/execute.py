@@ -196,6 +196,7 @@ class Executor:
         request = parse_request(granted.run.request)
         # What an ordinary run reads, a first load too, the window says.
         asked = {} if request.kind is Kind.INCREMENTAL else {"request": granted.run.request}
+        asked |= {"trial": "dry_run"} if granted.run.dry_run else {}
         message = f"{granted.run.request}, attempt {attempt}/{attempts}"
         log.tell("run_started", message, {**asked, "attempt": attempt, "attempts": attempts})
         log.tell(

@@ -127,7 +127,7 @@ async def _write_page(work: Work, plan: Pass, page: Page) -> None:
     more = {"pass_id": plan.id, "position": page.position} if is_resumable(work) else {}
     counts = await work.write(work.batch(page, overwrite=overwrite, **more))
     work.tell(
-        "batch_committed",
+        "batch_compared" if work.run.dry_run else "batch_committed",
         f"{counts.inserted} new, {counts.updated} changed, {counts.unchanged} unchanged, {counts.rejected} rejected",
         {"position": page.position, **counts.as_json(), **work.beside},
     )
@@ -143,7 +143,8 @@ async def _close(work: Work, plan: Pass, answered: Sequence[Hint], *, is_agreed:
     last = Batch(work.shape)
     if window.kind in WHOLE:
         last = replace(await gone_at_source(work, plan, is_agreed=is_agreed), handled_hints=answered)
-    work.tell("window_closed", _closed(work, window), {"until": short_text(window.until), **work.counts.as_json()})
+    if not work.run.dry_run:
+        work.tell("window_closed", _closed(work, window), {"until": short_text(window.until), **work.counts.as_json()})
     await work.close(
         last,
         well(

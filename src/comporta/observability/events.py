@@ -39,6 +39,7 @@ EVENTS = MappingProxyType(
         "login_not_renewed": "A pair of tokens could not be renewed now; the present one still holds and is used.",
         "page_read": "One answer of the source was read.",
         "batch_committed": "Rows, counts and resume point were committed.",
+        "batch_compared": "A dry run compared rows with the table, and wrote nothing.",
         "records_rejected": "Records that cannot be written went to quarantine.",
         "records_untold": "Records came without a part that the source should tell; what is known of it stays.",
         "records_deleted": "Rows that are gone at the source were marked deleted.",

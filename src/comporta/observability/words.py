@@ -44,11 +44,15 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
         ),
         "run_started": _words(
             (
+                "started: {trial}, {request}, attempt {attempt} of {attempts}",
+                "started: {trial}, attempt {attempt} of {attempts}",
                 "started: {request}, attempt {attempt} of {attempts}",
                 "started: attempt {attempt} of {attempts}",
                 "started",
             ),
             (
+                "iniciada: {trial}, {request}, tentativa {attempt} de {attempts}",
+                "iniciada: {trial}, tentativa {attempt} de {attempts}",
                 "iniciada: {request}, tentativa {attempt} de {attempts}",
                 "iniciada: tentativa {attempt} de {attempts}",
                 "iniciada",
@@ -168,6 +172,7 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             ("page {page} of {pages}: {rows} records", "page {page}: {rows} records"),
             ("página {page} de {pages}: {rows} registros", "página {page}: {rows} registros"),
         ),
+        "batch_compared": _words(f"compared: {COUNTS_EN}", f"comparados: {COUNTS_PT}"),
         "batch_committed": _words(
             (f"written: {COUNTS_EN}, {{released}} no longer at the source", f"written: {COUNTS_EN}"),
             (f"gravado: {COUNTS_PT}, {{released}} não existem mais na fonte", f"gravado: {COUNTS_PT}"),
@@ -323,10 +328,11 @@ TERMS_PT = MappingProxyType(
         "notification": "notificações",
         "reconcile": "conferência",
         "quarantine": "quarentena",
+        "dry_run": "ensaio",
     }
 )
 """Words of ours that stand in fields."""
-TERM_FIELDS = frozenset({"changed", "kind", "request"})
+TERM_FIELDS = frozenset({"changed", "kind", "request", "trial"})
 
 
 def said(step: str, fields: Mapping[str, object], language: Language) -> str | None:
