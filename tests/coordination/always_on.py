@@ -24,8 +24,9 @@ from comporta.coordination.scheduler import Scheduler
 from comporta.coordination.workers import Workers
 from comporta.ledger.session import Session
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
-from comporta.observability.log import Silence
+from comporta.observability.log import Log, Silence
 from comporta.ports.clock import Clock
+from comporta.ports.store import Store
 from comporta.testing import FakeClock
 
 T = TypeVar("T")
@@ -125,12 +126,15 @@ class Server:
     behind: timedelta = timedelta()
     paused: set[str] = field(default_factory=set)
     locks: LegacyLocks | None = None
+    store: Store | None = None
+    log: Log = field(default_factory=Silence)
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.executor: Executor = self.workshop.executor(instance=self.name, locks=self.locks)
+        self.store = self.store or self.workshop.store
+        self.executor: Executor = self.workshop.executor(self.store, instance=self.name, locks=self.locks)
         self.dispatcher = Dispatcher(
-            store=self.workshop.store,
+            store=self.store,
             clock=self.workshop.clock,
             observer=self.workshop.witness,
             executor=self.executor,
@@ -138,7 +142,7 @@ class Server:
             following=Following(self.workshop.store, self.workshop.clock, self.workshop.conduct),
             accounts=self.workshop.plans,
             resting=lambda: self.paused,
-            log=Silence(),
+            log=self.log,
             poll=self.poll,
         )
 
@@ -163,13 +167,13 @@ class Server:
 
     def _scheduler(self) -> Scheduler:
         return Scheduler(
-            store=self.workshop.store,
+            store=self.store or self.workshop.store,
             clock=Behind(self.workshop.clock, self.behind),
             accounts=self.workshop.plans,
             paused=self._paused,
             stopping=self.executor.stopping,
             wake=self.dispatcher.wake,
-            log=Silence(),
+            log=self.log,
             look=LOOK,
         )
 

@@ -119,3 +119,19 @@ async def test_what_the_database_refuses_is_told_to_everybody_in_it() -> None:
 async def test_a_mailbox_that_was_never_used_closes() -> None:
     """There is nothing to wait for."""
     await Mailbox(Database().keep).aclose()
+
+
+async def test_what_still_waits_when_its_sender_is_sent_away_is_not_kept() -> None:
+    """It comes again, and would be there twice for it."""
+    database = Database()
+    box = Mailbox(database.keep, patience=SOON)
+    first = asyncio.ensure_future(box.post(told(1)))
+    await database.begun.wait()
+    with pytest.raises(DestinationBusy):
+        await box.post(told(2))
+    database.gate.set()
+    (answer,) = await asyncio.gather(first, return_exceptions=True)
+    await box.aclose()
+
+    assert isinstance(answer, DestinationBusy)
+    assert database.groups == [[told(1)]]

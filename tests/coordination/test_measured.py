@@ -134,3 +134,17 @@ def test_there_are_so_many_operations_and_no_more() -> None:
 
     assert len(names) == OPERATIONS_MAX + 1
     assert "other" in names
+
+
+def test_what_another_process_counts_is_not_counted_twice() -> None:
+    """The retry of a lost run, the end of a run that began elsewhere; one that has no end took no time."""
+    kept = Kept()
+    measured = Measured(kept)
+    measured.retrying(replace(RUN, state=RunState.LOST), timedelta(seconds=1), 2)
+    measured.ended(ENDED)
+    measured.started(replace(RUN, id="r2"), Progress(FakeClock(), scope="a/s"))
+    measured.ended(replace(ENDED, id="r2", finished_at=None, counts=Counts()))
+    measured.look()
+
+    assert kept.counted == {("runs_total", "a", "s", "succeeded"): 2}
+    assert kept.observed == []

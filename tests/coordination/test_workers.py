@@ -115,3 +115,16 @@ async def test_who_is_cancelled_leaves_no_place_behind(is_called: bool) -> None:
     await asyncio.wait_for(asyncio.gather(*last), 1)
 
     assert work.seen[-1] == "c"
+
+
+async def test_who_is_called_and_cancelled_in_the_same_instant_gives_the_place_back() -> None:
+    """It was given, and is never entered."""
+    workers = Workers(1)
+    async with workers.place("a"):
+        waiting = asyncio.ensure_future(Work(workers).run("b"))
+        await settle()
+    waiting.cancel()  # nothing ran since the place was given to it
+    await asyncio.wait([waiting])
+
+    async with asyncio.timeout(1), workers.place("c"):
+        assert waiting.cancelled()
