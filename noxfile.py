@@ -63,6 +63,25 @@ def full(session: nox.Session) -> None:
 
 
 @nox.session
+def branches(session: nox.Session) -> None:
+    """Which branches of core and coordination no fast test takes; a few minutes."""
+    quick = ("-p", "no:xdist", "-m", "not full", "--timeout", "60")
+    run(
+        session,
+        "coverage",
+        "run",
+        "-m",
+        "pytest",
+        *quick,
+        "src/comporta/core",
+        "tests/core",
+        "tests/coordination",
+        "tests/engine",
+    )
+    run(session, "coverage", "report")
+
+
+@nox.session
 def deep(session: nox.Session) -> None:
     """Everything with nothing left out, for some hours: before a release, on a machine that does nothing else."""
     month = ("--month-days", "30", "--month-accounts", "100")

@@ -10,6 +10,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
+from tests.core.runs import make_run
 
 from comporta.bootstrap.workspaces import open_workspace
 from comporta.coordination.traced import Traced
@@ -72,6 +73,15 @@ async def test_a_failed_run_says_why_and_no_secret(tmp_path: Path, odoo: OdooSan
     assert run.error is not None
     assert (root.status.status_code, root.status.description) == (StatusCode.ERROR, run.error["code"])
     assert "secret" not in "".join(span.to_json() for span in spans)
+
+
+def test_a_run_that_never_began_leaves_no_trace() -> None:
+    """As one that was skipped."""
+    begun = list[object]()
+    traced = Traced(begun.append)  # type: ignore[arg-type]  # begins nothing
+    traced.ended(make_run(state=RunState.SKIPPED))
+
+    assert begun == []
 
 
 @pytest.mark.full

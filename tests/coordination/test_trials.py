@@ -10,10 +10,11 @@ from tests.engine.workshop import ORDERS, Workshop, at
 
 from comporta.cli.compare import markdown, verdicts
 from comporta.coordination.sync import Wish
-from comporta.coordination.trials import Comparison, Seen, Trial, watched
+from comporta.coordination.trials import Comparison, Seen, Trial, compared, watched
 from comporta.core.record import Page
 from comporta.core.run import RunState, Trigger
 from comporta.core.window import Kind, Request
+from comporta.errors import SourceRefused
 from comporta.testing.reader import FakeReader
 
 
@@ -46,6 +47,20 @@ async def test_one_field_of_one_record_makes_a_difference(workshop: Workshop) ->
     both = Comparison(5, before, await trial(workshop, 5))
 
     assert (both.is_identical, both.different) == (False, 1)
+
+
+async def test_each_size_is_read_one_page_after_another_and_then_several_at_once(workshop: Workshop) -> None:
+    """The way it was read stands beside what came of it; a source that is away is told of as any failed run."""
+    workshop.source.stream().put_many(range(1, 36), stamp=at(9))
+    account, clock = workshop.account(), workshop.clock
+    both = await compared(workshop.syncer(), account, ORDERS, [5, 15], in_flight=4, clock=clock)
+    workshop.source.script.on("clock", raises=SourceRefused("the key is wrong"), times=None)
+    (refused,) = await compared(workshop.syncer(), account, ORDERS, [5], in_flight=4, clock=clock)
+    told = [each.as_json() for each in both]
+
+    assert [(each["size"], each["identical"], each["different"]) for each in told] == [(5, True, 0), (15, True, 0)]
+    assert [(each.sequential.in_flight, each.parallel.in_flight) for each in both] == [(1, 4)] * 2
+    assert (refused.sequential.run.state, refused.is_identical) == (RunState.FAILED, False)
 
 
 async def test_whoever_has_enough_leaves_no_request_behind(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,6 +194,9 @@ def test_who_cannot_know_leaves_an_alert_open() -> None:
 
     assert keeps(row("stale/loja", Kind.STALE), new, BOUNDS)
     assert keeps(row("channel/email", Kind.CHANNEL), new, BOUNDS)
+    dead, ended = (SchedulerFact("box:7", at(1), has_ended=each) for each in (False, True))
+    assert keeps(row("scheduler", Kind.SCHEDULER), facts(scheduler=dead), BOUNDS)
+    assert not keeps(row("scheduler", Kind.SCHEDULER), facts(scheduler=ended), BOUNDS)
     assert keeps(row("disk/other", Kind.DISK), replace(new, disk_free_mb=9_000), BOUNDS)
     assert not keeps(row("disk/box", Kind.DISK), replace(new, disk_free_mb=9_000), BOUNDS)
     assert not keeps(row("stale/loja", Kind.STALE), facts(), BOUNDS)

@@ -73,6 +73,9 @@ def lowered(learnt: Learnt | None, limit: Limit | None, *, used: int, now: float
 
     >>> lowered(None, Limit(5, 1.0), used=0, now=0.0).requests, lowered(None, None, used=20, now=0.0).requests
     (3, 14)
+    >>> climbing = Learnt(8, 1.0, changed_at=0.0, patience_s=5.0, step=4)
+    >>> lowered(climbing, None, used=6, now=2.0).requests  # what was good before the last step
+    4
     """
     present = allowed(limit, learnt)
     if present is None:
@@ -99,6 +102,8 @@ def probed(learnt: Learnt | None, limit: Limit | None, now: float, *, paused_unt
     >>> three = Learnt(3, 1.0, changed_at=0.0)
     >>> probed(three, Limit(5, 1.0), 29.0).requests, probed(three, Limit(5, 1.0), 30.0).requests
     (3, 4)
+    >>> probed(Learnt(4, 1.0, changed_at=0.0, patience_s=5.0, step=2), None, 5.0).requests  # twice the last step
+    8
     """
     if learnt is None:
         return None
