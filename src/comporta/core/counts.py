@@ -3,7 +3,8 @@
 They are made by the upsert itself, in its own transaction, so the sum is a check and not a hope.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
+from operator import add, sub
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,24 +19,10 @@ class Counts:
     deleted: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
-            self.read + other.read,
-            self.inserted + other.inserted,
-            self.updated + other.updated,
-            self.unchanged + other.unchanged,
-            self.rejected + other.rejected,
-            self.deleted + other.deleted,
-        )
+        return Counts(*map(add, astuple(self), astuple(other)))
 
     def __sub__(self, other: "Counts") -> "Counts":
-        return Counts(
-            self.read - other.read,
-            self.inserted - other.inserted,
-            self.updated - other.updated,
-            self.unchanged - other.unchanged,
-            self.rejected - other.rejected,
-            self.deleted - other.deleted,
-        )
+        return Counts(*map(sub, astuple(self), astuple(other)))
 
     @property
     def is_balanced(self) -> bool:
