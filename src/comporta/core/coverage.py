@@ -81,12 +81,8 @@ class Coverage:
 
     def first_uncovered(self, origin: datetime) -> datetime:
         """Return the first instant from ``origin`` on that no interval holds: what freshness counts from."""
-        edge = origin
-        for each in self.intervals:
-            if each.since > edge:
-                return edge
-            edge = max(edge, each.until)
-        return edge
+        holes = self.holes(origin)
+        return holes[0].since if holes else max(origin, self.end or origin)
 
     def covers(self, wanted: Interval) -> bool:
         """Say whether all of ``wanted`` is covered."""
