@@ -192,13 +192,10 @@ def paused_until(state: LoginState, age: Age, now: datetime) -> datetime | None:
     return state.attempted_at + min(FIRST_PAUSE * (1 << doublings), longest)
 
 
-def next_step(
-    state: LoginState | None, now: datetime, *, has_untried: bool = False, is_access_refused: bool = False
-) -> Step:
-    """Decide what to do now.
+def next_step(state: LoginState | None, now: datetime, *, is_access_refused: bool = False) -> Step:
+    """Decide what to do now; ``is_access_refused``: the source does not take the stored access token, whatever its age.
 
-    ``has_untried``: the settings name a first token that was never used. ``is_access_refused``: the source does not
-    take the stored access token, whatever its age.
+    Whoever is to ``ASK`` may ``BEGIN`` instead where the settings name a first token that was never used.
 
     >>> from datetime import UTC
     >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -207,11 +204,11 @@ def next_step(
     ['use', 'use', 'renew', 'renew']
     """
     if state is None:
-        return Step.BEGIN if has_untried else Step.ASK
+        return Step.ASK
     age = Age.EXPIRED if is_access_refused else age_of(state, now)
     step = STEPS[state.standing, age]
     if step is Step.ASK:
-        return Step.BEGIN if has_untried else Step.ASK
+        return step
     until = paused_until(state, age, now)
     if step is not Step.USE and until is not None and now < until:
         return Step.PAUSE if age is Age.EXPIRED else Step.USE
