@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comporta.core.completeness import Verdict, judge, unexplained_fall
+from comporta.core.completeness import Verdict, judge
 
 totals = st.integers(0, 50)
 
@@ -54,11 +54,3 @@ def test_pages_without_a_gap_need_no_total_but_none_that_is_higher(
 def test_without_a_total_only_such_pages_agree(read: int, before: int | None) -> None:
     """A server that says nothing proves nothing."""
     assert judge(before=before, read=read, after=None) is not Verdict.AGREED
-
-
-@given(totals, totals, totals)
-def test_a_fall_is_explained_by_no_more_than_what_is_known_to_have_left(before: int, after: int, gone: int) -> None:
-    """What remains is never negative, and a rise needs no explanation."""
-    fall = unexplained_fall(before=before, after=after, gone=gone)
-
-    assert fall == (before - after - gone if before - after > gone else 0)

@@ -38,12 +38,3 @@ def judge(*, before: int | None, read: int, after: int | None, is_unbroken: bool
     if read == 0 and is_unbroken:
         return Verdict.AGREED
     return Verdict.LIST_AGAIN
-
-
-def unexplained_fall(*, before: int, after: int, gone: int) -> int:
-    """Return by how many records the total fell beyond those that are known, by key, to have left.
-
-    >>> unexplained_fall(before=100, after=90, gone=10), unexplained_fall(before=10, after=5, gone=0)
-    (0, 5)
-    """
-    return max(0, before - after - gone)

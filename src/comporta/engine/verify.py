@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from comporta.core.compare import Differences, compare_stamps
-from comporta.core.completeness import LISTINGS_MAX, Verdict, judge, unexplained_fall
+from comporta.core.completeness import LISTINGS_MAX, Verdict, judge
 from comporta.core.counts import too_many
 from comporta.core.instant import instant_text
 from comporta.core.record import Key, key_from_text
@@ -229,8 +229,8 @@ async def _explain_fall(work: Work, window: Window, *, before: int, after: int) 
     async for part in work.reader.listing(since=window.asked_since, until=window.asked_until):
         listed.update(key for key, _ in part)
     left = [key for key in ours if key not in listed]
-    unexplained = unexplained_fall(before=before, after=after, gone=len(left))
-    if unexplained:
+    unexplained = before - after - len(left)
+    if unexplained > 0:
         message = (
             f"{work.scope}: the source counted {before} records before and {after} after;"
             f" {len(left)} of the {before - after} that left are known by key, {unexplained} are not"
