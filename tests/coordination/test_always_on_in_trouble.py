@@ -13,7 +13,7 @@ from tests.coordination.test_always_on import open_shop, ticket
 from tests.coordination.test_two_processes import Failing
 from tests.engine.workshop import ORDERS, Workshop
 
-from comporta.coordination.pulse import EVERY, Pulse
+from comporta.coordination.pulse import EVERY, beat_until_stopped
 from comporta.core.run import RunState, Trigger
 from comporta.core.window import Kind
 from comporta.errors import ComportaError, DestinationRefused, LeaseLost
@@ -97,15 +97,11 @@ async def test_a_stream_without_a_schedule_is_read_at_once_where_that_is_asked_f
 async def test_a_sign_of_life_that_could_not_be_given_is_told_and_given_the_next_time(workshop: Workshop) -> None:
     """And at the end of the process the row says that it ended as it should."""
     log, stopping = Kept(), asyncio.Event()
-    pulse = Pulse(
-        store=in_trouble(workshop, "beat"),
-        clock=workshop.clock,
-        instance="here:1",
-        roles="scheduler",
-        stopping=stopping,
-        log=log,
+    store = in_trouble(workshop, "beat")
+    pulse = beat_until_stopped(
+        store, clock=workshop.clock, instance="here:1", roles="scheduler", stopping=stopping, log=log
     )
-    beating = asyncio.ensure_future(pulse.run())
+    beating = asyncio.ensure_future(pulse)
     await workshop.clock.sleep(EVERY * 1.5)
     alive = await workshop.store.instances()
     stopping.set()

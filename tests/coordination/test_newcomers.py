@@ -42,7 +42,7 @@ class Beside:
         """Let it be looked so many times."""
         clock = FakeClock(is_jumping=False)
         self.workspace.clock = clock
-        looking = asyncio.ensure_future(self.workspace.newcomers(self).run())
+        looking = asyncio.ensure_future(self.workspace.newcomers(self))
         for _ in range(times):
             await asyncio.sleep(0.02)
             clock.advance(LOOK)

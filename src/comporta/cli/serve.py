@@ -152,10 +152,10 @@ def be_always_on(console: Console, settings: Settings, duty: Duty) -> int:
         alive = supervisor().watch(workspace.look, stopping=workspace.stopping, clock=workspace.clock)
         parts = [
             alive,
-            workspace.pulse(roles, log).run(),
+            workspace.pulse(roles, log),
             watch_loop(watch.metrics, workspace),
             on_watch(workspace, log),
-            workspace.newcomers(log).run(),
+            workspace.newcomers(log),
         ]
         if Role.WORKERS in roles:
             parts += [deliveries.run(), workspace.dispatcher(log).run()]

@@ -17,24 +17,15 @@ LOOK = timedelta(seconds=5)
 """For so long a new account is unknown: a look is one small question to the database."""
 
 
-class Newcomers:
-    """Looks for other accounts until told to stop. ``look`` takes them up and returns their names."""
-
-    def __init__(
-        self, *, look: Callable[[], Awaitable[Sequence[str]]], clock: Clock, stopping: asyncio.Event, log: Log
-    ) -> None:
-        self._look = look
-        self._clock = clock
-        self._stopping = stopping
-        self._log = log
-
-    async def run(self) -> None:
-        """Look every few seconds."""
-        while await slept(self._clock, LOOK, self._stopping):
-            try:
-                names = await self._look()
-            except ComportaError as error:
-                self._log.write("error", "accounts_not_read", {"code": error.code, "message": error.message})
-                continue
-            if names:
-                self._log.write("info", "accounts_changed", {"accounts": ", ".join(names)})
+async def watch_for_newcomers(
+    look: Callable[[], Awaitable[Sequence[str]]], *, clock: Clock, stopping: asyncio.Event, log: Log
+) -> None:
+    """Look for other accounts every few seconds until told to stop; ``look`` takes them up and returns their names."""
+    while await slept(clock, LOOK, stopping):
+        try:
+            names = await look()
+        except ComportaError as error:
+            log.write("error", "accounts_not_read", {"code": error.code, "message": error.message})
+            continue
+        if names:
+            log.write("info", "accounts_changed", {"accounts": ", ".join(names)})

@@ -19,26 +19,15 @@ SEEN_WITHIN = timedelta(minutes=2)
 """A server that was not seen for longer is taken for dead."""
 
 
-class Pulse:
-    """Says that a process is alive until it is told to stop, and then that it ended as it should."""
-
-    def __init__(
-        self, *, store: Store, clock: Clock, instance: str, roles: str, stopping: asyncio.Event, log: Log
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self._instance = instance
-        self._roles = roles
-        self._stopping = stopping
-        self._log = log
-
-    async def run(self) -> None:
-        """Beat until told to stop."""
-        while not self._stopping.is_set():
-            try:
-                await self._store.beat(self._instance, roles=self._roles, version=comporta.__version__)
-            except ComportaError as error:
-                self._log.write("error", "beat_failed", {"code": error.code, "message": error.message})
-            await slept(self._clock, EVERY, self._stopping)
-        with suppress(ComportaError):
-            await self._store.leave(self._instance)
+async def beat_until_stopped(
+    store: Store, *, clock: Clock, instance: str, roles: str, stopping: asyncio.Event, log: Log
+) -> None:
+    """Say that a process is alive until it is told to stop, and then that it ended as it should."""
+    while not stopping.is_set():
+        try:
+            await store.beat(instance, roles=roles, version=comporta.__version__)
+        except ComportaError as error:
+            log.write("error", "beat_failed", {"code": error.code, "message": error.message})
+        await slept(clock, EVERY, stopping)
+    with suppress(ComportaError):
+        await store.leave(instance)

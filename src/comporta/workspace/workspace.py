@@ -15,10 +15,10 @@ from comporta.coordination.execute import Executor
 from comporta.coordination.following import Following
 from comporta.coordination.legacy_locks import LegacyLocks
 from comporta.coordination.mailbox import Mailbox
-from comporta.coordination.newcomers import LOOK, Newcomers
+from comporta.coordination.newcomers import LOOK, watch_for_newcomers
 from comporta.coordination.notifications import Deliveries
 from comporta.coordination.plans import AccountPlan, Accounts, Conduct, StreamPlan
-from comporta.coordination.pulse import SEEN_WITHIN, Pulse
+from comporta.coordination.pulse import SEEN_WITHIN, beat_until_stopped
 from comporta.coordination.scheduler import Scheduler
 from comporta.coordination.sync import Syncer, Wish
 from comporta.coordination.trials import Comparison, compared
@@ -285,9 +285,9 @@ class Workspace:
             log=log,
         )
 
-    def newcomers(self, log: Log) -> Newcomers:
-        """Return what takes up the accounts that come, change or go, until ``stop``."""
-        return Newcomers(look=self._take_up, clock=self.clock, stopping=self._executor.stopping, log=log)
+    async def newcomers(self, log: Log) -> None:
+        """Take up the accounts that come, change or go, until ``stop``."""
+        await watch_for_newcomers(self._take_up, clock=self.clock, stopping=self._executor.stopping, log=log)
 
     async def _take_up(self) -> Sequence[str]:
         """Go by the accounts that there are by now, in everything at once; return the names of those that differ."""
@@ -298,10 +298,10 @@ class Workspace:
         self.wake()
         return names
 
-    def pulse(self, roles: Collection[str], log: Log) -> Pulse:
-        """Return what says to others that this process is alive, until ``stop``."""
-        return Pulse(
-            store=self.store,
+    async def pulse(self, roles: Collection[str], log: Log) -> None:
+        """Say to others that this process is alive, until ``stop``."""
+        await beat_until_stopped(
+            self.store,
             clock=self.clock,
             instance=self._conduct.instance,
             roles=" ".join(sorted(roles)),
