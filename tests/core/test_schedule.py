@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comporta.coordination.cron import Cron
-from comporta.core.run import Run, RunState, Trigger
-from comporta.core.schedule import ANCHOR, SPREAD_MAX, Every, next_of, spread, urgency
+from comporta.core.run import Trigger
+from comporta.core.schedule import ANCHOR, SPREAD_MAX, Every, spread, urgency
 
 HALF_HOUR = timedelta(minutes=30)
 NEW_YORK, SAO_PAULO = ZoneInfo("America/New_York"), ZoneInfo("America/Sao_Paulo")
@@ -116,14 +116,3 @@ def test_streams_are_spread() -> None:
 def test_a_person_goes_first_and_what_reads_everything_last(trigger: Trigger, request_text: str, priority: int) -> None:
     """A backfill that somebody started stands with the schedule's."""
     assert urgency(trigger, request_text) == priority
-
-
-def test_an_account_does_its_own_first_run() -> None:
-    """As the queue orders them."""
-    runs = [
-        Run(f"r{number}", f"{account}/s", account, "s", RunState.QUEUED, Trigger.MANUAL, "full")
-        for number, account in enumerate("aabb")
-    ]
-
-    assert next_of(runs, "b") == runs[2]
-    assert next_of(runs, "c") is None

@@ -19,7 +19,6 @@ from comporta.coordination.legacy_locks import Denied
 from comporta.coordination.plans import AccountPlan
 from comporta.coordination.workers import Workers
 from comporta.core.run import Run, Trigger
-from comporta.core.schedule import next_of
 from comporta.core.window import Kind, parse_request
 from comporta.errors import ComportaError, LeaseLost, UnknownAccount
 from comporta.observability.log import Log
@@ -147,9 +146,10 @@ class Dispatcher:
                     self._waiting[account, is_asked] -= 1
                     is_counted = False
                     free = self._free(await self._due() if is_late else self._seen)
-                    run = next_of([run for run in free if _is_asked(run) or not is_asked], account)
-                    if run is not None and not self._executor.stopping.is_set():
-                        await self._execute(run)
+                    own = (run for run in free if run.account == account and (_is_asked(run) or not is_asked))
+                    most_urgent = next(own, None)
+                    if most_urgent is not None and not self._executor.stopping.is_set():
+                        await self._execute(most_urgent)
         finally:
             self._waiting[account, is_asked] -= is_counted
             self.wake()

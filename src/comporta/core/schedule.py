@@ -7,13 +7,12 @@ end of coverage anyway. A run bears the tick it serves, and the ledger takes eac
 Streams that are due at the same instant begin a little apart, each always by the same time (``spread``).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Protocol
 
-from comporta.core.run import Run, Trigger
+from comporta.core.run import Trigger
 from comporta.core.window import WHOLE, Kind, parse_request
 
 ANCHOR = datetime(2000, 1, 1, tzinfo=UTC)
@@ -87,8 +86,3 @@ def urgency(trigger: Trigger, request: str) -> int:
     if trigger is Trigger.MANUAL:
         return SCHEDULED if is_bulk else PERSON
     return BULK if is_bulk else SCHEDULED
-
-
-def next_of(runs: Sequence[Run], account: str) -> Run | None:
-    """Return which of the queued runs, the most urgent first, an account should do now."""
-    return next((run for run in runs if run.account == account), None)
