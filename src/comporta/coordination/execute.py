@@ -300,16 +300,12 @@ class Executor:
             is_told_to_end = got_on and not isinstance(problem, LegacyLockLost)
             ticket = successor(run, not_before=None, got_on=is_told_to_end)
         elif isinstance(problem, (Retryable, RunStalled, DeadlinePassed)):
-            delay = self.retry_delay(run, problem)
+            asked = getattr(problem, "retry_after", None)
+            delay = RUN_RETRIES.delay(run.attempt, jitter=self._chance.random(), asked=asked)
             ticket = successor(run, not_before=self._clock.now() + delay) if delay is not None else None
         delay = delay if ticket is not None else None
         again = () if delay is None else (_again(run, delay),)
         return Ending(state, problem.as_json(), successor=ticket, log=(_told(problem, state), *again)), delay
-
-    def retry_delay(self, run: Run, problem: ComportaError) -> timedelta | None:
-        """Return how long to wait before the next attempt, ``None`` after the last."""
-        asked = getattr(problem, "retry_after", None)
-        return RUN_RETRIES.delay(run.attempt, jitter=self._chance.random(), asked=asked)
 
 
 def _job(work: Work) -> Callable[[Work], Awaitable[None]]:
