@@ -97,8 +97,7 @@ async def _relist(work: Work, hints: Sequence[Hint]) -> tuple[list[Key], Sequenc
     work.progress.rows_read += len(page.rows)
     refused = {each.key: each for each in page.unseen}
     for each in page.unseen:
-        said = f"{each.key}: {each.reason}"
-        work.tell("records_rejected", said, {"key": each.key, "reason": each.reason}, level="warning")
+        work.tell_rejected(each)
     answered = [each for each in hints if each.key not in refused]
     keys = [key_from_text(each.key) for each in answered]
     place = work.shape.index(work.shape.key)

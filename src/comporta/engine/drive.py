@@ -21,7 +21,15 @@ from comporta.core.instant import BEGINNING, instant_text, short_text
 from comporta.core.record import Page
 from comporta.core.window import WHOLE, Kind, Window
 from comporta.engine.ahead import in_batches, limited, records
-from comporta.engine.plan import Known, first_run_of, is_resumable, make_fit, new_pass_id, plan_pass
+from comporta.engine.plan import (
+    Known,
+    first_run_of,
+    is_resumable,
+    make_fit,
+    new_pass_id,
+    plan_pass,
+    tell_of_voiding,
+)
 from comporta.engine.verify import gone_at_source, verify
 from comporta.engine.work import Work, well
 from comporta.errors import TooManyRejected
@@ -77,19 +85,10 @@ async def _prepared(work: Work, plan: Pass, known: Known) -> Pass:
     is_made = await make_fit(work, known, plan)
     if is_made and had_rows and not (await work.store.coverage(work.scope)).intervals:
         if known.covered.intervals:
-            _tell_of_voiding(work)
+            tell_of_voiding(work, TABLE)
         await work.store.void_coverage(work.lease)  # the pass that was begun a moment ago, too
         plan, _ = await plan_pass(work)
     return plan
-
-
-def _tell_of_voiding(work: Work) -> None:
-    work.tell(
-        "coverage_voided",
-        f"{TABLE} changed: what was covered counts no more, everything is read again",
-        {"changed": TABLE},
-        level="warning",
-    )
 
 
 async def _write_lookups(work: Work) -> None:
@@ -132,9 +131,7 @@ async def _write_page(work: Work, plan: Pass, page: Page) -> None:
         {"position": page.position, **counts.as_json(), **work.beside},
     )
     for each in page.rejected:
-        work.tell(
-            "records_rejected", f"{each.key}: {each.reason}", {"key": each.key, "reason": each.reason}, level="warning"
-        )
+        work.tell_rejected(each)
 
 
 async def _close(work: Work, plan: Pass, answered: Sequence[Hint], *, is_agreed: bool) -> None:

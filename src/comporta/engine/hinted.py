@@ -223,12 +223,7 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
     if missing.untold:
         _tell_untold(work, page, missing)
     for rejected in page.rejected:
-        work.tell(
-            "records_rejected",
-            f"{rejected.key}: {rejected.reason}",
-            {"key": rejected.key, "reason": rejected.reason},
-            level="info" if rejected.key in missing.early else "warning",
-        )
+        work.tell_rejected(rejected, level="info" if rejected.key in missing.early else "warning")
     if refusal is not None:
         raise refusal
 

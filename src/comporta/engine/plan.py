@@ -60,13 +60,13 @@ async def plan_pass(work: Work) -> tuple[Pass, Known]:
         known = await _learnt(work, known, query, clock, is_other=is_other)
     unfinished = await _unfinished(work, query, clock)
     if unfinished is not None:
-        work.tell("pass_resumed", _resumed(unfinished), _resumed_fields(unfinished))
+        _tell_resumed(work, unfinished)
         # Without a position it is read from its start again, so this run's reading proves itself.
         plan = unfinished if unfinished.position is not None else replace(unfinished, read=0)
     else:
         window = _window(work, clock, Coverage() if is_other else known.covered)
         plan = Pass(new_pass_id(work), work.request.text, window, query)
-        work.tell("window_planned", _planned(plan.window, work), _planned_fields(plan.window, work))
+        _tell_planned(work, plan.window)
     await work.store.begin_pass(work.lease, plan, resumable=is_resumable(work))
     return plan, known
 
@@ -107,6 +107,12 @@ async def make_fit(work: Work, known: Known, plan: Pass | None = None) -> bool:
     for change in changes:
         work.tell_line(change)
     return bool(changes)
+
+
+def tell_of_voiding(work: Work, changed: str) -> None:
+    """Tell that nothing is covered any more, because the query or the table changed."""
+    message = f"{changed} changed: what was covered counts no more, everything is read again"
+    work.tell("coverage_voided", message, {"changed": changed}, level="warning")
 
 
 def new_pass_id(work: Work) -> str:
@@ -205,12 +211,7 @@ async def _doubted(work: Work, known: Known, clock: datetime) -> Known:
 async def _learnt(work: Work, known: Known, query: str, clock: datetime, *, is_other: bool) -> Known:
     """Start from nothing when the query changed; keep what was learnt of the source."""
     if is_other and (known.covered.intervals or work.request.kind not in WHOLE):
-        work.tell(
-            "coverage_voided",
-            f"{QUERY} changed: what was covered counts no more, everything is read again",
-            {"changed": QUERY},
-            level="warning",
-        )
+        tell_of_voiding(work, QUERY)
         await work.store.void_coverage(work.lease)
         known = replace(known, covered=Coverage())
     offset = (clock - work.clock.now()).total_seconds()
@@ -229,23 +230,16 @@ def _fingerprint(work: Work) -> str:
     return fingerprint(identity=place, query=query)
 
 
-def _planned(window: Window, work: Work) -> str:
-    since = short_text(window.since) or "the beginning"
-    reached = f", overlap {duration_text(work.rules.overlap)}" if window.kind is Kind.INCREMENTAL else ""
-    return f"{window.kind.value}: {since} to {short_text(window.until)}{reached}"
-
-
-def _planned_fields(window: Window, work: Work) -> dict[str, object]:
-    since, until = short_text(window.since) or None, short_text(window.until)
+def _tell_planned(work: Work, window: Window) -> None:
+    since, until = short_text(window.since), short_text(window.until)
     overlap = duration_text(work.rules.overlap) if window.kind is Kind.INCREMENTAL else None
-    return {"kind": window.kind.value, "since": since, "until": until, "overlap": overlap}
+    reached = f", overlap {overlap}" if overlap else ""
+    message = f"{window.kind.value}: {since or 'the beginning'} to {until}{reached}"
+    fields = {"kind": window.kind.value, "since": since, "until": until, "overlap": overlap}
+    work.tell("window_planned", message, fields)
 
 
-def _resumed_fields(plan: Pass) -> dict[str, object]:
-    return {"position": plan.position, "until": short_text(plan.window.until), "read": plan.read}
-
-
-def _resumed(plan: Pass) -> str:
-    since = short_text(plan.window.since) or "the beginning"
-    where = plan.position or "the start"
-    return f"goes on after {where}: {since} to {short_text(plan.window.until)}, {plan.read} read so far"
+def _tell_resumed(work: Work, plan: Pass) -> None:
+    since, until = short_text(plan.window.since) or "the beginning", short_text(plan.window.until)
+    message = f"goes on after {plan.position or 'the start'}: {since} to {until}, {plan.read} read so far"
+    work.tell("pass_resumed", message, {"position": plan.position, "until": until, "read": plan.read})

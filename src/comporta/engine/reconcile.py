@@ -155,7 +155,7 @@ async def _settle(work: Work, suspects: Collection[Key], until: str) -> Counts:
     gone = [] if work.shape.settled else await confirmed_gone(work, await _ours(work, missing))
     await refuse_mass_deletion(work, gone)
     if gone:
-        work.tell("records_deleted", f"{len(gone)} rows are gone at the source", {"rows": len(gone), "keys": gone[:50]})
+        work.tell_deleted(gone)
         wrong += await work.write(Batch(work.shape, deleted=gone, hints=work.rules.hints))
     return wrong
 

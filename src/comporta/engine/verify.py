@@ -77,7 +77,7 @@ async def gone_at_source(work: Work, plan: Pass, *, is_agreed: bool) -> Batch:
         return replace(last, removed=gone)
     await refuse_mass_deletion(work, gone)
     if gone:
-        work.tell("records_deleted", f"{len(gone)} rows are gone at the source", {"keys": gone[:50], "rows": len(gone)})
+        work.tell_deleted(gone)
     return replace(last, deleted=gone, hints=work.rules.hints)
 
 

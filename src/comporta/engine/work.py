@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from comporta.core.counts import Counts
 from comporta.core.lease import Lease, Settlement, settle
-from comporta.core.record import Key, Page, Row, Shape, Value
+from comporta.core.record import Key, Page, Rejected, Row, Shape, Value
 from comporta.core.run import Run, RunState
 from comporta.core.window import Request
 from comporta.engine.run_log import RunLog, to_the_end
@@ -90,6 +90,16 @@ class Work:
     def tell_line(self, line: LogLine) -> None:
         """Tell people one step that somebody below put into words."""
         self._log.tell_line(line)
+
+    def tell_rejected(self, each: Rejected, *, level: str = "warning") -> None:
+        """Tell which record cannot be written, or was not shown, and why."""
+        fields = {"key": each.key, "reason": each.reason}
+        self.tell("records_rejected", f"{each.key}: {each.reason}", fields, level=level)
+
+    def tell_deleted(self, gone: Sequence[Key]) -> None:
+        """Tell that rows are marked deleted."""
+        fields = {"rows": len(gone), "keys": gone[:50]}
+        self.tell("records_deleted", f"{len(gone)} rows are gone at the source", fields)
 
     def batch(self, page: Page, *, overwrite: bool = False, **more: object) -> Batch:
         """Return the batch that writes a page."""
