@@ -72,20 +72,12 @@ async def _is_sweep_better(work: Work, covered: Coverage) -> bool:
         return False
     if not covered.intervals:
         return True
-    rows = await _rows_of_cheaper_sweep(work, parents)
-    if rows is None:
+    rows = await work.store.count_rows(work.account, work.shape)
+    if not is_sweep_cheaper(parents, rows=rows, page_rows=work.reader.sweep_rows):
         return False
     message = f"{parents} changed parents are a request each; to read all {rows} records takes fewer"
     work.tell("sweep_chosen", message, {"parents": parents, "rows": rows})
     return True
-
-
-async def _rows_of_cheaper_sweep(work: Work, parents: int) -> int | None:
-    """Return how many rows are here, if to read all of them takes fewer requests than so many parents."""
-    if work.reader.sweep_rows is None:
-        return None
-    rows = await work.store.count_rows(work.account, work.shape)
-    return rows if is_sweep_cheaper(parents, rows=rows, page_rows=work.reader.sweep_rows) else None
 
 
 async def _relist(work: Work, hints: Sequence[Hint]) -> tuple[list[Key], Sequence[Hint]]:
