@@ -11,7 +11,7 @@ that a record of ours gave, and nobody else would give again, stays until its re
 meanwhile, for what this stream claims may reach as far as that.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -85,26 +85,22 @@ async def _compared(work: Work, *, is_whole: bool) -> dict[str, object]:
 async def _refer(work: Work, *, is_whole: bool) -> None:
     """Hint at everything that is referred to, or, when it is time to compare, at what may have changed since."""
     shape = work.shape
-    if is_whole and shape.parent_stream is not None and shape.referred_by is not None:
-        parents = replace(shape, stream=shape.parent_stream, settled=None)
+    assert shape.parent_stream is not None, "what cannot be listed another stream refers to"  # noqa: S101  for mypy
+    assert shape.referred_by is not None, "as was said, in a column"  # noqa: S101  for mypy
+    parents = replace(shape, stream=shape.parent_stream, settled=None)
+    if is_whole:
         found = await work.store.refer(work.lease, parents, shape.referred_by)
         await work.store.wake(work.lease)
-        work.tell(
-            "pass_started",
-            f"{found} records that {shape.parent_stream} refer to",
-            {"referred": found, "by": shape.parent_stream},
-        )
+        fields = {"referred": found, "by": shape.parent_stream}
+        work.tell("pass_started", f"{found} records that {shape.parent_stream} refer to", fields)
     elif work.request.kind is Kind.RECONCILE:
         again = await next_slice(work, recheck.GATHERED_MAX)
         await work.store.look_again(work.lease, again)
         await remember(work, again[-1] if len(again) == recheck.GATHERED_MAX else None)
-        found = len(again)
-        if shape.parent_stream is not None and shape.referred_by is not None:
-            parents = replace(shape, stream=shape.parent_stream, settled=None)
-            found += await work.store.refer(work.lease, parents, shape.referred_by, lacking=shape)
-            if gone := await work.store.let_go(work.lease, shape, parents, shape.referred_by):
-                message = f"{gone} records that were looked for in vain are named by no {shape.parent_stream} any more"
-                work.tell("hints_let_go", message, {"hints": gone, "by": shape.parent_stream})
+        found = len(again) + await work.store.refer(work.lease, parents, shape.referred_by, lacking=shape)
+        if gone := await work.store.let_go(work.lease, shape, parents, shape.referred_by):
+            message = f"{gone} records that were looked for in vain are named by no {shape.parent_stream} any more"
+            work.tell("hints_let_go", message, {"hints": gone, "by": shape.parent_stream})
         await work.store.wake(work.lease)
         work.tell("pass_started", f"{found} records that may still change", {"changeable": found})
 
@@ -198,6 +194,11 @@ class _Missing:
     early: set[str] = field(default_factory=set)
     given_up: list[Hint] = field(default_factory=list)
 
+    def look_again(self, hints: Iterable[Hint], now: datetime) -> None:
+        """Look for these again later, as for what a record of ours names."""
+        found = ((each, looked_in_vain(each, now, is_ours=True)) for each in hints)
+        self.later += [(each, at) for each, at in found if at is not None]
+
 
 async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Sequence[Hint]) -> None:
     """Write what was found; what was not is looked for again later, and at last believed to be gone."""
@@ -237,10 +238,7 @@ def _are_dated(work: Work, page: Page) -> bool:
 def _wait_for_all(work: Work, missing: _Missing, wanted: Sequence[Hint]) -> None:
     """Look again later at what is in quarantine, too: it was us, or the source, and said nothing of the records."""
     known = {each.key for each, _ in missing.later} | {each.key for each in missing.given_up}
-    for each in wanted:
-        at = looked_in_vain(each, work.clock.now(), is_ours=True)
-        if each.key not in known and at is not None:
-            missing.later.append((each, at))
+    missing.look_again((each for each in wanted if each.key not in known), work.clock.now())
 
 
 def _tell_untold(work: Work, page: Page, missing: _Missing) -> None:
@@ -315,9 +313,7 @@ async def _gone(work: Work, missing: _Missing) -> tuple[Sequence[Key], ComportaE
     try:
         await refuse_mass_deletion(work, gone)
     except TooManyDeleted as error:
-        for each in missing.given_up:
-            if (at := looked_in_vain(each, work.clock.now(), is_ours=True)) is not None:
-                missing.later.append((each, at))
+        missing.look_again(missing.given_up, work.clock.now())
         missing.given_up.clear()
         return [], error
     return gone, None
