@@ -27,8 +27,8 @@ from comporta.core.language import Language
 from comporta.core.outcome import ExitCode
 from comporta.core.run import TERMINAL, Run, RunState
 from comporta.errors import WrongUse
+from comporta.ports.events import line_json
 from comporta.workspace.named import account_named
-from comporta.workspace.reports import line_json
 
 if TYPE_CHECKING:
     from comporta.workspace.workspace import Workspace

@@ -4,9 +4,10 @@ Calls come from the event loop, never from a thread; they must return at once an
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
+from comporta.core.instant import short_text
 from comporta.core.run import Run
 from comporta.ports.progress import Progress
 from comporta.ports.store import Change, LogLine, Occupied
@@ -63,3 +64,15 @@ class Unwatched:
 
     def ended(self, run: Run) -> None:
         """Ignore it."""
+
+
+def line_json(number: int, at: datetime, line: LogLine) -> dict[str, object]:
+    """Return one line of a run's log as JSON, the same in command, API and events."""
+    return {
+        "seq": number,
+        "at": short_text(at),
+        "level": line.level,
+        "step": line.step,
+        "message": line.message,
+        "fields": dict(line.fields),
+    }

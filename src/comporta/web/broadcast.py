@@ -18,11 +18,10 @@ from typing import Any
 
 import msgspec
 
-from comporta.core.instant import short_text
 from comporta.core.run import TERMINAL, Run, RunState
 from comporta.errors import ComportaError
 from comporta.ports.clock import Clock
-from comporta.ports.events import Unwatched
+from comporta.ports.events import Unwatched, line_json
 from comporta.ports.progress import Progress
 from comporta.ports.store import LogLine, Store
 
@@ -202,7 +201,8 @@ class Broadcast(Unwatched):
         if kind == "run_started":
             self._publish(kind, {"run": run.as_json(), "progress": progress})
         for number, at, line in lines:
-            self._publish("log", _line_json(run, number, at, line))
+            about = {"run": run.id, "account": run.account, "stream": run.stream}
+            self._publish("log", {**about, "line": line_json(number, at, line)})
             self._lines[run.id] = number
         if kind != "run_started":
             self._publish(kind, {"run": run.as_json(), "progress": progress})
@@ -262,20 +262,4 @@ def _progress_json(progress: Progress | None) -> dict[str, object] | None:
         "rows_read": progress.rows_read,
         "rows_expected": progress.rows_expected,
         "waiting_for": progress.waiting_for,
-    }
-
-
-def _line_json(run: Run, number: int, at: datetime, line: LogLine) -> dict[str, object]:
-    return {
-        "run": run.id,
-        "account": run.account,
-        "stream": run.stream,
-        "line": {
-            "seq": number,
-            "at": short_text(at),
-            "level": line.level,
-            "step": line.step,
-            "message": line.message,
-            "fields": dict(line.fields),
-        },
     }

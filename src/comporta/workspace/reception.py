@@ -14,6 +14,7 @@ from comporta.core.instant import short_text
 from comporta.core.run import TERMINAL, Run
 from comporta.errors import UnknownAccount, WrongUse
 from comporta.errors_web import NotNow, UnknownRun
+from comporta.ports.events import line_json
 from comporta.settings.values import Place, read_moment
 from comporta.web.asked import AskedRelease, AskedRuns, RunsQuery
 from comporta.web.doors import Document
@@ -22,7 +23,6 @@ from comporta.workspace.reports import (
     is_alive,
     is_paused,
     lease_json,
-    line_json,
     login_json,
     status_json,
     with_login,

@@ -13,7 +13,7 @@ from comporta.core.login import LoginState, Standing
 from comporta.core.rate import duration_text
 from comporta.core.run import Run, RunState
 from comporta.errors import LoginNeeded
-from comporta.ports.store import LeaseRow, LogLine
+from comporta.ports.store import LeaseRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -174,18 +174,6 @@ def lease_json(row: LeaseRow, now: datetime) -> dict[str, object]:
 def is_alive(row: LeaseRow, now: datetime) -> bool:
     """Say whether somebody holds it whose lease has not run out."""
     return row.holder is not None and row.expires_at is not None and row.expires_at > now
-
-
-def line_json(number: int, at: datetime, line: LogLine) -> dict[str, object]:
-    """Return one line of a run's log as JSON."""
-    return {
-        "seq": number,
-        "at": short_text(at),
-        "level": line.level,
-        "step": line.step,
-        "message": line.message,
-        "fields": dict(line.fields),
-    }
 
 
 def seconds(age: timedelta | None) -> float | None:
