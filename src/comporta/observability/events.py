@@ -66,12 +66,3 @@ EVENTS = MappingProxyType(
     }
 )
 """Each event and what it means."""
-
-
-def is_event(name: str) -> bool:
-    """Say whether a name is on the list.
-
-    >>> is_event("run_started"), is_event("something happened")
-    (True, False)
-    """
-    return name in EVENTS
