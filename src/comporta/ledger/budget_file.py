@@ -13,7 +13,7 @@ from pathlib import Path
 
 from comporta.errors import NotADatabase
 from comporta.ledger.budget_log import Row
-from comporta.ledger.sqlite import explained
+from comporta.ledger.sqlite import explained, file_identity
 from comporta.ports.clock import Clock
 
 SUFFIX = "-budgets"
@@ -41,7 +41,7 @@ class BudgetFile:
         self._path = database.with_name(database.name + SUFFIX)
         self._clock = clock
         self._connection, self._is_forgetful = self._opened()
-        self._file = self._identity()
+        self._file = file_identity(self._path)
 
     @property
     def is_forgetful(self) -> bool:
@@ -61,7 +61,7 @@ class BudgetFile:
 
         A file that was deleted or replaced while it was open is begun anew: what is written to it nobody sees.
         """
-        if self._identity() != self._file:
+        if file_identity(self._path) != self._file:
             self._begin_anew(was_lost=True)
             return ()
         try:
@@ -112,14 +112,7 @@ class BudgetFile:
     def _begin_anew(self, *, was_lost: bool) -> None:
         self._connection.close()
         self._connection, self._is_forgetful = self._opened(was_lost=was_lost)
-        self._file = self._identity()
-
-    def _identity(self) -> tuple[int, int] | None:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
+        self._file = file_identity(self._path)
 
     def _mended(self, error: sqlite3.Error) -> Exception:
         """Return the error in our words; where the file is damaged, begin anew for the next request."""

@@ -122,7 +122,7 @@ class SqliteDatabase:
         self._closed = False
         self._closing = threading.Lock()
         self._writer = self._connect()
-        self._file = _identity(path)
+        self._file = file_identity(path)
         self._thread = threading.Thread(target=self._write_until_closed, name="comporta-writer", daemon=True)
         self._thread.start()
 
@@ -221,7 +221,7 @@ class SqliteDatabase:
         """Commit what waits together in one transaction; tell each job its result only when it is durable."""
         group, done = [first], list[tuple[Future[Any], Any]]()
         try:
-            if _identity(self.path) != self._file:
+            if file_identity(self.path) != self._file:
                 raise sqlite3.OperationalError("the file was deleted or replaced while it was open")
             with self._waiting_for_the_disk(is_needed=first.is_durable):
                 self._writer.execute("BEGIN IMMEDIATE")
@@ -293,7 +293,7 @@ class SqliteDatabase:
         done.append((future, result))
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def file_identity(path: Path) -> tuple[int, int] | None:
     """Return which file stands at a path: what is written into a file without a name is lost at the end."""
     try:
         found = path.stat()
