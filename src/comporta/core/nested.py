@@ -10,6 +10,11 @@ from dataclasses import replace
 from comporta.core.record import Key, Nested, Page, Row, Shape, Value
 
 
+def parent_of(shape: Shape) -> str:
+    """Return the column by which a list's row names its record."""
+    return shape.parent or shape.key
+
+
 def latest(shape: Shape, rows: Sequence[Row], limited: Container[int]) -> list[int] | None:
     """Return the places of the newest row of each key, a whole one rather than a part; ``None`` if no key repeats.
 
@@ -33,7 +38,7 @@ def of_parents(lists: Sequence[Nested], parents: Container[Value]) -> list[Neste
     """Return the lists with the rows of these records alone."""
     kept = []
     for each in lists:
-        place = each.shape.index(each.shape.parent or each.shape.key)
+        place = each.shape.index(parent_of(each.shape))
         untold = frozenset(key for key in each.untold if key in parents)
         kept.append(Nested(each.shape, [row for row in each.rows if row[place] in parents], untold))
     return kept

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from comporta.core.counts import Counts
-from comporta.core.nested import of_parents
+from comporta.core.nested import of_parents, parent_of
 from comporta.core.record import Key, Rejected, Shape, Value
 from comporta.destinations.sort import key_text, newest, only, rejected
 from comporta.ports.store import Batch
@@ -34,7 +34,7 @@ class Tables(Protocol):
     def undo(self) -> None:
         """Undo what was done since the point, and forget it."""
 
-    def upsert(self, batch: Batch) -> Upserted:
+    def upsert(self, batch: Batch, /) -> Upserted:
         """Write rows."""
 
     def stamps(self, keys: Sequence[Key]) -> Mapping[Key, str | None]:
@@ -156,7 +156,7 @@ def _newest(batch: Batch) -> Batch:
     lists = []
     for each in of_parents(batch.nested, versions):
         shape = each.shape
-        parent, stamp = shape.index(shape.parent or shape.key), shape.index(shape.stamp or shape.key)
+        parent, stamp = shape.index(parent_of(shape)), shape.index(shape.stamp or shape.key)
         rows = [row for row in each.rows if shape.stamp is None or not _is_before(row[stamp], versions[row[parent]])]  # type: ignore[index]  # a key
         lists.append(replace(each, rows=rows))
     return replace(whole, nested=lists)
@@ -188,7 +188,7 @@ def _reasons(part: Batch, refused: Sequence[Rejected]) -> dict[Key, str]:
     """Return why the records of refused rows cannot be written, by key."""
     shape = part.shape
     told = {each.key: f"{shape.table} {each.key}: {each.reason}" for each in refused}
-    key, parent = shape.index(shape.key), shape.index(shape.parent or shape.key)
+    key, parent = shape.index(shape.key), shape.index(parent_of(shape))
     found = ((row[parent], told.get(key_text(row[key]))) for row in part.rows)
     return {parent: reason for parent, reason in found if reason is not None}  # type: ignore[misc]  # a key
 

@@ -8,6 +8,7 @@ stream of an account follow one another anyway.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from comporta.core.nested import parent_of
 from comporta.core.record import ColumnType, Key, Shape
 from comporta.destinations.nested import Upserted
 from comporta.destinations.postgres_reads import canonical, stamps
@@ -30,7 +31,7 @@ class PostgresLists:
     account: str
     run: str
     now: str
-    upsert_rows: Callable[[Batch], Upserted]
+    upsert: Callable[[Batch], Upserted]
 
     def begin(self) -> None:
         """Set a point to come back to, and let nobody else write these records until the transaction ends."""
@@ -46,10 +47,6 @@ class PostgresLists:
         """Undo what was done since the point, and forget it."""
         execute(self.connection, "ROLLBACK TO SAVEPOINT cmp_lists; RELEASE SAVEPOINT cmp_lists")
 
-    def upsert(self, batch: Batch) -> Upserted:
-        """Write rows."""
-        return self.upsert_rows(batch)
-
     def stamps(self, keys: Sequence[Key]) -> Mapping[Key, str | None]:
         """Return what version the table has of the records."""
         return stamps(self.connection, self.table, self.account, Among(keys=keys))
@@ -58,7 +55,7 @@ class PostgresLists:
         """Yield key, parent and stamp of the living rows of these records."""
         if not parents:
             return
-        table, parent = self._table(shape), _parent(shape)
+        table, parent = self._table(shape), parent_of(shape)
         stamp = canonical(shape.stamp, ColumnType.TIMESTAMP) if shape.stamp is not None else "NULL::text"
         condition = f"account = $1 AND _cmp_deleted_at IS NULL AND {table.among(parent, '$2')}"
         values: list[object] = [list(parents)]
@@ -81,14 +78,14 @@ class PostgresLists:
     def remove(self, shape: Shape, parents: Sequence[Key]) -> None:
         """Remove the rows of these records."""
         table = self._table(shape)
-        statement = f"DELETE FROM {table.name} WHERE account = $1 AND {table.among(_parent(shape), '$2')}"
+        statement = f"DELETE FROM {table.name} WHERE account = $1 AND {table.among(parent_of(shape), '$2')}"
         execute(self.connection, statement, self.account, list(parents))
 
     def clear(self, shape: Shape) -> None:
         """Remove every row that is marked deleted or has no record any more."""
         of_none = (
             f"NOT EXISTS (SELECT 1 FROM {self.table.name} AS record WHERE record.account = list.account"
-            f" AND record.{self.table.key} = list.{named(_parent(shape))})"
+            f" AND record.{self.table.key} = list.{named(parent_of(shape))})"
         )
         statement = (
             f"DELETE FROM {self._table(shape).name} AS list WHERE account = $1"
@@ -98,7 +95,3 @@ class PostgresLists:
 
     def _table(self, shape: Shape) -> Table:
         return Table(self.table.schema, shape)
-
-
-def _parent(shape: Shape) -> str:
-    return shape.parent or shape.key

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from comporta.core.nested import parent_of
 from comporta.core.record import Key, Shape
 from comporta.destinations.nested import Upserted
 from comporta.destinations.upsert import chunks, marks, quoted
@@ -23,7 +24,7 @@ class SqliteLists:
     account: str
     run: str
     now: str
-    upsert_rows: Callable[[Batch], Upserted]
+    upsert: Callable[[Batch], Upserted]
 
     def begin(self) -> None:
         """Set a point to come back to; nobody else writes the file meanwhile."""
@@ -38,10 +39,6 @@ class SqliteLists:
         self.connection.execute("ROLLBACK TO lists")
         self.connection.execute("RELEASE lists")
 
-    def upsert(self, batch: Batch) -> Upserted:
-        """Write rows."""
-        return self.upsert_rows(batch)
-
     def stamps(self, keys: Sequence[Key]) -> Mapping[Key, str | None]:
         """Return what version the table has of the records."""
         shape = self.shape
@@ -50,7 +47,7 @@ class SqliteLists:
 
     def living(self, shape: Shape, parents: Sequence[Key]) -> Iterator[tuple[Key, Key, str | None]]:
         """Yield key, parent and stamp of the living rows of these records."""
-        parent = _parent(shape)
+        parent = parent_of(shape)
         stamp = quoted(shape.stamp) if shape.stamp is not None else "NULL"
         query = f"SELECT {quoted(shape.key)}, {quoted(parent)}, {stamp} FROM {quoted(shape.table)}"
         yield from self._among(query, parent, parents, " AND _cmp_deleted_at IS NULL")
@@ -66,7 +63,7 @@ class SqliteLists:
         """Remove the rows of these records."""
         start = f"DELETE FROM {quoted(shape.table)} WHERE account = ?"
         for chunk in chunks(parents):
-            statement = f"{start} AND {quoted(_parent(shape))} IN ({marks(chunk)})"
+            statement = f"{start} AND {quoted(parent_of(shape))} IN ({marks(chunk)})"
             self.connection.execute(statement, (self.account, *chunk))
 
     def clear(self, shape: Shape) -> None:
@@ -74,7 +71,7 @@ class SqliteLists:
         own, table = quoted(shape.table), quoted(self.shape.table)
         of_none = (
             f"NOT EXISTS (SELECT 1 FROM {table} AS record WHERE record.account = {own}.account"
-            f" AND record.{quoted(self.shape.key)} = {own}.{quoted(_parent(shape))})"
+            f" AND record.{quoted(self.shape.key)} = {own}.{quoted(parent_of(shape))})"
         )
         statement = f"DELETE FROM {own} WHERE account = ? AND (_cmp_deleted_at IS NOT NULL OR {of_none})"
         self.connection.execute(statement, (self.account,))
@@ -86,7 +83,3 @@ class SqliteLists:
         for chunk in chunks(keys):
             condition = f"WHERE account = ? AND {quoted(column)} IN ({marks(chunk)}){more}"
             yield from cursor.execute(f"{query} {condition}", (self.account, *chunk)).fetchall()
-
-
-def _parent(shape: Shape) -> str:
-    return shape.parent or shape.key
