@@ -122,7 +122,7 @@ class PostgresSide:
         key = ", ".join(map(named, part.key))
         marks = ", ".join(f"${number + 1}" for number in range(len(part.key)))
         condition = f"WHERE ({key}) > ({marks})" if after is not None else ""
-        query = f"SELECT {given} FROM {self._table(part)} {condition} ORDER BY {key} LIMIT {limit:d}"
+        query = f"SELECT {given} FROM {self.called(part)} {condition} ORDER BY {key} LIMIT {limit:d}"
         rows: list[Cells] = self.database.read(
             lambda session: execute(session.connection, query, *(after or ()), binary=True).fetchall()
         )
@@ -133,7 +133,7 @@ class PostgresSide:
         if part.shape is None:
             return
         PostgresDestination(self._schema).prepare(connection, part.shape)
-        table = self._table(part)
+        table = self.called(part)
         if fitting(part.table) != part.table:
             execute(connection, f"COMMENT ON TABLE {table} IS {_literal(WHOLE + part.table)}")
         for name in part.names:
@@ -159,11 +159,11 @@ class PostgresSide:
         """Make the views that depend on rows; let the planner learn how many rows of which kind a table has now."""
         if part.table == DEALS:
             postgres_account_views.refresh(connection, self._schema)
-        execute(connection, f"ANALYZE {self._table(part)}")
+        execute(connection, f"ANALYZE {self.called(part)}")
 
     def called(self, part: Part) -> str:
-        """Return how a statement names a mirrored table."""
-        return self._table(part)
+        """Return how a statement names a table."""
+        return f"comporta.{named(part.table)}" if part.shape is None else table_name(self._schema, part.table)
 
     def column(self, name: str) -> str:
         """Return how a statement names a column."""
@@ -187,12 +187,9 @@ class PostgresSide:
             execute(connection, f"DROP TABLE IF EXISTS comporta.{table}")
         execute(connection, "DROP FUNCTION IF EXISTS comporta.cmp_now()")
 
-    def _table(self, part: Part) -> str:
-        return f"comporta.{named(part.table)}" if part.shape is None else table_name(self._schema, part.table)
-
     def _copy(self, connection: Connection, part: Part, rows: list[Cells]) -> str | None:
         """Add rows, all or none; return why the server takes none."""
-        statement = f"COPY {self._table(part)} ({', '.join(map(named, part.names))}) FROM STDIN"
+        statement = f"COPY {self.called(part)} ({', '.join(map(named, part.names))}) FROM STDIN"
         execute(connection, "SAVEPOINT cmp_page")
         try:
             with connection.cursor().copy(statement.encode()) as copy:
