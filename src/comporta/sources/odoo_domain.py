@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from comporta.core.instant import instant_text
 from comporta.errors import BadValue
 
 Domain = list[object]
@@ -84,12 +85,12 @@ class Bounds:
 
     def admits(self, stamps: Sequence[str]) -> bool:
         """Say whether all these canonical stamps lie within."""
-        is_late_enough = self.since is None or not stamps or min(stamps) >= canonical_text(self.since)
-        return is_late_enough and (self.until is None or not stamps or max(stamps) < canonical_text(self.until))
+        is_late_enough = self.since is None or not stamps or min(stamps) >= instant_text(self.since)
+        return is_late_enough and (self.until is None or not stamps or max(stamps) < instant_text(self.until))
 
     def __str__(self) -> str:
-        since = "" if self.since is None else f"{canonical_text(self.since)} <= "
-        return f"{since}write_date" + ("" if self.until is None else f" < {canonical_text(self.until)}")
+        since = "" if self.since is None else f"{instant_text(self.since)} <= "
+        return f"{since}write_date" + ("" if self.until is None else f" < {instant_text(self.until)}")
 
 
 def _ceiling(instant: datetime) -> datetime:
@@ -99,8 +100,3 @@ def _ceiling(instant: datetime) -> datetime:
 def odoo_text(instant: datetime) -> str:
     """Return the only form that every version understands: UTC, no zone, whole seconds."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds")
-
-
-def canonical_text(instant: datetime) -> str:
-    """Return the instant as ``core.record`` writes timestamps."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat("T", "microseconds") + "Z"
