@@ -144,6 +144,11 @@ def test_a_stream_without_quotes_is_explained(tmp_path: Path) -> None:
         (ACCOUNT + 'limit = "5"', "accounts.matriz.limit is '5'; expected requests per time"),
         (ACCOUNT + "start = 5", "accounts.matriz.start is 5; expected an instant"),
         (ACCOUNT + "companies = [true]", "accounts.matriz.companies is [True]; expected a list of ids"),
+        (
+            ACCOUNT.replace("https://", ""),
+            "accounts.matriz.url is 'erp.example.com'; expected an address, https://host",
+        ),
+        (ACCOUNT + "page_size = 0", "accounts.matriz.page_size is 0; expected a whole number from 1 to 10000"),
         (ACCOUNT + 'protocol = "rest"', "accounts.matriz.protocol is 'rest'; expected one of jsonrpc, xmlrpc, json2"),
         (
             ACCOUNT + '[accounts.matriz.streams.x]\nfields = "id"',

@@ -5,14 +5,12 @@ import json
 import subprocess
 import sys
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from tests.sources.conftest import Connect
 from tests.sources.scripted import ScriptedServer, SteppingClock, failure, http, page
 
 from comporta.errors import (
-    BadValue,
     ComportaError,
     LoginRefused,
     SourceAnsweredPage,
@@ -167,26 +165,6 @@ async def test_the_query_says_what_decides_the_rows(
         "companies": [1],
         "login": "demo",
     }
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"url": "erp.example.com"}, "expected https://host"),
-        ({"url": "ftp://user:s3cret-key@erp"}, "url of an Odoo account is 'ftp://erp'"),
-        ({"protocol": "soap"}, "protocol of an Odoo account is 'soap'; expected one of jsonrpc"),
-        ({"page_size": 0}, "page_size of an Odoo account is 0; expected 1 to 10000"),
-    ],
-)
-def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], words: str) -> None:
-    """Before any request, with the value seen and the values allowed."""
-    known = {"url": "https://erp", "database": "d", "login": "l", "api_key": "k", **settings}
-
-    with pytest.raises(BadValue) as caught:
-        OdooConfig(**known)
-
-    assert words in caught.value.message
-    assert "s3cret" not in caught.value.message
 
 
 async def test_no_secret_is_shown_by_what_holds_it(

@@ -1,6 +1,6 @@
-"""What an ActiveCampaign account needs to be read, checked once, and how it is shown: never with its key.
+"""What an ActiveCampaign account needs to be read, and how it is shown: never with its key.
 
-Bootstrap makes it from the settings; tests make it by hand.
+Bootstrap makes it from the settings, which refuse what cannot work; tests make it by hand.
 """
 
 from dataclasses import dataclass, field
@@ -8,14 +8,10 @@ from datetime import timedelta, tzinfo
 from urllib.parse import urlsplit, urlunsplit
 
 from comporta.core.rate import Rate
-from comporta.errors import BadValue
 from comporta.ports.budget import BudgetTerms
 
 PAGE_SIZE = 100
-PAGE_SIZE_MAX = 100
-"""What the API allows; it answers more with its own most, 100."""
-PAGE_SIZE_MIN = 2
-"""Pages overlap by one record."""
+"""What the API allows; it answers more with its own most, 100. Two at least, for pages overlap by one record."""
 
 RATE: Rate = (5, timedelta(seconds=1))
 """Of all keys and integrations of an account together, on every plan."""
@@ -40,15 +36,6 @@ class ActiveCampaignConfig:
     page_size: int = PAGE_SIZE
     timeout: timedelta = TIMEOUT
     rate: Rate = RATE
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            message = f"url of an ActiveCampaign account is {self.shown_url!r}; expected https://ACCOUNT.api-us1.com"
-            raise BadValue(message)
-        if not PAGE_SIZE_MIN <= self.page_size <= PAGE_SIZE_MAX:
-            seen = f"page_size of an ActiveCampaign account is {self.page_size}"
-            raise BadValue(f"{seen}; expected {PAGE_SIZE_MIN} to {PAGE_SIZE_MAX}")
 
     @property
     def base(self) -> str:

@@ -1,6 +1,6 @@
-"""What an Odoo account needs to be read, checked once, and how it is shown: never with its key.
+"""What an Odoo account needs to be read, and how it is shown: never with its key.
 
-Bootstrap makes it from the settings; tests make it by hand.
+Bootstrap makes it from the settings, which refuse what cannot work; tests make it by hand.
 """
 
 from dataclasses import dataclass, field
@@ -9,15 +9,12 @@ from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from comporta.core.rate import Rate
-from comporta.errors import BadValue
 from comporta.ports.budget import BudgetTerms
 from comporta.sources.http import TIMEOUT
 
 Protocol = Literal["jsonrpc", "xmlrpc", "json2"]
-PROTOCOLS: tuple[Protocol, ...] = ("jsonrpc", "xmlrpc", "json2")
 
 PAGE_SIZE = 1_000
-PAGE_SIZE_MAX = 10_000
 
 HOSTED = ".odoo.com"
 HOSTED_LIMIT: Rate = (1, timedelta(seconds=1))
@@ -37,18 +34,6 @@ class OdooConfig:
     page_size: int = PAGE_SIZE
     timeout: timedelta = TIMEOUT
     limit: Rate | None = None
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            message = f"url of an Odoo account is {self.shown_url!r}; expected https://host or http://host:port"
-            raise BadValue(message)
-        if self.protocol is not None and self.protocol not in PROTOCOLS:
-            message = f"protocol of an Odoo account is {self.protocol!r}; expected one of {', '.join(PROTOCOLS)}"
-            raise BadValue(message)
-        if not 1 <= self.page_size <= PAGE_SIZE_MAX:
-            message = f"page_size of an Odoo account is {self.page_size}; expected 1 to {PAGE_SIZE_MAX}"
-            raise BadValue(message)
 
     @property
     def base(self) -> str:
