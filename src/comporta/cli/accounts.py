@@ -22,7 +22,7 @@ from comporta.ports.source import Finding
 from comporta.settings.keys import expect_account_name
 from comporta.settings.reading import FILE_NAME, read_settings, reveal
 from comporta.settings.tree import Settings
-from comporta.settings.values import SecretReference
+from comporta.settings.values import Place, read_secret
 
 if TYPE_CHECKING:
     from comporta.workspace.workspace import Workspace
@@ -232,13 +232,20 @@ def check(
 def typed_key(console: Console, reference: str | None) -> str:
     """Return the key from where an option says, or as it is typed, unseen."""
     if reference is not None:
-        kind, _, place = reference.partition(":")
-        if kind not in {"env", "file"} or not place:
-            raise WrongUse("--api-key: expected env:NAME or file:PATH; a key on the command line is seen by everyone")
-        return reveal(SecretReference(kind, place), what="--api-key")
+        return revealed(reference, option="--api-key")
     if not console.can_ask:
         raise WrongUse("api_key: nobody can be asked here; expected --api-key env:NAME or file:PATH")
     return console.ask_unseen("API key (not shown): ", option="--api-key")
+
+
+def revealed(reference: str, *, option: str) -> str:
+    """Return the secret that an option refers to; refuse the secret itself."""
+    try:
+        place = read_secret(reference, Place(Path()))
+    except ValueError as error:
+        message = f"{option}: expected env:NAME or file:PATH; a secret on the command line is seen by everyone"
+        raise WrongUse(message) from error
+    return reveal(place, what=option)
 
 
 def show(console: Console, name: str, findings: Sequence[Finding]) -> None:

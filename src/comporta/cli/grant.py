@@ -6,21 +6,19 @@ stored. An account of comporta.toml keeps its settings.
 
 import asyncio
 from contextlib import suppress
-from pathlib import Path
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from comporta.cli.accounts import begin_again, restart_step
+from comporta.cli.accounts import begin_again, restart_step, revealed
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose
 from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
 from comporta.errors import ComportaError, SecretMissing, SourceRefused, WrongUse
 from comporta.settings.keys import expect_account_name
-from comporta.settings.reading import read_settings, reveal
-from comporta.settings.values import SecretReference
+from comporta.settings.reading import read_settings
 
 if TYPE_CHECKING:
     from comporta.bootstrap.grants import Granting
@@ -58,8 +56,10 @@ def mercadolivre(
     if name in settings.said and table:
         console.tell(f"Note: what {settings.path or 'the environment'} says of {name} wins over what is typed here.")
     typed = {"client_id": client_id, "client_secret": client_secret}
-    parts = {part: _revealed(reference, part) for part, reference in typed.items() if reference is not None}
-    first = _revealed(refresh_token, "refresh_token") if refresh_token is not None else None
+    parts = {
+        part: revealed(told, option=f"--{part.replace('_', '-')}") for part, told in typed.items() if told is not None
+    }
+    first = revealed(refresh_token, option="--refresh-token") if refresh_token is not None else None
     try:
         said = asyncio.run(_connect(console, settings, name, table, parts, first, redirect_uri))
     except SecretMissing:
@@ -142,14 +142,6 @@ def _about_redirect(redirect_uri: str, *, is_here: bool) -> str:
     if not is_here:
         return said
     return f"{said}\nIf it takes no http:// address, name {ELSEWHERE}, and run this with --redirect-uri {ELSEWHERE}"
-
-
-def _revealed(reference: str, what: str) -> str:
-    option = f"--{what.replace('_', '-')}"
-    kind, _, place = reference.partition(":")
-    if kind not in {"env", "file"} or not place:
-        raise WrongUse(f"{option}: expected env:NAME or file:PATH; a secret on the command line is seen by everyone")
-    return reveal(SecretReference(kind, place if kind == "env" else str(Path(place).expanduser())), what=option)
 
 
 def _asked(console: Console) -> dict[str, str]:
