@@ -4,6 +4,7 @@ Whether a record's list may be written is decided by what the table has of the r
 record meanwhile: the account's parts of the tables are locked, the record's first, then the lists' by name. Runs of one
 stream of an account follow one another anyway.
 """
+# ruff: noqa: D102  destinations.nested.Tables says what each method promises
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,21 +35,17 @@ class PostgresLists:
     upsert: Callable[[Batch], Upserted]
 
     def begin(self) -> None:
-        """Set a point to come back to, and let nobody else write these records until the transaction ends."""
         tables = (self.table, *map(self._table, self.lists))
         locks = "; ".join(locking(each, self.account, exclusive=True) for each in tables)
         execute(self.connection, f"{locks}; SAVEPOINT cmp_lists")
 
     def keep(self) -> None:
-        """Forget the point."""
         execute(self.connection, "RELEASE SAVEPOINT cmp_lists")
 
     def undo(self) -> None:
-        """Undo what was done since the point, and forget it."""
         execute(self.connection, "ROLLBACK TO SAVEPOINT cmp_lists; RELEASE SAVEPOINT cmp_lists")
 
     def stamps(self, keys: Sequence[Key]) -> Mapping[Key, str | None]:
-        """Return what version the table has of the records."""
         return stamps(self.connection, self.table, self.account, Among(keys=keys))
 
     def living(self, shape: Shape, parents: Sequence[Key]) -> Iterator[tuple[Key, Key, str | None]]:
@@ -67,7 +64,6 @@ class PostgresLists:
         yield from execute(self.connection, query, self.account, *values).fetchall()
 
     def mark(self, shape: Shape, keys: Sequence[Key]) -> None:
-        """Mark rows deleted."""
         table = self._table(shape)
         statement = (
             f"UPDATE {table.name} SET _cmp_deleted_at = $3::timestamptz, _cmp_run = $4"
@@ -76,13 +72,11 @@ class PostgresLists:
         execute(self.connection, statement, self.account, list(keys), self.now, self.run)
 
     def remove(self, shape: Shape, parents: Sequence[Key]) -> None:
-        """Remove the rows of these records."""
         table = self._table(shape)
         statement = f"DELETE FROM {table.name} WHERE account = $1 AND {table.among(parent_of(shape), '$2')}"
         execute(self.connection, statement, self.account, list(parents))
 
     def clear(self, shape: Shape) -> None:
-        """Remove every row that is marked deleted or has no record any more."""
         of_none = (
             f"NOT EXISTS (SELECT 1 FROM {self.table.name} AS record WHERE record.account = list.account"
             f" AND record.{self.table.key} = list.{named(parent_of(shape))})"

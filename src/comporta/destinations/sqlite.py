@@ -5,6 +5,7 @@ one indexed query per thousand, and writes only what differs: the counts come ou
 inside the transaction that writes, so they are exact by construction. Measured, this is the fastest
 exact way on SQLite (docs/explanation/performance.md), and a run that finds nothing new writes nothing here.
 """
+# ruff: noqa: D102  ports.destination.Destination says what each method promises
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,7 +60,6 @@ class SqliteDestination:
     def values(
         self, connection: sqlite3.Connection, account: str, shape: Shape, column: str, *, lacking: Shape | None
     ) -> Sequence[Key]:
-        """Return every value of a column in the living rows, each once."""
         if column not in columns_of(connection, shape.table):
             return []
         query = (
@@ -74,7 +74,6 @@ class SqliteDestination:
         return [row[0] for row in connection.execute(query, (account,))]
 
     def missing(self, connection: sqlite3.Connection, shape: Shape) -> Sequence[str] | None:
-        """Return the columns that the tables of a shape lack, ``None`` if one of the tables is not there."""
         lacking: list[str] = []
         for each in (shape, *shape.nested):
             present = columns_of(connection, each.table)
@@ -85,12 +84,10 @@ class SqliteDestination:
         return lacking
 
     def doubt(self, connection: sqlite3.Connection, shape: Shape) -> None:
-        """Let no row of the shape's tables count as unchanged: each is written again when it is read again."""
         for each in (shape, *shape.nested):
             connection.execute(f"UPDATE {quoted(each.table)} SET _cmp_hash = NULL")
 
     def write(self, connection: sqlite3.Connection, account: str, batch: Batch, *, run: str, now: str) -> Written:
-        """Insert, update, mark deleted and remove, with exact counts; leave unchanged rows untouched."""
         for lookup in batch.lookups:
             self._upsert(connection, account, Batch(lookup.shape, lookup.rows, overwrite=True), (run, now))
         upsert = partial(self._upsert, connection, account, ours=(run, now))
@@ -126,7 +123,6 @@ class SqliteDestination:
         return foreseen(batch, sorted_rows, deleted=len(deleted)), [*changes, *deleted]
 
     def stamps(self, connection: sqlite3.Connection, account: str, shape: Shape, among: Among) -> dict[Key, str | None]:
-        """Return key and stamp of the living rows among those, by key."""
         if not columns_of(connection, shape.table):
             return {}
         found: dict[Key, str | None] = {}
@@ -143,7 +139,6 @@ class SqliteDestination:
     def cells(
         self, connection: sqlite3.Connection, account: str, shape: Shape, keys: Sequence[Key], names: Sequence[str]
     ) -> Mapping[Key, Sequence[Value]]:
-        """Return what some columns, of the shape's or ``WRITTEN_BY``, hold in the living rows of those keys."""
         present = columns_of(connection, shape.table)
         if not present:
             return {}
@@ -162,7 +157,6 @@ class SqliteDestination:
     def children(
         self, connection: sqlite3.Connection, account: str, shape: Shape, parents: Sequence[Key]
     ) -> frozenset[Key]:
-        """Return the keys of living rows whose parent is one of ``parents``."""
         if shape.parent is None or not columns_of(connection, shape.table):
             return frozenset()
         start = f"SELECT {quoted(shape.key)} FROM {quoted(shape.table)} WHERE account = ? AND _cmp_deleted_at IS NULL"
@@ -173,7 +167,6 @@ class SqliteDestination:
         return frozenset(found)
 
     def buckets(self, connection: sqlite3.Connection, account: str, shape: Shape, until: datetime) -> Sequence[Bucket]:
-        """Return count and sum of keys of living rows for every hour before ``until``."""
         if shape.stamp is None or not columns_of(connection, shape.table):
             return []
         key, stamp = quoted(shape.key), quoted(shape.stamp)
@@ -184,7 +177,6 @@ class SqliteDestination:
         return [Bucket(*row) for row in connection.execute(query, (account, instant_text(until)))]
 
     def count(self, connection: sqlite3.Connection, account: str, shape: Shape) -> int:
-        """Return the number of living rows; 0 when there is no table."""
         if not columns_of(connection, shape.table):
             return 0
         query = f"SELECT count(*) FROM {quoted(shape.table)} WHERE account = ? AND _cmp_deleted_at IS NULL"

@@ -2,6 +2,7 @@
 
 All of a batch's records are asked about at once, a thousand in a statement, by the index on their column.
 """
+# ruff: noqa: D102  destinations.nested.Tables says what each method promises
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,16 +32,13 @@ class SqliteLists:
         self.connection.execute("SAVEPOINT lists")
 
     def keep(self) -> None:
-        """Forget the point."""
         self.connection.execute("RELEASE lists")
 
     def undo(self) -> None:
-        """Undo what was done since the point, and forget it."""
         self.connection.execute("ROLLBACK TO lists")
         self.connection.execute("RELEASE lists")
 
     def stamps(self, keys: Sequence[Key]) -> Mapping[Key, str | None]:
-        """Return what version the table has of the records."""
         shape = self.shape
         query = f"SELECT {quoted(shape.key)}, {quoted(shape.stamp or shape.key)} FROM {quoted(shape.table)}"
         return dict(self._among(query, shape.key, keys))
@@ -53,21 +51,18 @@ class SqliteLists:
         yield from self._among(query, parent, parents, " AND _cmp_deleted_at IS NULL")
 
     def mark(self, shape: Shape, keys: Sequence[Key]) -> None:
-        """Mark rows deleted."""
         start = f"UPDATE {quoted(shape.table)} SET _cmp_deleted_at = ?, _cmp_run = ? WHERE account = ?"
         for chunk in chunks(keys):
             statement = f"{start} AND {quoted(shape.key)} IN ({marks(chunk)})"
             self.connection.execute(statement, (self.now, self.run, self.account, *chunk))
 
     def remove(self, shape: Shape, parents: Sequence[Key]) -> None:
-        """Remove the rows of these records."""
         start = f"DELETE FROM {quoted(shape.table)} WHERE account = ?"
         for chunk in chunks(parents):
             statement = f"{start} AND {quoted(parent_of(shape))} IN ({marks(chunk)})"
             self.connection.execute(statement, (self.account, *chunk))
 
     def clear(self, shape: Shape) -> None:
-        """Remove every row that is marked deleted or has no record any more."""
         own, table = quoted(shape.table), quoted(self.shape.table)
         of_none = (
             f"NOT EXISTS (SELECT 1 FROM {table} AS record WHERE record.account = {own}.account"

@@ -3,6 +3,7 @@
 Comparing and changing are one Lua script, so nobody comes between. Redis may restart, forget its scripts, be full or
 read-only: whatever is not an answer is ``LegacyLockUnreachable``, within two seconds, and the next call connects anew.
 """
+# ruff: noqa: D102  ports.guard.LockKeys says what each method promises
 
 import asyncio
 from collections.abc import Awaitable
@@ -42,27 +43,21 @@ class RedisKeys:
         self._redis = _client(url)
 
     async def take(self, key: str, token: str, ttl: timedelta) -> KeyState:
-        """Put the token into the key if it is free; return what is in it now."""
         return await self._run("take", TAKE, key, token, _milliseconds(ttl))
 
     async def renew(self, key: str, token: str, ttl: timedelta) -> KeyState:
-        """Let the key live on if our token is in it; return what is in it now."""
         return await self._run("renew", RENEW, key, token, _milliseconds(ttl))
 
     async def release(self, key: str, token: str) -> None:
-        """Free the key if our token is in it."""
         await self._run("release", RELEASE, key, token)
 
     async def look(self, key: str) -> KeyState:
-        """Return what is in the key, and change nothing."""
         return await self._run("look at", LOOK, key)
 
     async def put(self, key: str, text: str) -> None:
-        """Write a text that others read."""
         await self._answer(f"write {key!r}", cast("Awaitable[object]", self._redis.set(key, text)))
 
     async def aclose(self) -> None:
-        """Let go of connections."""
         await self._redis.aclose()
 
     async def _run(self, verb: str, script: str, key: str, *values: str) -> KeyState:

@@ -4,6 +4,7 @@ Rows go in by COPY's text, which takes every cell as it is; the server parses it
 come back as SQLite would store them, turned by the statement itself. A name that PostgreSQL cannot hold is
 shortened by the destination's rule; the whole of it stands in a comment, without which it could not go back.
 """
+# ruff: noqa: D102  moving.sides.Side says what each method promises
 
 import re
 from collections.abc import Iterator
@@ -102,14 +103,12 @@ class PostgresSide:
         return self.database.read(lambda session: take(session) and not other.database.read(take))
 
     def ask(self, session: Session, query: str, *values: Cell) -> list[tuple[Any, ...]]:
-        """Return what a statement of the ledger's finds; ``?`` is a parameter."""
         placed = re.sub(r"\b(cmp_\w+)", r"comporta.\1", query).replace("?", "%s")
         cursor = session.connection.execute(placed, values, prepare=False)
         rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
         return rows
 
     def mirrored(self, connection: Connection) -> Found:
-        """Return the mirrored tables."""
         found = Found()
         wanted = ["account", *OURS]
         for row in execute(connection, _TABLES, fitting(self._schema), wanted, f"{WHOLE}%").fetchall():
@@ -117,7 +116,6 @@ class PostgresSide:
         return found
 
     def page(self, part: Part, after: Cells | None, limit: int) -> list[Cells]:
-        """Return the rows that follow a key, in this database's own order of keys."""
         given = ", ".join(_GIVEN.get(kind, "{0}").format(named(name)) for name, kind in part.kinds.items())
         key = ", ".join(map(named, part.key))
         marks = ", ".join(f"${number + 1}" for number in range(len(part.key)))
@@ -129,7 +127,6 @@ class PostgresSide:
         return _as_stored(part, rows)
 
     def make(self, connection: Connection, part: Part) -> None:
-        """Make a mirrored table, and the views that build on it."""
         if part.shape is None:
             return
         PostgresDestination(self._schema).prepare(connection, part.shape)
@@ -166,11 +163,9 @@ class PostgresSide:
         return f"comporta.{named(part.table)}" if part.shape is None else table_name(self._schema, part.table)
 
     def column(self, name: str) -> str:
-        """Return how a statement names a column."""
         return named(name)
 
     def forget_views(self, connection: Connection, account: str) -> None:
-        """Drop the views that are one account's."""
         for view, owner in postgres_account_views.owned(connection, self._schema).items():
             if owner == account:
                 execute(connection, f"DROP VIEW {table_name(self._schema, view)}")

@@ -3,6 +3,7 @@
 A column's declared type says what it holds, with one exception: a column that was INTEGER when it was made
 and is NUMERIC at the source since holds floats too, as SQLite never needs to change a type for that.
 """
+# ruff: noqa: D102  moving.sides.Side says what each method promises
 
 import sqlite3
 from contextlib import suppress
@@ -43,11 +44,9 @@ class SqliteSide:
         return isinstance(other, SqliteSide) and self.database.path.samefile(other.database.path)
 
     def ask(self, session: Session, query: str, *values: Cell) -> list[tuple[Any, ...]]:
-        """Return what a statement of the ledger's finds; ``?`` is a parameter."""
         return [tuple(row) for row in session.connection.execute(query, values)]
 
     def mirrored(self, connection: Connection) -> Found:
-        """Return the mirrored tables."""
         found = Found()
         for (table,) in connection.execute(_TABLES).fetchall():
             _describe(connection, table, found)
@@ -68,7 +67,6 @@ class SqliteSide:
         return self.database.read(read)
 
     def make(self, connection: Connection, part: Part) -> None:
-        """Make a mirrored table, and the views that build on it."""
         if part.shape is not None:
             SqliteDestination().prepare(connection, part.shape)
 
@@ -89,21 +87,17 @@ class SqliteSide:
             sqlite_account_views.refresh(connection, columns_of)
 
     def called(self, part: Part) -> str:
-        """Return how a statement names a mirrored table."""
         return quoted(part.table)
 
     def column(self, name: str) -> str:
-        """Return how a statement names a column."""
         return quoted(name)
 
     def forget_views(self, connection: Connection, account: str) -> None:
-        """Drop the views that are one account's."""
         for view, owner in sqlite_account_views.owned(connection).items():
             if owner == account:
                 connection.execute(f"DROP VIEW {quoted(view)}")
 
     def drop(self, connection: Connection, tables: list[str]) -> None:
-        """Drop our views, these mirrored tables and the whole ledger."""
         ours = {*VIEWS, *sqlite_account_views.owned(connection)}
         for (view,) in connection.execute(_VIEWS, (MARK,)).fetchall():
             if view in ours:

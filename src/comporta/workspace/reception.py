@@ -3,6 +3,7 @@
 It reads what was typed (instants, durations, names) the way the command line does, and knows nothing of HTTP: the
 web room knows it as a protocol, and turns its errors into status codes.
 """
+# ruff: noqa: D102  web.doors.Reception says what each method promises
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -67,14 +68,12 @@ class WorkspaceReception:
         return [run.as_json() for run in runs]
 
     async def runs(self, query: RunsQuery) -> Sequence[Document]:
-        """Return the newest runs first."""
         found = await self._workspace.store.runs(
             account=query.account, stream=query.stream, state=query.state, limit=query.limit
         )
         return [run.as_json() for run in found]
 
     async def run(self, run_id: str) -> Document:
-        """Return a run."""
         return (await self._found(run_id)).as_json()
 
     async def log(self, run_id: str, after: int) -> Sequence[Document]:
@@ -83,7 +82,6 @@ class WorkspaceReception:
         return [line_json(*each) for each in await self._workspace.store.log(run.id, after)]
 
     async def cancel(self, run_id: str) -> Document:
-        """Cancel a run that waits, or ask one that runs to end."""
         run = await self._found(run_id)
         if run.state not in TERMINAL:
             run = await self._workspace.store.cancel(run.id) or run
@@ -112,7 +110,6 @@ class WorkspaceReception:
         ]
 
     async def streams(self, account: str | None) -> Sequence[Document]:
-        """Return where every stream stands, or those of an account."""
         found = await self._workspace.status(account)
         resting = await self._workspace.paused()
         logins = {name: login_json(name, state) for name, state in (await self._workspace.logins()).items()}
@@ -124,12 +121,10 @@ class WorkspaceReception:
         ]
 
     async def coverage(self, account: str, stream: str) -> Document:
-        """Return what is covered of a stream."""
         each = await self._workspace.status_of(_scope(account, stream))
         return (await missing_of(self._workspace, each)).coverage_json(each)
 
     async def leases(self) -> Sequence[Document]:
-        """Return who holds what."""
         now = self._workspace.clock.now()
         return [lease_json(row, now) for row in await self._workspace.store.leases()]
 
@@ -149,7 +144,6 @@ class WorkspaceReception:
         return released
 
     async def limits(self) -> Sequence[Document]:
-        """Return how the budget of each account stands."""
         return [{"account": account, **state.as_json()} for account, state in await self._workspace.limits()]
 
     async def _found(self, run_id: str) -> Run:
