@@ -54,8 +54,7 @@ class Office:
                 for act in before:
                     await act(workspace)
                 watch = watch_of(workspace, Silence())
-                bounds = replace(watch._ways.bounds, database_silent=timedelta())
-                watch._ways = replace(watch._ways, bounds=bounds)
+                watch._ways = replace(watch._ways, database_silent=timedelta())
                 watch._began_s -= timedelta(hours=1).total_seconds()  # who just started knows less
                 for act in acts:
                     await act(workspace)

@@ -53,13 +53,14 @@ class Promised:
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """How people want to be told."""
+    """How people want to be told; ``database_silent`` is how long a database may fail to answer before they are."""
 
     language: Language = Language.PT
     zone: tzinfo = UTC
     quiet: QuietHours | None = None
     bounds: AlertBounds = field(default_factory=AlertBounds)
     margin: timedelta = timedelta()
+    database_silent: timedelta = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -211,7 +212,7 @@ class Watch:
             self._silent_since = None
             return None
         self._silent_since = self._silent_since or now
-        has_lasted = now - self._silent_since >= self._ways.bounds.database_silent
+        has_lasted = now - self._silent_since >= self._ways.database_silent
         return Trouble(error.code, error.message, error.next_step, self._silent_since) if has_lasted else None
 
     async def _with_ledger(self, facts: AlertFacts) -> AlertFacts:
@@ -224,7 +225,7 @@ class Watch:
             scopes = [f"{each.account}/{each.stream}" for each in promised]
             sight = await self._book.look(self._newest, scopes, depth=depth)
             pauses = await self._pauses()
-        if self._failing_since is not None and sight.now - self._failing_since >= self._ways.bounds.database_silent:
+        if self._failing_since is not None and sight.now - self._failing_since >= self._ways.database_silent:
             self._began_s = self._clock.monotonic()  # others need as long as after a start to catch up, or to be seen
         self._newest = dict(sight.newest)
         self._histories |= sight.histories
@@ -338,7 +339,7 @@ class Watch:
         else:
             trouble = Trouble(NO_ANSWER, f"the database gave no answer within {LOOK_S:g} s", "", self._failing_since)
         is_passing = isinstance(error, Retryable | TimeoutError)
-        has_lasted = now - self._failing_since >= self._ways.bounds.database_silent
+        has_lasted = now - self._failing_since >= self._ways.database_silent
         self._log.write("warning", "alerts_not_kept", {"error": trouble.message})
         return trouble if has_lasted or not is_passing else None
 

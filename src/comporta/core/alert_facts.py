@@ -14,7 +14,7 @@ from comporta.core.run import Run
 
 @dataclass(frozen=True, slots=True)
 class AlertBounds:
-    """From where on something matters to a person; the defaults are those of ``[alerts]``.
+    """From where on something matters to a person; the keys and defaults of ``[alerts]``.
 
     ``stale_after`` None is twice the stream's interval, and the margin that every window leaves. ``grace`` is how long
     a process that just started lets streams catch up before it calls them stale. ``over_after`` is how long all must be
@@ -31,8 +31,6 @@ class AlertBounds:
     quarantine: int = 10
     clock_apart: timedelta = timedelta(minutes=1)
     disk_mb: int = 500
-    scheduler_silent: timedelta = timedelta(minutes=2)
-    database_silent: timedelta = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)

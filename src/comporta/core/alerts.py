@@ -28,6 +28,8 @@ from comporta.core.language import Language
 
 JUMP_TOLD = timedelta(hours=1)
 """For so long a clock that jumped is told of."""
+SCHEDULER_SILENT = timedelta(minutes=2)
+"""A scheduler that was not seen for so long is taken for dead."""
 NAMED_MAX = 5
 """Streams that are named in one message; the rest are counted."""
 
@@ -85,7 +87,7 @@ def keeps(row: Alert, facts: AlertFacts, bounds: AlertBounds) -> bool:
     if row.kind is Kind.STALE:
         return facts.up_for < bounds.grace
     if row.kind is Kind.SCHEDULER:
-        return _scheduler_silent(facts, bounds) is not None
+        return _scheduler_silent(facts) is not None
     if row.kind is Kind.CHANNEL:
         return row.key.partition("/")[2] not in facts.channels
     if row.kind is Kind.DISK:
@@ -126,8 +128,8 @@ def _of_house(facts: AlertFacts, bounds: AlertBounds, language: Language) -> Ite
         moved = {"jump_s": round(facts.clock_jump_s), "span": span_text(abs(facts.clock_jump_s))}
         yield _one(Kind.CLOCK, None, moved, language, phrase="clock_jumped", key=_clock_key(facts))
     seen = facts.scheduler
-    silent_s = _scheduler_silent(facts, bounds)
-    if seen is not None and silent_s is not None and facts.up_for > bounds.scheduler_silent:
+    silent_s = _scheduler_silent(facts)
+    if seen is not None and silent_s is not None and facts.up_for > SCHEDULER_SILENT:
         named = {"instance": seen.instance, "silent_s": round(silent_s), "span": span_text(silent_s)}
         yield _one(Kind.SCHEDULER, None, named, language)
     for name, each in facts.channels.items():
@@ -135,10 +137,10 @@ def _of_house(facts: AlertFacts, bounds: AlertBounds, language: Language) -> Ite
             yield _channel(name, each, language)
 
 
-def _scheduler_silent(facts: AlertFacts, bounds: AlertBounds) -> float | None:
+def _scheduler_silent(facts: AlertFacts) -> float | None:
     """Return for how long no scheduler has been seen, ``None`` where that is no wonder."""
     seen = facts.scheduler
-    if seen is None or seen.has_ended or facts.now - seen.seen_at <= bounds.scheduler_silent:
+    if seen is None or seen.has_ended or facts.now - seen.seen_at <= SCHEDULER_SILENT:
         return None
     return (facts.now - seen.seen_at).total_seconds()
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from comporta.core.alert_facts import AlertBounds
 from comporta.core.postgres_url import is_postgres, shown_database
 from comporta.errors import SettingsError
 from comporta.settings.keys import Given, KeyPath
@@ -80,20 +81,10 @@ class AppriseSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class AlertSettings:
-    """What matters to a person and how they are told; the bounds have the defaults of ``core.alert_facts``."""
+class AlertSettings(AlertBounds):
+    """What matters to a person and how they are told."""
 
     language: str = "pt-BR"
-    stale_after: timedelta | None = None
-    grace: timedelta = 5 * MINUTE
-    over_after: timedelta = 5 * MINUTE
-    slow_after: timedelta = 5 * MINUTE
-    slow_factor: int = 3
-    empty_runs: int = 48
-    failures: int = 3
-    quarantine: int = 10
-    clock_apart: timedelta = MINUTE
-    disk_mb: int = 500
     quiet: Hours | None = None
     email: EmailSettings = field(default_factory=EmailSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)

@@ -9,13 +9,13 @@ from functools import lru_cache
 
 from comporta.coordination.telling import Teller
 from comporta.coordination.watch import Promised, Watch, Ways
-from comporta.core.alert_facts import AlertBounds, StreamFact
+from comporta.core.alert_facts import StreamFact
 from comporta.core.alert_settling import QuietHours
 from comporta.core.alerts import promise_of
 from comporta.core.language import Language
 from comporta.core.schedule import Schedule
 from comporta.observability.log import Log
-from comporta.settings.tree import AlertSettings, Settings, StreamSettings
+from comporta.settings.tree import Settings, StreamSettings
 from comporta.workspace.workspace import Workspace
 
 LOOKED_AHEAD = timedelta(days=8)
@@ -88,7 +88,7 @@ def allowed(workspace: Workspace, account: str, stream: str, oldest: timedelta) 
     if interval <= USUAL or interval + margin <= oldest:
         return oldest
     fact = StreamFact(account, stream, interval, margin)
-    return max(oldest, promise_of(fact, bounds_of(workspace.settings.alerts)))
+    return max(oldest, promise_of(fact, workspace.settings.alerts))
 
 
 def interval_of(schedule: Schedule, now: datetime) -> timedelta:
@@ -109,20 +109,4 @@ def ways_of(settings: Settings) -> Ways:
     """Return how people want to be told."""
     told = settings.alerts
     quiet = QuietHours(*told.quiet, settings.zone) if told.quiet else None
-    return Ways(Language(told.language), settings.zone, quiet, bounds_of(told), settings.margin)
-
-
-def bounds_of(told: AlertSettings) -> AlertBounds:
-    """Return from where on something matters."""
-    return AlertBounds(
-        stale_after=told.stale_after,
-        grace=told.grace,
-        over_after=told.over_after,
-        slow_after=told.slow_after,
-        slow_factor=told.slow_factor,
-        empty_runs=told.empty_runs,
-        failures=told.failures,
-        quarantine=told.quarantine,
-        clock_apart=told.clock_apart,
-        disk_mb=told.disk_mb,
-    )
+    return Ways(Language(told.language), settings.zone, quiet, told, settings.margin)
