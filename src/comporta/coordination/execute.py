@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from comporta.coordination.leases import Heartbeat
+from comporta.coordination.heartbeat import Heartbeat
 from comporta.coordination.legacy_locks import Denied, LegacyLocks
 from comporta.coordination.plans import AccountPlan, Conduct, StreamPlan
 from comporta.core.guard import LegacyKey
