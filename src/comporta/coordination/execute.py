@@ -10,7 +10,7 @@ import random
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -87,9 +87,11 @@ _STEPS = {
 class _Active:
     """A run that is being worked on, and the way to make it stand down."""
 
-    task: "asyncio.Task[None]"
-    loop: asyncio.AbstractEventLoop
+    granted: Granted
+    progress: Progress
     log: RunLog
+    loop: asyncio.AbstractEventLoop
+    task: "asyncio.Task[None]" = field(init=False)
     work: Work | None = None
     reason: StandDown | None = None
     is_abandoned: bool = False
@@ -156,9 +158,9 @@ class Executor:
             self._observer.taken(lost)
         progress = Progress(self._clock, scope=run.scope, priority=priority_of(answer.run), rate=account.limit)
         self._observer.started(answer.run, progress)
-        perform = self._perform(answer, account, stream, progress, guard, confirmed=confirmed)
         log = RunLog(answer.run, answer.lease, store=self._store, progress=progress, observer=self._observer)
-        active = _Active(asyncio.ensure_future(perform), asyncio.get_running_loop(), log)
+        active = _Active(answer, progress, log, asyncio.get_running_loop())
+        active.task = asyncio.ensure_future(self._perform(active, account, stream, guard, confirmed=confirmed))
         self._active[run.id] = active
         if self.stopping.is_set():
             active.stand_down(RunInterrupted(f"run {run.id}: handed over at a shutdown"))
@@ -177,7 +179,7 @@ class Executor:
         try:
             async with heartbeat:
                 problem = await _problem(active, run.id)
-            ended = await self._end(answer, active, problem, progress)
+            ended = await self._end(active, problem)
         finally:
             del self._active[run.id]
         self._observer.ended(ended)
@@ -188,10 +190,9 @@ class Executor:
         return ended
 
     async def _perform(
-        self, granted: Granted, account: AccountPlan, stream: StreamPlan, progress: Progress, guard: Guard, *,
-        confirmed: bool,
-    ) -> None:  # fmt: skip
-        log = self._active[granted.run.id].log
+        self, active: _Active, account: AccountPlan, stream: StreamPlan, guard: Guard, *, confirmed: bool
+    ) -> None:
+        granted, log = active.granted, active.log
         attempt, attempts = granted.run.attempt, RUN_RETRIES.retries + 1
         request = parse_request(granted.run.request)
         # What an ordinary run reads, a first load too, the window says.
@@ -205,21 +206,20 @@ class Executor:
             {"epoch": granted.lease.epoch, "instance": self._conduct.instance},
         )
         async with log.telling():
-            reader = await account.source.read(stream.request, progress)
-            work = Work(
+            reader = await account.source.read(stream.request, active.progress)
+            work = active.work = Work(
                 run=granted.run,
                 request=request,
                 lease=granted.lease,
                 reader=reader,
                 store=self._store,
                 clock=self._clock,
-                progress=progress,
+                progress=active.progress,
                 observer=self._observer,
                 rules=await self._rules(account, stream, confirmed=confirmed),
                 log=log,
                 guard=guard,
             )
-            self._active[granted.run.id].work = work
             await _job(work)(work)
 
     async def _rules(self, account: AccountPlan, stream: StreamPlan, *, confirmed: bool) -> Rules:
@@ -248,35 +248,36 @@ class Executor:
                 told[scope] = child.column
         return told
 
-    async def _end(self, granted: Granted, active: _Active, problem: ComportaError | None, progress: Progress) -> Run:
+    async def _end(self, active: _Active, problem: ComportaError | None) -> Run:
         """Write how the run ended, unless the work wrote it, or somebody else may have."""
+        run = active.granted.run
         if problem is not None and not isinstance(problem, LeaseLost):
             got_on = active.work is not None and active.work.counts.read > 0
-            ending, active.delay = self._ending(granted.run, problem, got_on=got_on)
+            ending, active.delay = self._ending(run, problem, got_on=got_on)
             # The lease was lost, or the database cannot take even this now: then the lease runs out, and
             # whoever finds it marks the run lost and queues its successor.
             try:
-                return await self._patiently(lambda: self._write_end(granted, active, ending, progress))
+                return await self._patiently(lambda: self._write_end(active, ending))
             except LeaseLost:
                 pass
             except (Retryable, DestinationRefused) as error:
-                self._observer.stepped(granted.run, _unwritten(ending.log[0], error))
-        ended = await self._store.run(granted.run.id)
-        return ended if ended is not None else granted.run
+                self._observer.stepped(run, _unwritten(ending.log[0], error))
+        return await self._store.run(run.id) or run
 
-    async def _write_end(self, granted: Granted, active: _Active, ending: Ending, progress: Progress) -> Run:
+    async def _write_end(self, active: _Active, ending: Ending) -> Run:
         """End the run without success, keeping what was committed and claiming nothing.
 
         When it cannot be written, nothing of it is told, and another try writes all of it.
         """
         work = active.work
-        lease, counts = (work.lease, work.counts if work.run.dry_run else None) if work else (granted.lease, None)
+        lease = work.lease if work else active.granted.lease
+        counts = work.counts if work and work.run.dry_run else None
         last = (*ending.log, released(lease))
         async with active.log.kept() as told:
-            ending = replace(ending, log=(*told, *last), requests=progress.requests, counts=counts)
+            ending = replace(ending, log=(*told, *last), requests=active.progress.requests, counts=counts)
             ended = await self._store.finish(lease, ending)
         for line in last:
-            self._observer.stepped(granted.run, line)
+            self._observer.stepped(active.granted.run, line)
         return ended
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
