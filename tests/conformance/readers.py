@@ -8,13 +8,17 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from random import Random
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from comporta.coordination.budgets import SharedBudgets
 from comporta.errors import SourceBadGateway
 from comporta.ports.progress import Progress
 from comporta.ports.source import Reader, Source, StreamRequest
+from comporta.sandbox.activecampaign import ActiveCampaignSandbox
 from comporta.sandbox.odoo import OdooSandbox
 from comporta.sandbox.odoo_truth import records
+from comporta.sources.activecampaign import ActiveCampaignSource
+from comporta.sources.activecampaign_config import ActiveCampaignConfig
 from comporta.sources.odoo import OdooSource
 from comporta.sources.odoo_config import OdooConfig
 from comporta.testing import FakeClock, FakeSource, MemoryLog
@@ -157,3 +161,25 @@ class OdooScene(Scene):
 
     def replace_database(self) -> None:
         self.sandbox.faults.add("other_database=1")
+
+
+class OffsetDesk:
+    """A simulated account and its readers."""
+
+    def __init__(self, sandbox: ActiveCampaignSandbox, clock: FakeClock) -> None:
+        self.sandbox = sandbox
+        self.clock = clock
+        self.progress = Progress(clock)
+        config = ActiveCampaignConfig(
+            sandbox.url, "demo", ZoneInfo("UTC"), page_size=PAGE, rate=(1_000, timedelta(seconds=1))
+        )
+        budgets = SharedBudgets(MemoryLog(clock), clock)
+        self.source = ActiveCampaignSource(config, account="crm", clock=clock, budgets=budgets, dice=Random(1))
+
+    async def read(self, stream: str = "deals", fields: tuple[str, ...] | None = None) -> Reader:
+        """Return a reader of the stream."""
+        return await self.source.read(StreamRequest(stream, fields), self.progress)
+
+    def ids(self, stream: str = "deals") -> list[int]:
+        """Return the ids that the source has, in order."""
+        return sorted(self.sandbox.world.tables[stream])

@@ -1,4 +1,4 @@
-"""What every reader promises (ports.source.Reader), asked of the fake and of the real one alike.
+"""What a reader by key promises beside what every reader does (``test_reader_every``): of the fake and of the real one.
 
 The fake passes the same suite as the real thing, or it is not a fake.
 """
@@ -11,7 +11,7 @@ from tests.conformance.readers import COUNT, LINES, ORDERS, PAGE, FakeScene, Odo
 
 from comporta.core.instant import parse_instant
 from comporta.core.record import Key, Page
-from comporta.errors import FilterIgnored, SourceUnavailable, UnconfirmedEmpty, UnknownStream
+from comporta.errors import FilterIgnored, UnconfirmedEmpty
 from comporta.ports.source import Reader
 from comporta.sandbox.odoo import OdooSandbox
 from comporta.testing import FakeClock
@@ -97,18 +97,6 @@ async def test_a_window_is_half_open(scene: Scene) -> None:
     assert await reader.count(since=since, until=until) == len(within)
 
 
-async def test_an_empty_window_is_one_empty_last_page(scene: Scene) -> None:
-    """Nothing there is an answer like any other."""
-    reader = await scene.read()
-    tomorrow = await reader.clock() + timedelta(days=1)
-
-    (page,) = await pages_of(reader, since=tomorrow)
-
-    assert (list(page.rows), page.is_last, page.position) == ([], True, None)
-    assert await reader.count(since=tomorrow, until=None) == 0
-    assert await listed(reader, since=tomorrow) == []
-
-
 @pytest.mark.parametrize("after", range(4))
 async def test_another_reader_goes_on_after_any_position(scene: Scene, after: int) -> None:
     """What follows a page's position is exactly the rest."""
@@ -126,16 +114,6 @@ async def test_nothing_follows_the_last_position(scene: Scene) -> None:
     (page,) = await pages_of(await scene.read(), after=last.position)
 
     assert (list(page.rows), page.is_last, page.position) == ([], True, last.position)
-
-
-@pytest.mark.parametrize("limit", [1, 3, PAGE, 100])
-async def test_a_page_may_be_asked_smaller(scene: Scene, limit: int) -> None:
-    """The limit bounds a page, and never makes it larger than the account allows."""
-    reader = await scene.read()
-
-    first = await anext(reader.pages(since=None, until=None, after=None, limit=limit))
-
-    assert len(first.rows) == min(limit, PAGE)
 
 
 async def test_a_listing_is_complete_and_by_key(scene: Scene) -> None:
@@ -299,21 +277,6 @@ async def test_an_ignored_filter_is_noticed(scene: Scene) -> None:
         await keys(reader, since=since)
 
 
-async def test_a_source_that_stays_broken_is_unavailable(scene: Scene) -> None:
-    """With the error that says: it may work later, unchanged."""
-    reader = await scene.read()
-    scene.misbehave("broken")
-
-    with pytest.raises(SourceUnavailable):
-        await keys(reader)
-
-
-async def test_a_stream_that_is_not_there_is_named(scene: Scene) -> None:
-    """Asking for it says which."""
-    with pytest.raises(UnknownStream, match=r"no\.such"):
-        await scene.read("no.such")
-
-
 async def test_the_same_question_has_the_same_fingerprint(scene: Scene) -> None:
     """Query and identity are equal for two readers of one stream, and differ with domain and database."""
     first, second = await scene.read(), await scene.read()
@@ -338,12 +301,3 @@ async def test_every_request_is_counted(scene: Scene) -> None:
     await reader.fetch([1])
 
     assert scene.progress.requests.sent - before >= COUNT // PAGE + 3
-
-
-async def test_the_clock_is_the_sources(scene: Scene) -> None:
-    """It moves with the source's time, in whole seconds or finer."""
-    reader = await scene.read()
-    before = await reader.clock()
-    scene.clock.advance(timedelta(hours=1))
-
-    assert await reader.clock() - before == timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""What every reader promises, asked of one that searches by hours: the suite of ``test_reader`` as far as it applies.
+"""What every reader promises, asked of one that searches by hours, beside what ``test_reader_every`` asks of all.
 
 Pages come in order of creation, not of keys, and carry the lists inside their records; a window is asked for by whole
 hours; a record that is cancelled is hidden and never deleted; a position is the part of the window it is of.
@@ -13,7 +13,7 @@ from tests.conformance.test_reader import keys, keys_of, listed, pages_of
 from tests.sources.mercadolivre_desk import SELLER, Desk, desk_of, orders_of
 
 from comporta.core.instant import parse_instant
-from comporta.errors import FilterIgnored, SourceUnavailable, UnknownStream
+from comporta.errors import FilterIgnored
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 from comporta.testing import FakeClock
 
@@ -83,18 +83,6 @@ async def test_a_window_is_half_open(desk: Desk, sandbox: MercadoLivreSandbox) -
     assert set(within) <= set(await keys(reader, since, until))
 
 
-async def test_an_empty_window_is_one_empty_last_page(desk: Desk) -> None:
-    """Nothing there is an answer like any other."""
-    reader = await desk.read()
-    later = await reader.clock() + timedelta(days=3)
-
-    (page,) = await pages_of(reader, since=later)
-
-    assert (list(page.rows), page.is_last) == ([], True)
-    assert await reader.count(since=later, until=None) == 0
-    assert await listed(reader, since=later) == []
-
-
 @pytest.mark.full
 async def test_another_reader_goes_on_after_any_position(desk: Desk, sandbox: MercadoLivreSandbox) -> None:
     """What follows is at least the rest."""
@@ -104,14 +92,6 @@ async def test_another_reader_goes_on_after_any_position(desk: Desk, sandbox: Me
     for place in range(len(pages)):
         rest = await pages_of(await desk.read(), since=since, after=pages[place].position)
         assert set(keys_of(pages[: place + 1])) | set(keys_of(rest)) == set(orders_of(sandbox))
-
-
-@pytest.mark.parametrize("limit", [1, 3, PAGE, 100])
-async def test_a_page_may_be_asked_smaller(desk: Desk, limit: int) -> None:
-    """The limit bounds a page, and never makes it larger than the account allows."""
-    first = await anext((await desk.read()).pages(since=None, until=None, after=None, limit=limit))
-
-    assert len(first.rows) == min(limit, PAGE)
 
 
 async def test_a_record_that_is_hidden_is_read_by_key(desk: Desk, sandbox: MercadoLivreSandbox) -> None:
@@ -127,21 +107,6 @@ async def test_a_record_that_is_hidden_is_read_by_key(desk: Desk, sandbox: Merca
     assert key not in dict(await listed(reader))
 
 
-async def test_a_change_is_stamped_with_the_sources_clock(
-    desk: Desk, sandbox: MercadoLivreSandbox, clock: FakeClock
-) -> None:
-    """What is written now lies in a window that begins now, but for the seconds that a stamp is late."""
-    reader = await desk.read()
-    clock.advance(timedelta(minutes=5))
-    now = await reader.clock()
-    clock.advance(timedelta(seconds=10))
-    key = next(iter(orders_of(sandbox)))
-    sandbox.world.change_order(int(str(key)), status="partially_refunded")
-
-    assert key in await keys(reader, since=now)
-    assert [each for each, _ in await listed(reader, since=now)] == [key]
-
-
 async def test_a_filter_that_is_ignored_is_noticed(desk: Desk, sandbox: MercadoLivreSandbox) -> None:
     """Nothing is claimed by it."""
     reader = await desk.read()
@@ -151,47 +116,6 @@ async def test_a_filter_that_is_ignored_is_noticed(desk: Desk, sandbox: MercadoL
         await keys(reader, since=await reader.clock() - timedelta(days=2))
 
 
-async def test_buckets_hold_every_stamped_record_of_the_hours_that_are_over(
-    desk: Desk, sandbox: MercadoLivreSandbox
-) -> None:
-    """Rows and sum of keys by hour, in order."""
-    reader = await desk.read()
-
-    buckets = await reader.buckets(until=await reader.clock() + timedelta(hours=1))
-
-    assert sum(bucket.rows for bucket in buckets) == len(orders_of(sandbox))
-    assert sum(bucket.key_sum for bucket in buckets) == sum(int(str(key)) for key in orders_of(sandbox))
-    assert [bucket.hour for bucket in buckets] == sorted({bucket.hour for bucket in buckets})
-
-
-async def test_a_source_that_stays_broken_is_unavailable(desk: Desk, sandbox: MercadoLivreSandbox) -> None:
-    """With the error that says: it may work later, unchanged."""
-    reader = await desk.read()
-    sandbox.faults.add("error_502=1")
-
-    with pytest.raises(SourceUnavailable):
-        await keys(reader)
-
-
-async def test_a_stream_that_is_not_there_is_named(desk: Desk) -> None:
-    """Asking for it says which."""
-    with pytest.raises(UnknownStream, match="no such"):
-        await desk.read("no such")
-
-
-async def test_the_same_question_has_the_same_fingerprint(desk: Desk) -> None:
-    """Query and identity are equal for two readers of one stream, and the query differs with the fields."""
-    first, second, narrowed = await desk.read(), await desk.read(), await desk.read(fields=("status",))
-
-    assert (first.query, first.identity) == (second.query, second.identity)
-    assert narrowed.query != first.query
-    assert first.identity.unique == str(SELLER)
-
-
-async def test_the_clock_is_the_sources(desk: Desk, clock: FakeClock) -> None:
-    """It moves with the source's time, in whole seconds or finer."""
-    reader = await desk.read()
-    before = await reader.clock()
-    clock.advance(timedelta(hours=1))
-
-    assert await reader.clock() - before == timedelta(hours=1)
+async def test_who_is_read_is_the_seller(desk: Desk) -> None:
+    """All sellers are at one address."""
+    assert (await desk.read()).identity.unique == str(SELLER)
