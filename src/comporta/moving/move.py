@@ -120,29 +120,30 @@ def _begin(source: Side, target: Side, number: str) -> None:
     at_source, at_target = source.database.where, target.database.where
 
     def seal_source(session: Session) -> None:
-        source.seals.wait_for_writers(session.connection)
-        present = source.seals.seal_of(session.connection)
-        if present is not None and present.move == number:
+        if _is_sealed(source, session, number):
             return
-        if present is not None:
-            raise refusal(present, at_source)
         leases.reap(session)
         refuse_busy(session, at_source)
         source.seals.put_seal(session.connection, Seal(State.MOVING, at_target, number, session.now))
 
     def seal_target(session: Session) -> None:
-        target.seals.wait_for_writers(session.connection)
-        present = target.seals.seal_of(session.connection)
-        if present is not None and present.move == number:
+        if _is_sealed(target, session, number):
             return
-        if present is not None:
-            raise refusal(present, at_target)
         _refuse_used(target, session)
         target.seals.put_seal(session.connection, Seal(State.INCOMPLETE, at_source, number, session.now))
         make_progress(target, session)
 
     settled(source.database, seal_source)
     settled(target.database, seal_target)
+
+
+def _is_sealed(side: Side, session: Session, number: str) -> bool:
+    """Say whether this move has sealed a side already, nobody writing to it meanwhile; refuse another's seal."""
+    side.seals.wait_for_writers(session.connection)
+    present = side.seals.seal_of(session.connection)
+    if present is not None and present.move != number:
+        raise refusal(present, side.database.where)
+    return present is not None
 
 
 def _mirrored(side: Side) -> Found:
