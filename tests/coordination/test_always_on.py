@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.coordination.always_on import POLL, Behind, Server, kill_all, open_awaited_workshop, until
+from tests.coordination.always_on import POLL, Behind, Server, open_awaited_workshop, until
 from tests.engine.workshop import ORDERS, Workshop, at
 
 from comporta.coordination import dispatcher, scheduler
@@ -18,6 +18,7 @@ from comporta.core.window import Kind, Request
 from comporta.ports.store import Granted
 from comporta.testing import FakeSource
 
+pytestmark = pytest.mark.usefixtures("nobody_stays")
 HALF_HOUR, HOUR, DAY = timedelta(minutes=30), timedelta(hours=1), timedelta(days=1)
 TICKS = "SELECT scheduled_for, count(*) FROM cmp_run WHERE scheduled_for IS NOT NULL GROUP BY 1 ORDER BY 1"
 
@@ -27,13 +28,6 @@ async def workshop(path: Path) -> AsyncIterator[Workshop]:
     """Return a workshop whose clock waits for the database."""
     async with open_awaited_workshop(path) as opened:
         yield opened
-
-
-@pytest.fixture(autouse=True)
-async def nobody_stays() -> AsyncIterator[None]:
-    """Whatever a test leaves running is gone at its end."""
-    yield
-    await kill_all()
 
 
 def open_shop(workshop: Workshop, *names: str, orders: int = 3) -> None:

@@ -1,13 +1,13 @@
 """A sync on a database on which a server is at work: each run is done once, and its end is known to who asked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
 import pytest
-from tests.coordination.always_on import Behind, Server, kill_all
+from tests.coordination.always_on import Behind, Server
 from tests.engine.workshop import ORDERS, Anything, Witness, Workshop, at
 
 from comporta.core.outcome import ExitCode, exit_code
@@ -18,12 +18,7 @@ from comporta.errors import TooManyDeleted, UnknownAccount
 from comporta.ports.store import Store
 from comporta.testing import FakeSource
 
-
-@pytest.fixture(autouse=True)
-async def nobody_stays() -> AsyncIterator[None]:
-    """Whatever a test leaves running is gone at its end."""
-    yield
-    await kill_all()
+pytestmark = pytest.mark.usefixtures("nobody_stays")
 
 
 class Overtaken:

@@ -23,18 +23,6 @@ SECOND = timedelta(seconds=1)
 ONE, FIVE = BudgetTerms("k", (1, SECOND)), BudgetTerms("k", (5, SECOND))
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    """A clock that jumps when everybody waits."""
-    return FakeClock()
-
-
-@pytest.fixture
-def log(clock: FakeClock) -> MemoryLog:
-    """The log that all processes of a test share."""
-    return MemoryLog(clock)
-
-
 class Crowd:
     """Requests that are made at the same time; ``order`` is that in which they were sent."""
 

@@ -37,18 +37,6 @@ class Process:
         return dict(self.logins)
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    """A clock that jumps when everybody waits."""
-    return FakeClock()
-
-
-@pytest.fixture
-def log(clock: FakeClock) -> MemoryLog:
-    """The log that all processes of a test share."""
-    return MemoryLog(clock)
-
-
 async def test_what_one_account_learnt_holds_for_every_other_of_the_same_seller(
     clock: FakeClock, log: MemoryLog
 ) -> None:

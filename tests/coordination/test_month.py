@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.coordination.always_on import Server, kill_all, open_awaited_workshop
+from tests.coordination.always_on import Server, open_awaited_workshop
 from tests.engine.workshop import ORDERS, Workshop, at
 
 from comporta.core.instant import BEGINNING
@@ -19,7 +19,7 @@ from comporta.core.run import RunState
 from comporta.core.schedule import Every
 from comporta.testing import FakeSource
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(14_400)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(14_400), pytest.mark.usefixtures("nobody_stays")]
 HALF_HOUR = timedelta(minutes=30)
 PROMISE = 2 * HALF_HOUR
 SLOW_POLL, STEP = timedelta(minutes=5), timedelta(minutes=2)
@@ -31,13 +31,6 @@ async def workshop(path: Path) -> AsyncIterator[Workshop]:
     """Return a workshop whose clock waits for the database."""
     async with open_awaited_workshop(path) as opened:
         yield opened
-
-
-@pytest.fixture(autouse=True)
-async def nobody_stays() -> AsyncIterator[None]:
-    """Whatever a test leaves running is gone at its end."""
-    yield
-    await kill_all()
 
 
 async def test_a_month_of_half_hours_leaves_no_hole_and_doubles_no_tick(
