@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Self
 
 from comporta.cli.changes import Changes
-from comporta.cli.words import STATES_PT, age_text, ended_text, line_text
+from comporta.cli.words import age_text, ended_text, line_text, state_word
 from comporta.core.language import Language
 from comporta.core.retry import FOREGROUND_WAIT_MAX
 from comporta.core.run import Run, RunState
@@ -92,16 +92,11 @@ class Lines(Unwatched):
         """Say how it ended."""
         text = ended_text(run, self._language)  # of what did not succeed it begins with the state
         is_well = run.state is RunState.SUCCEEDED
-        self._print(run, f"{ended_word(run, self._language)}: {text}" if is_well else text)
+        self._print(run, f"{state_word(run, self._language)}: {text}" if is_well else text)
 
     def _print(self, run: Run, text: str) -> None:
         with suppress(OSError, ValueError):
             self._say(f"{run.account}/{run.stream}: {text}")
-
-
-def ended_word(run: Run, language: Language) -> str:
-    """Say the state a run ended in, before the details."""
-    return run.state.value if language is Language.EN else STATES_PT[run.state]
 
 
 def started_text(run: Run, language: Language) -> str:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from comporta.core.record import Column, ColumnType, Shape
 from comporta.core.schema import OURS
-from comporta.ledger.tables import LedgerTable, ledger_tables
+from comporta.ledger.tables import ledger_tables
 
 Cell = int | float | str | bytes | None
 Cells = tuple[Cell, ...]
@@ -76,14 +76,12 @@ class Progress:
     is_done: bool = False
 
 
-def ledger_part(table: LedgerTable) -> Part:
-    """Return a table of the ledger as a part."""
-    return Part(table.name, {name: _LEDGER_KINDS[kind] for name, kind in table.columns.items()}, table.key)
-
-
 def ledger_parts() -> list[Part]:
     """Return all of the ledger."""
-    return [ledger_part(table) for table in ledger_tables()]
+    return [
+        Part(table.name, {name: _LEDGER_KINDS[kind] for name, kind in table.columns.items()}, table.key)
+        for table in ledger_tables()
+    ]
 
 
 def mirrored_part(table: str, columns: dict[str, ColumnType], *, key: str, parent: str | None) -> Part:
