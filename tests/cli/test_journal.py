@@ -7,7 +7,6 @@ import pytest
 from comporta.cli.journal import Journal
 from comporta.core.run import Run, RunState, Trigger
 from comporta.errors import Busy
-from comporta.ports.events import Unwatched
 from comporta.ports.store import LogLine, Occupied
 
 HELD = Occupied("a/s", "r9", None, datetime(2026, 3, 1, tzinfo=UTC), "host:1")
@@ -33,7 +32,7 @@ class Kept:
 def test_a_run_that_waits_was_not_skipped(is_waiting: bool, ends: RunState, lines: list[tuple[str, str]]) -> None:
     """And one that was is said to be once, as no error."""
     kept = Kept()
-    journal = Journal(kept, Unwatched())
+    journal = Journal(kept)
     error = Busy("held").as_json() if ends is RunState.SKIPPED else None
     journal.busy(Run("r", "a/s", "a", "s", RunState.QUEUED, Trigger.MANUAL, "full"), HELD, waiting=is_waiting)
     journal.ended(Run("r", "a/s", "a", "s", ends, Trigger.MANUAL, "full", error=error))
@@ -46,7 +45,7 @@ def test_a_step_may_have_a_message_among_its_fields() -> None:
     kept = Kept()
     run = Run("r", "a/s", "a", "s", RunState.QUEUED, Trigger.MANUAL, "full")
 
-    Journal(kept, Unwatched()).stepped(run, LogLine("warning", "legacy_lock_awaited", "held", Busy("held").as_json()))
+    Journal(kept).stepped(run, LogLine("warning", "legacy_lock_awaited", "held", Busy("held").as_json()))
 
     assert kept.lines == [("warning", "legacy_lock_awaited")]
 
@@ -59,6 +58,6 @@ def test_what_was_meant_to_end_is_no_error(state: RunState, level: str) -> None:
     """Whoever is woken by errors is not woken by each deploy."""
     kept = Kept()
 
-    Journal(kept, Unwatched()).ended(Run("r", "a/s", "a", "s", state, Trigger.MANUAL, "full"))
+    Journal(kept).ended(Run("r", "a/s", "a", "s", state, Trigger.MANUAL, "full"))
 
     assert [each for each, _ in kept.lines] == [level]

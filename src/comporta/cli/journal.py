@@ -3,14 +3,14 @@
 The lines of a run are its events; run, account, stream and epoch stand with each.
 """
 
-from collections.abc import Sequence
 from datetime import timedelta
 
+from comporta.coordination.watchers import Watchers
 from comporta.core.run import Run, RunState
 from comporta.observability.log import Log, open_log
 from comporta.ports.events import Observer, Unwatched
 from comporta.ports.progress import Progress
-from comporta.ports.store import Change, LogLine, Occupied
+from comporta.ports.store import LogLine, Occupied
 
 ENDS = {
     RunState.SUCCEEDED: "run_succeeded",
@@ -33,52 +33,41 @@ LEVELS = {
 def journalled(observer: Observer | None, lowest: str | None) -> Observer:
     """Return an observer that also writes the log from a level on; the same one when there is no log."""
     watched = observer or Unwatched()
-    return Journal(open_log(lowest), watched) if lowest is not None else watched
+    return Watchers(Journal(open_log(lowest)), watched) if lowest is not None else watched
 
 
-class Journal:
-    """An observer that logs and hands on."""
+class Journal(Unwatched):
+    """An observer that logs, but for changes: rows are no business of the log."""
 
-    def __init__(self, log: Log, following: Observer) -> None:
+    def __init__(self, log: Log) -> None:
         self._log = log
-        self._following = following
 
-    def started(self, run: Run, progress: Progress) -> None:
+    def started(self, run: Run, progress: Progress) -> None:  # noqa: ARG002  the port's signature
         """Log it."""
         self._write("info", "run_started", run)
-        self._following.started(run, progress)
 
     def stepped(self, run: Run, line: LogLine) -> None:
         """Log it, but for what ``started`` and ``ended`` say."""
         if line.step not in {"run_started", "run_retrying", *ENDS.values()}:
             self._write(line.level, line.step, run, **{"message": line.message, **line.fields})
-        self._following.stepped(run, line)
-
-    def changed(self, run: Run, changes: Sequence[Change]) -> None:
-        """Hand it on: rows are no business of the log."""
-        self._following.changed(run, changes)
 
     def busy(self, run: Run, occupied: Occupied, *, waiting: bool) -> None:
         """Log that it waits; what does not wait ends as skipped, and ``ended`` says so."""
         if waiting:
             self._write("info", "run_queued", run, holder=occupied.holder)
-        self._following.busy(run, occupied, waiting=waiting)
 
     def retrying(self, run: Run, delay: timedelta, attempt: int) -> None:
         """Log it."""
         self._write("warning", "run_retrying", run, delay_s=delay.total_seconds(), next_attempt=attempt)
-        self._following.retrying(run, delay, attempt)
 
     def taken(self, run: Run) -> None:
         """Log that somebody else's lease, or our own, ran out."""
         self._write("warning", "lease_lost", run, error=run.error)
-        self._following.taken(run)
 
     def ended(self, run: Run) -> None:
         """Log it with counts and error."""
         level = LEVELS.get(run.state, "error")
         self._write(level, ENDS.get(run.state, "run_failed"), run, **run.counts.as_json(), error=run.error)
-        self._following.ended(run)
 
     def _write(self, level: str, event: str, run: Run, **fields: object) -> None:
         named = {"run": run.id, "account": run.account, "stream": run.stream, "epoch": run.epoch}
