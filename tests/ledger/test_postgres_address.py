@@ -117,8 +117,6 @@ def test_an_address_that_cannot_be_read_is_refused_with_the_form() -> None:
     """As the settings refuse it; a command may get one too."""
     with pytest.raises(BadValue, match=r"database is 'postgresql://\*\*\*@h/d'; expected .postgresql://USER"):
         Address.parse("postgresql://ana:p@ss@h/d")
-    with pytest.raises(BadValue, match="expected one of auto, direct, session, transaction"):
-        Address.parse("postgresql://h/d", "pgbouncer")
 
 
 def test_the_driver_is_not_loaded_for_an_address() -> None:

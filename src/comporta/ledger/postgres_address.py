@@ -23,7 +23,6 @@ KEEPALIVES_IDLE_S = 10
 KEEPALIVES_INTERVAL_S = 5
 KEEPALIVES_COUNT = 3
 """A server that vanished while we wait for its answer is noticed after 10 + 3 x 5 seconds, not after two hours."""
-POOLERS = ("auto", "direct", "session", "transaction")
 TRANSACTION_PORT = 6543
 """Where Supabase and those who copy it run their transaction pooler."""
 SESSION_PORT = 5432
@@ -40,8 +39,6 @@ class Address:
     @classmethod
     def parse(cls, url: str, pooler: str = "auto") -> "Address":
         """Return the address that a URL stands for."""
-        if pooler not in POOLERS:
-            raise BadValue(f"pooler is {pooler!r}; expected one of {', '.join(POOLERS)}")
         try:
             return cls(split_url(url), pooler)
         except ValueError as error:
