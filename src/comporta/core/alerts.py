@@ -107,10 +107,6 @@ def _still_fails(row: Alert, fact: StreamFact, facts: AlertFacts, bounds: AlertB
     )
 
 
-def _clock_key(facts: AlertFacts) -> str:
-    return f"clock/@{facts.machine}"
-
-
 def _of_house(facts: AlertFacts, bounds: AlertBounds, language: Language) -> Iterator[Wanted]:
     trouble = facts.database
     if trouble is not None:
@@ -126,7 +122,7 @@ def _of_house(facts: AlertFacts, bounds: AlertBounds, language: Language) -> Ite
         yield _one(Kind.LEGACY_LOCK, None, fields, language, next_step=step)
     if abs(facts.clock_jump_s) > bounds.clock_apart.total_seconds():
         moved = {"jump_s": round(facts.clock_jump_s), "span": span_text(abs(facts.clock_jump_s))}
-        yield _one(Kind.CLOCK, None, moved, language, phrase="clock_jumped", key=_clock_key(facts))
+        yield _one(Kind.CLOCK, None, moved, language, phrase="clock_jumped", key=f"clock/@{facts.machine}")
     seen = facts.scheduler
     silent_s = _scheduler_silent(facts)
     if seen is not None and silent_s is not None and facts.up_for > SCHEDULER_SILENT:
