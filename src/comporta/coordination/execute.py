@@ -230,7 +230,6 @@ class Executor:
             origin_text=stream.origin_text,
             rejected_share=conduct.rejected_share,
             deleted_share=conduct.deleted_share,
-            deleted_least=conduct.deleted_least,
             exact_rows_max=conduct.exact_rows_max,
             batch_rows_max=conduct.batch_rows_max,
             deletions_confirmed=confirmed,

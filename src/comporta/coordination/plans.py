@@ -130,6 +130,5 @@ class Conduct:
     reconcile_every: timedelta
     rejected_share: float
     deleted_share: float
-    deleted_least: int = 20
     exact_rows_max: int = 100_000
     batch_rows_max: int = ROWS_MAX

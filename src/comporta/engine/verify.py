@@ -25,6 +25,8 @@ from comporta.ports.store import Batch, Pass
 
 FETCH_MAX = 1000
 """Records fetched by key in one request."""
+DELETED_LEAST = 20
+"""So many rows may always be marked deleted, whatever share of a small table they are."""
 BOUNDING = 2
 """So many listings say where a list ended: one may have been cut short."""
 
@@ -135,7 +137,7 @@ async def refuse_mass_deletion(work: Work, gone: Sequence[Key]) -> None:
         return
     marked = work.counts.deleted
     here = marked + await work.store.count_rows(work.account, work.shape)
-    if too_many(marked + len(gone), here, share=rules.deleted_share, at_least=rules.deleted_least):
+    if too_many(marked + len(gone), here, share=rules.deleted_share, at_least=DELETED_LEAST):
         message = (
             f"{work.scope}: {marked + len(gone)} of {here} rows are gone at the source, more than the allowed"
             f" {rules.deleted_share:.0%}; {marked or 'none'} of them marked deleted so far"

@@ -36,7 +36,6 @@ class Rules:
     origin_text: str | None
     rejected_share: float
     deleted_share: float
-    deleted_least: int
     exact_rows_max: int
     batch_rows_max: int
     deletions_confirmed: bool = False
