@@ -110,7 +110,7 @@ class Upsert:
         """
         execute(self.connection, f"{locking(self.table, self.account, exclusive=False)}; {self.statements.make}")
         outcome = self._merge_by_halves(rows)
-        execute(self.connection, self.statements.drop)
+        execute(self.connection, "DROP TABLE pg_temp.cmp_rows")
         return outcome
 
     def _merge_by_halves(self, rows: Sequence[Changed]) -> Outcome:

@@ -20,7 +20,7 @@ class Statements:
     """The statements that write one shape into its table.
 
     ``straight`` copies rows (account, fields, hash, extra, run, time) into the table itself. ``make``,
-    ``fill`` (fields, hash, extra), ``merge`` and ``drop`` take them there by a temporary table. Parameters
+    ``fill`` (fields, hash, extra) and ``merges`` take them there by a temporary table. Parameters
     of each merge are account, run, time, and its answer is the keys inserted and the keys updated; there is one
     by whether it overwrites newer versions, and by whether there are limited rows, known by having no hash.
     """
@@ -29,7 +29,6 @@ class Statements:
     make: str
     fill: str
     merges: Mapping[tuple[bool, bool], str]
-    drop: str = "DROP TABLE pg_temp.cmp_rows"
 
 
 def statements(table: Table, plan: TablePlan) -> Statements:
