@@ -22,11 +22,11 @@ from comporta.testing.stream import FakeStream
 class FakeSource:
     """Implements ``ports.source.Source``; its clock is the given one, ``offset`` ahead."""
 
-    def __init__(self, clock: Clock, *, page_size: int = 10, offset: timedelta = timedelta()) -> None:
+    def __init__(self, clock: Clock, *, page_size: int = 10) -> None:
         self.script = Script()
         self.identity = Identity("https://fake.example", "fake", "uuid-1", "1.0")
         self.page_size = page_size
-        self.offset = offset
+        self.offset = timedelta()
         self.ignores_filters = False
         self.is_resumable = True
         self.is_unbroken = False
@@ -46,10 +46,10 @@ class FakeSource:
             self._streams[name] = FakeStream(name, self.now, **how)  # type: ignore[arg-type]  # as the caller says
         return self._streams[name]
 
-    def lines(self, name: str = "sale.order.line", *, parent_stream: str = "sale.order") -> FakeStream:
+    def lines(self, name: str = "sale.order.line") -> FakeStream:
         """Return a stream of children: each record's ``order_id`` is the key of its parent."""
         fields = {"name": ColumnType.TEXT, "order_id": ColumnType.INTEGER}
-        return self.stream(name, fields=fields, parent="order_id", parent_stream=parent_stream)
+        return self.stream(name, fields=fields, parent="order_id", parent_stream="sale.order")
 
     def becomes(self, **identity: str | None) -> None:
         """Put another database behind the URL, or the same one elsewhere."""
