@@ -54,13 +54,13 @@ def begun(process: "subprocess.Popen[str]") -> dict[str, Json]:
     return server
 
 
-def body(number: int, *, user: int = 1001) -> dict[str, Json]:
+def body(number: int) -> dict[str, Json]:
     """Return a notification of an order."""
     at = "2026-03-02T13:40:06.101Z"
     return {
         "_id": f"{number:032x}",
         "resource": f"/orders/{number}",
-        "user_id": user,
+        "user_id": 1001,
         "topic": "orders_v2",
         "application_id": 5000000000000001,
         "attempts": 1,

@@ -20,9 +20,9 @@ from comporta.testing import Turn
 FAST = timedelta(milliseconds=30)
 
 
-async def queue(workshop: Workshop, kind: Kind = Kind.INCREMENTAL, *, stream: str = ORDERS) -> Run:
+async def queue(workshop: Workshop, kind: Kind = Kind.INCREMENTAL) -> Run:
     """Queue a run of the account ``matriz``."""
-    return await workshop.store.enqueue(Ticket("matriz", stream, Request(kind), Trigger.MANUAL))
+    return await workshop.store.enqueue(Ticket("matriz", ORDERS, Request(kind), Trigger.MANUAL))
 
 
 def start(workshop: Workshop, run: Run, executor: Executor | None = None) -> "asyncio.Task[Run | Occupied | Denied]":

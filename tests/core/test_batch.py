@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from comporta.core.batch import FIRST_ROWS, ROWS_MAX, ROWS_MIN, TOOK_MAX_S, BatchSize
 
 
-def size_on(*, fixed_s: float, row_s: float, batches: int = 12) -> int:
+def size_on(*, fixed_s: float, row_s: float) -> int:
     """Return the size that is settled on where a transaction takes so long."""
     size = BatchSize()
-    for _ in range(batches):
+    for _ in range(12):
         size = size.after(size.rows, took_s=fixed_s + size.rows * row_s)
     return size.rows
 

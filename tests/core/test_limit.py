@@ -35,11 +35,9 @@ def passed_in_any_span(left: list[float], limit: Limit) -> int:
     return max(sum(at <= other < at + limit.span_s for other in left) for at in left)
 
 
-def play(
-    pleas: list[Plea], seconds: float, *, late_s: float = 0.0005, begun: float = 100.0, state: LimitState | None = None
-) -> list[tuple[float, str]]:
+def play(pleas: list[Plea], seconds: float) -> list[tuple[float, str]]:
     """Let everybody ask when told, a little late, all the time; return who passed when."""
-    state = state or LimitState()
+    state, begun, late_s = LimitState(), 100.0, 0.0005
     due = {plea.who: begun for plea in pleas}
     by_name = {plea.who: plea for plea in pleas}
     passed: list[tuple[float, str]] = []

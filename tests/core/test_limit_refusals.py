@@ -111,12 +111,10 @@ def test_a_limit_that_nobody_knows_is_found() -> None:
     assert bound.limit == Limit(28, 1.0)
 
 
-def settled(
-    source: int, *, storm: tuple[float, float] = (0.0, 0.0), seconds: int = 240
-) -> tuple[list[float], list[float]]:
+def settled(source: int, *, storm: tuple[float, float] = (0.0, 0.0)) -> tuple[list[float], list[float]]:
     """Ask a source of an unknown limit all the time; return when it let pass and when it refused, as in a storm."""
     state, now, passed, refusals = LimitState(), 0.0, list[float](), list[float]()
-    while now < seconds:
+    while now < 240:
         state, verdict = ask(state, Plea("p", None), now)
         if verdict.is_granted:
             sent = sum(at > now - 1.0 for at in [*passed[-400:], *refusals[-400:]]) + 1

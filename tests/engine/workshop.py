@@ -238,15 +238,14 @@ async def open_workshop(
     path: Path,
     *,
     clock: FakeClock | None = None,
-    conduct: Conduct = CONDUCT,
     opened: Callable[[Path, Pragmas, FakeClock], SqliteDatabase] = SqliteDatabase,
 ) -> AsyncIterator[Workshop]:
     """Open the migrated file at ``path``; close it afterwards."""
     clock = clock or FakeClock()
     database = opened(path, Pragmas(synchronous="off"), clock)
-    store = LedgerStore(database, SqliteDestination(), ttl=conduct.lease)
+    store = LedgerStore(database, SqliteDestination(), ttl=CONDUCT.lease)
     try:
-        yield Workshop(path, clock, database, store, FakeSource(clock), conduct)
+        yield Workshop(path, clock, database, store, FakeSource(clock))
     finally:
         await store.aclose()
 

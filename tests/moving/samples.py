@@ -103,10 +103,9 @@ def rows() -> list[Row]:
     ]
 
 
-def batch(*, of: list[Row] | None = None) -> Batch:
+def batch() -> Batch:
     """Return them as a source would give them, some with what no column can hold."""
-    found = rows() if of is None else of
-    return Batch(SAMPLES, found, {0: '{"more":{"b":[1.50],"a":"x"}}', 3: "[1,2]"})
+    return Batch(SAMPLES, rows(), {0: '{"more":{"b":[1.50],"a":"x"}}', 3: "[1,2]"})
 
 
 def put(address: str, what: Batch | None = None) -> Written:
