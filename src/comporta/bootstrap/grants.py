@@ -154,7 +154,7 @@ async def open_granting(
     table: Mapping[str, object],
     typed: Mapping[str, str],
     *,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Callable[[str], None],
 ) -> AsyncIterator[Granting]:
     """Open the database and the way to the source for an account of the file, of the database, or a new one.
 

@@ -39,7 +39,7 @@ class Heartbeat:
         stall: timedelta,
         timeout: timedelta,
         stand_down: Callable[[StandDown], None],
-        looked: Callable[[], object] = lambda: None,
+        looked: Callable[[], object],
     ) -> None:
         self._store = store
         self._lease = lease

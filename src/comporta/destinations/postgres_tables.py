@@ -175,7 +175,7 @@ def settled_columns_of(connection: Connection, schema: str, table: str) -> tuple
     return {row[1]: _TYPES_BY_OID.get(row[2]) for row in found}, all(row[3] for row in found)
 
 
-def known_as(present: Present, shape: Shape, pinned: Collection[str] = ()) -> dict[str, Column]:
+def known_as(present: Present, shape: Shape, pinned: Collection[str]) -> dict[str, Column]:
     """Return the columns of a table by their whole names, each with the field that feeds it.
 
     A column that cannot be what is wanted of it is called one of another type, so that it is in nobody's

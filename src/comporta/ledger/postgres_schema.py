@@ -58,7 +58,7 @@ def settings_text(local: Mapping[str, str] = LOCALS) -> str:
     return f"{settings}SELECT pg_catalog.set_config('search_path', {_SEARCH_PATH}, true)"
 
 
-def settings_query(local: Mapping[str, str] = LOCALS) -> str:
+def settings_query(local: Mapping[str, str]) -> str:
     """Return a query that does the same; the instant, as the server's clock says it, is the last that it answers."""
     values = {**{name: f"'{value}'" for name, value in local.items()}, "search_path": _SEARCH_PATH}
     settings = (f"pg_catalog.set_config('{name}', {value}, true)" for name, value in values.items())

@@ -47,7 +47,7 @@ def refuse_unusable(path: Path, *, mounts: Path = Path("/proc/mounts")) -> None:
         raise NetworkFileSystem(message)
 
 
-def file_system(folder: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
+def file_system(folder: Path, mounts: Path) -> str | None:
     """Return the type of the file system that holds ``folder``, ``None`` where the system does not say."""
     try:
         lines = mounts.read_text("utf-8", "replace").splitlines()

@@ -34,9 +34,7 @@ class Backup:
     before: tuple[str, ...] = ()
 
 
-def back_up(
-    settings: Settings, path: Path, *, force: bool = False, with_key: bool = False, binaries: Path | None = None
-) -> Backup:
+def back_up(settings: Settings, path: Path, *, force: bool, with_key: bool, binaries: Path | None) -> Backup:
     """Write the database into a file, whole or not at all, while others write to it."""
     seen = examine(settings, is_thorough=False)
     if seen.revision is None:
@@ -92,9 +90,7 @@ def refuse_living(settings: Settings, clock: Clock) -> None:
         sqlite_copy.asked(path, lambda ask: looks.refuse_living(ask, tables, now, str(path)))
 
 
-def put_back(
-    settings: Settings, path: Path, *, clock: Clock, with_key: bool = False, binaries: Path | None = None
-) -> Backup:
+def put_back(settings: Settings, path: Path, *, clock: Clock, with_key: bool, binaries: Path | None) -> Backup:
     """Put a backup into the place of the settings' database; what is there is kept under another name."""
     path = path.expanduser().absolute()
     if not path.is_file():

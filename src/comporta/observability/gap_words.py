@@ -82,9 +82,7 @@ class About:
     expected: int | None = None
 
 
-def why_text(
-    gap: Gap, about: About, language: Language, *, show: Callable[[datetime], str], is_first: bool = False
-) -> str:
+def why_text(gap: Gap, about: About, language: Language, *, show: Callable[[datetime], str], is_first: bool) -> str:
     """Say why a part is not covered; ``is_first``: nothing of the stream ever was.
 
     ``show`` writes an instant as people of the place read it.

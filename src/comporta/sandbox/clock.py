@@ -6,14 +6,12 @@ Stamps and the ``Date`` header follow it; how long things take is measured on a 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from comporta.sandbox.reality import real_now
-
 
 class SourceClock:
     """What the source takes for the time."""
 
-    def __init__(self, now: Callable[[], datetime] | None = None) -> None:
-        self._now = now or real_now
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
         self.offset = timedelta()
 
     def now(self) -> datetime:

@@ -34,10 +34,10 @@ class FakeReader:
         *,
         identity: Identity,
         page_size: int,
-        ignores_filters: bool = False,
-        is_resumable: bool = True,
-        is_unbroken: bool = False,
-        sweep_rows: int | None = None,
+        ignores_filters: bool,
+        is_resumable: bool,
+        is_unbroken: bool,
+        sweep_rows: int | None,
     ) -> None:
         self.shape: Shape = stream.shape("fake", request.fields)
         self.identity = identity
