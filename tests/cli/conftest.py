@@ -10,7 +10,6 @@ import pytest
 
 from comporta.cli.main import run
 from comporta.core.outcome import ExitCode
-from comporta.ledger.sqlite_schema import migrate
 from comporta.sandbox.odoo import OdooSandbox
 
 TOML = """
@@ -51,14 +50,6 @@ def odoo() -> Iterator[OdooSandbox]:
     """Serve a small company."""
     with OdooSandbox(records=30) as sandbox:
         yield sandbox
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Migrate a database once: importing SQLAlchemy and Alembic takes longer than all the commands."""
-    path = tmp_path_factory.mktemp("migrated") / "shop.db"
-    migrate(path)
-    return path
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from tests.conformance.tables import NewTables, SqliteTables, Tables
 
 from comporta.destinations.sqlite import SqliteDestination
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
-from comporta.ledger.sqlite_schema import migrate
 from comporta.ledger.store import LedgerStore
 from comporta.testing.clock import FakeClock
 
@@ -55,14 +54,6 @@ def postgres_tables(request: pytest.FixtureRequest) -> Tables:
     return PostgresTables(request.getfixturevalue("postgres_url"))
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a migrated file to copy: migrating takes longer than most tests."""
-    path = tmp_path_factory.mktemp("migrated") / "ledger.db"
-    migrate(path)
-    return path
-
-
 @pytest.fixture
 def clock() -> FakeClock:
     """Return the clock of the stores: it moves only when told."""
@@ -86,10 +77,9 @@ async def store_factory(
     if request.param == "sqlite":
         path = request.getfixturevalue("database_path")
     else:
-        from tests.conformance.ledgers import ledger_template, open_postgres
+        from tests.conformance.ledgers import open_postgres
 
-        server = request.getfixturevalue("postgres_server")
-        url = request.getfixturevalue("postgres_clone")(ledger_template(server))
+        url = request.getfixturevalue("ledger_url")
 
     def open_store() -> LedgerStore:
         if request.param == "sqlite":

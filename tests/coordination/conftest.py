@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.coordination.always_on import kill_all
-from tests.engine.conftest import migrated, path, workshop
+from tests.engine.conftest import path, workshop
 
 from comporta.testing import FakeClock, MemoryLog
 
-__all__ = ["migrated", "path", "workshop"]
+__all__ = ["path", "workshop"]
 
 
 @pytest.fixture

@@ -117,11 +117,7 @@ def siege(request: pytest.FixtureRequest, path: Path, tmp_path: Path, chaos_seed
     """Return a simulator and a database, and nobody at work."""
     address = str(path)
     if request.param == "postgres":
-        from tests.conformance.ledgers import ledger_template
-
-        server = request.getfixturevalue("postgres_server")
-        address = request.getfixturevalue("postgres_clone")(ledger_template(server))
-        address = real_clock(address)
+        address = real_clock(request.getfixturevalue("ledger_url"))
     folder = tmp_path / "siege"
     folder.mkdir()
     (folder / "first").write_text("demo-1001", "utf-8")

@@ -7,16 +7,6 @@ from pathlib import Path
 import pytest
 from tests.engine.workshop import Workshop, open_workshop
 
-from comporta.ledger.sqlite_schema import migrate
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an empty database with a ledger."""
-    path = tmp_path_factory.mktemp("migrated") / "empty.db"
-    migrate(path)
-    return path
-
 
 @pytest.fixture
 def path(migrated: Path, tmp_path: Path) -> Path:

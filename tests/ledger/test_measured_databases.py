@@ -3,14 +3,11 @@
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from tests.conformance.ledgers import ledger_template
 
 from comporta.errors import DestinationBusy
 from comporta.ledger.postgres import PoolLimits, PostgresDatabase
@@ -18,9 +15,6 @@ from comporta.ledger.postgres_address import Address
 from comporta.ledger.session import Session
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ports.system_clock import SystemClock
-
-if TYPE_CHECKING:
-    from tests.servers.postgres import PostgresServer
 
 PATIENCE_S = 8.0
 WAITED = "comporta_database_write_wait_seconds"
@@ -61,10 +55,10 @@ def test_sqlite_tells_how_long_writers_waited_and_that_it_was_busy(tmp_path: Pat
 
 
 @pytest.mark.full
-def test_postgres_tells_of_its_pool(postgres_server: "PostgresServer", postgres_clone: Callable[[str], str]) -> None:
+def test_postgres_tells_of_its_pool(ledger_url: str) -> None:
     """How long a connection was waited for, and that one waited in vain."""
     kept = Kept()
-    address = Address.parse(postgres_clone(ledger_template(postgres_server)))
+    address = Address.parse(ledger_url)
     limits = PoolLimits(size=2, wait=timedelta(seconds=0.3))
     clock = {"comporta.now": "2026-03-01T08:00:00Z"}
     opened = PostgresDatabase(address, limits, SystemClock(), local=lambda: clock, meter=kept)

@@ -1,12 +1,12 @@
 """Who may work after the answer to an acquisition was lost: whoever it was kept for, and nobody else."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.conformance.conftest import TTL
-from tests.conformance.ledgers import ledger_template, open_postgres
+from tests.conformance.ledgers import open_postgres
 from tests.conformance.store_steps import HOUR, start, ticket
 
 from comporta.ledger.store import LedgerStore
@@ -14,16 +14,15 @@ from comporta.ports.store import Granted, Occupied
 from comporta.testing import FakeClock
 
 if TYPE_CHECKING:
-    from tests.servers.postgres import PostgresServer
     from tests.servers.proxy import Fault, Proxy
 
 pytestmark = pytest.mark.full
 
 
 @pytest.fixture
-def postgres_url(postgres_server: "PostgresServer", postgres_clone: Callable[[str], str]) -> str:
-    """Return the URL of a database with a ledger."""
-    return postgres_clone(ledger_template(postgres_server))
+def postgres_url(ledger_url: str) -> str:
+    """Return the URL of a database with a ledger, before which the proxy stands."""
+    return ledger_url
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """What a look at a PostgreSQL database tells: for `comporta doctor`, on real servers that are as they should not be."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import pytest
 from psycopg import sql
-from tests.conformance.ledgers import ledger_template
 from tests.ledger.provoked import as_role, role
 from tests.servers.builds import each_postgres
 
@@ -37,12 +34,6 @@ def by_hand(url: str, *statements: str) -> None:
 def database_named(url: str) -> str:
     """Return the name of the database of a URL."""
     return url.rpartition("/")[2]
-
-
-@pytest.fixture
-def ledger_url(postgres_server: "PostgresServer", postgres_clone: Callable[[str], str]) -> str:
-    """Return the URL of a database with a ledger."""
-    return postgres_clone(ledger_template(postgres_server))
 
 
 @each_postgres

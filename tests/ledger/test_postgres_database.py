@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 import pytest
-from tests.conformance.ledgers import ledger_template
 
 from comporta.errors import CommitOutcomeUnknown, DestinationRefused, Retryable, Unforeseen
 from comporta.errors_postgres import DatabaseUnreachable
@@ -32,12 +31,11 @@ NOTES = "CREATE TABLE comporta.notes (note text PRIMARY KEY)"
 
 
 @pytest.fixture
-def postgres_url(postgres_server: "PostgresServer", postgres_clone: Callable[[str], str]) -> str:
+def postgres_url(ledger_url: str) -> str:
     """Return the URL of a database with a ledger and a table to write notes in."""
-    url = postgres_clone(ledger_template(postgres_server))
-    with opened(url) as database:
+    with opened(ledger_url) as database:
         database.write(lambda s: s.connection.execute(NOTES)).result(PATIENCE_S)
-    return url
+    return ledger_url
 
 
 @contextmanager

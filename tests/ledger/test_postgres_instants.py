@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
-from tests.conformance.ledgers import ledger_template
 
 from comporta.core.run import Run, Trigger
 from comporta.core.ticket import Ticket
@@ -19,9 +18,6 @@ from comporta.ledger.rows import run_from
 from comporta.ledger.session import Session
 from comporta.ports.store import Granted, Occupied
 from comporta.ports.system_clock import SystemClock
-
-if TYPE_CHECKING:
-    from tests.servers.postgres import PostgresServer
 
 REAL_CLOCK = """
 CREATE OR REPLACE FUNCTION comporta.cmp_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS 'SELECT clock_timestamp()'
@@ -53,15 +49,12 @@ def until_somebody_waits(connection: "psycopg.Connection[Any]") -> None:
         assert time.monotonic() < deadline
 
 
-def test_a_takeover_happened_when_the_lease_was_taken_not_when_its_transaction_began(
-    postgres_server: "PostgresServer", postgres_clone: Callable[[str], str]
-) -> None:
+def test_a_takeover_happened_when_the_lease_was_taken_not_when_its_transaction_began(ledger_url: str) -> None:
     """A takeover waits for the last batch of the one before, whose rows are then older than its loss."""
-    url = postgres_clone(ledger_template(postgres_server))
     limits = PoolLimits(size=2, wait=timedelta(seconds=3))
-    with psycopg.connect(url, autocommit=True, options="-c datestyle=ISO") as other:
+    with psycopg.connect(ledger_url, autocommit=True, options="-c datestyle=ISO") as other:
         other.execute(REAL_CLOCK)
-        with closing(PostgresDatabase(Address.parse(url), limits, SystemClock())) as database:
+        with closing(PostgresDatabase(Address.parse(ledger_url), limits, SystemClock())) as database:
             database.write(take("first", -HOUR)).result(PATIENCE_S)
             with other.transaction():
                 other.execute("SELECT 1 FROM comporta.cmp_scope FOR UPDATE")

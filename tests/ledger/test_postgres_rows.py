@@ -1,6 +1,5 @@
 """One reading statement of PostgreSQL: the promises of a transaction, for the time of a single answer."""
 
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from psycopg.pq import Trace
-from tests.conformance.ledgers import ledger_template
 from tests.ledger.test_postgres_database import opened
 
 from comporta.errors import DestinationRefused
@@ -27,14 +25,12 @@ ONE = PoolLimits(size=2)
 
 
 @pytest.fixture
-def ledger_url(
-    postgres_server: "PostgresServer", postgres_clone: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
-) -> str:
+def ledger_url(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the URL of a ledger; the statements of these tests have names."""
     for name, text in {"probe": PROBE, "settings": SETTINGS, "bad": "SELECT 1 / 0"}.items():
         monkeypatch.setitem(postgres.SQL, name, text)
     monkeypatch.setitem(postgres.SQL, "intruder", "INSERT INTO comporta.cmp_pause VALUES ('a', now())")
-    return postgres_clone(ledger_template(postgres_server))
+    return ledger_url
 
 
 def set_to(url: str, settings: dict[str, str]) -> None:

@@ -9,27 +9,16 @@ import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 from psycopg.pq import Trace
-from tests.conformance.ledgers import ledger_template
 
 from comporta.ledger.postgres import PoolLimits, PostgresDatabase
 from comporta.ledger.postgres_address import Address
 from comporta.ledger.session import Session
 from comporta.ports.system_clock import SystemClock
 
-if TYPE_CHECKING:
-    from tests.servers.postgres import PostgresServer
-
 HINTS: list[dict[str, object]] = [{"scope": "a/lines", "parent": str(number), "told_at": None} for number in (3, 1, 2)]
-
-
-@pytest.fixture
-def ledger_url(postgres_server: "PostgresServer", postgres_clone: Callable[[str], str]) -> str:
-    """Return the URL of a database with a ledger."""
-    return postgres_clone(ledger_template(postgres_server))
 
 
 def sent(url: str, work: Callable[[Session], object]) -> list[str]:

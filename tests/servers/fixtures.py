@@ -1,10 +1,11 @@
-"""The fixtures of real servers, for every test: a fresh database costs a few hundredths of a second.
+"""The fixtures of real servers and databases, for every test: a fresh one costs a few hundredths of a second.
 
 A test that asks for a server that cannot run here is reported as skipped, with the reason.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -90,6 +91,24 @@ def postgres_clone(postgres_server: "PostgresServer") -> Iterator[Callable[[str]
 def postgres_url(postgres_clone: Callable[[str], str]) -> str:
     """Return the URL of a fresh, empty database, dropped after the test."""
     return postgres_clone("template0")
+
+
+@pytest.fixture
+def ledger_url(postgres_server: "PostgresServer", postgres_clone: Callable[[str], str]) -> str:
+    """Return the URL of a fresh database with a ledger whose clock is the test's."""
+    from tests.conformance.ledgers import ledger_template
+
+    return postgres_clone(ledger_template(postgres_server))
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an empty SQLite file with a ledger, to copy: migrating takes longer than most tests."""
+    from comporta.ledger.sqlite_schema import migrate
+
+    path = tmp_path_factory.mktemp("migrated") / "empty.db"
+    migrate(path)
+    return path
 
 
 @pytest.fixture(scope="session")

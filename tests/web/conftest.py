@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import uvicorn.server
-from tests.engine.conftest import migrated, path
+from tests.engine.conftest import path
 from tests.engine.workshop import CONDUCT
 from tests.web.office import Office, open_office, sqlite_store
 
 from comporta.ledger.store import LedgerStore
 from comporta.ports.system_clock import SystemClock
 
-__all__ = ["migrated", "office", "open_store", "path"]
+__all__ = ["office", "open_store", "path"]
 OpenStore = Callable[[], LedgerStore]
 
 
@@ -41,9 +41,9 @@ def open_store(request: pytest.FixtureRequest) -> OpenStore:
     if request.param == "sqlite":
         file = request.getfixturevalue("path")
         return lambda: sqlite_store(file)
-    from tests.conformance.ledgers import ledger_template, open_postgres
+    from tests.conformance.ledgers import open_postgres
 
-    url = request.getfixturevalue("postgres_clone")(ledger_template(request.getfixturevalue("postgres_server")))
+    url = request.getfixturevalue("ledger_url")
     return lambda: open_postgres(url, SystemClock(), ttl=CONDUCT.lease)
 
 
