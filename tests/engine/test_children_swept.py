@@ -272,3 +272,16 @@ async def test_a_sweep_that_a_person_has_to_look_at_is_not_begun_again_with_ever
     assert (run.state, code(run)) == (RunState.FAILED, "CMP-ROW-003")
     assert soon == []
     assert len(await hinted(loaded)) == CHEAP + 2
+
+
+async def test_whoever_is_asked_is_told_a_command_that_reads_values(loaded: Workshop) -> None:
+    """A stream that bears no stamp is compared by each sync of it, and `comporta reconcile` refuses it."""
+    values(loaded).remove(*list(values(loaded).records)[: ORDER_COUNT * 2])
+
+    stopped = await loaded.run(stream=VALUES)
+    confirmed = await loaded.run(stream=VALUES, confirmed=True)
+
+    assert stopped.error is not None
+    assert f"`comporta sync {SCOPE} --yes`" in stopped.error["next_step"]
+    assert "reconcile" not in stopped.error["next_step"]
+    assert confirmed.counts.deleted == ORDER_COUNT * 2

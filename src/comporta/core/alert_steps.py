@@ -41,7 +41,10 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
             " envios, ou publicação e sincronização) e autorize de novo: `comporta connect mercadolivre NOME`."
         ),
         "CMP-ROW-002": "Veja os motivos com `comporta quarantine`; as linhas que podiam ser gravadas foram mantidas.",
-        "CMP-ROW-003": "Olhe a fonte. Se as linhas sumiram mesmo: `comporta reconcile CONTA/FLUXO --repair --yes`.",
+        "CMP-ROW-003": (
+            "Olhe a fonte. Se as linhas sumiram mesmo: `comporta reconcile CONTA/FLUXO --repair --yes`, ou, se o fluxo"
+            " é sempre lido inteiro, `comporta sync CONTA/FLUXO --yes`."
+        ),
         "CMP-DB-001": "Feche os programas que mantêm o banco aberto para escrita (um visualizador, uma cópia); depois"
         " continua sozinho.",
         "CMP-DB-002": "Confira o espaço em disco e a saúde do banco (`comporta doctor`).",

@@ -142,8 +142,13 @@ async def refuse_mass_deletion(work: Work, gone: Sequence[Key]) -> None:
             f"{work.scope}: {marked + len(gone)} of {here} rows are gone at the source, more than the allowed"
             f" {rules.deleted_share:.0%}; {marked or 'none'} of them marked deleted so far"
         )
-        step = TooManyDeleted.next_step.replace("ACCOUNT/STREAM", str(work.scope))
-        raise TooManyDeleted(message, next_step=step)
+        raise TooManyDeleted(message, next_step=_way_to_confirm(work))
+
+
+def _way_to_confirm(work: Work) -> str:
+    """Return the command that compares the stream: one that bears no stamp is compared by its syncs alone."""
+    step = TooManyDeleted.next_step.replace("ACCOUNT/STREAM", str(work.scope))
+    return step if work.shape.stamp is not None else step.replace("reconcile", "sync").replace(" --repair", "")
 
 
 async def _outside_domain(work: Work, living: Sequence[Key]) -> list[Key]:
