@@ -130,6 +130,27 @@ def test_what_may_not_be_seen_any_more_stays_as_it_was_seen(
         assert connection.execute(query).fetchone() == (0,)
 
 
+@pytest.mark.parametrize("records", [80], indirect=True)
+def test_a_custom_field_that_was_deleted_costs_few_requests_until_somebody_agrees(
+    crm: ActiveCampaignSandbox, sync: Sync
+) -> None:
+    """Its values are too many to be marked without a person's yes: not each is looked at by itself to say so."""
+    sync("crm/dealCustomFieldData")
+    values = list(crm.world.tables["dealCustomFieldData"])
+    gone = values[: len(values) * 2 // 3]
+    for known in gone:
+        crm.world.delete("dealCustomFieldData", known)
+    before = crm.stats.requests
+
+    (stopped,) = sync("crm/dealCustomFieldData")
+    spent = crm.stats.requests - before
+
+    assert stopped.error is not None
+    assert stopped.error["code"] == "CMP-ROW-003"
+    assert f"{len(gone)} of {len(values)} rows" in stopped.error["message"]
+    assert spent < len(gone) // 3
+
+
 @pytest.mark.parametrize(("told", "is_one_by_one"), [("", False), ("concurrency = 1", True)])
 @pytest.mark.parametrize("records", [80], indirect=True)
 def test_an_account_may_be_asked_one_request_after_another(

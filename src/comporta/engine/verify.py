@@ -27,6 +27,8 @@ FETCH_MAX = 1000
 """Records fetched by key in one request."""
 DELETED_LEAST = 20
 """So many rows may always be marked deleted, whatever share of a small table they are."""
+FEW = 20
+"""So many rows that are not there, of those that were not listed, are enough to ask a person about all of them."""
 BOUNDING = 2
 """So many listings say where a list ended: one may have been cut short."""
 
@@ -74,9 +76,11 @@ async def gone_at_source(work: Work, plan: Pass, *, is_agreed: bool) -> Batch:
     here = await work.store.count_rows(work.account, work.shape)
     if is_agreed and plan.read == 0 and here == work.counts.read - work.counts.rejected:
         return last
-    gone = await confirmed_gone(work, (await sweep(work, since=plan.window.asked_since)).extra)
+    missing = (await sweep(work, since=plan.window.asked_since)).extra
     if is_clearing:
-        return replace(last, removed=gone)
+        return replace(last, removed=await confirmed_gone(work, missing))
+    await _refuse_at_first_sight(work, missing)
+    gone = await confirmed_gone(work, missing)
     await refuse_mass_deletion(work, gone)
     if gone:
         work.tell_deleted(gone)
@@ -132,17 +136,36 @@ async def refuse_mass_deletion(work: Work, gone: Sequence[Key]) -> None:
 
     What the run marked before counts too: it may come upon the loss of everything portion by portion.
     """
+    if (message := await _too_many(work, len(gone))) is not None:
+        raise TooManyDeleted(message, next_step=_way_to_confirm(work))
+
+
+async def _refuse_at_first_sight(work: Work, missing: Sequence[Key]) -> None:
+    """Stop where too many rows were not listed, and none of a few of them is there.
+
+    Where each look is a request of its own, thousands of them would take an account's whole limit for half an hour,
+    each time that the stream is read, to come to the same question.
+    """
+    message = await _too_many(work, len(missing))
+    few = missing[:: -(-len(missing) // FEW)] if message is not None else []
+    if message is not None and len(await confirmed_gone(work, few)) == len(few):
+        seen = f"{message}; {len(few)} of them were looked at"
+        raise TooManyDeleted(seen, next_step=_way_to_confirm(work))
+
+
+async def _too_many(work: Work, gone: int) -> str | None:
+    """Say that a person should confirm that so many rows more are gone, ``None`` if nobody has to."""
     rules = work.rules
     if not gone or rules.deletions_confirmed or work.run.dry_run:
-        return
+        return None
     marked = work.counts.deleted
     here = marked + await work.store.count_rows(work.account, work.shape)
-    if too_many(marked + len(gone), here, share=rules.deleted_share, at_least=DELETED_LEAST):
-        message = (
-            f"{work.scope}: {marked + len(gone)} of {here} rows are gone at the source, more than the allowed"
-            f" {rules.deleted_share:.0%}; {marked or 'none'} of them marked deleted so far"
-        )
-        raise TooManyDeleted(message, next_step=_way_to_confirm(work))
+    if not too_many(marked + gone, here, share=rules.deleted_share, at_least=DELETED_LEAST):
+        return None
+    return (
+        f"{work.scope}: {marked + gone} of {here} rows are gone at the source, more than the allowed"
+        f" {rules.deleted_share:.0%}; {marked or 'none'} of them marked deleted so far"
+    )
 
 
 def _way_to_confirm(work: Work) -> str:
