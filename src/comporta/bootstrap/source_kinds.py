@@ -152,7 +152,6 @@ def _activecampaign_config(told: AccountSettings, *, api_key: str = "", timezone
         url=told.url,
         api_key=api_key,
         zone=ZoneInfo(str(options.get("timezone") or timezone)),
-        is_zone_sure=options.get("timezone") is not None,
         page_size=int(str(options["page_size"])),
         timeout=options["request_timeout"],  # type: ignore[arg-type]  # checked by settings
         rate=told.limit or RATE,

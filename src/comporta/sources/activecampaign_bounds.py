@@ -1,13 +1,15 @@
 """The window of a filtered list: what is asked of an API that filters by the day, in a zone it does not name.
 
 Nobody knows whether ``filters[updated_after]`` goes by the second or by the day, nor whose day. So whole days are asked
-for, wide enough in every zone of the world: what is asked holds all that is wanted. Rows beside the window come along
-and are kept, for they are true; only a row that no reading of the filter lets through proves that it was ignored.
+for, and one more on either side: what is asked holds all that is wanted in every zone of the world. The zone that
+somebody set for the account does not narrow it: where that is wrong, or the filter goes by another, rows would be
+missing from what is then claimed. Rows beside the window come along and are kept, for they are true; only a row that no
+reading of the filter lets through proves that it was ignored.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 
 from comporta.core.instant import instant_text
 
@@ -19,11 +21,10 @@ BEHIND_MAX = timedelta(hours=12)
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Source time ``[since, until)``; ``zone`` is the account's, where somebody said so."""
+    """Source time ``[since, until)``."""
 
     since: datetime | None = None
     until: datetime | None = None
-    zone: tzinfo | None = None
 
     def query(self) -> Mapping[str, str]:
         """Return the filters to send: the days that hold the window wherever the account is.
@@ -53,10 +54,9 @@ class Bounds:
         return stamp is not None and low <= stamp and (self.until is None or stamp < instant_text(self.until))
 
     def _day(self, instant: datetime, *, is_end: bool) -> str:
-        """Return the day to ask for, of which the beginning counts; where no zone is known, a day further out."""
-        day = instant.astimezone(self.zone or UTC).date() + (DAY if is_end else timedelta())
-        further = timedelta() if self.zone else DAY
-        return (day + further if is_end else day - further).isoformat()
+        """Return the day to ask for, of which the beginning counts: one further out than that of UTC."""
+        day = instant.astimezone(UTC).date()
+        return (day + 2 * DAY if is_end else day - DAY).isoformat()
 
     def _least(self) -> str:
         if self.since is None:

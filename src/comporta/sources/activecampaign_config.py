@@ -32,7 +32,6 @@ class ActiveCampaignConfig:
     url: str
     api_key: str = field(repr=False)
     zone: tzinfo
-    is_zone_sure: bool = False
     page_size: int = PAGE_SIZE
     timeout: timedelta = TIMEOUT
     rate: Rate = RATE

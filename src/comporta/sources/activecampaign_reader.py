@@ -180,8 +180,7 @@ class ActiveCampaignReader:
     def _bounds(self, since: datetime | None, until: datetime | None) -> Bounds:
         if self.shape.stamp is None:
             return Bounds()
-        config = self._session.config
-        return Bounds(since, until, config.zone if config.is_zone_sure else None)
+        return Bounds(since, until)
 
     def _first(self, bounds: Bounds, size: int) -> Leaf | None:
         """Return the page that was fetched to be counted, if it is the one that is wanted now."""
