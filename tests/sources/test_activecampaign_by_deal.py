@@ -71,7 +71,7 @@ async def test_a_deal_that_is_refused_says_nothing_of_the_others(
     """It is named with its reason; where every one of several is refused, it may be our right to read any."""
     crm.faults.add("forbidden=1@deals/3/")
     page = await reader.fetch_children([2, 3, 5])
-    crm.faults.add("forbidden=1")
+    crm.faults.add("forbidden=1@deals")
     with pytest.raises(AccessRefused):
         await reader.fetch_children([2, 3, 5, 6, 7])
 

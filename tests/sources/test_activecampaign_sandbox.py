@@ -302,10 +302,10 @@ async def test_a_fault_passes_or_is_named(
 ) -> None:
     """Twice is a stumble, but for a subscription that ended: the page is asked again, and nothing is lost."""
     if fault != "error_402":
-        sandbox.faults.add(f"{fault}=1", times=2)
+        sandbox.faults.add(f"{fault}=1@deals", times=2)
         assert len(keys_of(await pages_of(await account.read()))) == DEALS
         assert account.progress.requests.failures == {"deals: page": 2}
-    sandbox.faults.add(f"{fault}=1")
+    sandbox.faults.add(f"{fault}=1@deals")
 
     with pytest.raises(error) as caught:
         await pages_of(await account.read())

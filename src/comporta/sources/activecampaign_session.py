@@ -4,16 +4,17 @@ An answer becomes a batch of rows, or an error of ours; what is cut or empty sho
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
-from comporta.errors import ComportaError, SourceChangedShape
+from comporta.errors import AccessRefused, ComportaError, Retryable, SourceChangedShape
 from comporta.ports.budget import Budget
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
@@ -30,6 +31,9 @@ from comporta.sources.values import INTEGER_MAX
 
 CLOCK_FRESH_S = 5.0
 """Seconds for which the clock of the last answer will do: an older clock only claims less."""
+PROOF_FRESH_S = 60.0
+"""Seconds for which a key that was taken after a refusal counts as good: of a thousand refusals one asks."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class ActiveCampaignSession:
         self._door = asyncio.Lock()
         self._date: tuple[datetime, float] | None = None
         self._failure: tuple[ComportaError, float] | None = None
+        self._proved_s = -PROOF_FRESH_S
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -97,7 +102,7 @@ class ActiveCampaignSession:
         def accept(answer: Answer) -> Leaf:
             return self._leaf(answer, endpoint, plan, ask.subject)
 
-        return await self._transport.send(ask, progress, accept)
+        return await self._send(ask, progress, accept)
 
     async def page_of_parent(
         self, endpoint: Endpoint, plan: Plan, parent: int, query: Mapping[str, object], *, progress: Progress
@@ -113,7 +118,7 @@ class ActiveCampaignSession:
                 return None
             return self._leaf(answer, endpoint, plan, ask.subject)
 
-        return await self._transport.send(ask, progress, accept)
+        return await self._send(ask, progress, accept)
 
     async def record(self, endpoint: Endpoint, plan: Plan, key: int, progress: Progress) -> Batch | None:
         """Return one record as a batch of its own, ``None`` if there is none of that id."""
@@ -131,7 +136,7 @@ class ActiveCampaignSession:
                 raise SourceChangedShape(message)
             return batch
 
-        return await self._transport.send(ask, progress, accept)
+        return await self._send(ask, progress, accept)
 
     async def time(self, progress: Progress) -> datetime:
         """Return the server's clock: from the last answer while that is fresh, else from a cheap request.
@@ -163,6 +168,18 @@ class ActiveCampaignSession:
             return answer.date
 
         return await self._transport.send(ask, progress, accept)
+
+    async def _send(self, ask: Ask, progress: Progress, accept: Callable[[Answer], T]) -> T:
+        """Send a request; what it is refused for is a missing right only if the key is still good."""
+        try:
+            return await self._transport.send(ask, progress, accept)
+        except AccessRefused:
+            if self.clock.monotonic() - self._proved_s > PROOF_FRESH_S:
+                self._date = None  # others' answers are older than this refusal
+                with suppress(Retryable):
+                    await self.time(progress)
+                    self._proved_s = self.clock.monotonic()
+            raise
 
     def subject(self, path: str, what: str) -> str:
         """Say in words what is attempted on what."""
