@@ -68,7 +68,7 @@ class SourceBadGateway(SourceUnavailable):
 
     code = "CMP-NET-003"
     is_of_one = True
-    next_step = "Look at the server's own log: its worker may have hit its time or memory limit."
+    next_step = "It is tried again by itself. See the server's log if it is yours: it may lack time or memory."
 
 
 class SourceTruncated(SourceUnavailable):

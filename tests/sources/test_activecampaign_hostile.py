@@ -11,7 +11,7 @@ import pytest
 from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http
 
 from comporta.coordination.budgets import SharedBudgets
-from comporta.errors import FilterIgnored, SourceBadGateway, SourceChangedShape
+from comporta.errors import FilterIgnored, SourceBadGateway, SourceChangedShape, SourceUnavailable
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sources.activecampaign import ActiveCampaignSource
@@ -123,3 +123,16 @@ async def test_a_server_that_hangs_is_asked_five_times(
         await reader.count(since=None, until=None)
 
     assert progress.requests.sent == 5
+
+
+@pytest.mark.parametrize("answer", [http({"message": "Internal Server Error"}, status=500), b""], ids=["500", "reset"])
+async def test_nobody_is_sent_to_a_log_that_only_the_vendor_has(
+    server: ScriptedServer, deals: ActiveCampaignReader, answer: bytes
+) -> None:
+    """A service that is in trouble is not the user's server; it is tried again, and that is all there is to do."""
+    server.overrides = Always(answer)
+
+    with pytest.raises(SourceUnavailable) as caught:
+        await deals.count(since=None, until=None)
+
+    assert "if it is yours" in caught.value.next_step

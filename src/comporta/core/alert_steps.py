@@ -11,7 +11,7 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
     {
         "CMP-NET-001": "Confira se o endereço está certo e o servidor no ar; a execução é tentada de novo sozinha.",
         "CMP-NET-002": "O servidor está lento ou sobrecarregado: tente um page_size menor na conta, ou outro horário.",
-        "CMP-NET-003": "Veja o log do próprio servidor: ele pode ter chegado ao limite de tempo ou de memória.",
+        "CMP-NET-003": "É tentado de novo sozinho. Se o servidor é seu, veja o log dele: pode faltar tempo ou memória.",
         "CMP-NET-004": "Um proxy ou o servidor cortou a resposta: tente um page_size menor na conta.",
         "CMP-NET-005": "Abra o url da conta num navegador: quem responde é um proxy, uma página de manutenção ou um"
         " caminho errado.",

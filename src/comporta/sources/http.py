@@ -278,7 +278,7 @@ _ADVICES = (
     ),
     (
         ("reset", "closed", "broken pipe"),
-        "The server or a proxy hung up: its worker may have hit its time or memory limit; see its log.",
+        "The server or a proxy hung up. See its log if it is yours: it may have hit a time or memory limit.",
     ),
 )
 
