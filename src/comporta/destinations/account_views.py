@@ -9,10 +9,12 @@ else is decided here must not change under the reader:
   is a new column at the end. A view keeps its name for as long as it exists, whoever comes after it.
 - **Types.** A value that is not what its field says is null in the column, never an error. It stays as it came in
   ``activecampaign_deal_custom_field_data``, and so does the currency of an amount.
+- **Values.** Where a deal has two values of a field, the one of the greater id is the newer: what was made anew stands
+  beside the old one until that is known to be gone.
 
 The values are gathered by one pass over them, grouped by deal. Measured, 10,000 deals with 20 fields take 0.67 s on
 SQLite and 0.57 to 0.72 s on PostgreSQL 18; with an index on the deal 0.99 and 0.81 s, because the rows are then fetched
-one by one. So there is none.
+one by one. So there is none. That the newer of two values is told takes 0.05 and 0.1 s of these.
 """
 
 import re
@@ -38,6 +40,8 @@ DATA_COLUMNS = {
 """What a view needs of the values; without it all custom fields are null."""
 NAME_MAX = 63
 """Letters in a name: PostgreSQL cuts what is longer, and SQLite is to have the same names."""
+ID_DIGITS = 19
+"""Digits of the greatest id."""
 FIELDS_MAX = 1_000
 """Columns in a view; PostgreSQL takes 1,600, and ActiveCampaign has far fewer."""
 _TYPES = {
@@ -82,12 +86,15 @@ class Words:
 
     ``deals`` is the view of all accounts; ``values`` the table of values, ``None`` where it is not there.
     ``key`` turns a deal's id into what ``deals`` shows of it, ``typed`` a text into a type, or into null.
+    ``padded`` is a value's id with zeros before it, ``signwise`` a text as it is compared sign by sign.
     """
 
     deals: str
     values: str | None
     key: Callable[[str], str]
     typed: Callable[[ColumnType, str], str]
+    padded: str
+    signwise: Callable[[str], str]
 
 
 def is_due(batch: Batch, has_view: Callable[[], bool]) -> bool:
@@ -161,16 +168,20 @@ def select(view: AccountView, words: Words) -> str:
         listed.append(f'{words.typed(column.type, value)} AS "{column.name}"')
     lines = ["SELECT " + ",\n  ".join(listed), f"FROM {words.deals} AS d"]
     if has_values:
-        gathered = [
-            f"max(CASE WHEN x.custom_field_id = {each.id:d} THEN x.field_value END) AS f{each.id:d}"
-            for each in view.columns
-        ]
+        gathered = [f"{_newest(each.id, words)} AS f{each.id:d}" for each in view.columns]
         lines += [
             f"LEFT JOIN (SELECT {words.key('x.deal_id')} AS deal_id,\n  " + ",\n  ".join(gathered),
             f"  FROM {words.values} AS x WHERE x.account = {account} AND x._cmp_deleted_at IS NULL",
             "  GROUP BY x.deal_id) AS v ON v.deal_id = d.id",
         ]
     return "\n".join([*lines, f"WHERE d.account = {account}"])
+
+
+def _newest(field: int, words: Words) -> str:
+    """Return the aggregate that is a field's value of the greatest id: ids of one length, a mark for null, the text."""
+    marked = f"{words.padded} || coalesce('1' || x.field_value, '0')"
+    text = words.signwise(f"CASE WHEN x.custom_field_id = {field:d} THEN {marked} END")
+    return f"substr(nullif(substr(max({text}), {ID_DIGITS + 1}), '0'), 2)"
 
 
 def _plain(account: str) -> str:

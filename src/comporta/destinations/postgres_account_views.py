@@ -16,6 +16,7 @@ from comporta.destinations.account_views import (
     DATA,
     DATA_COLUMNS,
     DEALS,
+    ID_DIGITS,
     META,
     Field,
     Words,
@@ -86,6 +87,8 @@ def refresh(connection: Connection, schema: str, account: str | None = None) -> 
         table_name(schema, DATA) if is_filled else None,
         lambda key: f"CAST({key} AS text)",
         _typed,
+        padded=f"pg_catalog.lpad(CAST(x.id AS text), {ID_DIGITS}, '0')",
+        signwise=lambda text: f'({text}) COLLATE "C"',
     )
     told: list[LogLine] = []
     for view in plan(accounts, there, fields):

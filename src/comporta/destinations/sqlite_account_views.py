@@ -9,7 +9,18 @@ import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from comporta.core.record import Column, ColumnType
-from comporta.destinations.account_views import DATA, DATA_COLUMNS, DEALS, META, AccountView, Field, Words, plan, select
+from comporta.destinations.account_views import (
+    DATA,
+    DATA_COLUMNS,
+    DEALS,
+    ID_DIGITS,
+    META,
+    AccountView,
+    Field,
+    Words,
+    plan,
+    select,
+)
 from comporta.destinations.sqlite_views import MARK, make
 from comporta.destinations.upsert import quoted
 from comporta.ports.store import LogLine
@@ -33,7 +44,8 @@ def refresh(connection: sqlite3.Connection, columns_of: ColumnsOf, account: str 
     fields = _fields(connection, columns_of(connection, META), account)
     accounts = {account} if account is not None else {*there.values(), *_accounts(connection, fields)}
     present = columns_of(connection, DATA)
-    words = Words("deals", DATA if present.keys() >= DATA_COLUMNS.keys() else None, str, _typed)
+    values = DATA if present.keys() >= DATA_COLUMNS.keys() else None
+    words = Words("deals", values, str, _typed, padded=f"printf('%0{ID_DIGITS}d', x.id)", signwise=str)
     return [done for view in plan(accounts, there, fields) for done in _made(connection, view, words)]
 
 
