@@ -11,11 +11,11 @@ from comporta.settings.values import SecretReference
 
 
 def test_a_secret_is_revealed_from_where_it_is(tmp_path: Path) -> None:
-    """From the environment as it is, from a file without the line's end."""
+    """From the environment and from a file without the line's end."""
     file = tmp_path / "key"
     file.write_text("s3cret\n", encoding="utf-8")
 
-    assert reveal(SecretReference("env", "K"), what="x", environ={"K": "s3cret"}) == "s3cret"
+    assert reveal(SecretReference("env", "K"), what="x", environ={"K": "s3cret\r\n"}) == "s3cret"
     assert reveal(SecretReference("file", str(file)), what="x") == "s3cret"
 
 
@@ -43,3 +43,14 @@ def test_a_secret_that_is_closed_to_this_user_is_not_to_be_written_anew(monkeypa
         reveal(SecretReference("file", "/etc/key"), what="account a")
 
     assert caught.value.next_step == "Give the user that runs comporta the right to read /etc/key."
+
+
+def test_a_secret_of_two_lines_is_refused_without_being_shown(tmp_path: Path) -> None:
+    """No header takes it; a file with a note beside the key, or a variable that was pasted with more."""
+    file = tmp_path / "key"
+    file.write_text("# of the shop\ns3cret\n", encoding="utf-8")
+
+    for reference in (SecretReference("env", "K"), SecretReference("file", str(file))):
+        with pytest.raises(SecretMissing, match="one line") as caught:
+            reveal(reference, what="account a", environ={"K": "s3\ncret"})
+        assert "s3" not in caught.value.message + caught.value.next_step

@@ -71,3 +71,18 @@ async def test_a_right_that_is_missing_is_proved_once(
 
     assert {each.code for each in page.unseen} == {AccessRefused.code}
     assert crm.stats.calls["users/me"] == 1
+
+
+async def test_a_key_that_no_header_takes_is_refused_without_being_shown(
+    crm: ActiveCampaignSandbox, clock: SteppingClock
+) -> None:
+    """However it came here; the HTTP library would say it aloud, and call it a fault nobody foresaw."""
+    config = ActiveCampaignConfig(crm.url, "s3cret\nkey", ZoneInfo("UTC"))
+    budgets = SharedBudgets(MemoryLog(clock), clock)
+    source = ActiveCampaignSource(config, account="crm", clock=clock, budgets=budgets, dice=Random(1))
+
+    (finding,) = await source.check([StreamRequest("deals")])
+    await source.aclose()
+
+    assert (finding.ok, finding.details["code"]) == (False, "CMP-SET-003")
+    assert "s3cret" not in finding.message

@@ -52,6 +52,7 @@ from comporta.settings.tree import (
     WebhookSettings,
 )
 from comporta.settings.values import (
+    CONTROL,
     REDIS_FORM,
     Hours,
     Place,
@@ -95,11 +96,7 @@ NOT_SETTINGS = frozenset({"COMPORTA_CONFIG", "COMPORTA_LOG"})
 """Read by the command line: which file, and whether the log is shown."""
 
 
-def read_settings(
-    path: Path | None = None,
-    *,
-    environ: Mapping[str, str] = os.environ,
-) -> Settings:
+def read_settings(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings; ``path`` names a file that must be there, else ./comporta.toml is read if it is."""
     here = Path.cwd()
     file = _file(path, environ, here)
@@ -123,7 +120,7 @@ def expect_redis(known: Settings) -> Settings:
 def reveal(reference: SecretReference, *, what: str, environ: Mapping[str, str] = os.environ) -> str:
     """Return the secret that a reference to the environment or to a file leads to; the one place that does."""
     if reference.kind == "env":
-        secret = environ.get(reference.name, "")
+        secret = environ.get(reference.name, "").strip("\r\n")
         missing = f"{what}: the environment variable {reference.name} is not set"
         connect = ", or store the secret with `comporta connect`" if what.startswith("account ") else ""
         step = f"Set {reference.name} for the process that runs comporta{connect}."
@@ -139,6 +136,9 @@ def reveal(reference: SecretReference, *, what: str, environ: Mapping[str, str] 
         step = f"Write the secret into {reference.name}, and nothing else."
     if not secret:
         raise SecretMissing(missing, next_step=step)
+    if CONTROL.search(secret):
+        message = f"{what}: {reference} holds more than one line, or a control character; expected the secret alone"
+        raise SecretMissing(message, next_step=step)
     return secret
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from comporta.errors import (
+    BadValue,
     ComportaError,
     RateLimited,
     SourceChangedShape,
@@ -171,7 +172,11 @@ class Transport:
         import pyreqwest.exceptions  # noqa: F401, PLC0415 - 10 ms, which must not come between a turn and its request
 
         client = self._connections.client(is_direct=_is_loopback(ask.url))
-        builder = client.request(ask.method, ask.url).headers(dict(ask.headers)).timeout(self._timeout)
+        try:
+            builder = client.request(ask.method, ask.url).headers(dict(ask.headers)).timeout(self._timeout)
+        except ValueError:  # its words hold what it refuses, which may be the key
+            message = f"{ask.subject}: the key or the address cannot be sent; expected no control characters in them"
+            raise BadValue(message) from None
         return builder if ask.body is None else builder.body_bytes(ask.body)
 
     async def _read(self, ask: Ask, response: "Response") -> Answer:
