@@ -1,7 +1,7 @@
 """What an ActiveCampaign account says that it should not: for ever the same page, totals without end, half a record."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -20,6 +20,7 @@ from comporta.sources.activecampaign_reader import ActiveCampaignReader
 from comporta.testing import MemoryLog
 
 SIZE = 20
+STAMP = "2026-03-01T08:00:00-06:00"
 
 
 class Always(dict[str, Reply]):
@@ -56,7 +57,7 @@ async def deals(source: ActiveCampaignSource, clock: SteppingClock) -> ActiveCam
 
 def said(count: int, **more: object) -> bytes:
     """Return a page of so many deals."""
-    stamps = {"cdate": "2026-03-01T08:00:00-06:00", "mdate": "2026-03-01T08:00:00-06:00"}
+    stamps = {"cdate": STAMP, "mdate": STAMP}
     return http({"deals": [{"id": str(number), "title": "", **stamps} for number in range(1, count + 1)], **more})
 
 
@@ -70,6 +71,20 @@ async def test_a_page_that_comes_for_ever_ends_the_run(
     with pytest.raises(FilterIgnored, match="none but the 20 records"):
         [page async for page in deals.pages(since=None, until=None, after=None)]
     assert len(server.received) < 20
+
+
+@pytest.mark.parametrize("ids", [range(1, SIZE + 1), range(SIZE, 0, -1), [*range(1, SIZE), SIZE - 1]])
+async def test_contacts_whose_ids_do_not_rise_end_the_run(
+    source: ActiveCampaignSource, server: ScriptedServer, clock: SteppingClock, ids: Sequence[int]
+) -> None:
+    """A server that does not know ``id_greater``, or the order, would be read for ever, or cut short."""
+    server.overrides = Always(http({"contacts": [{"id": str(each), "udate": STAMP} for each in ids]}))
+    contacts = await source.read(StreamRequest("contacts"), Progress(clock))
+
+    with pytest.raises(FilterIgnored, match="ids that rise"):
+        [page async for page in contacts.pages(since=None, until=None, after=None)]
+
+    assert len(server.received) <= 2
 
 
 @pytest.mark.parametrize("odd", [{"deals": "not for s3cret-key"}, {"deals": [{"id": "s3cret-key"}]}])
