@@ -68,9 +68,10 @@ async def test_a_page_that_comes_for_ever_ends_the_run(
     """A proxy that drops the offset: each answer is a sign of life, so nothing else would ever end it."""
     server.overrides = Always(said(SIZE, **meta))
 
-    with pytest.raises(FilterIgnored, match="none but the 20 records"):
+    with pytest.raises(FilterIgnored, match="none but the 20 records") as caught:
         [page async for page in deals.pages(since=None, until=None, after=None)]
     assert len(server.received) < 20
+    assert "`comporta sync crm/deals --full`" in caught.value.next_step
 
 
 @pytest.mark.parametrize("ids", [range(1, SIZE + 1), range(SIZE, 0, -1), [*range(1, SIZE), SIZE - 1]])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from comporta.core.record import Key, Page, Shape
-from comporta.errors import ComportaError, FilterIgnored
+from comporta.errors import ComportaError
 from comporta.ports.progress import Progress
 from comporta.sources.activecampaign_rows import Batch, Plan
 from comporta.sources.activecampaign_session import ActiveCampaignSession, Leaf
@@ -63,7 +63,7 @@ class Children:
             if not fresh or (len(leaf.keys) < size and len(leaf.keys) != PAGE_USUAL):
                 return batches
         message = f"{subject}: {len(seen)} records came in {PAGES_MAX} pages, and no end; expected some hundreds"
-        raise FilterIgnored(message)
+        raise self.session.ignored(self.endpoint, message)
 
     def _check_asked(self, leaf: Leaf, parent: int, subject: str) -> None:
         name = self.shape.parent or self.shape.key
@@ -71,7 +71,7 @@ class Children:
         for row in leaf.batch.rows:
             if row[place] != parent:
                 message = f"{subject} answered record {row[0]} of {name} {row[place]}; expected only those of {parent}"
-                raise FilterIgnored(message)
+                raise self.session.ignored(self.endpoint, message)
 
 
 def _merged(batches: Sequence[Batch]) -> Page:

@@ -11,6 +11,7 @@ from datetime import datetime
 from comporta.errors import (
     AccessRefused,
     ComportaError,
+    FilterIgnored,
     LoginRefused,
     SourceRefused,
     SourceTruncated,
@@ -40,6 +41,12 @@ def refuse(answer: Answer, *, subject: str, now: datetime, is_login: bool = Fals
     error = _own(answer, subject, is_login=is_login) or refusal(answer, subject=subject, expected="JSON", now=now)
     if error is not None:
         raise error
+
+
+def ignored(message: str, *, scope: str) -> FilterIgnored:
+    """Return the error of an answer that is not what was asked for; nobody's proxy stands before this service."""
+    step = f"Nothing was claimed. Run `comporta sync {scope} --full`, which asks without filters, and please report it."
+    return FilterIgnored(message, next_step=step)
 
 
 def said(answer: Answer) -> str:

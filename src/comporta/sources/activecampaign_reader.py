@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import cast
 
 from comporta.core.record import Bucket, Key, Lookup, Page, Shape
-from comporta.errors import ComportaError, FilterIgnored, Retryable, SourceIncomplete, UnconfirmedEmpty
+from comporta.errors import ComportaError, Retryable, SourceIncomplete, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.activecampaign_bounds import Bounds
@@ -215,7 +215,7 @@ class ActiveCampaignReader:
                     yield part.sheet.batch.only(part.fresh), part.is_last
             except EndlessError as error:
                 message = f"{self._subject('its pages')}: {error}; expected others, or the end"
-                raise FilterIgnored(message) from error
+                raise self._session.ignored(self.endpoint, message) from error
 
     async def _by_key(
         self, bounds: Bounds, plan: Plan, size: int, first: Leaf | None, last: int = 0
@@ -248,14 +248,14 @@ class ActiveCampaignReader:
         leaf = await self._session.page(self.endpoint, plan, asked, what=what, progress=self._progress)
         if len(leaf.keys) > size:
             message = f"{self._subject(what)} answered {len(leaf.keys)} records; expected at most the {size} asked"
-            raise FilterIgnored(message)
+            raise self._session.ignored(self.endpoint, message)
         stamp = self.shape.stamp
         if stamp is not None and (bounds.since is not None or bounds.until is not None):
             place = next(place for place, each in enumerate(plan.fields) if each.name == stamp)
             wrong = bounds.excluded([cast("str | None", row[place]) for row in leaf.batch.rows])
             if wrong is not None:
                 message = f"{self._subject(what)} answered a record of {stamp} {wrong}; expected {dict(bounds.query())}"
-                raise FilterIgnored(message)
+                raise self._session.ignored(self.endpoint, message)
         return leaf
 
     async def _records(self, keys: Sequence[Key]) -> dict[int, Batch | ComportaError | None]:
@@ -314,7 +314,7 @@ class ActiveCampaignReader:
         for key in leaf.keys:
             if key <= last:
                 message = f"{self._subject('a page by id')} answered id {key} after id {last}; expected ids that rise"
-                raise FilterIgnored(message)
+                raise self._session.ignored(self.endpoint, message)
             last = key
 
     def _subject(self, what: str) -> str:

@@ -14,12 +14,12 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from comporta.errors import AccessRefused, ComportaError, Retryable, SourceChangedShape
+from comporta.errors import AccessRefused, ComportaError, FilterIgnored, Retryable, SourceChangedShape
 from comporta.ports.budget import Budget
 from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 from comporta.sources.activecampaign_config import IN_FLIGHT_MAX, ActiveCampaignConfig
-from comporta.sources.activecampaign_errors import NOT_FOUND, REFUSALS_TRIED, refuse
+from comporta.sources.activecampaign_errors import NOT_FOUND, REFUSALS_TRIED, ignored, refuse
 from comporta.sources.activecampaign_rows import DIGITS_MAX, Batch, Plan
 from comporta.sources.activecampaign_streams import Endpoint
 from comporta.sources.answers import Answer, Ask, describe, parse_json
@@ -184,6 +184,10 @@ class ActiveCampaignSession:
     def subject(self, path: str, what: str) -> str:
         """Say in words what is attempted on what."""
         return f"activecampaign/{self.account} {path.partition('/')[0]}: {what}"
+
+    def ignored(self, endpoint: Endpoint, message: str) -> FilterIgnored:
+        """Return the error of an answer that is not what was asked of a list."""
+        return ignored(message, scope=f"{self.account}/{endpoint.name}")
 
     def _ask(self, path: str, query: Mapping[str, object], what: str, operation: str) -> Ask:
         tail = f"?{urlencode(query)}" if query else ""
