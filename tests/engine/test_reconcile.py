@@ -151,6 +151,19 @@ async def test_what_a_listing_forgot_is_not_deleted(workshop: Workshop, exact: b
     assert workshop.deleted() == [3]
 
 
+async def test_what_one_listing_forgot_is_not_even_looked_at(workshop: Workshop) -> None:
+    """A list that shifted under its reader is taken again: a server that calls what lives gone is not asked."""
+    await a_loaded_table(workshop)
+    workshop.source.script.on("listing", answers=lambda part: part[1:])
+    workshop.source.script.on("fetch", times=None, answers=lambda _: [])
+    workshop.source.script.on("existing", times=None, answers=lambda _: frozenset())
+
+    run = await compare(workshop, exact=True)
+
+    assert (run.state, workshop.deleted()) == (RunState.SUCCEEDED, [])
+    assert workshop.source.script.asked.count("existing") == 0
+
+
 @MODES
 async def test_a_fetch_that_comes_back_empty_deletes_nothing(workshop: Workshop, exact: bool) -> None:
     """Absent from listing and fetch, but found by a direct look: no proof, no deletion."""
@@ -159,9 +172,9 @@ async def test_a_fetch_that_comes_back_empty_deletes_nothing(workshop: Workshop,
     workshop.source.script.on("buckets", answers=lambda buckets: buckets[1:])
     workshop.source.script.on("fetch", times=None, answers=lambda _: [])
 
-    await compare(workshop, exact=exact)
+    run = await compare(workshop, exact=exact)
 
-    assert workshop.deleted() == []
+    assert (run.state, workshop.deleted()) == (RunState.SUCCEEDED, [])
 
 
 @MODES
