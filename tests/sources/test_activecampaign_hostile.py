@@ -2,16 +2,17 @@
 
 import socket
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
 from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http
 
 from comporta.coordination.budgets import SharedBudgets
-from comporta.errors import FilterIgnored, SourceBadGateway, SourceChangedShape, SourceUnavailable
+from comporta.errors import FilterIgnored, SourceBadGateway, SourceChangedShape, SourceUnavailable, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sources.activecampaign import ActiveCampaignSource
@@ -72,6 +73,65 @@ async def test_a_page_that_comes_for_ever_ends_the_run(
         [page async for page in deals.pages(since=None, until=None, after=None)]
     assert len(server.received) < 20
     assert "`comporta sync crm/deals --full`" in caught.value.next_step
+
+
+class Overcounted(Always):
+    """A list of so many contacts, deals or pipelines, whose total is always higher."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(b"")
+        self._count = count
+
+    def __getitem__(self, path: str) -> Reply:
+        stream, asked = path.partition("?")[0].rpartition("/")[2], parse_qs(urlsplit(path).query)
+        after = int(asked.get("id_greater", asked.get("offset", ["0"]))[0])
+        records = [
+            {"id": str(each), "udate": STAMP, "mdate": STAMP, "cdate": STAMP} for each in range(1, 1 + self._count)
+        ]
+        return http({stream: records[after : after + SIZE], "meta": {"total": str(self._count * 2)}})
+
+
+@pytest.mark.parametrize("stream", ["dealGroups", "contacts", "deals"])
+@pytest.mark.parametrize("count", [1, 2, 50])
+async def test_a_list_is_believed_where_its_own_last_page_shows_that_the_total_lies(
+    source: ActiveCampaignSource, server: ScriptedServer, clock: SteppingClock, stream: str, count: int
+) -> None:
+    """One pipeline of two by the total, or contacts up to the last id: there is none behind."""
+    server.overrides = Overcounted(count)
+    reader = await source.read(StreamRequest(stream), Progress(clock))
+
+    await reader.count(since=None, until=None)
+    pages = [page async for page in reader.pages(since=None, until=None, after=None)]
+
+    assert sum(len(page.rows) for page in pages) == count
+    assert pages[-1].is_last
+
+
+class Filtered(Always):
+    """A list of so many deals that is there as a whole, or is not, and always empty where a filter is asked for."""
+
+    def __init__(self, count: int, *, whole: bool) -> None:
+        super().__init__(b"")
+        self._count = count
+        self._whole = whole
+
+    def __getitem__(self, path: str) -> Reply:
+        offset = int(parse_qs(urlsplit(path).query).get("offset", ["0"])[0])
+        is_shown = self._whole and "filters" not in path
+        return said(self._count - offset if is_shown else 0, meta={"total": str(self._count)})
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["but the whole list is there", "as is the whole list"])
+async def test_an_empty_answer_is_not_believed_where_the_total_is_right(
+    deals: ActiveCampaignReader, server: ScriptedServer, clock: SteppingClock, *, whole: bool
+) -> None:
+    """All deals changed in the window, and it is answered without one: nothing shows that the total lies."""
+    server.overrides = Filtered(3, whole=whole)
+    since = datetime(2026, 2, 20, tzinfo=UTC)
+
+    await deals.count(since=since, until=None)
+    with pytest.raises(UnconfirmedEmpty, match="total says 3"):
+        [page async for page in deals.pages(since=since, until=None, after=None)]
 
 
 @pytest.mark.parametrize("ids", [range(1, SIZE + 1), range(SIZE, 0, -1), [*range(1, SIZE), SIZE - 1]])

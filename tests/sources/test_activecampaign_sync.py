@@ -115,6 +115,23 @@ def test_totals_that_are_missing_or_wrong_cost_no_row(crm: ActiveCampaignSandbox
         assert differences(crm, tmp_path / "crm.db") == []
 
 
+@pytest.mark.parametrize("form", ["too_high", "unfiltered"])
+@pytest.mark.parametrize("records", [80], indirect=True)
+def test_a_quiet_night_is_one_though_the_total_says_otherwise(
+    crm: ActiveCampaignSandbox, sync: Sync, tmp_path: Path, form: str
+) -> None:
+    """Nothing changed, and a total that is as wrong over all of the list is no evidence that something did."""
+    crm.faults.add(f"total={form}")
+    names = ("crm/deals", "crm/contacts")
+    sync(*names)
+
+    runs = sync(*names)
+
+    assert [(run.error, run.counts.read) for run in runs] == [(None, 0)] * 2
+    crm.world.update("deals", 7, {"title": "changed"})
+    assert sync("crm/deals")[0].counts.updated == 1
+
+
 def test_what_may_not_be_seen_any_more_stays_as_it_was_seen(
     crm: ActiveCampaignSandbox, sync: Sync, tmp_path: Path
 ) -> None:

@@ -22,6 +22,6 @@ ACTIVECAMPAIGN_FAULTS = {
     "reorder": "1",
     "retry_after": "none|date|30",
     "throttled": "1",
-    "total": "absent|string|integer|too_low|too_high",
+    "total": "absent|string|integer|too_low|too_high|unfiltered",
     "unstable_ties": "1",
 }

@@ -148,7 +148,7 @@ def listed(world: World, stream: str, query: Query, faults: Faults) -> dict[str,
         page = whole.rows[start : start + amount]
         beside = {name: [shown(world, name, row, query, faults) for row in world.rows(name)] for name in listing.beside}
         envelope = {**beside, stream: [shown(world, stream, row, query, faults) for row in page]}
-        return {**envelope, **_meta(stream, whole, faults)}
+        return {**envelope, **_meta(world, stream, whole, faults)}
 
 
 def shown(world: World, stream: str, row: Row, query: Query, faults: Faults) -> Row:
@@ -227,7 +227,7 @@ def _number(query: Query, name: str, default: int) -> int:
     return int(text)
 
 
-def _meta(stream: str, whole: Whole, faults: Faults) -> dict[str, Any]:
+def _meta(world: World, stream: str, whole: Whole, faults: Faults) -> dict[str, Any]:
     """Return ``meta``, or nothing where this stream has none or a fault takes it away."""
     told = faults.strikes("total", stream)
     form = told.value if told else "string" if LISTINGS[stream].has_meta else "absent"
@@ -235,7 +235,9 @@ def _meta(stream: str, whole: Whole, faults: Faults) -> dict[str, Any]:
     amount = len(whole.rows)
     if form == "absent":
         return {"meta": meta} if meta else {}
-    lie = {"too_high": amount + max(1, amount // 10), "too_low": amount - max(1, amount // 10)}.get(form, amount)
+    tenth = max(1, amount // 10)
+    lies = {"too_high": amount + tenth, "too_low": amount - tenth, "unfiltered": len(world.tables[stream])}
+    lie = lies.get(form, amount)
     return {"meta": {"total": lie if form == "integer" else str(max(0, lie)), **meta}}
 
 

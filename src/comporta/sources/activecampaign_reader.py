@@ -58,6 +58,7 @@ class ActiveCampaignReader:
         self._listing_plan = self._planned(listed, keeps_unknown=False)
         self._ahead: tuple[Bounds, Leaf, float] | None = None
         self._total_after: tuple[Bounds, int | None] | None = None
+        self._is_total_false = False
 
     @property
     def query(self) -> Mapping[str, object]:
@@ -77,6 +78,8 @@ class ActiveCampaignReader:
             self._total_after = None
             return total
         leaf = await self._leaf(bounds, self._plan, {}, self._session.config.page_size, "the first page")
+        if not leaf.keys and leaf.total and await self._counts_falsely(bounds, leaf.total):
+            self._is_total_false, leaf = True, replace(leaf, total=None)
         self._ahead = (bounds, leaf, self._session.clock.monotonic())
         return leaf.total
 
@@ -210,8 +213,9 @@ class ActiveCampaignReader:
             try:
                 async for part in parts:
                     if part.is_last:
-                        self._refuse_nothing(part.sheet, seen=len(pages.seen))
-                        self._ended(bounds, pages.total, is_unbroken=pages.is_unbroken)
+                        await self._refuse_nothing(bounds, part.sheet, seen=len(pages.seen))
+                        total = None if self._is_total_false else pages.total
+                        self._ended(bounds, total, is_unbroken=pages.is_unbroken)
                     yield part.sheet.batch.only(part.fresh), part.is_last
             except EndlessError as error:
                 message = f"{self._subject('its pages')}: {error}; expected others, or the end"
@@ -234,8 +238,8 @@ class ActiveCampaignReader:
             is_last = is_short and (leaf.total == len(leaf.keys) or (was_short and not leaf.keys))
             if is_last:
                 if not began:
-                    self._refuse_nothing(leaf, seen=read)
-                self.is_unbroken = not began and read >= (total or 0)
+                    await self._refuse_nothing(bounds, leaf, seen=read)
+                self.is_unbroken = not began and (self._is_total_false or read >= (total or 0))
             if leaf.keys or is_last:
                 yield leaf.batch, is_last
             if is_last:
@@ -256,7 +260,21 @@ class ActiveCampaignReader:
             if wrong is not None:
                 message = f"{self._subject(what)} answered a record of {stamp} {wrong}; expected {dict(bounds.query())}"
                 raise self._session.ignored(self.endpoint, message)
-        return leaf
+        return replace(leaf, total=None) if self._is_total_false else leaf
+
+    async def _counts_falsely(self, bounds: Bounds, total: int) -> bool:
+        """Say whether a total is no evidence that an empty answer lacks records: nor is it right of the whole list.
+
+        That list must be there, and its total count what lies beside the window, or more than there is.
+        """
+        size, plan = self._session.config.page_size, self._listing_plan
+        first = await self._leaf(Bounds(), plan, {"offset": 0}, size, "its beginning")
+        if not first.keys or first.total is None:
+            return False
+        if bounds != Bounds() and first.total == total:
+            return any(bounds.excluded([stamp]) for _, stamp in self._stamped(first.batch))
+        last = await self._leaf(Bounds(), plan, {"offset": first.total - 1}, size, "its last record")
+        return not last.keys
 
     async def _records(self, keys: Sequence[Key]) -> dict[int, Batch | ComportaError | None]:
         """Return each record, ``None`` for one that is gone, or why it was not told."""
@@ -304,9 +322,12 @@ class ActiveCampaignReader:
         self.is_unbroken = is_unbroken
         self._total_after = (bounds, total)
 
-    def _refuse_nothing(self, leaf: Leaf, *, seen: int) -> None:
-        """Raise for a last page without a record where the total says that some are left."""
-        if not leaf.keys and leaf.total is not None and leaf.total > seen:
+    async def _refuse_nothing(self, bounds: Bounds, leaf: Leaf, *, seen: int) -> None:
+        """Raise for a last page without a record where the total says that some are left, unless the total is wrong."""
+        if leaf.keys or leaf.total is None or leaf.total <= seen:
+            return
+        self._is_total_false = await self._counts_falsely(bounds, leaf.total)
+        if not self._is_total_false:
             message = f"{self._subject('the last page')} answered no records, twice; its total says {leaf.total}"
             raise UnconfirmedEmpty(message)
 
