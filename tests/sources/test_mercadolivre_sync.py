@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from tests.sources.mercadolivre_desk import SELLER
@@ -11,6 +12,7 @@ from comporta.core.instant import instant_text
 from comporta.core.run import RunState
 from comporta.core.window import Kind
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
+from comporta.sandbox.mercadolivre_search import OrderSearch
 from comporta.sources import mercadolivre_hours, mercadolivre_orders
 
 ENDED = {RunState.SUCCEEDED, RunState.INTERRUPTED}
@@ -348,4 +350,26 @@ async def test_a_first_load_that_is_read_from_its_start_once_more_is_not_listed_
             assert cut.counts.read > 0
             assert "window_verified" not in steps
             assert sandbox.stats.requests - before < 30
+            assert shop.differences() == []
+
+
+async def test_pages_that_prove_nothing_are_proven_by_a_listing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the last part, too, which nobody asks for anything after its last page."""
+    whole = OrderSearch._paged
+
+    def turned(self: OrderSearch, seller: int, query: dict[str, str], limit: int, label: str) -> dict[str, Any]:
+        told = whole(self, seller, query, limit, label)
+        told["results"] = told["results"][:: -1 if int(query.get("offset", 0)) % 2 else 1]
+        return told
+
+    monkeypatch.setattr(OrderSearch, "_paged", turned)
+    with MercadoLivreSandbox(records=60, items=8, sellers=1, faults=["lying_total=0.9"]) as sandbox:
+        async with open_shop(tmp_path, sandbox) as shop:
+            run = await shop.run()
+            steps = [line.step for _, _, line in await shop.store.log(run.id)]
+
+            assert run.error is None
+            assert "window_verified" in steps
             assert shop.differences() == []

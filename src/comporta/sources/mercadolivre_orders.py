@@ -215,8 +215,9 @@ class OrdersReader:
         async with aclosing(self._stitched(rising)) as parts:
             async for records, keys, is_end in parts:
                 is_short = is_end and (rising.total or 0) > len(rising.seen)
+                if is_end:  # said before the last page is handed on: whoever has it asks for no more
+                    self.is_unbroken = self.is_unbroken and rising.is_unbroken and not is_short
                 yield records, keys, is_end and not is_short
-        self.is_unbroken = self.is_unbroken and rising.is_unbroken and not is_short
         if is_short:
             async with aclosing(self._backwards(hours, size, rising.seen, begun - LATER_MAX)) as parts:
                 async for part in parts:
