@@ -373,3 +373,22 @@ async def test_pages_that_prove_nothing_are_proven_by_a_listing(
             assert run.error is None
             assert "window_verified" in steps
             assert shop.differences() == []
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_first_load_in_parts_that_was_cut_off_is_not_listed_from_its_beginning(tmp_path: Path) -> None:
+    """The parts before the one it was in were proven by the run that read them, and nothing of them is asked again."""
+    with MercadoLivreSandbox(records=200, items=8, sellers=1) as sandbox:
+        async with open_shop(tmp_path, sandbox) as shop:
+            shop.width = 1
+            shop.later(20, SEARCH, do="stop")
+            cut = await shop.run()
+            before = sandbox.stats.requests
+            run = await shop.run()
+            steps = [line.step for _, _, line in await shop.store.log(run.id)]
+
+            assert (cut.state, run.state) == (RunState.INTERRUPTED, RunState.SUCCEEDED)
+            assert cut.counts.read > 50
+            assert "window_verified" not in steps
+            assert sandbox.stats.requests - before < 40
+            assert shop.differences() == []

@@ -43,8 +43,7 @@ async def verify(work: Work, plan: Pass, *, before: int | None) -> bool:
     window = plan.window
     read = plan.read + work.counts.read
     after = await work.reader.count(since=window.asked_since, until=window.asked_until)
-    # What an earlier run of the pass read was not seen to follow on this one's pages.
-    is_unbroken = work.reader.is_unbroken and plan.read == 0
+    is_unbroken = work.reader.is_unbroken
     verdict = judge(before=before, read=read, after=after, is_unbroken=is_unbroken)
     if verdict is Verdict.AGREED:
         return True

@@ -73,7 +73,9 @@ class Reader(Protocol):
         """Say whether the pages of the last traversal were shown to follow one another without a gap.
 
         Offset pages are when each was seen to overlap with the one before; then a count that is absent or wrong does
-        not matter, unless it is higher than what was read. ``False`` leaves all of the proof to counts and listings.
+        not matter, unless it is higher than what was read. A traversal that goes on ``after`` a position speaks for the
+        pages before it, too: only where the position says that they were. ``False`` leaves all of the proof to counts
+        and listings.
         """
 
     @property

@@ -3,7 +3,8 @@
 Parts are read from the oldest to the newest. An order that changes while we read leaves its part for the newest, which
 is read last; so whatever was there all the time is met. Within a part, pages by offset overlap and are stitched
 (``offset_pages``); an hour with more than a search shows is scanned. The position of a pass is the beginning of its
-part: to go on there is sound for the same reason.
+part: to go on there is sound for the same reason. With it stands how many orders the parts before brought, if their
+pages proved that this was all; so a pass in two runs is proven as one in a single run is.
 
 A search may stop before its end without a word, or leave orders out of pages that it counts them in. So a part of
 which less came than its total says is read backwards too. Where that brings nothing but what came in meanwhile, the
@@ -85,6 +86,7 @@ class OrdersReader:
         self._seller = seller
         self._concurrency = request.concurrency
         self._ahead: tuple[Hours, Sheet, float] | None = None
+        self._total: int | None = None
 
     @property
     def query(self) -> Mapping[str, object]:
@@ -102,6 +104,7 @@ class OrdersReader:
         hours = around(since, until)
         sheet = await self._search(hours, {"offset": 0}, self._session.config.page_size, "the first page")
         self._ahead = (hours, sheet, self._session.clock.monotonic())
+        self._total = sheet.total
         return sheet.total
 
     async def pages(
@@ -109,12 +112,13 @@ class OrdersReader:
     ) -> AsyncGenerator[Page, None]:
         """Yield the orders of the hours that hold the window, each once."""
         size = min(limit or self._session.config.page_size, self._session.config.page_size)
-        begin = parse_instant(after) if after else since
-        self.is_unbroken = after is None
-        async with aclosing(self._walk(around(begin, until), size)) as parts:
-            async for hours, records, is_last in parts:
+        instant, _, brought = (after or "").partition(" ")
+        begin = parse_instant(instant) if instant else since
+        before = int(brought or 0) if after else None
+        self.is_unbroken = after is None or bool(brought)
+        async with aclosing(self._walk(around(begin, until), size, before=before)) as parts:
+            async for position, records, is_last in parts:
                 page = self._plan.page(records)
-                position = instant_text(hours.since) if hours.since is not None else after
                 yield Page(
                     page.rows, page.rejected, page.extras, position=position, is_last=is_last,
                     nested=page.nested, lookups=page.lookups,
@@ -175,8 +179,13 @@ class OrdersReader:
             self._session, "orders", keys, seller=self._seller, progress=self._progress, width=width
         )
 
-    async def _walk(self, whole: Hours, size: int) -> AsyncGenerator[tuple[Hours, Sequence[Record], bool], None]:
-        """Yield the orders that did not come before, with the part they are of, and whether they are the last."""
+    async def _walk(
+        self, whole: Hours, size: int, *, before: int | None = None
+    ) -> AsyncGenerator[tuple[str | None, Sequence[Record], bool], None]:
+        """Yield the orders that did not come before, with the position of their part, and whether they are the last.
+
+        ``before`` is how many an earlier run of the pass read, ``None`` where there was none.
+        """
         seen = IdSet()
         waiting = deque([whole])
         crowded = set[Hours]()  # of which a search shows less than there is, whatever its total says
@@ -189,18 +198,31 @@ class OrdersReader:
                 waiting.extendleft(reversed(parts))
                 continue
             walk = self._scan(hours, size) if is_crowded else self._by_offset(hours, size, first)
+            position = self._position(hours, (before or 0) + len(seen))
             try:
                 async with aclosing(walk) as sheets:
                     async for records, keys, is_last in sheets:
                         fresh = [records[place] for place in seen.new_places(keys)]
-                        if fresh or (is_last and not waiting):
-                            yield hours, fresh, is_last and not waiting
+                        is_end = is_last and not waiting
+                        if is_end and before is not None:  # by the engine's count what came again came twice
+                            self.is_unbroken &= before + len(seen) >= (self._total or 0)
+                        if fresh or is_end:
+                            yield position, fresh, is_end
             except SearchTooFar:
                 if is_crowded:
                     raise
                 self.is_unbroken = False
                 crowded.add(hours)
                 waiting.appendleft(hours)
+
+    def _position(self, hours: Hours, before: int) -> str | None:
+        """Return where to go on at the beginning of a part; a pass that begins with the first order has no such place.
+
+        ``before`` is how many orders came with the parts before it.
+        """
+        if hours.since is None:
+            return None
+        return f"{instant_text(hours.since)} {before}" if self.is_unbroken else instant_text(hours.since)
 
     async def _split(self, hours: Hours, total: int) -> Sequence[Hours]:
         now = await self._session.time(self._progress)

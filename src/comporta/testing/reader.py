@@ -67,6 +67,7 @@ class FakeReader:
         self, *, since: datetime | None, until: datetime | None, after: str | None, limit: int | None = None
     ) -> AsyncGenerator[Page, None]:
         """Yield pages by key; a short one is the last only if nothing follows it."""
+        self.is_unbroken = self.is_unbroken and after is None
         last: Key | None = None if after is None else _key(after)
         size = min(limit or self._page_size, self._page_size)
         was_empty = False
