@@ -176,6 +176,21 @@ def test_a_scroll_reads_everything_once(open_market: OpenMarket, clock: Standing
     assert shop.scan("orders/search", seller=1001, **{MONTH: "2030-01-01T00:00:00Z"}) == []
 
 
+def test_a_scroll_takes_nothing_but_itself(market: MercadoLivreSandbox) -> None:
+    """An offset is refused, and a limit beside it where a fault says so; without one its steps stay as they began."""
+    shop = Shopkeeper(market)
+    first = shop.search(search_type="scan", limit=10).json
+    step = {"search_type": "scan", "scroll_id": first["paging"]["scroll_id"]}
+
+    assert len(shop.search(**step).json["results"]) == 10
+    assert shop.search(search_type="scan", offset=10).status == 400
+    assert shop.search(**step, offset=0).status == 400
+    assert shop.search(**step, limit=10).status == 200
+    market.faults.add("scroll_limit=1")
+    assert shop.search(**step, limit=10).status == 400
+    assert shop.search(**step).status == 200
+
+
 def test_old_orders_are_gone(open_market: OpenMarket, clock: StandingClock) -> None:
     """Twelve months after their creation, from search, id and truth alike."""
     market = open_market()

@@ -112,6 +112,15 @@ async def test_an_hour_with_more_than_a_search_shows_is_scanned(
     assert {key for key, _ in await listed(reader)} == set(orders_of(sandbox))
 
 
+@pytest.mark.usefixtures("small")
+async def test_a_scan_names_no_limit_beside_its_scroll(desk: Desk, sandbox: MercadoLivreSandbox) -> None:
+    """Nor an order or an offset, which it has not: a page of the vendor's says that they cause errors."""
+    crowd(sandbox, 120)
+    sandbox.faults.add("scroll_limit=1")
+
+    assert rows_of(await pages_of(await desk.read())) == orders_of(sandbox)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("fault", ["reset=1:1", "truncate=1:2", "error_502=1:1", "throttled=1:1"])
 @pytest.mark.usefixtures("small")

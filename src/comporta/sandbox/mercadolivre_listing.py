@@ -54,17 +54,11 @@ class ItemListing:
         return json_answer(_envelope(seller, ids[offset : offset + limit], paging, wanted))
 
     def _scanned(self, seller: int, query: Query, ids: list[str], limit: int) -> dict[str, Any]:
-        """Return the next step of a scroll; after the last one there is no scroll any more.
-
-        An offset beside a scroll is refused. One of nought at its beginning is not: a client in use sends it.
-        """
+        """Return the next step of a scroll; after the last one there is no scroll any more."""
         owner = ("items", seller)
-        if query.get("offset", "0") != "0" or ("offset" in query and query.get("scroll_id")):
-            raise Refused(bad_request("offset cannot be used with search_type=scan"))
-        if {"limit", "scroll_id"} <= query.keys() and self.faults.happens("scroll_limit"):
-            raise Refused(bad_request("limit cannot be used with scroll_id"))
-        known = query.get("scroll_id") or self.scrolls.begin(owner, ids)
-        page, total = self.scrolls.step(known, owner, limit)
+        self.scrolls.check(query)
+        known = query.get("scroll_id") or self.scrolls.begin(owner, ids, limit)
+        page, total = self.scrolls.step(known, owner, limit if "limit" in query else None)
         paging = {"limit": limit, "offset": 0, "total": total}
         return {**_envelope(seller, page, paging, FIRST_ORDER), "scroll_id": known if page else None}
 

@@ -86,12 +86,13 @@ class OrderSearch:
 
     def _scanned(self, seller: int, query: Query, limit: int, label: str) -> dict[str, Any]:
         owner = ("orders", seller)
+        self.scrolls.check(query)
         with self.world.lock:
             known = query.get("scroll_id") or ""
             if not known:
                 plain = {} if self.faults.happens("scan_ignores_filters", label) else query
-                known = self.scrolls.begin(owner, self._found(seller, self._selection(plain, label)))
-            page, total = self.scrolls.step(known, owner, limit)
+                known = self.scrolls.begin(owner, self._found(seller, self._selection(plain, label)), limit)
+            page, total = self.scrolls.step(known, owner, limit if "limit" in query else None)
         paging = {"total": self._told(total, label), "offset": 0, "limit": limit, "scroll_id": known}
         rows = [order_row(order, in_search=True) for order in page]
         return {**_envelope(query, rows, paging, is_falling=False), "display": "partial"}

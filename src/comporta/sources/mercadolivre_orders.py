@@ -102,7 +102,7 @@ class OrdersReader:
     async def count(self, *, since: datetime | None, until: datetime | None) -> int | None:
         """Return the total that a search gives; its first page is kept for the traversal that follows."""
         hours = around(since, until)
-        sheet = await self._search(hours, {"offset": 0}, self._session.config.page_size, "the first page")
+        sheet = await self._page(hours, 0, self._session.config.page_size)
         self._ahead = (hours, sheet, self._session.clock.monotonic())
         self._total = sheet.total
         return sheet.total
@@ -191,7 +191,7 @@ class OrdersReader:
         crowded = set[Hours]()  # of which a search shows less than there is, whatever its total says
         while waiting:
             hours = waiting.popleft()
-            first = self._kept(hours, size) or await self._search(hours, {"offset": 0}, size, "the first page")
+            first = self._kept(hours, size) or await self._page(hours, 0, size)
             total = max(first.total or 0, SPLIT_AT + 1 if hours in crowded else 0)
             is_crowded = total > SPLIT_AT
             if is_crowded and (parts := await self._split(hours, total)):
@@ -265,8 +265,7 @@ class OrdersReader:
             if offset + count > CAP:
                 message = f"{self._subject('its pages')}: {count} orders from {offset}; expected at most {CAP} in all"
                 raise SearchTooFar(message)
-            asked = {"offset": offset, "sort": order}
-            return await self._search(hours, asked, count, f"{count} orders from {offset}")
+            return await self._page(hours, offset, count, order)
 
         return OffsetPages(
             fetch,
@@ -297,8 +296,8 @@ class OrdersReader:
         self.is_unbroken = False
 
         async def ask(scroll: str | None) -> Sheet:
-            more = {"search_type": "scan", **({"scroll_id": scroll} if scroll else {})}
-            return await self._search(hours, more, size, "a scan of one hour")
+            more = {"scroll_id": scroll} if scroll else {"limit": size}  # a limit beside a scroll may cause errors
+            return await self._search(hours, {"search_type": "scan", **more}, "a scan of one hour")
 
         async with aclosing(scanned(ask, self._subject("a scan of one hour"), size=size)) as sheets:
             async for sheet in sheets:
@@ -312,15 +311,20 @@ class OrdersReader:
             return None
         return ahead[1] if self._session.clock.monotonic() - ahead[2] <= AHEAD_FRESH_S else None
 
-    async def _search(self, hours: Hours, more: Mapping[str, object], size: int, what: str) -> Sheet:
-        query = {"seller": self._seller, "sort": RISING, "limit": size, **hours.query(), **more}
+    async def _page(self, hours: Hours, offset: int, size: int, order: str = RISING) -> Sheet:
+        what = f"{size} orders from {offset}" if offset else "the first page"
+        sheet = await self._search(hours, {"offset": offset, "sort": order, "limit": size}, what)
+        if len(sheet.keys) > size:
+            message = f"{self._subject(what)} answered {len(sheet.keys)} orders; expected at most the {size} asked"
+            raise FilterIgnored(message)
+        return sheet
+
+    async def _search(self, hours: Hours, more: Mapping[str, object], what: str) -> Sheet:
+        query = {"seller": self._seller, **hours.query(), **more}
         told = await self._session.get(
             "orders/search", query, what=what, operation="orders: search", progress=self._progress
         )
         sheet = _sheet(told, self._subject(what))
-        if len(sheet.keys) > size:
-            message = f"{self._subject(what)} answered {len(sheet.keys)} orders; expected at most the {size} asked"
-            raise FilterIgnored(message)
         for record in sheet.records:
             if (other := other_seller(record, self._seller)) is not None:
                 message = f"{self._subject(what)} answered an order of seller {other}; expected {self._seller}'s only"
