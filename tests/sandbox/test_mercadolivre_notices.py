@@ -127,6 +127,9 @@ def test_what_is_never_taken_is_dropped_and_kept_two_days(
     assert shop.get("missed_feeds", {"app_id": "demo", "topic": "items"}).status == 400
     assert len(shop.get("missed_feeds", {"app_id": "demo", "topic": "items", "site_id": "MLB"}).json["messages"]) == 1
     assert shop.get("missed_feeds", {"app_id": "7"}).status == 403
+    market.faults.add("missed_limit=10")
+    assert shop.get("missed_feeds", {**query, "limit": 11}).status == 400
+    assert shop.get("missed_feeds", {**query, "limit": 10}).status == 200
     clock.advance(days=2, seconds=1)
     assert Shopkeeper(market).get("missed_feeds", query).json == {"messages": []}
 

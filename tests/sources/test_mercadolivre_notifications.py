@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from comporta.core.notification import Pointer
-from comporta.errors import AccessRefused, SourceChangedShape, SourceUnavailable
+from comporta.errors import AccessRefused, SourceChangedShape, SourceRefused, SourceUnavailable
+from comporta.errors_mercadolivre import SearchTooFar
 from comporta.errors_web import BadNotification
 from comporta.ports.progress import Progress
 from comporta.sources.mercadolivre_config import MercadoLivreConfig
@@ -116,6 +117,7 @@ class Seller:
     config: MercadoLivreConfig = field(default_factory=lambda: MercadoLivreConfig("demo", "secret"))
     missed: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
+    refuses_limit: Exception | None = None
     asked: list[Mapping[str, object]] = field(default_factory=list)
 
     async def get(self, path: str, query: Mapping[str, object], **_: object) -> Any:  # noqa: ANN401  JSON
@@ -125,6 +127,8 @@ class Seller:
         answer = self.answers.get(topic)
         if isinstance(answer, Exception):
             raise answer
+        if self.refuses_limit is not None and "limit" in query:
+            raise self.refuses_limit
         messages = self.missed.get(topic, [])[offset : offset + 10]  # fewer than were asked for, as it may choose
         return answer or {"messages": messages}
 
@@ -151,6 +155,18 @@ async def test_all_that_was_missed_is_read_topic_by_topic() -> None:
     assert {query["topic"] for query in seller.asked} == set(TOPICS)
     assert {(query["app_id"], query["limit"]) for query in seller.asked} == {("demo", MISSED_SIZE)}
     assert {query.get("site_id") for query in seller.asked if query["topic"] == "items"} == {"MLB"}
+
+
+@pytest.mark.parametrize("refusal", [SourceRefused("limit"), SearchTooFar("limit")])
+async def test_where_the_limit_is_refused_the_sources_own_will_do(refusal: Exception) -> None:
+    """What is the most that may be asked for at once is nowhere published."""
+    orders = [{**BODY, "resource": f"/orders/{number}"} for number in range(25)]
+    seller = Seller(missed={"orders_v2": orders}, refuses_limit=refusal)
+
+    found = await read(seller)
+
+    assert found == [f"/orders/{number}" for number in range(25)]
+    assert [query.get("limit") for query in seller.asked if query["topic"] == "orders_v2"] == [MISSED_SIZE, *[None] * 4]
 
 
 async def test_a_topic_that_is_refused_stops_none_of_the_others() -> None:

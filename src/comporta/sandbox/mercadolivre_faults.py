@@ -20,6 +20,7 @@ MERCADOLIVRE_FAULTS = {
     "ignore_filter": "1",
     "just_notified_404": "1",
     "lying_total": "0.5",
+    "missed_limit": "10",
     "multiget_code": "404|403|410|429|500",
     "oauth_429": "1",
     "oauth_500": "1",

@@ -22,7 +22,7 @@ from comporta.errors import BadValue
 from comporta.sandbox.clock import SourceClock
 from comporta.sandbox.exchange import Answer, json_answer
 from comporta.sandbox.faults import Faults
-from comporta.sandbox.mercadolivre_errors import Refused, bad_request, forbidden
+from comporta.sandbox.mercadolivre_errors import Refused, bad_request, forbidden, limit_exceeded
 from comporta.sandbox.mercadolivre_logins import APPLICATION, OURS
 from comporta.sandbox.mercadolivre_records import milliseconds, universal
 from comporta.sandbox.mercadolivre_search import natural
@@ -140,6 +140,9 @@ class Notices:
         if topic == "items" and not query.get("site_id"):
             raise Refused(bad_request("site_id is required for topic items"))
         offset, limit = natural(query, "offset", 0), natural(query, "limit", MISSED_DEFAULT)
+        most = self._faults.strikes("missed_limit")
+        if most and limit > most.number:
+            raise Refused(limit_exceeded(int(most.number)))
         with self._lock:
             since = self._clock.now() - MISSED_LIFE
             self._missed = [entry for entry in self._missed if entry[0] >= since]

@@ -14,7 +14,8 @@ import msgspec
 
 from comporta.core.instant import parse_instant
 from comporta.core.notification import Notification, Pointer
-from comporta.errors import SourceChangedShape, StopRun
+from comporta.errors import SourceChangedShape, SourceRefused, StopRun
+from comporta.errors_mercadolivre import SearchTooFar
 from comporta.errors_web import BadNotification
 from comporta.ports.progress import Progress
 from comporta.sources.mercadolivre_config import MercadoLivreConfig
@@ -23,7 +24,9 @@ SOURCE = "mercadolivre"
 TOPICS = ("orders_v2", "items", "items_prices", "shipments")
 """What is asked for after downtime."""
 MISSED_SIZE = 50
-"""Notifications in one answer; the source's default is 10, its most is not published."""
+"""Notifications in one answer; the most is not published, so where this is refused the source's own 10 will do."""
+ABOUT_THE_REQUEST = {SourceRefused, SearchTooFar}
+"""Refusals that are not about a login or a right."""
 MISSED_MAX = 100_000
 """Notifications of a topic that are read at once: twenty days of the busiest seller we know of."""
 TEXT_MAX = 1_000
@@ -114,12 +117,19 @@ async def _missed(
     session: Session, progress: Progress, topic: str, more: Mapping[str, str]
 ) -> AsyncIterator[Sequence[Notification]]:
     offset, before, trouble = 0, list[Any](), None
+    limit: Mapping[str, int] = {"limit": MISSED_SIZE}
     while offset < MISSED_MAX:
-        query = {"app_id": session.config.client_id, "topic": topic, "offset": offset, "limit": MISSED_SIZE, **more}
+        query = {"app_id": session.config.client_id, "topic": topic, "offset": offset, **limit, **more}
         what = f"notifications of {topic} that were not delivered, from {offset}"
-        answer = await session.get(
-            "missed_feeds", query, what=what, operation=f"missed_feeds: {topic}", progress=progress
-        )
+        try:
+            answer = await session.get(
+                "missed_feeds", query, what=what, operation=f"missed_feeds: {topic}", progress=progress
+            )
+        except SourceRefused as error:
+            if not limit or type(error) not in ABOUT_THE_REQUEST:
+                raise
+            limit = {}
+            continue
         messages = _messages(answer, what)
         if messages and messages == before:
             trouble = trouble or SourceChangedShape(f"{SOURCE}: {what}: the same came again; expected others, or none")
