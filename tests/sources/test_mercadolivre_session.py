@@ -210,28 +210,10 @@ async def test_check_says_what_works(desk: Desk, sandbox: MercadoLivreSandbox) -
     findings = await desk.source.check([StreamRequest(each) for each in ("orders", "shipments", "items", "order")])
 
     told = {finding.subject: finding for finding in findings}
-    assert [name for name, finding in told.items() if finding.ok] == [
-        "login",
-        "clock",
-        "application",
-        "orders",
-        "shipments",
-    ]
-    assert told["application"].details == {"max_requests_per_hour": 18_000}
+    assert [name for name, finding in told.items() if finding.ok] == ["login", "clock", "orders", "shipments"]
     assert told["orders"].details["records"] == len(orders_of(sandbox))
     assert told["items"].next_step
     assert told["order"].details["code"] == UnknownStream.code
-
-
-async def test_a_quota_that_is_not_told_is_no_failure(desk: Desk, sandbox: MercadoLivreSandbox) -> None:
-    """Whether the vendor tells it to a seller's token is in no documentation, and nothing depends on it."""
-    sandbox.faults.add("forbidden=1@applications")
-
-    findings = await desk.source.check([])
-
-    (told,) = [each for each in findings if each.subject == "application"]
-    assert (told.ok, dict(told.details)) == (True, {})
-    assert "not told" in told.message
 
 
 @pytest.mark.parametrize(

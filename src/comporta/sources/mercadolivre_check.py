@@ -1,11 +1,10 @@
-"""What ``comporta check`` says of a Mercado Livre account: login, clock, the application, and every stream.
+"""What ``comporta check`` says of a Mercado Livre account: login, clock, and every stream.
 
 It finds and tells; it raises for nothing that a person could mend.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
-from urllib.parse import quote
 
 from comporta.errors import ComportaError
 from comporta.ports.clock import Clock
@@ -37,21 +36,7 @@ async def check_account(account: Account, requests: Sequence[StreamRequest], clo
         Finding("login", ok=True, message=f"{session.config.shown_url} accepts us as seller {seller}"),
         found_clock(there, clock.now()),
     ]
-    findings.append(await _application(session, progress))
     return [*findings, *[await _stream(account, request, progress) for request in requests]]
-
-
-async def _application(session: MercadoLivreSession, progress: Progress) -> Finding:
-    """Say what the application says of its quota; nothing depends on it, so not to be told is no failure."""
-    path = f"applications/{quote(session.config.client_id, safe='')}"
-    try:
-        told = await session.get(path, {}, what="its quota", operation="applications: one", progress=progress)
-    except ComportaError as error:
-        return Finding("application", ok=True, message=f"its quota is not told: {error.message}")
-    most = told.get("max_requests_per_hour") if isinstance(told, Mapping) else None
-    if isinstance(most, bool) or not isinstance(most, int):
-        return Finding("application", ok=True, message="its quota is not told")
-    return Finding("application", ok=True, message=f"{most} requests an hour", details={"max_requests_per_hour": most})
 
 
 async def _stream(account: Account, request: StreamRequest, progress: Progress) -> Finding:
