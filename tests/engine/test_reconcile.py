@@ -327,32 +327,6 @@ async def test_a_stream_without_stamps_is_told_apart_from_one_that_was_never_rea
     assert f"comporta sync matriz/{ORDERS}" in (run.error or {})["next_step"]
 
 
-@MODES
-async def test_what_changed_without_its_stamp_is_found_slice_by_slice_where_records_are_hidden(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, exact: bool
-) -> None:
-    """Each time the next slice of those that are still open is read by key; then the first one again."""
-    monkeypatch.setattr("comporta.engine.recheck.RECHECKED_MAX", 3)
-    orders = workshop.source.stream(settled=("state", frozenset({"done"})))
-    for key in range(1, 9):
-        orders.put(key, stamp=at(9), name=f"S{key}", state="done" if key == 2 else "paid")
-    await workshop.run()
-    for key in range(1, 9):
-        orders.write(key, {"name": "refunded", "state": "paid"}, stamp=at(9))
-    found = []
-    for _ in range(4):
-        run = await compare(workshop, exact=exact)
-        renamed = [key for key, name in workshop.rows().items() if name == "refunded"]
-        found.append((run.counts.read, renamed, (await result(workshop))["rechecked"]))
-
-    assert found == [
-        (3, [1, 3, 4], 3),
-        (3, [1, 3, 4, 5, 6, 7], 3),
-        (1, [1, 3, 4, 5, 6, 7, 8], 1),
-        (3, [1, 3, 4, 5, 6, 7, 8], 3),
-    ]
-
-
 @pytest.mark.parametrize(("settled", "is_shown"), [(DONE, True), (DONE, False), (None, False)])
 @pytest.mark.parametrize("kind", [Kind.FULL, Kind.CLEAR_FIRST])
 async def test_a_pass_that_rows_are_hidden_from_is_no_comparison(

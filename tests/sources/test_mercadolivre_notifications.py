@@ -160,7 +160,7 @@ async def test_all_that_was_missed_is_read_topic_by_topic() -> None:
 @pytest.mark.parametrize("refusal", [SourceRefused("limit"), SearchTooFar("limit")])
 async def test_where_the_limit_is_refused_the_sources_own_will_do(refusal: Exception) -> None:
     """What is the most that may be asked for at once is nowhere published."""
-    orders = [{**BODY, "resource": f"/orders/{number}"} for number in range(25)]
+    orders: list[Mapping[str, Any]] = [{**BODY, "resource": f"/orders/{number}"} for number in range(25)]
     seller = Seller(missed={"orders_v2": orders}, refuses_limit=refusal)
 
     found = await read(seller)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 from tests.sources.mercadolivre_desk import SELLER
@@ -12,7 +11,6 @@ from comporta.core.instant import instant_text
 from comporta.core.run import RunState
 from comporta.core.window import Kind
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
-from comporta.sandbox.mercadolivre_search import OrderSearch
 from comporta.sources import mercadolivre_hours, mercadolivre_orders
 
 ENDED = {RunState.SUCCEEDED, RunState.INTERRUPTED}
@@ -350,45 +348,4 @@ async def test_a_first_load_that_is_read_from_its_start_once_more_is_not_listed_
             assert cut.counts.read > 0
             assert "window_verified" not in steps
             assert sandbox.stats.requests - before < 30
-            assert shop.differences() == []
-
-
-async def test_pages_that_prove_nothing_are_proven_by_a_listing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of the last part, too, which nobody asks for anything after its last page."""
-    whole = OrderSearch._paged
-
-    def turned(self: OrderSearch, seller: int, query: dict[str, str], limit: int, label: str) -> dict[str, Any]:
-        told = whole(self, seller, query, limit, label)
-        told["results"] = told["results"][:: -1 if int(query.get("offset", 0)) % 2 else 1]
-        return told
-
-    monkeypatch.setattr(OrderSearch, "_paged", turned)
-    with MercadoLivreSandbox(records=60, items=8, sellers=1, faults=["lying_total=0.9"]) as sandbox:
-        async with open_shop(tmp_path, sandbox) as shop:
-            run = await shop.run()
-            steps = [line.step for _, _, line in await shop.store.log(run.id)]
-
-            assert run.error is None
-            assert "window_verified" in steps
-            assert shop.differences() == []
-
-
-@pytest.mark.usefixtures("small")
-async def test_a_first_load_in_parts_that_was_cut_off_is_not_listed_from_its_beginning(tmp_path: Path) -> None:
-    """The parts before the one it was in were proven by the run that read them, and nothing of them is asked again."""
-    with MercadoLivreSandbox(records=200, items=8, sellers=1) as sandbox:
-        async with open_shop(tmp_path, sandbox) as shop:
-            shop.width = 1
-            shop.later(20, SEARCH, do="stop")
-            cut = await shop.run()
-            before = sandbox.stats.requests
-            run = await shop.run()
-            steps = [line.step for _, _, line in await shop.store.log(run.id)]
-
-            assert (cut.state, run.state) == (RunState.INTERRUPTED, RunState.SUCCEEDED)
-            assert cut.counts.read > 50
-            assert "window_verified" not in steps
-            assert sandbox.stats.requests - before < 40
             assert shop.differences() == []

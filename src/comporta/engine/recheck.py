@@ -4,7 +4,8 @@ The next time it is the next slice. How far the last one was is kept with the re
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from comporta.core.instant import BEGINNING
@@ -18,16 +19,27 @@ RECHECKED_MAX = 2_000
 """Records in one comparison of a stream that can be listed, too: one request each."""
 GATHERED_MAX = 10_000
 """Records in one comparison of a stream that cannot be, which shows nothing else of what changed."""
+SETTLED_FOR = timedelta(days=60)
+"""For so long after its last change a settled record may change yet: what was paid for a cancelled order goes back."""
 RECHECKED_UPTO = "rechecked_upto"
 
 
-async def next_slice(work: Work, most: int) -> Sequence[Key]:
-    """Return the records that may still change and follow, by key, those that were read again the last time."""
+async def next_slice(work: Work, most: int, *, settled_for: timedelta | None = None) -> Sequence[Key]:
+    """Return the records that may still change and follow, by key, those that were read again the last time.
+
+    With ``settled_for`` those that were settled no longer ago are among them.
+    """
     if work.shape.settled is None:
         return []
     after: Any = await known_upto(work)
-    which = Among(after=after, since=since_of(work), limit=most, is_open=True)
-    return list(await work.store.stamps(work.account, work.shape, which))
+    begin = since_of(work)
+    which = Among(after=after, since=begin, limit=most, is_open=True)
+    found: dict[Any, str | None] = await work.store.stamps(work.account, work.shape, which)
+    if settled_for is None:
+        return list(found)
+    lately = work.clock.now() - settled_for
+    which = replace(which, since=lately if begin is None else max(begin, lately), is_open=False)
+    return sorted(found | await work.store.stamps(work.account, work.shape, which))[:most]
 
 
 async def known_upto(work: Work) -> object:

@@ -6,8 +6,8 @@ stamps, on both sides, then the hours that differ, and the last one that is not 
 blind to a row whose stamp moved within its hour, which ``exact`` sees. What differs is read again and
 written whatever the stored stamp says; what is gone is marked only after a direct look.
 
-Where records are hidden once they are settled, some change without their stamp too. So of those that are still open a
-slice is read again by key each time, the next one the next time: slow, but in the end all of them.
+Where records are hidden once they are settled, some change without their stamp too. So of those that are still open, or
+were settled lately, a slice is read again by key each time, the next one the next time: slow, but in the end all.
 
 A row that changed after ``until`` is not stale, only not synced yet: it is written too, and counted apart.
 A row that moved to another hour makes two hours differ: it is absent in one and extra in the other, so
@@ -60,7 +60,7 @@ async def reconcile(work: Work) -> None:
     )
     suspects = {*found.absent, *found.stale, *found.extra}
     counts = await _settle(work, suspects, instant_text(until))
-    again = await next_slice(work, recheck.RECHECKED_MAX)
+    again = await next_slice(work, recheck.RECHECKED_MAX, settled_for=recheck.SETTLED_FOR)
     for start in range(0, len(again), PORTION):
         part = again[start : start + PORTION]
         counts += await _settle(work, set(part) - suspects, instant_text(until))
