@@ -70,6 +70,17 @@ def test_a_token_is_bound_to_its_application(market: MercadoLivreSandbox) -> Non
     assert logins(market)[1001]["invalid_grants"] == 0
 
 
+@pytest.mark.parametrize("code", ["forbidden", "invalid_scope", "unauthorized_application", "unauthorized_client"])
+def test_an_application_may_be_refused(market: MercadoLivreSandbox, code: str) -> None:
+    """With a code of the vendor's list; nothing is used up."""
+    market.faults.add(f"oauth_refusal={code}:1")
+
+    refused = refresh(market, "demo-1001")
+
+    assert (refused.status, refused.json["error"]) == (403 if code == "forbidden" else 400, code)
+    assert refresh(market, "demo-1001").status == 200
+
+
 def test_an_application_tells_its_quota(market: MercadoLivreSandbox) -> None:
     """Its own only; the number is that of the vendor's sample."""
     token = login(market)

@@ -27,6 +27,7 @@ MERCADOLIVRE_FAULTS = {
     "oauth_cut": "1",
     "oauth_cut_before": "1",
     "oauth_hang": "1",
+    "oauth_refusal": "forbidden|invalid_scope|unauthorized_application|unauthorized_client",
     "oauth_slow": "500",
     "odd_notifications": "1",
     "partial_206": "1",

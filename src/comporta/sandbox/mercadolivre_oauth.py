@@ -55,6 +55,9 @@ class OAuth:
             return standard(500, "internal_server_error", "Internal server error")
         if self.faults.happens("oauth_429", label):
             return oauth_error("local_rate_limited", "too many requests", 429)
+        if blocked := self.faults.strikes("oauth_refusal", label):
+            code = blocked.value
+            return oauth_error(code, "The application may not do this.", 403 if code == "forbidden" else 400)
         match form.get("grant_type") if (refusal := _stranger(form)) is None else None:
             case "refresh_token":
                 return self._refresh(form, label, uses)
