@@ -5,6 +5,7 @@ from tests.engine.workshop import ORDER_SCOPE, Workshop, at
 
 from comporta.core.window import Kind
 from comporta.engine import recheck
+from comporta.errors import SourceUnavailable
 
 DONE = ("state", frozenset({"done"}))
 MODES = pytest.mark.parametrize("exact", [False, True], ids=["hours", "exact"])
@@ -63,3 +64,19 @@ async def test_what_was_settled_lately_is_read_again_too(
         found.append((run.counts.read, [key for key, name in workshop.rows().items() if name == "paid back"]))
 
     assert found == [(3, [2]), (2, [2, 5])]
+
+
+@pytest.mark.parametrize(("hours", "is_one"), [(1, True), (30, False)])
+async def test_a_first_load_in_two_runs_is_a_comparison_if_they_are_of_one_day(
+    workshop: Workshop, hours: int, *, is_one: bool
+) -> None:
+    """All that is here it brought; what was hidden since the first of them, nobody has looked at."""
+    workshop.source.stream(settled=DONE).put_many(range(1, 46), stamp=at(9))
+    workshop.source.script.on("page", skip=3, raises=SourceUnavailable("gone"))
+    cut = await workshop.run()
+    workshop.passes(hours=hours)
+
+    run = await workshop.run()
+
+    assert (cut.counts.inserted, run.counts.inserted) == (30, 15)
+    assert ((await workshop.store.facts(ORDER_SCOPE)).reconciled_at is not None) == is_one

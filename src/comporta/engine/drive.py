@@ -22,6 +22,7 @@ from comporta.core.record import Page
 from comporta.core.window import WHOLE, Kind, Window
 from comporta.engine.ahead import in_batches, limited, records
 from comporta.engine.plan import (
+    RESUMED_WHOLE_MAX,
     Known,
     first_run_of,
     is_resumable,
@@ -40,6 +41,8 @@ AHEAD = timedelta(minutes=5)
 """A stamp further than this ahead of the source's clock is worth a warning."""
 REJECTED_LEAST = 20
 """Fewer rejected records than this never fail a run, whatever their share."""
+RUNS_MAX = 200
+"""Runs that are looked at for those of one pass."""
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
 ANSWERED_MAX = 100_000
 """Hints that one pass takes away; what is left is looked at by itself."""
@@ -171,7 +174,17 @@ async def _was_shown_all(work: Work, plan: Pass, *, is_agreed: bool) -> bool:
         return True
     counts, here = work.counts, await work.store.count_rows(work.account, work.shape)
     is_same = is_agreed and plan.read == 0 and here == counts.read - counts.rejected
-    return is_same or here == counts.inserted
+    return is_same or here == counts.inserted + await _inserted_before(work, plan)
+
+
+async def _inserted_before(work: Work, plan: Pass) -> int:
+    """Return how many rows came with the earlier runs of a pass; none where they were read too long ago."""
+    first = await work.store.run(first_run_of(plan)) if plan.read else None
+    if first is None or first.started_at is None or work.clock.now() - first.started_at > RESUMED_WHOLE_MAX:
+        return 0
+    runs = await work.store.runs(account=work.account, stream=work.run.stream, dry_run=False, limit=RUNS_MAX)
+    since = [run for run in runs if run.started_at is not None and run.started_at >= first.started_at]
+    return sum(run.counts.inserted for run in since if run.id != work.run.id)
 
 
 def _closed(work: Work, window: Window) -> str:
