@@ -68,11 +68,23 @@ def test_every_spelling_is_the_same_notification(changes: Mapping[str, object]) 
 
 
 @pytest.mark.parametrize(
-    "changes", [{"sent": None, "received": None}, {"received": "yesterday"}, {"sent": "2026-03-02"}]
+    "changes",
+    [
+        {"sent": None, "received": None},
+        {"received": "yesterday"},
+        {"sent": "2026-03-02"},
+        {"sent": 1_772_458_806_129, "received": {"at": "now"}},
+    ],
 )
 def test_a_time_that_cannot_be_read_is_none(changes: Mapping[str, object]) -> None:
     """The notification counts all the same, and is looked at whatever is known."""
     assert parsed(**changes).sent_at is None
+
+
+@pytest.mark.parametrize("known", [{"id": 7}, True, 1.5])
+def test_an_application_that_cannot_be_read_is_none(known: object) -> None:
+    """It is told to people; the pointer is all that counts."""
+    assert parsed(application_id=known).application_id is None
 
 
 @pytest.mark.parametrize("changes", [{"topic": "x" * (TEXT_MAX + 1)}, {"user_id": ""}, {"resource": None}])

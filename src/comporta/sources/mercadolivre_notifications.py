@@ -57,15 +57,15 @@ class Session(Protocol):
 
 
 class _Told(msgspec.Struct):
-    """A notification as it comes, without what we do not look at."""
+    """A notification as it comes, without what we do not look at. What is no pointer may have any form, or none."""
 
     resource: str
     user_id: int | str
     topic: str
-    application_id: int | str | None = None
-    sent: str | None = None
-    received: str | None = None
-    recieved: str | None = None
+    application_id: object = None
+    sent: object = None
+    received: object = None
+    recieved: object = None
 
 
 class _Missed(msgspec.Struct):
@@ -172,8 +172,9 @@ def _notification(told: _Told) -> Notification:
         if not 0 < len(text) <= TEXT_MAX:
             message = f"{name} has {len(text)} letters; expected 1 to {TEXT_MAX}"
             raise ValueError(message)
-    known = None if told.application_id is None else str(told.application_id)
-    return Notification(SOURCE, user_id, told.topic, told.resource, known, _first_sent(told))
+    known = told.application_id
+    application = str(known) if isinstance(known, int | str) and not isinstance(known, bool) else None
+    return Notification(SOURCE, user_id, told.topic, told.resource, application, _first_sent(told))
 
 
 def _first_sent(told: _Told) -> datetime | None:
@@ -181,7 +182,7 @@ def _first_sent(told: _Told) -> datetime | None:
 
     Without a time that can be read, what it tells is looked at in any case.
     """
-    texts = [each for each in (told.sent, told.received, told.recieved) if each]
+    texts = [each for each in (told.sent, told.received, told.recieved) if isinstance(each, str) and each]
     try:
         return min(parse_instant(each) for each in texts) if texts else None
     except (ValueError, OverflowError):
