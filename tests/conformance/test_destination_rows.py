@@ -346,6 +346,7 @@ def test_children_are_found_by_their_parents(tables: Tables) -> None:
 
     assert tables.destination.children(tables.connection, "a", lines, [7, 8]) == {1, 3}
     assert tables.destination.children(tables.connection, "b", lines, [7, 8]) == frozenset()
+    assert tables.destination.children(tables.connection, "a", replace(lines, key="order_id"), [7, 9]) == {7, 9}
 
 
 def test_a_table_that_is_not_there_is_an_empty_one(tables: Tables) -> None:

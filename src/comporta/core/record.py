@@ -71,7 +71,8 @@ class Shape:
     to this stream's key, and their stamp, if any, is that of the record they came with.
     ``settled`` is a column and its values after which a record changes no more; records of a stream that has it are
     never deleted at the source, only lost from sight. ``referred_by`` is the column of ``parent_stream`` that names
-    this stream's keys, where records cannot be listed and so are found by it alone.
+    this stream's keys, where records cannot be listed and so are found by it alone. ``also_named`` is a column, here
+    or in a list, by whose values records are told of, too: a hint at those is ``column=value``.
     """
 
     source: str
@@ -85,6 +86,7 @@ class Shape:
     nested: tuple["Shape", ...] = ()
     settled: tuple[str, frozenset[str]] | None = None
     referred_by: str | None = None
+    also_named: str | None = None
 
     @property
     def table(self) -> str:

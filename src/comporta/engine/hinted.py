@@ -22,6 +22,7 @@ from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
 from comporta.core.window import WHOLE, Kind
 from comporta.engine import recheck
+from comporta.engine.named import hint_at_named, is_named
 from comporta.engine.plan import first_run_of, is_claiming, make_fit, plan_gathering, recall
 from comporta.engine.recheck import RECHECKED_UPTO, known_upto, next_slice, remember
 from comporta.engine.refusals import all_refused, failed
@@ -43,6 +44,7 @@ KNOWN_MAX = 100_000
 async def fetch_hinted(work: Work) -> None:
     """Read what hints of the stream tell of, and end the run."""
     await make_fit(work, await recall(work))
+    await hint_at_named(work)
     await _drain(work)
     await work.close(Batch(work.shape), well())
 
@@ -107,7 +109,8 @@ async def _refer(work: Work, *, is_whole: bool) -> None:
 
 async def _drain(work: Work) -> None:
     coverage, strangers = await work.store.coverage(work.scope), Strangers(work)
-    async for hints in _portions(work):
+    async for portion in _portions(work):
+        hints = [each for each in portion if not is_named(work.shape, each)]  # one that is left is for the next run
         answered = await _answered(work, hints, coverage)
         wanted = await strangers.admitted([each for each in hints if each not in answered])
         if not answered and not wanted:

@@ -19,6 +19,7 @@ from comporta.errors_mercadolivre import SearchTooFar
 from comporta.errors_web import BadNotification
 from comporta.ports.progress import Progress
 from comporta.sources.mercadolivre_config import MercadoLivreConfig
+from comporta.sources.mercadolivre_shape import USER_PRODUCT
 
 SOURCE = "mercadolivre"
 TOPICS = ("orders_v2", "items", "items_prices", "shipments")
@@ -36,12 +37,15 @@ NUMBER = "[1-9][0-9]{0,17}"
 _ORDER = (re.compile(rf"/orders/({NUMBER})"), "orders")
 _ITEM = (re.compile(rf"/items/([A-Z]{{3}}{NUMBER})(?:/prices\b.*)?"), "items")
 _SHIPMENT = (re.compile(rf"/shipments/({NUMBER})"), "shipments")
+_STOCK = (re.compile(rf"/user-products/([A-Z]{{4}}{NUMBER})(?:/stock\b.*)?"), "items")
 _PLACES = {
     "orders_v2": _ORDER,
     "orders": _ORDER,
     "items": _ITEM,
     "items_prices": _ITEM,
     "shipments": _SHIPMENT,
+    "stock-location": _STOCK,
+    "stock-locations": _STOCK,
 }
 
 
@@ -88,12 +92,16 @@ def point(topic: str, resource: str) -> Pointer | None:
     Pointer(stream='orders', key='2000010000000123')
     >>> point("items_prices", "/items/MLB1234/prices"), point("payments", "/collections/1")
     (Pointer(stream='items', key='MLB1234'), None)
+    >>> point("stock-location", "/user-products/MLBU1234/stock")
+    Pointer(stream='items', key='user_product_id=MLBU1234')
     """
     if topic not in _PLACES:
         return None
     form, stream = _PLACES[topic]
     found = form.fullmatch(resource)
-    return Pointer(stream, found[1]) if found else None
+    if found is None:
+        return None
+    return Pointer(stream, f"{USER_PRODUCT}={found[1]}" if form is _STOCK[0] else found[1])
 
 
 async def missed_notifications(session: Session, progress: Progress) -> AsyncIterator[Sequence[Notification]]:

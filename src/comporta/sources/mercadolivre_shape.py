@@ -30,6 +30,8 @@ INTEGER, NUMERIC, TEXT, FLAG, TIME, DOCUMENT = (
     ColumnType.JSON,
 )
 ORDER_STAMP = "order_last_updated"
+USER_PRODUCT = "user_product_id"
+"""What stock belongs to: one item or more, or variations of them."""
 
 _ORDERS = {
     INTEGER: "id pack_id shipping.id buyer.id seller.id",
@@ -240,7 +242,7 @@ def _packs(columns: tuple[Column, ...]) -> Shape:
 def _items(columns: tuple[Column, ...]) -> Shape:
     variations = table("item_variations").columns
     nested = Shape(SOURCE, "item_variations", variations, key=KEY, parent="item_id", parent_stream=ITEMS)
-    return Shape(SOURCE, ITEMS, columns, key=KEY, nested=(nested,))
+    return Shape(SOURCE, ITEMS, columns, key=KEY, nested=(nested,), also_named=USER_PRODUCT)
 
 
 def _field(text: str, kind: ColumnType) -> Field:
