@@ -1,4 +1,4 @@
-"""`comporta connect mercadolivre` where an answer brings a pair and does not say whose it is."""
+"""`comporta connect mercadolivre` where an answer brings a pair and does not say whose it is, or brings none yet."""
 
 import socket
 import sqlite3
@@ -131,3 +131,17 @@ def test_nobody_is_sent_to_a_page_from_which_no_way_leads_back(comporta: Command
 
     assert (said.code, "cannot be listened on" in said.err) == (2, True)
     assert "Open this address" not in said.err
+
+
+@pytest.mark.parametrize("fault", ["oauth_429=1:1", "oauth_500=1:1"])
+def test_what_passes_is_to_be_tried_again_by_whoever_asked(
+    shop: Path, market: MercadoLivreSandbox, comporta: Command, fault: str
+) -> None:
+    """Nobody else does: that the requests go on by themselves is true of syncs."""
+    market.faults.add(fault)
+
+    said = comporta("connect", "mercadolivre", "loja1", "--refresh-token", "file:1001")
+
+    assert (said.code, "Run this command once more in a minute" in said.err) == (1, True)
+    assert comporta("connect", "mercadolivre", "loja1", "--refresh-token", "file:1001").code == 0
+    assert kept(shop)

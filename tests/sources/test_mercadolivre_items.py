@@ -247,8 +247,9 @@ async def test_a_refusal_of_all_items_or_about_the_application_ends_the_run(
     told = {True: ids(*"abcde"[:count], total=count, scroll=None), False: http([refused] * count)}
     desk = await told_by(server, clock, lambda path, query: told[path.endswith("search")])
 
-    with pytest.raises(error):
+    with pytest.raises(error) as raised:
         await pages_of(await desk.read("items"))
+    assert "application" in raised.value.next_step
     await desk.source.aclose()
 
 

@@ -20,7 +20,16 @@ from comporta.bootstrap.source_kinds import mercadolivre_config, mercadolivre_oa
 from comporta.bootstrap.workspaces import outside_of
 from comporta.coordination.logins import KEEP_PATIENCE_S, KEEP_PAUSE
 from comporta.core.login import LoginState, token_fingerprint
-from comporta.errors import AnswerLost, ComportaError, DestinationRefused, Retryable, SecretMissing, WrongUse
+from comporta.errors import (
+    AnswerLost,
+    ComportaError,
+    DestinationRefused,
+    RateLimited,
+    Retryable,
+    SecretMissing,
+    SourceBadGateway,
+    WrongUse,
+)
 from comporta.ledger.accounts import accounts as stored_accounts
 from comporta.ledger.accounts import put_account
 from comporta.ledger.logins import connect_login, login_states
@@ -38,6 +47,7 @@ from comporta.sources.mercadolivre_oauth import MercadoLivreOAuth, User, authori
 SOURCE = "mercadolivre"
 CLIENT = ("client_id", "client_secret")
 USED_UP = " The code or token that was given is used up by now: grant access anew."
+AGAIN = "Run this command once more in a minute; a code from a browser may have to be had anew."
 T = TypeVar("T")
 
 
@@ -184,9 +194,12 @@ async def open_granting(
 async def _bought(ask: Callable[[], Awaitable[Tokens]]) -> Tokens:
     """Return the pair; without an answer ask once more with the same, which costs nothing (core.login)."""
     try:
-        return await ask()
-    except AnswerLost:
-        return await ask()
+        try:
+            return await ask()
+        except AnswerLost:
+            return await ask()
+    except (RateLimited, SourceBadGateway) as error:  # a sync would try again by itself
+        raise type(error)(error.message, next_step=AGAIN) from error
 
 
 def holder_of(states: Mapping[str, LoginState], name: str, user_id: str, *, peers: frozenset[str]) -> str | None:

@@ -27,7 +27,7 @@ from comporta.errors_mercadolivre import ItemsUntold, PolicyRefused
 from comporta.ports.progress import Notice, Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.answers import Answer, quote
-from comporta.sources.mercadolivre_errors import FORBIDDEN, NOT_FOUND, POLICIES, TOO_MANY, refuse
+from comporta.sources.mercadolivre_errors import FORBIDDEN, NOT_FOUND, POLICIES, RIGHT, TOO_MANY, refuse
 from comporta.sources.mercadolivre_rows import Plan, Record, prepared
 from comporta.sources.mercadolivre_scroll import scanned
 from comporta.sources.mercadolivre_session import MercadoLivreSession, Wanted, decoded
@@ -371,7 +371,7 @@ def _error_of(part: Record, subject: str) -> ComportaError | None:
     if code == FORBIDDEN:
         if any(word.decode() in text for word in POLICIES):
             raise PolicyRefused(seen)
-        return AccessRefused(seen)
+        return AccessRefused(seen, next_step=RIGHT)
     if isinstance(code, int) and code >= 400:
         return SourceRefused(seen)
     raise SourceChangedShape(seen)
