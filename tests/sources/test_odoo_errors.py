@@ -100,9 +100,9 @@ SENT: list[tuple[Reply, type[ComportaError], str, str]] = [
     (page("Em manutenção"), SourceAnsweredPage, 'answered 200 with an HTML page ("<title>Em manutenção")', "browser"),
     (http('{"jsonrpc": "2.0", "resu'), SourceTruncated, "are not valid", "page_size"),
     (http(""), SourceTruncated, "an empty body", "page_size"),
-    (page("502 Bad Gateway", status=502), SourceBadGateway, "answered 502 with an HTML page", "worker"),
-    (page("Slow", status=503), SourceBadGateway, "answered 503", "worker"),
-    (page("Slow", status=504), SourceBadGateway, "answered 504", "worker"),
+    (page("502 Bad Gateway", status=502), SourceBadGateway, "answered 502 with an HTML page", "lack time"),
+    (page("Slow", status=503), SourceBadGateway, "answered 503", "lack time"),
+    (page("Slow", status=504), SourceBadGateway, "answered 504", "lack time"),
     (http("", status=429), RateLimited, "answered 429", "pause"),
     (page("Blocked", status=403), SourceRefused, "answered 403 with an HTML page", "firewall"),
 ]
