@@ -73,6 +73,19 @@ def test_a_time_that_comes_twice_is_taken_once_and_an_interval_twice() -> None:
     assert steady == ["01 01:00 -0400", "01 01:30 -0400", "01 01:00 -0500", "01 01:30 -0500"]
 
 
+@pytest.mark.parametrize("expression", ["30 1 * * *", "45 1 * * SUN", "5 1-3 * * *", "*/20 1-2 * * *"])
+def test_what_follows_is_never_past(expression: str) -> None:
+    """Also in the hour that comes again, whose fixed times were served: a scheduler sleeps until what it is told."""
+    schedule, begun = Cron(expression, NEW_YORK), datetime(2026, 11, 1, 4, tzinfo=UTC)
+    moments = [begun + minutes * timedelta(minutes=1) for minutes in range(0, 240, 5)]
+
+    for now in moments:
+        following = schedule.following(now)
+
+        assert following is not None
+        assert now < following
+
+
 @pytest.mark.parametrize("expression", ["30 1 * * *", "45 1 * * SUN", "*/20 1-2 * * *", "0 2 * * *"])
 def test_the_latest_tick_never_goes_back(expression: str) -> None:
     """Also in the hour that comes twice: what was due in the first of the two stays the latest."""

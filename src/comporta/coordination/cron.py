@@ -35,7 +35,9 @@ class Cron:
 
     def following(self, now: datetime) -> datetime | None:
         """Return the first tick after an instant."""
-        return _first(CronSim(self._expression, now.astimezone(self._zone)))
+        found = CronSim(self._expression, now.astimezone(self._zone))
+        # In an hour that comes again the library begins with what the first one had, and that is past.
+        return _first(tick for tick in found if tick.astimezone(UTC) > now)
 
 
 def _first(found: Iterator[datetime]) -> datetime | None:
