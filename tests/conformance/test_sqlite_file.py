@@ -250,14 +250,17 @@ async def test_a_full_disk_is_said_and_the_store_works_again_when_there_is_room(
 
 
 @ON_SQLITE
-async def test_a_file_that_is_replaced_while_it_is_open_takes_no_further_commit(store: LedgerStore) -> None:
-    """What is written into a file without a name is lost when the process ends."""
+async def test_a_file_that_is_replaced_while_it_is_open_is_neither_written_nor_read(store: LedgerStore) -> None:
+    """What is written into a file without a name is lost when the process ends; what stands there is another state."""
     granted = await start(store)
     assert isinstance(store._database, SqliteDatabase)
     store._database.path.rename(store._database.path.with_suffix(".away"))
 
-    with pytest.raises(DestinationRefused, match="deleted or replaced"):
+    with pytest.raises(DestinationRefused, match="deleted or replaced") as refused:
         await store.commit(granted.lease, Batch(THINGS, [thing(0)]))
+    assert "anew" in refused.value.next_step
+    with pytest.raises(DestinationRefused, match="deleted or replaced"):
+        await store.run(granted.run.id)
 
 
 @pytest.mark.parametrize(

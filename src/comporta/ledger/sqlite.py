@@ -40,6 +40,7 @@ READER_CACHE_MB = 2
 
 FIRST, NEXT, LAST = range(3)
 """Which jobs go first; of those, the one that came first. The end of the queue is the last."""
+REPLACED = "Start every `comporta serve` and `comporta worker` anew: each still has the file that was there before."
 SQL = statements("sqlite")
 T = TypeVar("T")
 DURABLE = frozenset({"full", "extra"})
@@ -159,6 +160,7 @@ class SqliteDatabase:
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` on a read-only connection, seeing one consistent state, in the calling thread."""
+        self._expect_the_same_file()
         try:
             connection = self._readers.get_nowait()
         except queue.Empty:
@@ -213,6 +215,12 @@ class SqliteDatabase:
         else:
             self._readers.put(connection)
 
+    def _expect_the_same_file(self) -> None:
+        """Raise where the path leads to another file, or to none: what is written to ours nobody sees any more."""
+        if file_identity(self.path) != self._file:
+            message = f"{self.path}: the file was deleted or replaced while it was open"
+            raise DestinationRefused(message, next_step=REPLACED)
+
     def _write_until_closed(self) -> None:
         while (first := self._jobs.get()[2]) is not None:
             self._write_group(first)
@@ -221,8 +229,7 @@ class SqliteDatabase:
         """Commit what waits together in one transaction; tell each job its result only when it is durable."""
         group, done = [first], list[tuple[Future[Any], Any]]()
         try:
-            if file_identity(self.path) != self._file:
-                raise sqlite3.OperationalError("the file was deleted or replaced while it was open")
+            self._expect_the_same_file()
             with self._waiting_for_the_disk(is_needed=first.is_durable):
                 self._writer.execute("BEGIN IMMEDIATE")
                 begun = self._clock.monotonic()
@@ -232,10 +239,10 @@ class SqliteDatabase:
                     self._write_one(job.work, job.future, done)
                     job = self._companion(group, begun)
                 self._writer.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, DestinationRefused) as error:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
-            reason = explained(error, self.path)
+            reason = explained(error, self.path) if isinstance(error, sqlite3.Error) else error
             if isinstance(reason, DestinationBusy):
                 self._meter.count("comporta_database_busy_total")
             for each in group:
