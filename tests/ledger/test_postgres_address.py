@@ -2,15 +2,25 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from tests.conformance.ledgers import ledger_template
 from tests.servers.builds import each_postgres
 from tests.servers.pgbouncer import Pooling
 
 from comporta.errors import BadValue
+from comporta.ledger.postgres import PoolLimits, PostgresDatabase
 from comporta.ledger.postgres_address import Address, is_pooled
+from comporta.ledger.postgres_schema import connect
+from comporta.ports.system_clock import SystemClock
+
+if TYPE_CHECKING:
+    from tests.servers.postgres import PostgresServer
 
 POOLED = "aws-0-sa-east-1.pooler.supabase.com"
 DIRECT = "db.abcdefghijklmnop.supabase.co"
@@ -142,6 +152,30 @@ def test_a_pooler_is_recognised_when_connected(pgbouncer_url: str) -> None:
     """A real PgBouncer, in either mode."""
     with psycopg.connect(**Address.parse(pgbouncer_url).conninfo(), prepare_threshold=None) as connection:
         assert is_pooled(connection)
+
+
+KEEPALIVES = "SELECT current_setting('tcp_keepalives_idle'), current_setting('tcp_user_timeout')"
+
+
+@each_postgres
+def test_the_server_notices_as_soon_as_we_do_that_the_other_end_is_gone(
+    postgres_server: "PostgresServer", postgres_clone: Callable[[str], str]
+) -> None:
+    """By itself it keeps the connections of a machine that vanished for two hours, and has soon none for anybody."""
+    address = Address.parse(postgres_clone(ledger_template(postgres_server)))
+    clock = {"comporta.now": "2026-03-01T08:00:00Z"}
+    database = PostgresDatabase(address, PoolLimits(), SystemClock(), local=lambda: clock)
+    with closing(connect(address)) as connection, closing(database):
+        pooled = database.read(lambda session: session.connection.execute(KEEPALIVES).fetchone())
+
+        assert connection.execute(KEEPALIVES).fetchone() == pooled == ("10", "30000")
+
+
+@pytest.mark.parametrize("pgbouncer", [Pooling("transaction"), Pooling("session")], indirect=True, ids=str)
+def test_a_pooler_keeps_its_own_ways(pgbouncer_url: str) -> None:
+    """What is set on its connection to the server would be the next client's too."""
+    with closing(connect(Address.parse(pgbouncer_url))) as connection:
+        assert connection.execute(KEEPALIVES).fetchone() != ("10", "30000")
 
 
 def test_the_probe_does_not_mind_the_form_of_rows(postgres_url: str) -> None:

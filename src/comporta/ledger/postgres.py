@@ -29,7 +29,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from comporta.errors import CommitOutcomeUnknown, ComportaError, DestinationRefused, Unforeseen
 from comporta.errors_postgres import ConnectionBroken, DatabaseRestarting, DatabaseUnreachable
 from comporta.ledger import postgres_schema
-from comporta.ledger.postgres_address import Address
+from comporta.ledger.postgres_address import Address, let_the_server_notice
 from comporta.ledger.postgres_cut import cut_after
 from comporta.ledger.postgres_errors import explained, is_connection_lost, is_repeatable
 from comporta.ledger.postgres_schema import connect, settings_query, settings_text
@@ -133,6 +133,7 @@ class PostgresDatabase:
         self._away: tuple[float, ComportaError] | None = None
         self._pool = ConnectionPool(
             kwargs=address.conninfo() | {"autocommit": True, "prepare_threshold": None},
+            configure=let_the_server_notice,
             min_size=0,
             max_size=limits.size,
             reconnect_timeout=AGAIN_S,

@@ -5,6 +5,7 @@ refused by poolers or, worse, kept for the pooler's next client: sessions are se
 Whether there is a pooler is known from the address or the settings, or is tried out on a connection.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ KEEPALIVES_IDLE_S = 10
 KEEPALIVES_INTERVAL_S = 5
 KEEPALIVES_COUNT = 3
 """A server that vanished while we wait for its answer is noticed after 10 + 3 x 5 seconds, not after two hours."""
+NOTICE = "SELECT {} WHERE pg_catalog.pg_backend_pid() = %s"
+"""Set where the process that let us in answers, and nowhere else: a pooler would keep it for its next client."""
 TRANSACTION_PORT = 6543
 """Where Supabase and those who copy it run their transaction pooler."""
 SESSION_PORT = 5432
@@ -112,6 +115,25 @@ class Address:
     @property
     def _name(self) -> str:
         return self.url.host.lower().rstrip(".")
+
+
+def let_the_server_notice(connection: "psycopg.Connection[Any]") -> None:
+    """Let the server notice as soon as we do that the other end is gone; behind a pooler that is the pooler's affair.
+
+    By itself it keeps the connections of a machine that vanished for two hours, and after a few such cuts it has none
+    left for anybody.
+    """
+    from psycopg import ProgrammingError
+
+    told = {
+        "tcp_keepalives_idle": KEEPALIVES_IDLE_S,
+        "tcp_keepalives_interval": KEEPALIVES_INTERVAL_S,
+        "tcp_keepalives_count": KEEPALIVES_COUNT,
+        "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
+    }
+    calls = ", ".join(f"pg_catalog.set_config('{name}', '{value}', false)" for name, value in told.items())
+    with suppress(ProgrammingError):  # what only speaks as PostgreSQL does knows no such settings, and goes without
+        connection.execute(NOTICE.format(calls), (connection.pgconn.backend_pid,), prepare=False)
 
 
 def is_pooled(connection: "psycopg.Connection[Any]") -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from comporta.errors_postgres import EncodingUnfit
-from comporta.ledger.postgres_address import Address
+from comporta.ledger.postgres_address import Address, let_the_server_notice
 from comporta.ledger.postgres_errors import explained
 from comporta.ledger.schema import REVISIONS
 
@@ -44,7 +44,9 @@ Connection = psycopg.Connection[Any]
 def connect(address: Address) -> Connection:
     """Return a connection of its own, and the true reason when there is none: a pool only says that it waited."""
     try:
-        return psycopg.connect(**address.conninfo(), autocommit=True, prepare_threshold=None)
+        connection = psycopg.connect(**address.conninfo(), autocommit=True, prepare_threshold=None)
+        let_the_server_notice(connection)
+        return connection
     except psycopg.Error as error:
         raise explained(error, address) from error
 
