@@ -53,8 +53,8 @@ DURABLE = f"{WRITING}; SET LOCAL synchronous_commit = on"
 """For what must survive the server's machine, also where a database or a role was set to answer before its disk."""
 READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 SQL = statements("postgres")
-# What the pool says of lost connections is told by the errors that reach the caller, in our words.
-logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
+# What the driver and its pool say of lost connections is told by the errors that reach the caller, in our words.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 Connection = psycopg.Connection[Any]
 T = TypeVar("T")
 Job = Callable[[Connection], T]
