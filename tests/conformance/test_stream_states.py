@@ -24,6 +24,7 @@ from comporta.testing.clock import FakeClock
 
 SHOPS = [f"shop{number}/thing" for number in range(40)]
 DEPTH = 3
+AHEAD = timedelta(days=8)
 
 
 class Counted:
@@ -110,6 +111,24 @@ async def test_each_history_is_that_of_its_own_stream(store: LedgerStore, clock:
         SHOPS[2]: DEPTH,
     }
     assert SHOPS[3] not in sight.newest
+
+
+async def test_runs_of_a_clock_that_was_ahead_hide_none_that_came_after(store: LedgerStore, clock: FakeClock) -> None:
+    """Once it is right again, what fails now is told now, and what went well is not called failed for as long."""
+    clock.advance(AHEAD)
+    granted = await start(store)
+    error = {"code": "CMP-NET-001", "message": "m", "next_step": "n"}
+    await store.finish(granted.lease, Ending(RunState.FAILED, error))
+    clock.advance(-AHEAD)
+    after = await start(store)
+    await store.finish(after.lease, Ending(RunState.SUCCEEDED))
+    last = (await store.states([SCOPE]))[SCOPE].last
+    sight = store._database.read(lambda session: sight_of(session, {}, [SCOPE], depth=DEPTH))
+
+    assert last is not None
+    assert last.id == after.run.id
+    assert sight.newest == {SCOPE: after.run.id}
+    assert sight.histories[SCOPE].streak is None
 
 
 async def test_more_streams_than_one_look_can_take_have_their_turns(

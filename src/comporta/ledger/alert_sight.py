@@ -30,7 +30,7 @@ def sight_of(session: Session, known: Mapping[str, str], scopes: Sequence[str], 
     """Return what the ledger knows that alerts are decided from."""
     newest = {
         row["scope"]: row["newest"]
-        for row in session.all("newest_runs", {"scopes": json.dumps(scopes)})
+        for row in session.all("newest_runs", {"scopes": json.dumps(scopes), "now": text_of(session.now)})
         if row["newest"]
     }
     changed = [scope for scope, run in newest.items() if known.get(scope) != run]
@@ -65,7 +65,8 @@ def _histories(session: Session, scopes: Sequence[str], depth: int) -> Mapping[s
 
 
 def _past(session: Session, scopes: Sequence[str], depth: int) -> Mapping[str, History]:
-    rows = session.all("past_runs", {"scopes": json.dumps(scopes), "limit": depth})
+    values = {"scopes": json.dumps(scopes), "now": text_of(session.now), "limit": depth}
+    rows = session.all("past_runs", values)
     runs = groupby((run_from(row) for row in rows), key=lambda run: f"{run.account}/{run.stream}")
     past = {scope: history_of(list(each)) for scope, each in runs}
     return {scope: past.get(scope, History()) for scope in scopes}

@@ -20,11 +20,11 @@ LATE = timedelta(hours=1)
 
 def stream_states(session: Session, scopes: Sequence[str]) -> Mapping[str, StreamState]:
     """Return how each of these streams stands."""
-    values = {"scopes": json.dumps(scopes)}
+    values = {"scopes": json.dumps(scopes), "now": text_of(session.now)}
     runs = [run_from(row) for row in session.all("latest_runs", values)]
     last = {f"{run.account}/{run.stream}": run for run in runs}
     coverage, facts, waiting = coverage_of(session, scopes), facts_of(session, scopes), quarantined_in(session)
-    ticks = session.all("latest_ticks", values | {"now": text_of(session.now)})
+    ticks = session.all("latest_ticks", values)
     ticked_at = {row["scope"]: instant_from(row["tick"]) for row in ticks}
     return {
         scope: StreamState(

@@ -468,13 +468,13 @@ UPDATE comporta.cmp_alert SET muted_until = :muted_until WHERE key = :key RETURN
 -- name: newest_runs
 SELECT s.value AS scope, (SELECT r.id FROM comporta.cmp_run r
   WHERE r.account = split_part(s.value, '/', 1) AND r.stream = substr(s.value, strpos(s.value, '/') + 1)
-    AND NOT r.dry_run AND r.state NOT IN ('queued', 'running') ORDER BY r.queued_at DESC, r.id DESC LIMIT 1) AS newest
+    AND NOT r.dry_run AND r.state NOT IN ('queued', 'running') AND r.queued_at <= :now ORDER BY r.queued_at DESC, r.id DESC LIMIT 1) AS newest
 FROM jsonb_array_elements_text(CAST(:scopes AS jsonb)) AS s(value);
 
 -- name: past_runs
 SELECT r.* FROM jsonb_array_elements_text(CAST(:scopes AS jsonb)) AS s(value) CROSS JOIN LATERAL (
   SELECT * FROM comporta.cmp_run p WHERE p.account = split_part(s.value, '/', 1) AND p.stream = substr(s.value, strpos(s.value, '/') + 1) AND NOT p.dry_run
-  ORDER BY p.queued_at DESC, p.id DESC LIMIT :limit) AS r
+  AND p.queued_at <= :now ORDER BY p.queued_at DESC, p.id DESC LIMIT :limit) AS r
 ORDER BY r.account, r.stream, r.queued_at DESC, r.id DESC;
 
 -- name: have_brought
@@ -488,7 +488,7 @@ WHERE s.expires_at > :now AND r.state = 'running' AND NOT r.dry_run;
 -- name: latest_runs
 SELECT r.* FROM jsonb_array_elements_text(CAST(:scopes AS jsonb)) AS s(value) CROSS JOIN LATERAL (
   SELECT * FROM comporta.cmp_run l WHERE l.account = split_part(s.value, '/', 1) AND l.stream = substr(s.value, strpos(s.value, '/') + 1) AND NOT l.dry_run
-  ORDER BY l.queued_at DESC, l.id DESC LIMIT 1) AS r;
+  AND l.queued_at <= :now ORDER BY l.queued_at DESC, l.id DESC LIMIT 1) AS r;
 
 -- name: latest_ticks
 SELECT s.value AS scope, (SELECT max(scheduled_for) FROM comporta.cmp_run WHERE scope = s.value AND scheduled_for <= :now) AS tick

@@ -442,13 +442,13 @@ UPDATE cmp_alert SET muted_until = :muted_until WHERE key = :key RETURNING *;
 -- name: newest_runs
 SELECT s.value AS scope, (SELECT r.id FROM cmp_run r
   WHERE r.account = substr(s.value, 1, instr(s.value, '/') - 1) AND r.stream = substr(s.value, instr(s.value, '/') + 1)
-    AND r.dry_run = 0 AND r.state NOT IN ('queued', 'running') ORDER BY r.queued_at DESC, r.id DESC LIMIT 1) AS newest
+    AND r.dry_run = 0 AND r.state NOT IN ('queued', 'running') AND r.queued_at <= :now ORDER BY r.queued_at DESC, r.id DESC LIMIT 1) AS newest
 FROM json_each(:scopes) AS s;
 
 -- name: past_runs
 SELECT r.* FROM json_each(:scopes) AS s JOIN cmp_run r ON r.id IN (SELECT p.id FROM cmp_run p
   WHERE p.account = substr(s.value, 1, instr(s.value, '/') - 1) AND p.stream = substr(s.value, instr(s.value, '/') + 1) AND p.dry_run = 0
-  ORDER BY p.queued_at DESC, p.id DESC LIMIT :limit)
+  AND p.queued_at <= :now ORDER BY p.queued_at DESC, p.id DESC LIMIT :limit)
 ORDER BY r.account, r.stream, r.queued_at DESC, r.id DESC;
 
 -- name: have_brought
@@ -461,7 +461,7 @@ SELECT r.* FROM cmp_scope s JOIN cmp_run r ON r.id = s.holder WHERE s.expires_at
 -- name: latest_runs
 SELECT r.* FROM json_each(:scopes) AS s JOIN cmp_run r ON r.id = (SELECT l.id FROM cmp_run l
   WHERE l.account = substr(s.value, 1, instr(s.value, '/') - 1) AND l.stream = substr(s.value, instr(s.value, '/') + 1) AND l.dry_run = 0
-  ORDER BY l.queued_at DESC, l.id DESC LIMIT 1);
+  AND l.queued_at <= :now ORDER BY l.queued_at DESC, l.id DESC LIMIT 1);
 
 -- name: latest_ticks
 SELECT s.value AS scope, (SELECT max(scheduled_for) FROM cmp_run WHERE scope = s.value AND scheduled_for <= :now) AS tick
