@@ -143,7 +143,8 @@ def test_unlock_tells_which_run_is_lost_by_it(synced: Path, comporta: Command) -
     """Nobody else may be left to tell."""
     with closing(sqlite3.connect(synced / "shop.db")) as database, database:
         database.execute("UPDATE cmp_run SET state = 'running', finished_at = NULL WHERE scope = 'loja/sale.order'")
-        held = "UPDATE cmp_scope SET expires_at = '2999-01-01T00:00:00.000000Z', holder = (SELECT id FROM cmp_run r"
+        until = "strftime('%Y-%m-%dT%H:%M:%S.000000Z', 'now', '+1 hour')"
+        held = f"UPDATE cmp_scope SET expires_at = {until}, holder = (SELECT id FROM cmp_run r"
         database.execute(f"{held} WHERE r.scope = cmp_scope.scope) WHERE scope = 'loja/sale.order'")
     said = comporta("unlock", "loja/sale.order", "--yes", "--verbose")
 

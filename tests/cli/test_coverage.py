@@ -74,7 +74,8 @@ def test_a_first_load_says_how_far_it_is(folder: Path, comporta: Command, change
     assert comporta("sync", ORDERS).code == ExitCode.DONE
     change("DELETE FROM cmp_coverage")
     change("UPDATE cmp_run SET state = 'running', finished_at = NULL")
-    change("UPDATE cmp_scope SET holder = (SELECT id FROM cmp_run), expires_at = '2999-01-01T00:00:00.000000Z'")
+    until = "strftime('%Y-%m-%dT%H:%M:%S.000000Z', 'now', '+1 hour')"
+    change(f"UPDATE cmp_scope SET holder = (SELECT id FROM cmp_run), expires_at = {until}")
     change(
         "INSERT INTO cmp_pass(id, scope, request, kind, since, until, position, read, query_fingerprint, started_at)"
         " SELECT 'p', scope, request, window_kind, window_since, window_until, '20', 20, '', started_at FROM cmp_run"

@@ -19,6 +19,7 @@ from comporta.ports.stream_state import StreamFacts
 from comporta.testing.clock import BEGUN, FakeClock
 
 MINUTE = timedelta(minutes=1)
+AHEAD = timedelta(hours=3)
 SAID = LogLine("warning", "request_retried", "said")
 
 
@@ -203,6 +204,17 @@ async def test_the_reaper_takes_what_ran_out_and_nothing_else(store: Store, cloc
     assert await store.scope_state(SCOPE) == ScopeState(2, None, 0)
     assert (await get(store, alive.run)).state is RunState.RUNNING
     assert [run.id for run in await store.runs(state=RunState.QUEUED)] == [f"{dead.run.id}.2"]
+
+
+async def test_the_reaper_takes_what_a_clock_that_was_ahead_has_leased(store: Store, clock: FakeClock) -> None:
+    """Whoever was killed then would hold its stream, and be called running, until that time is reached."""
+    clock.advance(AHEAD)
+    dead = await start(store)
+    clock.advance(-AHEAD)
+    lost = await store.reap()
+
+    assert [run.id for run in lost] == [dead.run.id]
+    assert await store.scope_state(SCOPE) == ScopeState(2, None, 0)
 
 
 async def test_a_run_that_is_lost_again_and_again_is_tried_four_times(store: Store, clock: FakeClock) -> None:

@@ -239,6 +239,12 @@ def test_a_duration_too_short_to_work_with_is_refused(text: str, least: str, tmp
         read(tmp_path, text)
 
 
+def test_a_lease_longer_than_an_hour_is_refused(tmp_path: Path) -> None:
+    """So long would a stream stand still after each crash."""
+    with pytest.raises(BadValue, match=r"lease is '61m'; .* at most 1h$"):
+        read(tmp_path, 'lease = "61m"')
+
+
 @pytest.mark.parametrize("missing", ["source", "url", "database", "login"])
 def test_an_incomplete_account_says_what_is_missing(missing: str, tmp_path: Path) -> None:
     """One key at a time."""

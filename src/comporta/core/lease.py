@@ -32,11 +32,17 @@ cancels itself, so both the dead and the hung end without a person. ``judge_beat
 
 Failure cases: killed -> the lease runs out, the reaper or the next acquire takes over. Stopped and
 woken -> its next fence fails, it writes nothing, not even its state. Event loop blocked -> the thread
-renews until the stall limit. Clock jumps -> early or late takeover, never two writers.
+renews until the stall limit. Clock jumps -> early or late takeover, never two writers; a lease of a clock
+that was far ahead (``NEVER``) is taken away, or whoever was killed then would hold its scope until that time.
 """
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
+
+TTL_MAX = timedelta(hours=1)
+NEVER = 2 * TTL_MAX
+"""No lease runs out so late."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from comporta.core.lease import Lease
+from comporta.core.lease import NEVER, Lease
 from comporta.core.run import Run, RunState
 from comporta.core.ticket import Ticket, successor
 from comporta.errors import LeaseLost, RunLost
@@ -163,9 +163,14 @@ def release(session: Session, lease: Lease) -> None:
         raise _lost(lease)
 
 
+def expiry(now: datetime) -> dict[str, object]:
+    """Return the bounds outside of which no lease is alive."""
+    return {"now": text_of(now), "never": text_of(now + NEVER)}
+
+
 def reap(session: Session) -> list[Run]:
     """Take away every expired lease; its run is lost in the same transaction that raises the epoch."""
-    seized = session.all("seize_expired", {"now": text_of(session.now)})
+    seized = session.all("seize_expired", expiry(session.now))
     return [lost for row in seized for lost in _mark_lost(session, row["scope"], instant_of(row["at"]))]
 
 

@@ -155,7 +155,7 @@ class LedgerStore:
         return bool(row and row["cancel_requested"])
 
     async def reap(self) -> Sequence[Run]:
-        found = await self._rows("has_expired", {"now": text_of(self._database.now())})
+        found = await self._rows("has_expired", leases.expiry(self._database.now()))
         if not found[0]["found"]:
             return []
         return await self._write(leases.reap)

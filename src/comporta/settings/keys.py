@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from comporta.core.lease import TTL_MAX
 from comporta.core.postgres_url import shown_database, without_password
 from comporta.errors import BadValue, UnknownKey
 from comporta.settings.values import (
@@ -76,7 +77,7 @@ SETTINGS: Mapping[str, Reader] = {
     "legacy_lock_without_redis": one_of("refuse", "database"),
     "schema": read_schema,
     "retention": at_least(RETENTION_LEAST),
-    "lease": at_least(LEASE_LEAST),
+    "lease": at_least(LEASE_LEAST, TTL_MAX),
     "stall_timeout": at_least(STALL_LEAST),
     "reconcile": read_span,
     "margin": read_duration,

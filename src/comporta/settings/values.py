@@ -147,13 +147,15 @@ def read_span(value: object, place: Place) -> timedelta:
     return length
 
 
-def at_least(lowest: timedelta) -> Reader:
-    """Return a reader of durations with a bound from below."""
+def at_least(lowest: timedelta, highest: timedelta = timedelta.max) -> Reader:
+    """Return a reader of durations with a bound from below, and perhaps one from above."""
 
     def read(value: object, place: Place) -> timedelta:
         length = read_duration(value, place)
         if length < lowest:
             raise ValueError(f"{DURATION_FORM}, at least {duration_text(lowest)}")
+        if length > highest:
+            raise ValueError(f"{DURATION_FORM}, at most {duration_text(highest)}")
         return length
 
     return read

@@ -59,7 +59,8 @@ UPDATE comporta.cmp_scope SET holder = NULL, expires_at = NULL WHERE scope = :sc
 -- name: seize_expired
 UPDATE comporta.cmp_scope SET epoch = epoch + 1, holder = NULL, expires_at = NULL
 WHERE scope IN (
-  SELECT scope FROM comporta.cmp_scope WHERE holder IS NOT NULL AND expires_at <= comporta.cmp_now() ORDER BY scope FOR UPDATE SKIP LOCKED
+  SELECT scope FROM comporta.cmp_scope WHERE holder IS NOT NULL AND (expires_at <= comporta.cmp_now() OR expires_at > :never)
+  ORDER BY scope FOR UPDATE SKIP LOCKED
 ) RETURNING scope, comporta.cmp_now() AS at;
 
 -- name: seize_one
@@ -67,7 +68,7 @@ UPDATE comporta.cmp_scope SET epoch = epoch + 1, holder = NULL, expires_at = NUL
 RETURNING scope, comporta.cmp_now() AS at;
 
 -- name: has_expired
-SELECT EXISTS(SELECT 1 FROM comporta.cmp_scope WHERE holder IS NOT NULL AND expires_at <= comporta.cmp_now()) AS found;
+SELECT EXISTS(SELECT 1 FROM comporta.cmp_scope WHERE holder IS NOT NULL AND (expires_at <= comporta.cmp_now() OR expires_at > :never)) AS found;
 
 -- name: end_run
 UPDATE comporta.cmp_run SET state = :state, finished_at = :now, progress_at = :now, error = :error,

@@ -56,14 +56,14 @@ UPDATE cmp_scope SET holder = NULL, expires_at = NULL WHERE scope = :scope AND e
 
 -- name: seize_expired
 UPDATE cmp_scope SET epoch = epoch + 1, holder = NULL, expires_at = NULL
-WHERE holder IS NOT NULL AND expires_at <= :now RETURNING scope, :now AS at;
+WHERE holder IS NOT NULL AND (expires_at <= :now OR expires_at > :never) RETURNING scope, :now AS at;
 
 -- name: seize_one
 UPDATE cmp_scope SET epoch = epoch + 1, holder = NULL, expires_at = NULL WHERE scope = :scope AND holder IS NOT NULL
 RETURNING scope, :now AS at;
 
 -- name: has_expired
-SELECT EXISTS(SELECT 1 FROM cmp_scope WHERE holder IS NOT NULL AND expires_at <= :now) AS found;
+SELECT EXISTS(SELECT 1 FROM cmp_scope WHERE holder IS NOT NULL AND (expires_at <= :now OR expires_at > :never)) AS found;
 
 -- name: end_run
 UPDATE cmp_run SET state = :state, finished_at = :now, progress_at = :now, error = :error,
