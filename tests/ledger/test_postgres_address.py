@@ -137,15 +137,6 @@ def test_the_driver_is_not_loaded_for_an_address() -> None:
     assert said.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("speaker", ["psycopg", "psycopg.pool"])
-def test_the_driver_says_nothing_beside_our_log(speaker: str) -> None:
-    """Each line of a server's log is JSON, also where a connection is lost in a pipeline."""
-    code = f"import logging, comporta.ledger.postgres; logging.getLogger('{speaker}').warning('the connection is lost')"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert said.stderr == ""
-
-
 @each_postgres
 def test_what_libpq_is_told_leads_to_the_server(postgres_url: str) -> None:
     """A real one, directly: the process that lets us in is the one that answers."""

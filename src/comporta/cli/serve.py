@@ -191,8 +191,13 @@ def opened_front(workspace: "Workspace", watch: "Watch", mailbox: "Mailbox", dut
 
 
 def open_server_log(level: str, meter: "Meter") -> "Log":
-    """Return the log from a level on; whatever this process says on standard error waits for no reader from now on."""
-    from comporta.observability.log import open_log
+    """Return the log from a level on; whatever this process says on standard error waits for no reader from now on.
+
+    What libraries say is in it, once for the process.
+    """
+    import logging
+
+    from comporta.observability.log import Foreign, open_log
     from comporta.observability.unhurried import hurry_nobody
 
     hurry_nobody(
@@ -200,6 +205,7 @@ def open_server_log(level: str, meter: "Meter") -> "Log":
         told=lambda lines: log.write("warning", "log_lines_dropped", {"lines": lines}),
     )
     log = open_log(level)
+    logging.basicConfig(format="%(message)s", handlers=[Foreign(log)])
     return log
 
 

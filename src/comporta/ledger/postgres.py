@@ -55,6 +55,7 @@ READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 SQL = statements("postgres")
 # What the driver and its pool say of lost connections is told by the errors that reach the caller, in our words.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
+logging.getLogger("psycopg").propagate = False
 Connection = psycopg.Connection[Any]
 T = TypeVar("T")
 Job = Callable[[Connection], T]

@@ -55,6 +55,7 @@ EVENTS = MappingProxyType(
         "server_started": "The server listens.",
         "server_stopped": "The server was told to end, handed over what ran, and ended.",
         "log_lines_dropped": "Nobody took the program's log for a while; so many lines are missing here.",
+        "library_warned": "A library that Comporta uses says that something is amiss.",
         "missed_notifications_read": "The source was asked for the notifications that it could not deliver.",
         "notifications_failed": "Something about notifications went wrong; it is done again by itself.",
         "alert_opened": "Something is wrong that matters to a person.",

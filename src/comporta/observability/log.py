@@ -4,6 +4,7 @@ Silent until ``show`` is called: a command speaks to a person, the log to whoeve
 is imported by ``show``, because it takes longer to import than a short command to run.
 """
 
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Protocol, TextIO
@@ -51,6 +52,19 @@ class Lines:
             raise ValueError(message)
         if LEVELS.index(level) >= self._lowest:
             getattr(self._logger, level)(event, **fields)
+
+
+class Foreign(logging.Handler):
+    """What libraries say by Python's own logging, from warnings on, as lines of our log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it as one line, with where it broke if it did."""
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        self._log.write(level, "library_warned", {"library": record.name, "message": self.format(record)})
 
 
 def open_log(lowest: str | None, *, stream: TextIO | None = None) -> Log:

@@ -289,6 +289,7 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             "{lines} lines of the log are missing here: nobody took them",
             "faltam aqui {lines} linhas do log, que ninguém leu",
         ),
+        "library_warned": _words("{library} says: {message}", "{library} diz: {message}"),
         "missed_notifications_read": _words(
             "{found} notifications that could not be delivered were read",
             "{found} notificações que não puderam ser entregues foram lidas",
