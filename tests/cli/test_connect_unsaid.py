@@ -145,3 +145,16 @@ def test_what_passes_is_to_be_tried_again_by_whoever_asked(
     assert (said.code, "Run this command once more in a minute" in said.err) == (1, True)
     assert comporta("connect", "mercadolivre", "loja1", "--refresh-token", "file:1001").code == 0
     assert kept(shop)
+
+
+@pytest.mark.parametrize("site", ["MLA", "MLB"])
+def test_a_seller_of_another_country_is_told_of(
+    shop: Path, market: MercadoLivreSandbox, comporta: Command, site: str
+) -> None:
+    """The pair is kept, and missed notifications of items would be asked for where this seller has none."""
+    base = ("--client-id", "env:APP", "--client-secret", "env:APP", "--url", market.url, "--refresh-token", "file:1002")
+
+    said = comporta("connect", "mercadolivre", "loja2", "--site", site, *base)
+
+    assert said.code == 0
+    assert ("LOJA_1002 sells in MLB, and `site` of loja2 is MLA" in said.err) == (site == "MLA")

@@ -100,6 +100,11 @@ async def _connect(  # noqa: PLR0917  the command's own options
         with suppress(ComportaError):  # who it is by name is good to know; the pair is kept already
             user = await granting.user(tokens)
             seller |= {"nickname": user.nickname, "site": user.site}
+            if user.site not in {"", site := granting.told.options["site"]}:
+                console.tell(
+                    f"{user.nickname} sells in {user.site}, and `site` of {name} is {site}: missed notifications of its"
+                    f' items are not found so. Write site = "{user.site}", or connect again with --site {user.site}.'
+                )
         shown = " ".join(str(part) for part in (seller.get("nickname"), f"({tokens.user_id})") if part)
         return {"seller": shown, **seller, "expires_at": until}
 
