@@ -108,6 +108,19 @@ def test_minor_units_are_whole_numbers(shop: Tables) -> None:
     assert {type(value) for value in found} == {int}
 
 
+def test_an_amount_beyond_reason_is_null_and_breaks_no_view(shop: Tables) -> None:
+    """A code that was scanned into the field of the price; no account's rows are hidden by it, and no sum is wrong."""
+    shop.write(Batch(ORDERS, [(5, "S5", "sale", 5, EURO, 9.3e16, AT, AT)]), account="shop")
+    shop.write(Batch(LINES, [(16, 1, 8, "Table", 3, 9e16, 2.7e17, EURO, None)]), account="shop")
+    totals = {row[0]: row[1] for row in column(shop, "orders", "id", "total_minor")}
+    lines = {row[0]: row[1:] for row in column(shop, "order_lines", "line_id", "unit_price_minor", "total_minor")}
+    sums = column(shop, "order_products", "order_number", "product_code", "total_minor")
+
+    assert (totals[5], totals[1]) == (None, 123456)
+    assert (lines[16], lines[14]) == ((None, None), (9999, 9999))
+    assert {("S1", "TA", None), ("S1", "CH", 3030)} <= set(sums)
+
+
 def test_lines_leave_out_sections_and_notes(shop: Tables) -> None:
     """They are text in the document, not something sold."""
     found = column(shop, "order_lines", "line_id", "product_code", "product_name", "unit_price_minor", "total_minor")

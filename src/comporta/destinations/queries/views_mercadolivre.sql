@@ -12,7 +12,7 @@
 SELECT 'mercadolivre' AS source, o.account AS account, o.id AS id, CAST(o.id AS TEXT) AS number, o.status AS status,
   coalesce(nullif(trim(coalesce(b.first_name, '') || ' ' || coalesce(b.last_name, '')), ''), b.nickname) AS customer,
   o.currency_id AS currency,
-  CAST(round(o.total_amount * (CASE o.currency_id WHEN 'CLP' THEN 1 WHEN 'PYG' THEN 1 ELSE 100 END)) AS BIGINT) AS total_minor,
+  minor{o.total_amount * (CASE o.currency_id WHEN 'CLP' THEN 1 WHEN 'PYG' THEN 1 ELSE 100 END)} AS total_minor,
   o.date_created AS ordered_at, o.last_updated AS updated_at, o._cmp_synced_at AS synced_at
 FROM mercadolivre_orders o
 LEFT JOIN mercadolivre_buyers b ON b.account = o.account AND b.id = o.buyer_id
@@ -22,8 +22,8 @@ WHERE o._cmp_deleted_at IS NULL;
 -- needs mercadolivre_order_items as l
 SELECT 'mercadolivre' AS source, l.account AS account, l.order_id AS order_id, l.id AS line_id, l.seller_sku AS product_code,
   l.title AS product_name, l.quantity AS quantity,
-  CAST(round(l.unit_price * (CASE l.currency_id WHEN 'CLP' THEN 1 WHEN 'PYG' THEN 1 ELSE 100 END)) AS BIGINT) AS unit_price_minor,
-  CAST(round(l.quantity * l.unit_price * (CASE l.currency_id WHEN 'CLP' THEN 1 WHEN 'PYG' THEN 1 ELSE 100 END)) AS BIGINT) AS total_minor,
+  minor{l.unit_price * (CASE l.currency_id WHEN 'CLP' THEN 1 WHEN 'PYG' THEN 1 ELSE 100 END)} AS unit_price_minor,
+  minor{l.quantity * l.unit_price * (CASE l.currency_id WHEN 'CLP' THEN 1 WHEN 'PYG' THEN 1 ELSE 100 END)} AS total_minor,
   l.currency_id AS currency
 FROM mercadolivre_order_items l
 WHERE l._cmp_deleted_at IS NULL;
@@ -32,7 +32,7 @@ WHERE l._cmp_deleted_at IS NULL;
 -- needs mercadolivre_order_items as l
 SELECT 'mercadolivre' AS source, l.account AS account, CAST(l.order_id AS TEXT) AS order_number, l.seller_sku AS product_code,
   sum(l.quantity) AS quantity,
-  sum(CAST(round(l.quantity * l.unit_price * (CASE l.currency_id WHEN 'CLP' THEN 1 WHEN 'PYG' THEN 1 ELSE 100 END)) AS BIGINT)) AS total_minor,
+  minor_sum{l.quantity * l.unit_price * (CASE l.currency_id WHEN 'CLP' THEN 1 WHEN 'PYG' THEN 1 ELSE 100 END)} AS total_minor,
   count(*) AS lines
 FROM mercadolivre_order_items l
 WHERE l._cmp_deleted_at IS NULL
@@ -44,7 +44,7 @@ GROUP BY l.account, l.order_id, l.seller_sku, CASE WHEN l.seller_sku IS NULL THE
 SELECT 'mercadolivre' AS source, i.account AS account,
   CASE WHEN v.id IS NULL THEN i.id ELSE i.id || '-' || CAST(v.id AS TEXT) END AS id,
   coalesce(v.seller_sku, i.seller_sku) AS code, i.title AS name,
-  CAST(round(coalesce(v.price, i.price) * (CASE i.currency_id WHEN 'CLP' THEN 1 WHEN 'PYG' THEN 1 ELSE 100 END)) AS BIGINT) AS price_minor,
+  minor{coalesce(v.price, i.price) * (CASE i.currency_id WHEN 'CLP' THEN 1 WHEN 'PYG' THEN 1 ELSE 100 END)} AS price_minor,
   i.currency_id AS currency, CASE WHEN v.id IS NULL THEN i.available_quantity ELSE v.available_quantity END AS stock,
   i.status = 'active' AS active, i.last_updated AS updated_at
 FROM mercadolivre_items i
