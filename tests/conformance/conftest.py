@@ -2,8 +2,10 @@
 
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conformance.tables import NewTables, SqliteTables, Tables
@@ -12,6 +14,10 @@ from comporta.destinations.sqlite import SqliteDestination
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ledger.store import LedgerStore
 from comporta.testing.clock import FakeClock
+
+if TYPE_CHECKING:
+    import psycopg
+    from tests.conformance.tables_postgres import PostgresTables
 
 TTL = timedelta(seconds=30)
 StoreFactory = Callable[[], LedgerStore]
@@ -27,10 +33,11 @@ def new_tables(request: pytest.FixtureRequest) -> Iterator[NewTables]:
     opened: list[Tables] = []
 
     def new() -> Tables:
-        if request.param == "postgres" and opened:
-            opened[0].clear()
-            return opened[0]
-        opened.append(postgres_tables(request) if request.param == "postgres" else SqliteTables())
+        if request.param == "postgres":
+            cleared: Tables = request.getfixturevalue("postgres_tables")
+            cleared.clear()
+            return cleared
+        opened.append(SqliteTables())
         return opened[-1]
 
     yield new
@@ -41,17 +48,29 @@ def new_tables(request: pytest.FixtureRequest) -> Iterator[NewTables]:
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
 def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Tables]:
     """Return a fresh database, SQLite's in a real file."""
-    is_postgres = request.param == "postgres"
-    opened = postgres_tables(request) if is_postgres else SqliteTables(str(tmp_path / "tables.db"))
-    yield opened
-    opened.close()
+    if request.param == "postgres":
+        yield request.getfixturevalue("postgres_tables")
+        return
+    with closing(SqliteTables(str(tmp_path / "tables.db"))) as opened:
+        yield opened
 
 
-def postgres_tables(request: pytest.FixtureRequest) -> Tables:
+@pytest.fixture
+def postgres_tables(postgres_url: str) -> Iterator["PostgresTables"]:
     """Open the test's PostgreSQL database; what speaks to it is loaded only by tests that do."""
     from tests.conformance.tables_postgres import PostgresTables
 
-    return PostgresTables(request.getfixturevalue("postgres_url"))
+    with closing(PostgresTables(postgres_url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def second(postgres_tables: "PostgresTables") -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
+    """Return the connection of another process."""
+    from tests.conformance.tables_postgres import open_connection
+
+    with open_connection(postgres_tables.url) as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What only PostgreSQL can get wrong about rows: rules of the user's, values it cannot hold, writing for nothing."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -22,12 +21,10 @@ OLD, NEW = "2026-03-01T07:00:00.000000Z", "2026-03-01T08:00:00.000000Z"
 
 
 @pytest.fixture
-def tables(postgres_url: str) -> Iterator[PostgresTables]:
+def tables(postgres_tables: PostgresTables) -> PostgresTables:
     """Return a fresh database with the table of THINGS."""
-    opened = PostgresTables(postgres_url)
-    opened.prepare()
-    yield opened
-    opened.close()
+    postgres_tables.prepare()
+    return postgres_tables
 
 
 @pytest.mark.full
@@ -197,9 +194,9 @@ def test_what_is_wrong_with_the_database_is_no_fault_of_a_row(
 
 
 @pytest.mark.full
-def test_a_batch_goes_through_a_pooler(postgres_url: str, pgbouncer_url: str) -> None:
+def test_a_batch_goes_through_a_pooler(postgres_tables: PostgresTables, pgbouncer_url: str) -> None:
     """Each transaction may get another server: nothing is expected of the one before."""
-    tables = PostgresTables(postgres_url)
+    tables = postgres_tables
     clients = [psycopg.connect(pgbouncer_url, autocommit=True, prepare_threshold=None) for _ in range(3)]
     tables.connection.execute("BEGIN")
     tables.destination.prepare(tables.connection, THINGS)
@@ -215,7 +212,6 @@ def test_a_batch_goes_through_a_pooler(postgres_url: str, pgbouncer_url: str) ->
     ]
     for client in clients:
         client.close()
-    tables.close()
 
     assert sum(each.counts.inserted for each in counts) == 202
     assert all(each.counts.is_balanced for each in counts)
@@ -232,14 +228,10 @@ def test_an_account_may_have_any_name(tables: PostgresTables, account: str) -> N
     assert {at for at, _ in tables.rows()} == {account}
 
 
-def test_an_empty_batch_does_nothing(postgres_url: str) -> None:
+def test_an_empty_batch_does_nothing(postgres_tables: PostgresTables) -> None:
     """Not even a table."""
-    tables = PostgresTables(postgres_url)
-    written = tables.write(Batch(THINGS))
-    columns = tables.columns(THINGS.table)
-    tables.close()
-
-    assert (written.counts, columns) == (Counts(), {})
+    assert postgres_tables.write(Batch(THINGS)).counts == Counts()
+    assert postgres_tables.columns(THINGS.table) == {}
 
 
 @pytest.mark.parametrize("name", ["x" * 63, "é" * 31 + "x"])

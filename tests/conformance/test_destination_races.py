@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -23,19 +23,10 @@ OLD, NEW, NEWEST = (f"2026-03-01T0{hour}:00:00.000000Z" for hour in (7, 8, 9))
 
 
 @pytest.fixture
-def tables(postgres_url: str) -> Iterator[PostgresTables]:
+def tables(postgres_tables: PostgresTables) -> PostgresTables:
     """Return a fresh database with the table of THINGS."""
-    opened = PostgresTables(postgres_url)
-    opened.prepare()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def second(tables: PostgresTables) -> Iterator[psycopg.Connection[Any]]:
-    """Return the connection of another process."""
-    with open_connection(tables.url) as connection:
-        yield connection
+    postgres_tables.prepare()
+    return postgres_tables
 
 
 def while_open(

@@ -1,6 +1,7 @@
 """Limited rows: the source shows only a part of them, and never does a part replace what is whole."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conformance.tables import THINGS, Tables, fields, thing
@@ -8,6 +9,10 @@ from tests.conformance.tables import THINGS, Tables, fields, thing
 from comporta.core.counts import Counts
 from comporta.core.record import Row, Shape
 from comporta.ports.store import Batch
+
+if TYPE_CHECKING:
+    import psycopg
+    from tests.conformance.tables_postgres import PostgresTables
 
 AT, LATER = "2026-03-01T08:00:00.000000Z", "2026-03-01T09:00:00.000000Z"
 
@@ -118,24 +123,22 @@ def test_a_row_that_the_user_forbids_is_refused_whole_or_not(prepared: Tables, s
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("is_deleted", [False, True])
 def test_a_part_never_beats_the_whole_row_that_came_meanwhile(
-    postgres_url: str, *, overwrite: bool, is_deleted: bool
+    postgres_tables: "PostgresTables", second: "psycopg.Connection[Any]", *, overwrite: bool, is_deleted: bool
 ) -> None:
     """On PostgreSQL another process may have written, or deleted, the row between our look and our write."""
-    from tests.conformance.tables_postgres import PostgresTables, open_connection, write_as
+    from tests.conformance.tables_postgres import write_as
     from tests.conformance.test_destination_races import while_open
 
-    tables = PostgresTables(postgres_url)
+    tables = postgres_tables
     tables.prepare()
-    with open_connection(tables.url) as second:
-        whole = Batch(THINGS, [thing(1, stamp=None, name="whole", price=5)])
-        parts = Batch(THINGS, [part(1), thing(2)], limited=frozenset({0}), overwrite=overwrite)
-        if is_deleted:
-            _, late = while_open(tables, second, replace(whole, deleted=[1]), parts)
-        else:
-            _, late = while_open(tables, second, whole, parts)
-        again = write_as(tables, second, parts)
+    whole = Batch(THINGS, [thing(1, stamp=None, name="whole", price=5)])
+    parts = Batch(THINGS, [part(1), thing(2)], limited=frozenset({0}), overwrite=overwrite)
+    if is_deleted:
+        _, late = while_open(tables, second, replace(whole, deleted=[1]), parts)
+    else:
+        _, late = while_open(tables, second, whole, parts)
+    again = write_as(tables, second, parts)
     row = tables.rows()["a", 1]
-    tables.close()
 
     assert late.counts == Counts(read=2, inserted=1, updated=int(is_deleted), unchanged=int(not is_deleted))
     assert again.counts == Counts(read=2, unchanged=2)

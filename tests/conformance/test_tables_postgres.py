@@ -1,7 +1,6 @@
 """What only PostgreSQL can get wrong about tables and views: names, types, catalogues, others who look at them."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -28,11 +27,9 @@ INT, TEXT, NUM = ColumnType.INTEGER, ColumnType.TEXT, ColumnType.NUMERIC
 
 
 @pytest.fixture
-def tables(postgres_url: str) -> Iterator[PostgresTables]:
+def tables(postgres_tables: PostgresTables) -> PostgresTables:
     """Return a fresh, empty database."""
-    opened = PostgresTables(postgres_url)
-    yield opened
-    opened.close()
+    return postgres_tables
 
 
 def having(*columns: tuple[str, ColumnType], stream: str = "thing") -> Shape:

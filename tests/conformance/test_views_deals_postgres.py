@@ -1,7 +1,6 @@
 """What only PostgreSQL can get wrong about the views over deals: what others build on them, types, two at once."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -23,16 +22,14 @@ STAYS = (
 
 
 @pytest.fixture
-def tables(postgres_url: str) -> Iterator[PostgresTables]:
+def tables(postgres_tables: PostgresTables) -> PostgresTables:
     """Return a database with deals, definitions and values of one account."""
-    opened = PostgresTables(postgres_url)
     for shape in (DEALS, META, DATA):
-        opened.prepare(shape)
-    opened.write(Batch(DEALS, ROWS[DEALS]), account="crm")
-    define(opened, (1, "Origem", "text"), (2, "Meta", "number"))
-    fill(opened, (46, 1, "Site"), (46, 2, "7.5"))
-    yield opened
-    opened.close()
+        postgres_tables.prepare(shape)
+    postgres_tables.write(Batch(DEALS, ROWS[DEALS]), account="crm")
+    define(postgres_tables, (1, "Origem", "text"), (2, "Meta", "number"))
+    fill(postgres_tables, (46, 1, "Site"), (46, 2, "7.5"))
+    return postgres_tables
 
 
 def test_the_columns_are_of_postgresqls_own_types(tables: PostgresTables) -> None:
