@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 from tests.sandbox.activecampaign_clients import OpenAccount
 from tests.sandbox.mercadolivre_clients import OpenMarket
-from tests.sandbox.odoo_clients import Json, Open, StandingClock
+from tests.sandbox.odoo_clients import Open, StandingClock
 
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
@@ -20,15 +20,16 @@ def clock() -> StandingClock:
 
 
 @pytest.fixture
-def open_odoo(clock: StandingClock) -> Iterator[Open]:
+def stack() -> Iterator[ExitStack]:
+    """What closes at the end of the test whatever it has opened."""
+    with ExitStack() as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_odoo(clock: StandingClock, stack: ExitStack) -> Open:
     """Start a small Odoo whose clock is ``clock``."""
-    with ExitStack() as stack:
-
-        def start(**options: Json) -> OdooSandbox:
-            known: dict[str, Json] = {"records": 60, "clock": clock, **options}
-            return stack.enter_context(OdooSandbox(**known))
-
-        yield start
+    return lambda **options: stack.enter_context(OdooSandbox(**{"records": 60, "clock": clock, **options}))
 
 
 @pytest.fixture
@@ -44,15 +45,11 @@ def odoo16(open_odoo: Open) -> OdooSandbox:
 
 
 @pytest.fixture
-def open_crm(clock: StandingClock) -> Iterator[OpenAccount]:
+def open_crm(clock: StandingClock, stack: ExitStack) -> OpenAccount:
     """Start a small ActiveCampaign account whose clock is ``clock``, with a limit no test meets by chance."""
-    with ExitStack() as stack:
-
-        def start(**options: Json) -> ActiveCampaignSandbox:
-            known: dict[str, Json] = {"records": 60, "clock": clock, "limit": 10_000, **options}
-            return stack.enter_context(ActiveCampaignSandbox(**known))
-
-        yield start
+    return lambda **options: stack.enter_context(
+        ActiveCampaignSandbox(**{"records": 60, "clock": clock, "limit": 10_000, **options})
+    )
 
 
 @pytest.fixture
@@ -62,15 +59,9 @@ def crm(open_crm: OpenAccount) -> ActiveCampaignSandbox:
 
 
 @pytest.fixture
-def open_market(clock: StandingClock) -> Iterator[OpenMarket]:
+def open_market(clock: StandingClock, stack: ExitStack) -> OpenMarket:
     """Start a small Mercado Livre of two sellers whose clock is ``clock``."""
-    with ExitStack() as stack:
-
-        def start(**options: Json) -> MercadoLivreSandbox:
-            known: dict[str, Json] = {"records": 60, "clock": clock, **options}
-            return stack.enter_context(MercadoLivreSandbox(**known))
-
-        yield start
+    return lambda **options: stack.enter_context(MercadoLivreSandbox(**{"records": 60, "clock": clock, **options}))
 
 
 @pytest.fixture
