@@ -25,7 +25,7 @@ SAID = LogLine("warning", "request_retried", "said")
 
 async def test_a_wish_is_queued_as_it_was_made(store: Store) -> None:
     """With who asked for what."""
-    run = await store.enqueue(ticket(Request(Kind.FULL), priority=3))
+    run = await store.enqueue(ticket(Request(Kind.FULL), at_least=3))
 
     assert await get(store, run) == run
     assert (run.scope, run.state, run.request, run.queued_at) == (SCOPE, RunState.QUEUED, "full", BEGUN)
@@ -34,7 +34,7 @@ async def test_a_wish_is_queued_as_it_was_made(store: Store) -> None:
 async def test_an_equal_wish_joins_the_queued_one_and_hurries_it_along(store: Store) -> None:
     """A second click makes no second run; an unequal one does."""
     late = await store.enqueue(ticket(not_before=BEGUN + HOUR))
-    joined = await store.enqueue(ticket(priority=5))
+    joined = await store.enqueue(ticket(at_least=5))
     other = await store.enqueue(ticket(Request(Kind.FULL)))
 
     assert (joined.id, joined.not_before) == (late.id, None)
@@ -68,13 +68,13 @@ async def test_a_queued_run_that_a_person_asks_for_is_the_persons_from_then_on(s
 
 async def test_a_successor_is_as_urgent_as_what_it_follows(store: Store) -> None:
     """Whether it was handed over or lost: what waits for less stays behind it."""
-    handed_over = await start(store, ticket(priority=2))
+    handed_over = await start(store, ticket())
     interrupted = await store.finish(
         handed_over.lease, Ending(RunState.INTERRUPTED, successor=successor(handed_over.run, not_before=None))
     )
-    lost = await start(store, ticket(Request(Kind.QUARANTINE), priority=2))
+    lost = await start(store, ticket(Request(Kind.QUARANTINE)))
     await store.unlock(lost.lease.scope)
-    await store.enqueue(ticket(Request(Kind.FULL), priority=1))
+    await store.enqueue(ticket(Request(Kind.FULL)))
 
     due = [(run.id, run.priority) for run in await store.due(9)]
     assert set(due[:2]) == {(f"{interrupted.id}.2", 2), (f"{lost.run.id}.2", 2)}

@@ -14,7 +14,7 @@ from comporta.ports.store import Ending, Granted
 from comporta.testing.clock import FakeClock
 
 HALF_HOUR = timedelta(minutes=30)
-WISH = Ticket("shop", "thing", Request(), Trigger.SCHEDULE, priority=1)
+WISH = Ticket("shop", "thing", Request(), Trigger.SCHEDULE)
 
 
 async def offer(store: LedgerStore, clock: FakeClock, name: str) -> Run | None:

@@ -12,7 +12,7 @@ from tests.engine.workshop import ORDERS, Workshop, at
 
 from comporta.coordination import dispatcher, scheduler
 from comporta.core.run import Run, RunState, Trigger
-from comporta.core.schedule import Every, urgency
+from comporta.core.schedule import Every
 from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request
 from comporta.ports.store import Granted
@@ -40,7 +40,7 @@ def open_shop(workshop: Workshop, *names: str, orders: int = 3) -> None:
 
 def ticket(account: str, kind: Kind, trigger: Trigger) -> Ticket:
     """Return a wish for a run, as urgent as such a run is."""
-    return Ticket(account, ORDERS, Request(kind), trigger, priority=urgency(trigger, kind.value))
+    return Ticket(account, ORDERS, Request(kind), trigger)
 
 
 async def ended(workshop: Workshop, state: RunState = RunState.SUCCEEDED) -> list[Run]:

@@ -17,7 +17,7 @@ def test_a_successor_asks_for_the_same_with_one_attempt_more() -> None:
     request = Request(Kind.MANUAL, hour(1), hour(2), max_records=5)
     following = successor(make_run(request=request.text, attempt=2, priority=7), not_before=hour(3))
 
-    assert following == Ticket("shop", "sale.order", request, Trigger.RETRY, attempt=3, not_before=hour(3), priority=7)
+    assert following == Ticket("shop", "sale.order", request, Trigger.RETRY, attempt=3, not_before=hour(3), at_least=7)
     assert following.scope == "shop/sale.order"
 
 

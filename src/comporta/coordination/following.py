@@ -10,7 +10,6 @@ from datetime import timedelta
 from comporta.coordination.plans import AccountPlan, Child, Conduct, StreamPlan
 from comporta.core.instant import BEGINNING, parse_instant
 from comporta.core.run import Run, RunState, Trigger
-from comporta.core.schedule import urgency
 from comporta.core.ticket import Ticket
 from comporta.core.window import GIVEN, Kind, Request, hole_requests, parse_request
 from comporta.ports.clock import Clock
@@ -37,11 +36,11 @@ class Following:
         if request.kind in {Kind.RECONCILE, Kind.NOTIFICATION, Kind.QUARANTINE}:
             return found
         if request.kind not in GIVEN and await self.is_behind(account, stream, ended):
-            return [*found, _ticket(account, stream, Request(), Trigger.CATCH_UP)]
+            return [*found, Ticket(account.name, stream.name, Request(), Trigger.CATCH_UP)]
         holes = await self.holes(account, stream) if request.kind is Kind.INCREMENTAL else []
-        found += [_ticket(account, stream, hole, Trigger.CATCH_UP) for hole in holes]
+        found += [Ticket(account.name, stream.name, hole, Trigger.CATCH_UP) for hole in holes]
         if await self.is_reconcile_due(account, stream, filled=request.kind is Kind.HOLE):
-            found.append(_ticket(account, stream, Request(Kind.RECONCILE), Trigger.RECONCILE))
+            found.append(Ticket(account.name, stream.name, Request(Kind.RECONCILE), Trigger.RECONCILE))
         return found
 
     async def is_behind(self, account: AccountPlan, stream: StreamPlan, ended: Run) -> bool:
@@ -88,7 +87,7 @@ class Following:
 
     async def _first_loads(self, account: AccountPlan, stream: StreamPlan) -> list[Ticket]:
         return [
-            _ticket(account, account.streams[child.stream], Request(), Trigger.CATCH_UP)
+            Ticket(account.name, child.stream, Request(), Trigger.CATCH_UP)
             for child in stream.children
             if await self.is_to_be_loaded(account, child)
         ]
@@ -103,11 +102,7 @@ class Following:
         names = [stream.name, *(child.stream for child in stream.children)]
         told = [account.streams[name] for name in names if name in account.streams]
         return [
-            _ticket(account, each, Request(Kind.NOTIFICATION), Trigger.NOTIFICATION)
+            Ticket(account.name, each.name, Request(Kind.NOTIFICATION), Trigger.NOTIFICATION)
             for each in told
             if await self.has_hints(account, each)
         ]
-
-
-def _ticket(account: AccountPlan, stream: StreamPlan, request: Request, trigger: Trigger) -> Ticket:
-    return Ticket(account.name, stream.name, request, trigger, priority=urgency(trigger, request.text))

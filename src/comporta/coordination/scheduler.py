@@ -14,7 +14,7 @@ from secrets import token_hex
 from comporta.coordination.plans import AccountPlan, StreamPlan
 from comporta.coordination.sleeping import slept
 from comporta.core.run import Trigger, run_name
-from comporta.core.schedule import spread, urgency
+from comporta.core.schedule import spread
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
 from comporta.errors import DestinationRefused, Retryable
@@ -91,7 +91,7 @@ class Scheduler:
         """Queue a run for the latest tick, unless it was offered before; ``at_once``: one run in any case."""
         is_queued = await self._offer_tick(account, stream, at_once=at_once)
         if at_once and not is_queued:
-            await self._store.enqueue(_ticket(account, stream, None))
+            await self._store.enqueue(Ticket(account.name, stream.name, Request(), Trigger.SCHEDULE))
         if at_once or is_queued:
             self._wake()
 
@@ -102,7 +102,8 @@ class Scheduler:
         if stream.schedule is None or tick is None:
             return False
         begins = tick + spread(scope, stream.schedule.usual)
-        ticket = _ticket(account, stream, begins if begins > now and not at_once else None)
+        not_before = begins if begins > now and not at_once else None
+        ticket = Ticket(account.name, stream.name, Request(), Trigger.SCHEDULE, not_before=not_before)
         run = await self._store.tick(ticket, tick, run_id=run_name(now, token_hex(4)))
         self._offered[scope] = tick
         if run is None:
@@ -121,9 +122,3 @@ class Scheduler:
             if stream.schedule is not None and (tick := stream.schedule.following(now)) is not None
         ]
         return min([self._look_every, *(tick - now for tick in ticks)])
-
-
-def _ticket(account: AccountPlan, stream: StreamPlan, not_before: datetime | None) -> Ticket:
-    request = Request()
-    priority = urgency(Trigger.SCHEDULE, request.text)
-    return Ticket(account.name, stream.name, request, Trigger.SCHEDULE, not_before=not_before, priority=priority)

@@ -23,7 +23,6 @@ from comporta.coordination.workers import Workers
 from comporta.core.instant import instant_text
 from comporta.core.retry import FOREGROUND_WAIT_MAX
 from comporta.core.run import TERMINAL, Run, RunState, Trigger, run_name
-from comporta.core.schedule import urgency
 from comporta.core.ticket import Ticket
 from comporta.core.window import GIVEN, Kind, Request
 from comporta.errors import Busy, ComportaError, LeaseLost, Retryable, TooManyDeleted, UnknownAccount
@@ -214,9 +213,7 @@ class Syncer:
     async def _attempts(self, account: AccountPlan, stream: StreamPlan, ticket: Ticket, wish: Wish) -> list[Run]:
         async def queued() -> tuple[Run, bool]:
             run_id = self._new_id()
-            priority = urgency(ticket.trigger, ticket.request.text)
-            ahead = replace(ticket, not_before=self._store.now() + OURS, priority=priority)
-            run = await self._store.enqueue(ahead, run_id=run_id)
+            run = await self._store.enqueue(replace(ticket, not_before=self._store.now() + OURS), run_id=run_id)
             return run, run.id == run_id
 
         runs = await self._attempts_of(account, stream, queued, wish)

@@ -19,7 +19,7 @@ JOINED_MAX = timedelta(hours=2)
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A wish to run: which stream, what for, who asked."""
+    """A wish to run: which stream, what for, who asked. ``at_least`` is how urgent what it follows was."""
 
     account: str
     stream: str
@@ -28,7 +28,12 @@ class Ticket:
     dry_run: bool = False
     attempt: int = 1
     not_before: datetime | None = None
-    priority: int = 0
+    at_least: int = 0
+
+    @property
+    def priority(self) -> int:
+        """Return its place in the queue: the higher goes first."""
+        return max(self.at_least, urgency(self.trigger, self.request.text))
 
     @property
     def scope(self) -> str:
@@ -75,5 +80,5 @@ def successor(run: Run, *, not_before: datetime | None, got_on: bool = False) ->
         trigger=Trigger.RETRY,
         attempt=attempt,
         not_before=not_before,
-        priority=max(run.priority, urgency(run.trigger, run.request)),
+        at_least=max(run.priority, urgency(run.trigger, run.request)),
     )

@@ -24,7 +24,6 @@ from comporta.coordination.sync import Syncer, Wish
 from comporta.coordination.trials import Comparison, compared
 from comporta.core.login import LOGIN_SCOPE, LoginState
 from comporta.core.run import Run, RunState, Trigger
-from comporta.core.schedule import urgency
 from comporta.core.ticket import Ticket, joining
 from comporta.core.window import Kind, Request
 from comporta.errors import WrongUse
@@ -152,8 +151,7 @@ class Workspace:
         Whoever does what is queued is woken, also when a part of it could not be queued.
         """
         asked = request or Request()
-        priority = urgency(trigger, asked.text)
-        tickets = [Ticket(*target, asked, trigger, dry_run=dry_run, priority=priority) for target in targets]
+        tickets = [Ticket(*target, asked, trigger, dry_run=dry_run) for target in targets]
         try:
             return await asyncio.gather(*(self._enqueue(ticket) for ticket in tickets))
         finally:
@@ -171,9 +169,8 @@ class Workspace:
         for name in plan.streams:
             last = states[f"{account}/{name}"].last
             if last is not None and last.state is RunState.FAILED:
-                soon, priority = self.store.now() + 2 * LOOK, urgency(Trigger.MANUAL, Request().text)
-                ticket = Ticket(account, name, Request(), Trigger.MANUAL, not_before=soon, priority=priority)
-                await self.store.enqueue(ticket)
+                soon = self.store.now() + 2 * LOOK
+                await self.store.enqueue(Ticket(account, name, Request(), Trigger.MANUAL, not_before=soon))
 
     async def _enqueue(self, ticket: Ticket) -> Run:
         waiting = await self.store.queued(ticket.scope) if ticket.request.kind is Kind.MANUAL else ()
