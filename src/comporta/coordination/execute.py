@@ -22,7 +22,7 @@ from comporta.core.retry import RUN_RETRIES
 from comporta.core.run import Run, RunState, Trigger
 from comporta.core.schedule import urgency
 from comporta.core.ticket import Ticket, successor
-from comporta.core.window import WHOLE, Kind, parse_request
+from comporta.core.window import EVERYTHING, WHOLE, Kind, parse_request
 from comporta.engine.children import relist_children
 from comporta.engine.drive import drive
 from comporta.engine.hinted import fetch_hinted, gather
@@ -60,8 +60,6 @@ JOBS: dict[Kind, Callable[[Work], Awaitable[None]]] = {
     Kind.RECONCILE: reconcile,
     Kind.QUARANTINE: retry_quarantine,
 }
-BULK = WHOLE | {Kind.RECONCILE}
-"""The kinds of request that read everything: nobody waits for the single record in them."""
 BACKFILL = WHOLE | {Kind.MANUAL}
 """What a person asks for who does not wait for the latest records: everything again, or a window of the past."""
 _STATES: dict[type[ComportaError], RunState] = {
@@ -327,8 +325,7 @@ def priority_of(run: Run) -> Priority:
     is_again = run.trigger is Trigger.RETRY and run.priority > urgency(run.trigger, run.request)
     if run.trigger is Trigger.MANUAL or is_again:
         return Priority.SCHEDULE if kind in BACKFILL else Priority.PERSON
-    is_bulk = kind in BULK or run.trigger is Trigger.RECONCILE
-    return Priority.BULK if is_bulk else Priority.SCHEDULE
+    return Priority.BULK if kind in EVERYTHING else Priority.SCHEDULE
 
 
 def _again(run: Run, delay: timedelta) -> LogLine:

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from comporta.core.run import Trigger
-from comporta.core.window import WHOLE, Kind, parse_request
+from comporta.core.window import EVERYTHING, parse_request
 
 ANCHOR = datetime(2000, 1, 1, tzinfo=UTC)
 """Intervals are counted from here, so that ``every = "30m"`` means on the hour and half past."""
@@ -81,8 +81,7 @@ def urgency(trigger: Trigger, request: str) -> int:
     >>> urgency(Trigger.MANUAL, "incremental"), urgency(Trigger.MANUAL, "full"), urgency(Trigger.SCHEDULE, "full")
     (2, 1, 0)
     """
-    kind = parse_request(request).kind
-    is_bulk = kind in WHOLE | {Kind.RECONCILE} or trigger is Trigger.RECONCILE
+    is_bulk = parse_request(request).kind in EVERYTHING
     if trigger is Trigger.MANUAL:
         return SCHEDULED if is_bulk else PERSON
     return BULK if is_bulk else SCHEDULED

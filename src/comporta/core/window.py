@@ -49,6 +49,9 @@ class Kind(StrEnum):
 WHOLE = frozenset({Kind.FULL, Kind.CLEAR_FIRST})
 """The kinds that read everything: they renew the fingerprint and overwrite whatever the stamp says."""
 
+EVERYTHING = WHOLE | {Kind.RECONCILE}
+"""The kinds after which what is here is what the source has, also where that went back in time; they take longest."""
+
 GIVEN = frozenset({Kind.HOLE, Kind.MANUAL})
 """The kinds whose bounds come with the request; the others follow from coverage and clock."""
 

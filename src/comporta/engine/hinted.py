@@ -20,7 +20,7 @@ from comporta.core.hint import Hint, Version, is_answered, is_slow, looked_in_va
 from comporta.core.instant import short_text
 from comporta.core.record import Key, Page, Rejected, key_from_text
 from comporta.core.schema import WRITTEN_BY
-from comporta.core.window import WHOLE, Kind
+from comporta.core.window import EVERYTHING, WHOLE, Kind
 from comporta.engine import recheck
 from comporta.engine.named import hint_at_named, is_named
 from comporta.engine.plan import first_run_of, is_claiming, make_fit, plan_gathering, recall
@@ -35,8 +35,6 @@ from comporta.ports.store import Batch
 
 PORTION = 100
 """Records looked at in one transaction."""
-REPAIRING = WHOLE | {Kind.RECONCILE}
-"""The kinds after which what is here is what the source has, also where that went back in time."""
 KNOWN_MAX = 100_000
 """Hints kept in memory; where there are more they are taken in turns."""
 
@@ -214,7 +212,7 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
     work.progress.rows_read += len(page.rows) + len(page.rejected)
     postponed = {each.key for each, _ in missing.later}
     handled = [each for each in hints if each.key not in postponed]
-    overwrite = work.request.kind in REPAIRING and _are_dated(work, page)
+    overwrite = work.request.kind in EVERYTHING and _are_dated(work, page)
     batch = work.batch(page, overwrite=overwrite, handled_hints=handled, postponed_hints=missing.later, deleted=gone)
     counts = await work.write(batch)
     known, later, given_up = len(hints) - len(wanted), len(missing.later), len(missing.given_up)

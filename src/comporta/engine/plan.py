@@ -13,7 +13,7 @@ from comporta.core.fingerprint import fingerprint
 from comporta.core.instant import BEGINNING, parse_instant, short_text
 from comporta.core.rate import duration_text
 from comporta.core.run import RunState
-from comporta.core.window import WHOLE, Kind, Request, Window, plan_window, went_back
+from comporta.core.window import EVERYTHING, WHOLE, Kind, Request, Window, plan_window, went_back
 from comporta.engine.work import Work
 from comporta.errors import OtherDatabase, SourceChangedShape
 from comporta.observability.words import QUERY
@@ -177,7 +177,7 @@ async def _unfinished(work: Work, query: str, clock: datetime) -> Pass | None:
     found = await work.store.open_pass(work.scope, work.request)
     if found is None or found.fingerprint != query:
         return None
-    is_old = work.request.kind in WHOLE | {Kind.RECONCILE} and clock - found.window.until > RESUMED_WHOLE_MAX
+    is_old = work.request.kind in EVERYTHING and clock - found.window.until > RESUMED_WHOLE_MAX
     return None if is_old else found
 
 
