@@ -92,10 +92,9 @@ async def _relist(work: Work, hints: Sequence[Hint]) -> tuple[list[Key], Sequenc
         work.tell_rejected(each)
     answered = [each for each in hints if each.key not in refused]
     keys = [key_from_text(each.key) for each in answered]
-    place = work.shape.index(work.shape.key)
-    listed = {row[place] for row in page.rows} | {each.key for each in page.rejected}
+    listed = work.came_in(page)
     ours = await work.store.children(work.account, work.shape, keys)
-    suspects = sorted(key for key in ours if key not in listed and str(key) not in listed)
+    suspects = sorted(key for key in ours if str(key) not in listed)
     gone = await confirmed_gone(work, suspects)
     later = work.clock.now() + SLOW
     counts = await work.write(

@@ -161,7 +161,7 @@ async def _answered(work: Work, hints: Sequence[Hint], coverage: Coverage) -> Se
 
 async def _versions(work: Work, keys: Sequence[Key]) -> dict[Key, Version]:
     """Return what we have of records; where some are hidden it matters since when that was read."""
-    stamps = await work.store.stamps(work.account, work.shape, Among(keys=keys))
+    stamps = await work.here(keys)
     if work.shape.settled is None:
         return {key: Version(stamp) for key, stamp in stamps.items()}
     cells = await work.store.cells(work.account, work.shape, keys, [WRITTEN_BY])
@@ -261,8 +261,7 @@ async def _missing(work: Work, page: Page, wanted: Sequence[Hint]) -> _Missing:
     that is here and failed: something of it was told, and nobody may tell it again. And what a server in trouble did
     not tell is looked for until it does: that is no answer.
     """
-    place = work.shape.index(work.shape.key)
-    found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
+    found = work.came_in(page)
     said = {each.key: each for each in page.unseen}
     lost = [each for each in wanted if each.key not in found]
     settled = await _settled(work, lost)
@@ -295,7 +294,7 @@ async def _settled(work: Work, hints: Sequence[Hint]) -> frozenset[str]:
     if not hints or work.shape.settled is None:
         return frozenset()
     keys = [key_from_text(each.key) for each in hints]
-    here = await work.store.stamps(work.account, work.shape, Among(keys=keys))
+    here = await work.here(keys)
     still_open = await work.store.stamps(work.account, work.shape, Among(keys=keys, is_open=True))
     return frozenset(str(key) for key in here.keys() - still_open.keys())
 
@@ -308,8 +307,7 @@ async def _gone(work: Work, missing: _Missing) -> tuple[Sequence[Key], ComportaE
     """
     if not missing.given_up or work.shape.settled is not None:
         return [], None
-    keys = [key_from_text(each.key) for each in missing.given_up]
-    ours = await work.store.stamps(work.account, work.shape, Among(keys=keys))
+    ours = await work.here([key_from_text(each.key) for each in missing.given_up])
     gone = await confirmed_gone(work, list(ours))
     try:
         await refuse_mass_deletion(work, gone)

@@ -17,10 +17,9 @@ async def retry_quarantine(work: Work) -> None:
     """Read every waiting record again, write what can be written, and end the run."""
     await make_fit(work, await recall(work))
     waiting = [key_from_text(each.key) for each in await work.store.quarantine(work.scope)]
-    place = work.shape.index(work.shape.key)
     for part in parts(waiting):
         page = in_quarantine(await work.reader.fetch(part))
-        found = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
+        found = work.came_in(page)
         is_silence = page.failure is not None or work.shape.referred_by is not None
         missing = [] if is_silence else [key for key in part if str(key) not in found]
         released = [str(key) for key in await confirmed_gone(work, missing, may_wait=True)]

@@ -14,7 +14,7 @@ A row that moved to another hour makes two hours differ: it is absent in one and
 both kinds of suspects are fetched before anything is called deleted.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -144,15 +144,14 @@ async def _settle(work: Work, suspects: Collection[Key], until: str) -> Counts:
     missing: list[Key] = []
     for part in parts(sorted(suspects, key=lambda key: (isinstance(key, str), key))):
         page, failure = await fetched(work, part)
-        place = work.shape.index(work.shape.key)
-        seen = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
+        seen = work.came_in(page)
         missing += [key for key in part if str(key) not in seen]
         settled, moved_on = _split(page, work.shape, until)
         wrong += await work.write(work.batch(settled, overwrite=True))
         await work.write(work.batch(moved_on, overwrite=True))
         if failure is not None:
             raise failure
-    gone = [] if work.shape.settled else await confirmed_gone(work, await _ours(work, missing))
+    gone = [] if work.shape.settled else await confirmed_gone(work, list(await work.here(missing)))
     await refuse_mass_deletion(work, gone)
     if gone:
         work.tell_deleted(gone)
@@ -166,10 +165,6 @@ def _split(page: Page, shape: Shape, until: str) -> tuple[Page, Page]:
     new = [number for number, row in enumerate(page.rows) if str(row[place] or "") >= until]
     old = sorted(set(range(len(page.rows))).difference(new))
     return only(page, shape, old), replace(only(page, shape, new), rejected=(), lookups=())
-
-
-async def _ours(work: Work, keys: Sequence[Key]) -> list[Key]:
-    return list(await work.store.stamps(work.account, work.shape, Among(keys=keys))) if keys else []
 
 
 def _result(work: Work, until: datetime, counts: Counts, *, here: int) -> dict[str, object]:

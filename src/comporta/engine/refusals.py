@@ -23,7 +23,6 @@ from comporta.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from comporta.ports.rows import Among
 
 RAISED = {each.code: each for each in (AccessRefused, SourceRefused, SourceChangedShape, SourceBadGateway)}
 """What a run ends with if all said the same; else, as where they broke off, it may pass."""
@@ -72,8 +71,7 @@ async def all_refused(work: Work, page: Page, wanted: Sequence[Hint]) -> Comport
     if any(each.key not in why for each in first):
         return None
     new = [each for each in first if each.key not in waiting]
-    keys = [key_from_text(each.key) for each in new]
-    ours = {str(key) for key in await work.store.stamps(work.account, work.shape, Among(keys=keys))} if keys else set()
+    ours = set(map(str, await work.here([key_from_text(each.key) for each in new])))
     new = [each for each in new if each.told_at is None or each.key in ours]
     return _error(work, why, [each.key for each in new]) if len(new) >= REFUSED_LEAST else None
 

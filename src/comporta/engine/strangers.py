@@ -10,7 +10,6 @@ from collections.abc import Set as AbstractSet
 from comporta.core.hint import IN_VAIN, IN_VAIN_MAX, IN_VAIN_SPAN, Hint, has_room, put_off
 from comporta.core.record import Page, key_from_text
 from comporta.engine.work import Work
-from comporta.ports.rows import Among
 from comporta.ports.store import Batch
 
 
@@ -36,10 +35,8 @@ class Strangers:
 
     def looked(self, page: Page) -> None:
         """Count which of those that were asked for did not come, unless it was the server that failed."""
-        place = self._work.shape.index(self._work.shape.key)
-        came = {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
         failed = {each.key for each in page.unseen if each.may_pass}
-        in_vain = self._asked - came - failed
+        in_vain = self._asked - self._work.came_in(page) - failed
         if page.failure is not None:  # of the others nothing was said
             in_vain &= {each.key for each in page.unseen}
         self._work.progress.count_failure(IN_VAIN, times=len(in_vain))
@@ -77,7 +74,4 @@ class Strangers:
 
 async def keys_here(work: Work, hints: Sequence[Hint]) -> frozenset[str]:
     """Return the keys of those that are here."""
-    if not hints:
-        return frozenset()
-    keys = [key_from_text(each.key) for each in hints]
-    return frozenset(str(key) for key in await work.store.stamps(work.account, work.shape, Among(keys=keys)))
+    return frozenset(map(str, await work.here([key_from_text(each.key) for each in hints])))

@@ -177,10 +177,8 @@ async def _outside_domain(work: Work, living: Sequence[Key]) -> list[Key]:
     """Return the living keys that the stream's own domain does not admit any more."""
     if not living or not work.reader.query.get("domain"):
         return []
-    page = await work.reader.fetch(living)
-    place = work.shape.index(work.shape.key)
-    admitted = {row[place] for row in page.rows} | {each.key for each in page.rejected}
-    return [key for key in living if key not in admitted and str(key) not in admitted]
+    admitted = work.came_in(await work.reader.fetch(living))
+    return [key for key in living if str(key) not in admitted]
 
 
 async def _ask_again(work: Work, window: Window, *, before: int | None, after: int | None) -> None:
@@ -240,7 +238,7 @@ async def _listed(work: Work, window: Window, *, upto: int | None) -> _Listed:
         work.progress.touch()
         count += len(part)
         last = max((key for key, _ in part if isinstance(key, int)), default=last)
-        ours = await work.store.stamps(work.account, work.shape, Among(keys=[key for key, _ in part]))
+        ours = await work.here([key for key, _ in part])
         for key, stamp in part:
             is_read = work.seen is None or key in work.seen
             is_here = key in ours and is_read and str(ours[key] or "") >= str(stamp or "")

@@ -20,6 +20,7 @@ from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
 from comporta.ports.guard import UNGUARDED, Guard
 from comporta.ports.progress import Progress
+from comporta.ports.rows import Among
 from comporta.ports.source import Reader
 from comporta.ports.store import Batch, Committed, Ending, LogLine, Store
 
@@ -99,6 +100,15 @@ class Work:
         """Tell that rows are marked deleted."""
         fields = {"rows": len(gone), "keys": gone[:50]}
         self.tell("records_deleted", f"{len(gone)} rows are gone at the source", fields)
+
+    def came_in(self, page: Page) -> set[str]:
+        """Return the keys of the records of a page, of those that cannot be written too."""
+        place = self.shape.index(self.shape.key)
+        return {str(row[place]) for row in page.rows} | {each.key for each in page.rejected}
+
+    async def here(self, keys: Sequence[Key]) -> Mapping[Key, str | None]:
+        """Return the stamps of those of some records that are here."""
+        return await self.store.stamps(self.account, self.shape, Among(keys=keys)) if keys else {}
 
     def batch(self, page: Page, *, overwrite: bool = False, **more: object) -> Batch:
         """Return the batch that writes a page."""
