@@ -15,8 +15,8 @@ from typing import Any
 import psycopg
 
 from comporta.core.record import Column, ColumnType, Shape
-from comporta.core.schema import OURS, TablePlan, beside_name, plan_table
-from comporta.destinations.upsert import Dialect, quoted, with_fields
+from comporta.core.schema import OURS, TablePlan, beside_name
+from comporta.destinations.upsert import Dialect, plan_of, quoted
 from comporta.errors import NameTaken
 
 Connection = psycopg.Connection[Any]
@@ -176,7 +176,7 @@ def settled_columns_of(connection: Connection, schema: str, table: str) -> tuple
 
 
 def known_as(present: Present, shape: Shape, pinned: Collection[str]) -> dict[str, Column]:
-    """Return the columns of a table by their whole names, each with the field that feeds it.
+    """Return the columns of a table by their whole names.
 
     A column that cannot be what is wanted of it is called one of another type, so that it is in nobody's
     way and the field gets a column beside it: one that a person added, one that is ``pinned``.
@@ -194,7 +194,7 @@ def known_as(present: Present, shape: Shape, pinned: Collection[str]) -> dict[st
         if kind == ColumnType.NUMERIC and beside is not None and columns[name].type == ColumnType.INTEGER:
             # It could not be widened once, and the values are beside it since.
             columns[name] = Column(name, ColumnType.TEXT, "")
-    return with_fields(columns, shape)
+    return columns
 
 
 def _candidates(wanted: Mapping[str, ColumnType]) -> Iterator[str]:
@@ -207,7 +207,7 @@ def _candidates(wanted: Mapping[str, ColumnType]) -> Iterator[str]:
 
 def plan_for(present: Present, shape: Shape, pinned: Collection[str] = ()) -> TablePlan:
     """Return what must change in a table that has the columns ``present`` to take the shape."""
-    return plan_table(known_as(present, shape, pinned), shape.columns)
+    return plan_of(known_as(present, shape, pinned), shape)
 
 
 def is_ours(present: Present) -> bool:

@@ -15,7 +15,7 @@ from functools import partial
 from comporta.core.counts import Counts
 from comporta.core.instant import instant_text
 from comporta.core.record import Bucket, Column, ColumnType, Key, Rejected, Shape, Value
-from comporta.core.schema import OURS, TablePlan, plan_table
+from comporta.core.schema import OURS, TablePlan
 from comporta.destinations import account_views, nested, sqlite_account_views, sqlite_views
 from comporta.destinations.sort import Changed, Stored, newest, rejected, sort_batch
 from comporta.destinations.sqlite_nested import SqliteLists
@@ -30,9 +30,9 @@ from comporta.destinations.upsert import (
     create_table,
     marks,
     placed,
+    plan_of,
     quoted,
     still_open,
-    with_fields,
 )
 from comporta.errors import NameTaken
 from comporta.ports.destination import Written
@@ -80,7 +80,7 @@ class SqliteDestination:
             if not present:
                 return None
             told = "" if each is shape else f"{each.table}."
-            lacking += [told + new.name for new in plan_table(with_fields(present, each), each.columns).added]
+            lacking += [told + new.name for new in plan_of(present, each).added]
         return lacking
 
     def doubt(self, connection: sqlite3.Connection, shape: Shape) -> None:
@@ -111,7 +111,7 @@ class SqliteDestination:
         present = columns_of(connection, shape.table)
         if not present.keys() >= set(OURS):
             _refuse_taken(connection, shape.table)
-        plan = plan_table(with_fields(present, shape), shape.columns)
+        plan = plan_of(present, shape)
         batch = newest(batch)
         sorted_rows = sort_batch(batch, partial(_stored, connection, account, present))
         changes = [
@@ -142,7 +142,7 @@ class SqliteDestination:
         present = columns_of(connection, shape.table)
         if not present:
             return {}
-        columns = placed(plan_table(with_fields(present, shape), shape.columns), shape, names)
+        columns = placed(plan_of(present, shape), shape, names)
         listed = "".join(", NULL" if name is None else f", {quoted(name)}" for name, _ in columns)
         found: dict[Key, Sequence[Value]] = {}
         for condition, values in _conditions(shape, Among(keys=keys)):
@@ -215,7 +215,7 @@ class SqliteDestination:
         if known is None:
             self.prepare(connection, shape)
             present = columns_of(connection, shape.table)
-            known = writing(shape, plan_table(with_fields(present, shape), shape.columns))
+            known = writing(shape, plan_of(present, shape))
             self._writings[shape, tuple(present.values())] = known
         return present, known
 
@@ -238,7 +238,7 @@ def _fit(connection: sqlite3.Connection, shape: Shape) -> list[LogLine]:
     if not present:
         _execute(connection, create_table(SQLITE, shape))
         return [table_made(shape.table, len(shape.columns))]
-    plan = plan_table(with_fields(present, shape), shape.columns)
+    plan = plan_of(present, shape)
     if plan.added:
         _execute(connection, add_columns(SQLITE, shape.table, plan.added))
         return [columns_made(shape.table, (each.name for each in plan.added))]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from comporta.core.record import Column, ColumnType, Shape
-from comporta.core.schema import OURS, WRITTEN_BY, TablePlan, beside_name
+from comporta.core.schema import OURS, WRITTEN_BY, TablePlan, beside_name, plan_table
 
 SQLITE_TYPES = {
     ColumnType.BOOLEAN: "BOOLEAN",
@@ -77,12 +77,16 @@ def add_columns(dialect: Dialect, table: str, columns: Sequence[Column]) -> list
     return [f"{start} {dialect.name(each.name)} {dialect.types[each.type]}" for each in columns]
 
 
-def with_fields(present: Mapping[str, Column], shape: Shape) -> dict[str, Column]:
-    """Name the field of each column, the columns beside (``name__type``) included."""
+def plan_of(present: Mapping[str, Column], shape: Shape) -> TablePlan:
+    """Return how a table that has the columns ``present``, by name, must change to take the shape.
+
+    Each is given the field that feeds it, the columns beside (``name__type``) included.
+    """
     names = {each.name for each in shape.columns}
     fields = {beside_name(each.name, kind, names, present): each.field for each in shape.columns for kind in ColumnType}
     fields |= {each.name: each.field for each in shape.columns}
-    return {name: Column(name, each.type, fields.get(name, "")) for name, each in present.items()}
+    known = {name: Column(name, each.type, fields.get(name, "")) for name, each in present.items()}
+    return plan_table(known, shape.columns)
 
 
 def placed(plan: TablePlan, shape: Shape, names: Sequence[str]) -> list[tuple[str | None, ColumnType]]:
