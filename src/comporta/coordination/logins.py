@@ -169,6 +169,8 @@ class SharedLogin:
             if step is Step.PAUSE:
                 await self._pause(login, progress, until)
                 continue
+            if tries < TRIES:  # the pause between may have passed while the failure was written down
+                self._refuse_at_the_end()
             self._expect_another(login, refused)
             problem = await self._act(progress, refused, until)
             if problem is not None:
@@ -344,13 +346,16 @@ class SharedLogin:
 
     async def _idle(self, wait: timedelta) -> None:
         """Wait where nothing is sent and nothing held, so that the end of the process need not wait too."""
-        if self._is_ending:
-            raise SourceUnavailable(f"{self._account}: the login was not renewed, for the process is ending")
+        self._refuse_at_the_end()
         self._is_idle = True
         try:
             await self._clock.sleep(wait)
         finally:
             self._is_idle = False
+
+    def _refuse_at_the_end(self) -> None:
+        if self._is_ending:
+            raise SourceUnavailable(f"{self._account}: the login was not renewed, for the process is ending")
 
     def _needed(self, reason: str | None) -> LoginNeeded:
         step = f"Grant access again: `{self._command}`. Nothing is lost; the next run goes on."
