@@ -5,12 +5,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import partial
 from pathlib import Path
 
 from comporta.core.asked import Asked, request_for
 from comporta.core.window import Request
-from comporta.errors import WrongUse
-from comporta.settings.values import Place, read_moment
+from comporta.settings.values import Place, read_moment, typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,7 @@ class Flags:
 
 def request_from(flags: Flags, *, now: datetime, zone: tzinfo) -> Request:
     """Return the request; ``WrongUse`` names two flags that do not go together, or one that cannot be read."""
-    since, until = _instant("--since", flags.since, now, zone), _instant("--until", flags.until, now, zone)
+    read = partial(read_moment, place=Place(Path(), zone), now=now)
+    since, until = typed("--since", flags.since, read), typed("--until", flags.until, read)
     asked = Asked(since, until, flags.full, flags.clear_first, flags.max_records)
     return request_for(asked, now=now, written=lambda name: f"--{name.replace('_', '-')}")
-
-
-def _instant(name: str, text: str | None, now: datetime, zone: tzinfo) -> datetime | None:
-    """Read an instant, or a duration before now."""
-    if text is None:
-        return None
-    try:
-        return read_moment(text, Place(Path(), zone), now=now)
-    except ValueError as error:
-        raise WrongUse(f"{name} is {text!r}; expected {error}") from error

@@ -20,9 +20,8 @@ from comporta.core.instant import short_text
 from comporta.core.language import Language
 from comporta.core.outcome import ExitCode
 from comporta.core.rate import duration_text
-from comporta.errors import WrongUse
 from comporta.settings.reading import read_settings
-from comporta.settings.values import Place, read_span
+from comporta.settings.values import Place, read_span, typed
 from comporta.workspace.reports import (
     holes,
     is_alive,
@@ -58,7 +57,7 @@ def status(
 ) -> int:
     """Show where every stream stands; with --max-age, fail if one is too old."""
     console = Console(is_json=as_json, is_verbose=verbose)
-    oldest = _age("--max-age", max_age)
+    oldest = typed("--max-age", max_age, lambda text: read_span(text, Place(Path())))
     known = read_settings(config)
 
     async def work(workspace: "Workspace") -> int:
@@ -290,12 +289,3 @@ def stale_text(each: "StreamStatus", bound: timedelta, *, is_own: bool) -> str:
         whose = f"{duration_text(bound)}, which its schedule allows" if is_own else duration_text(bound)
         return f"{age_text(each.freshness)} old, more than {whose}"
     return "it is not covered from its beginning" if each.coverage.intervals else "nothing is covered yet"
-
-
-def _age(name: str, text: str | None) -> timedelta | None:
-    if text is None:
-        return None
-    try:
-        return read_span(text, Place(Path()))
-    except ValueError as error:
-        raise WrongUse(f"{name} is {text!r}; expected {error}") from error

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,6 +18,9 @@ from cronsim import CronSim, CronSimError
 
 from comporta.core.postgres_url import FILES, FORM, SYSTEM_ROOTS, is_postgres, split_url
 from comporta.core.rate import UNITS, duration_text
+from comporta.errors import WrongUse
+
+T = TypeVar("T")
 
 CRON_FIELDS = 5
 DURATION_FORM = 'a duration such as "30m", "2h", "1d", "90s" or "500ms"'
@@ -184,6 +187,16 @@ def read_moment(value: object, place: Place, *, now: datetime) -> datetime:
         return read_instant(value, place)
     except ValueError as error:
         raise ValueError(f"a duration such as 2h, or {error}") from error
+
+
+def typed(name: str, text: str | None, read: Callable[[str], T]) -> T | None:
+    """Return what somebody gave as ``name``, if anything; ``WrongUse`` says what is expected there."""
+    if text is None:
+        return None
+    try:
+        return read(text)
+    except ValueError as error:
+        raise WrongUse(f"{name} is {text!r}; expected {error}") from error
 
 
 def read_quiet(value: object, _: Place) -> Hours:

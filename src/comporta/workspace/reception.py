@@ -6,7 +6,8 @@ web room knows it as a protocol, and turns its errors into status codes.
 # ruff: noqa: D102  web.doors.Reception says what each method promises
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from comporta.coordination.rescuer import release
@@ -16,7 +17,7 @@ from comporta.core.run import TERMINAL, Run
 from comporta.errors import UnknownAccount, WrongUse
 from comporta.errors_web import NotNow, UnknownRun
 from comporta.ports.events import line_json
-from comporta.settings.values import Place, read_moment
+from comporta.settings.values import Place, read_moment, typed
 from comporta.web.asked import AskedRelease, AskedRuns, RunsQuery
 from comporta.web.doors import Document
 from comporta.workspace.gaps import missing_of
@@ -54,9 +55,10 @@ class WorkspaceReception:
         now, zone = self._workspace.clock.now(), Place(Path(), self._workspace.settings.zone)
         # To the minute, so that two clicks at once ask for the same; outwards, so that nothing is left out.
         minute = now.replace(second=0, microsecond=0)
-        since, until = _moment("since", asked.since, minute, zone), _moment("until", asked.until, minute + MINUTE, zone)
-        wanted = Asked(since, until, asked.full, asked.clear_first, asked.max_records)
         try:
+            since = typed("since", asked.since, partial(read_moment, place=zone, now=minute))
+            until = typed("until", asked.until, partial(read_moment, place=zone, now=minute + MINUTE))
+            wanted = Asked(since, until, asked.full, asked.clear_first, asked.max_records)
             request = request_for(wanted, now=now)
         except WrongUse as error:
             raise WrongUse(error.message, next_step=DOCS) from error
@@ -158,12 +160,3 @@ def _scope(account: str, stream: str | None) -> str:
     if "/" in account:
         raise UnknownAccount(f"there is no account {account!r}; a stream is named beside it, by `stream`")
     return account if stream is None else f"{account}/{stream}"
-
-
-def _moment(name: str, text: str | None, now: datetime, zone: Place) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return read_moment(text, zone, now=now)
-    except ValueError as error:
-        raise WrongUse(f"{name} is {text!r}; expected {error}", next_step=DOCS) from error
