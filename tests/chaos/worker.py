@@ -37,7 +37,8 @@ from comporta.errors import DestinationRefused, Retryable
 from comporta.ledger import leases, postgres_schema
 from comporta.ledger.session import Database
 from comporta.ledger.store import LedgerStore
-from comporta.ports.store import Batch, Committed, Ending, LogLine
+from comporta.ports.progress import LogLine
+from comporta.ports.store import Batch, Committed, Ending
 from comporta.ports.system_clock import SystemClock
 from comporta.settings.reading import read_settings
 from comporta.settings.tree import Settings

@@ -7,7 +7,8 @@ import pytest
 from comporta.cli.journal import Journal
 from comporta.core.run import Run, RunState, Trigger
 from comporta.errors import Busy
-from comporta.ports.store import LogLine, Occupied
+from comporta.ports.progress import LogLine
+from comporta.ports.store import Occupied
 
 HELD = Occupied("a/s", "r9", None, datetime(2026, 3, 1, tzinfo=UTC), "host:1")
 

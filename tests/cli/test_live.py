@@ -8,8 +8,8 @@ from rich.console import Console
 from comporta.cli.live import ROWS_MAX, LiveTable
 from comporta.core.counts import Counts
 from comporta.core.run import Run, RunState, Trigger
-from comporta.ports.progress import Progress
-from comporta.ports.store import LogLine, Occupied
+from comporta.ports.progress import LogLine, Progress
+from comporta.ports.store import Occupied
 
 
 class StillClock:

@@ -13,7 +13,8 @@ from comporta.ledger import retention
 from comporta.ledger.notifications import LedgerInbox
 from comporta.ledger.session import Session
 from comporta.ledger.store import LedgerStore
-from comporta.ports.store import Ending, Granted, LogLine
+from comporta.ports.progress import LogLine
+from comporta.ports.store import Ending, Granted
 from comporta.testing.clock import FakeClock
 
 DAY = timedelta(days=1)

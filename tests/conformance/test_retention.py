@@ -13,7 +13,8 @@ from comporta.destinations.sqlite import SqliteDestination
 from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ledger.sqlite_schema import migrate
 from comporta.ledger.store import LedgerStore
-from comporta.ports.store import Ending, Granted, LogLine
+from comporta.ports.progress import LogLine
+from comporta.ports.store import Ending, Granted
 from comporta.ports.system_clock import SystemClock
 from comporta.testing import FakeClock
 

@@ -18,8 +18,8 @@ from comporta.core.ticket import Ticket
 from comporta.core.window import Kind, Request
 from comporta.errors import LeaseLost
 from comporta.ledger.store import LedgerStore
-from comporta.ports.progress import Requests
-from comporta.ports.store import Batch, Ending, Granted, LogLine, Store
+from comporta.ports.progress import LogLine, Requests
+from comporta.ports.store import Batch, Ending, Granted, Store
 from comporta.ports.stream_state import StreamFacts
 from comporta.testing.clock import BEGUN, FakeClock
 

@@ -14,7 +14,8 @@ from comporta.core.run import RunState, Trigger
 from comporta.core.ticket import Ticket, successor
 from comporta.core.window import Kind, Request
 from comporta.errors import Busy, LeaseLost
-from comporta.ports.store import Batch, Ending, LogLine, Occupied, Store
+from comporta.ports.progress import LogLine
+from comporta.ports.store import Batch, Ending, Occupied, Store
 from comporta.ports.stream_state import StreamFacts
 from comporta.testing.clock import BEGUN, FakeClock
 

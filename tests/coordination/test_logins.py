@@ -171,7 +171,7 @@ async def test_trouble_is_no_error_while_the_present_pair_is_valid(world: LoginW
     after = await login.tokens(world.progress)
 
     assert before == ["APP_USR-1"] * 3
-    assert [notice.step for notice in progress.notices] == ["login_not_renewed"]
+    assert [line.step for line in progress.told] == ["login_not_renewed"]
     assert after.access == "APP_USR-2"
 
 

@@ -8,8 +8,8 @@ from comporta.coordination.measured import OPERATIONS_MAX, Measured
 from comporta.core.counts import Counts
 from comporta.core.run import Run, RunState, Trigger
 from comporta.errors import Busy
-from comporta.ports.progress import Progress
-from comporta.ports.store import LogLine, Occupied
+from comporta.ports.progress import LogLine, Progress
+from comporta.ports.store import Occupied
 from comporta.testing import FakeClock
 
 AT = datetime(2026, 3, 1, 8, tzinfo=UTC)

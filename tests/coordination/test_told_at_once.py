@@ -9,9 +9,9 @@ from tests.engine.workshop import Anything, Workshop, at, code
 
 from comporta import errors
 from comporta.core.run import RunState
-from comporta.ports.progress import Notice
+from comporta.ports.progress import LogLine
 
-AGAIN = Notice("request_retried", "attempt 2 of 5 in 0.4 s: 502", {"attempt": 2}, level="warning")
+AGAIN = LogLine("warning", "request_retried", "attempt 2 of 5 in 0.4 s: 502", {"attempt": 2})
 LOGGED = "SELECT step FROM cmp_log ORDER BY seq"
 
 

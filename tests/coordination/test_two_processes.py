@@ -14,7 +14,8 @@ from tests.engine.workshop import Witness, Workshop, at, open_workshop
 from comporta.coordination.rescuer import EVERY, rescue_forever
 from comporta.core.run import Run, RunState
 from comporta.errors import ComportaError, DestinationBusy, DestinationRefused, SourceRefused
-from comporta.ports.store import LogLine, Store
+from comporta.ports.progress import LogLine
+from comporta.ports.store import Store
 
 RETENTION = timedelta(days=90)
 

@@ -6,8 +6,8 @@ from tests.engine.workshop import Witness
 
 from comporta.coordination.watchers import Watchers
 from comporta.core.run import Run, RunState, Trigger
-from comporta.ports.progress import Progress
-from comporta.ports.store import Change, LogLine, Occupied
+from comporta.ports.progress import LogLine, Progress
+from comporta.ports.store import Change, Occupied
 from comporta.testing import FakeClock
 
 RUN = Run("r1", "a/b", "a", "b", RunState.RUNNING, Trigger.MANUAL, "incremental")

@@ -29,9 +29,9 @@ from comporta.ledger.sqlite import Pragmas, SqliteDatabase
 from comporta.ledger.store import LedgerStore
 from comporta.observability.words import said
 from comporta.ports.events import Unwatched
-from comporta.ports.progress import Progress
+from comporta.ports.progress import LogLine, Progress
 from comporta.ports.source import Source, StreamRequest
-from comporta.ports.store import Change, LogLine, Occupied, Store
+from comporta.ports.store import Change, Occupied, Store
 from comporta.testing import FakeClock, FakeSource
 
 Anything = Any

@@ -34,7 +34,7 @@ from comporta.errors import (
 from comporta.errors_postgres import DatabaseUnreachable
 from comporta.ledger.accounts import put_account
 from comporta.moving.opening import migrate_database
-from comporta.ports.store import LogLine
+from comporta.ports.progress import LogLine
 from comporta.ports.system_clock import SystemClock
 from comporta.settings.tree import HOUR, MINUTE
 

@@ -13,7 +13,7 @@ from comporta.core.language import Language
 from comporta.destinations import told as fitted
 from comporta.observability.events import EVENTS
 from comporta.observability.words import WORDS, placeholders, said
-from comporta.ports.store import LogLine
+from comporta.ports.progress import LogLine
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
 from comporta.sandbox.odoo import OdooSandbox
 from comporta.settings.reading import read_settings

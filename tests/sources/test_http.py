@@ -146,7 +146,7 @@ async def test_an_error_that_a_source_names_is_tried_again(
         await build(retry=Retry(further={SourceRefused: 3})).send(ask(f"{server.url}/x"), progress, accept)
 
     assert progress.requests.sent == 3
-    assert progress.notices[-1].message.startswith("attempt 3 of 3 in ")
+    assert progress.told[-1].message.startswith("attempt 3 of 3 in ")
 
 
 async def test_a_pause_is_for_everybody_who_shares_the_budget(
@@ -197,10 +197,10 @@ async def test_pauses_grow_and_are_announced(
     assert clock.slept == pytest.approx(pauses, abs=1e-5)
     said = 'odoo/matriz sale.order: count answered 502 with "down"; expected JSON'
     assert progress.waiting_for == f"attempt 5 of 5: {said}"
-    assert [notice.message for notice in progress.notices] == [
+    assert [line.message for line in progress.told] == [
         f"attempt {n} of 5 in {pause:.1f} s: {said}" for n, pause in enumerate(pauses, start=2)
     ]
-    assert {(notice.step, notice.level) for notice in progress.notices} == {("request_retried", "warning")}
+    assert {(line.step, line.level) for line in progress.told} == {("request_retried", "warning")}
     assert progress.requests.failures == {"sale.order: count": 5}
 
 
@@ -215,8 +215,8 @@ async def test_retry_after_is_obeyed(
 
     assert clock.slept == pytest.approx([7.0], abs=0.001)
     assert progress.requests.waited_s == pytest.approx(7.0, abs=0.001)
-    assert [notice.message.partition(":")[0] for notice in progress.notices] == ["attempt 2 of 5 in 7.0 s"]
-    assert [notice.fields["delay_s"] for notice in progress.notices] == [7.0]
+    assert [line.message.partition(":")[0] for line in progress.told] == ["attempt 2 of 5 in 7.0 s"]
+    assert [line.fields["delay_s"] for line in progress.told] == [7.0]
 
 
 async def test_the_pause_of_the_budget_is_told(server: ScriptedServer, build: Build, progress: Progress) -> None:
@@ -225,7 +225,7 @@ async def test_the_pause_of_the_budget_is_told(server: ScriptedServer, build: Bu
 
     await build().send(ask(f"{server.url}/script"), progress, accept)
 
-    assert [notice.fields["delay_s"] for notice in progress.notices] == [1.0, 2.0]
+    assert [line.fields["delay_s"] for line in progress.told] == [1.0, 2.0]
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -98,7 +98,7 @@ async def test_no_message_holds_a_token(server: ScriptedServer, clock: SteppingC
     except ComportaError as error:
         told += [error.message, error.next_step, str(error), repr(error.args)]
     await desk.source.aclose()
-    told += [notice.message for notice in desk.progress.notices]
+    told += [line.message for line in desk.progress.told]
 
     assert not any(SECRET in text for text in told)
     used = {each.headers["authorization"].removeprefix("Bearer ") for each in server.received}

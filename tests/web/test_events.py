@@ -17,7 +17,8 @@ from comporta.core.run import Run, RunState, Trigger
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request
 from comporta.errors import DestinationBusy
-from comporta.ports.store import Ending, Granted, LogLine
+from comporta.ports.progress import LogLine
+from comporta.ports.store import Ending, Granted
 
 
 def numbers(*listeners: Listener) -> list[int]:

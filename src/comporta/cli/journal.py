@@ -9,8 +9,8 @@ from comporta.coordination.watchers import Watchers
 from comporta.core.run import Run, RunState
 from comporta.observability.log import Log, open_log
 from comporta.ports.events import Observer, Unwatched
-from comporta.ports.progress import Progress
-from comporta.ports.store import LogLine, Occupied
+from comporta.ports.progress import LogLine, Progress
+from comporta.ports.store import Occupied
 
 ENDS = {
     RunState.SUCCEEDED: "run_succeeded",

@@ -21,8 +21,8 @@ from comporta.core.retry import FOREGROUND_WAIT_MAX
 from comporta.core.run import Run, RunState
 from comporta.ports.clock import Clock
 from comporta.ports.events import Unwatched
-from comporta.ports.progress import Progress
-from comporta.ports.store import Change, LogLine, Occupied
+from comporta.ports.progress import LogLine, Progress
+from comporta.ports.store import Change, Occupied
 
 DRAWS_PER_SECOND = 4
 ROWS_MAX = 40

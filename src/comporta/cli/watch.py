@@ -17,8 +17,8 @@ from comporta.core.run import Run, RunState
 from comporta.core.window import Kind
 from comporta.observability.words import TERMS_PT
 from comporta.ports.events import Unwatched
-from comporta.ports.progress import Progress
-from comporta.ports.store import Change, LogLine, Occupied
+from comporta.ports.progress import LogLine, Progress
+from comporta.ports.store import Change, Occupied
 
 QUIET_STEPS = frozenset(
     {

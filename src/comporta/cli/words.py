@@ -13,7 +13,7 @@ from comporta.core.outcome import is_busy
 from comporta.core.run import Run, RunState
 from comporta.core.totals import Totals
 from comporta.observability.words import figure_text, said
-from comporta.ports.store import LogLine
+from comporta.ports.progress import LogLine
 
 COUNT_WORDS = (
     ("inserted", "new"),

@@ -24,7 +24,8 @@ from comporta.errors import ComportaError, LeaseLost, UnknownAccount
 from comporta.observability.log import Log
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
-from comporta.ports.store import LogLine, Occupied, Store
+from comporta.ports.progress import LogLine
+from comporta.ports.store import Occupied, Store
 
 POLL = timedelta(seconds=1)
 """How often it is looked whether another process queued a run, or one has waited for long enough."""

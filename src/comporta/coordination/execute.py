@@ -47,8 +47,8 @@ from comporta.errors_guard import LegacyLockLost
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
 from comporta.ports.guard import UNGUARDED, Guard
-from comporta.ports.progress import Priority, Progress
-from comporta.ports.store import Ending, Granted, LogLine, Occupied, Store
+from comporta.ports.progress import LogLine, Priority, Progress
+from comporta.ports.store import Ending, Granted, Occupied, Store
 
 BUSY_TRIES = 3
 BUSY_PAUSE = timedelta(seconds=1)

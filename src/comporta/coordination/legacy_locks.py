@@ -25,8 +25,8 @@ from comporta.errors import ComportaError, StandDown
 from comporta.errors_guard import LegacyLockHeld, LegacyLockLost, LegacyLockUnreachable
 from comporta.ports.clock import Clock
 from comporta.ports.guard import UNGUARDED, Guard, LockKeys
+from comporta.ports.progress import LogLine
 from comporta.ports.source import Finding
-from comporta.ports.store import LogLine
 
 BEAT_MAX_S = 2.0
 """How long a run that commits nothing goes on, at most, after somebody deleted the key."""

@@ -37,7 +37,7 @@ from comporta.errors import (
 from comporta.ports.clock import Clock
 from comporta.ports.login import Renew, Tokens
 from comporta.ports.login_store import KeptLogin, Leased, LoginStore
-from comporta.ports.progress import Notice, Progress
+from comporta.ports.progress import LogLine, Progress
 from comporta.ports.store import Checkpoint, Occupied
 
 TTL = timedelta(seconds=20)
@@ -188,7 +188,7 @@ class SharedLogin:
     def _after(self, problem: ComportaError, progress: Progress, refused: str | None, tries: int) -> Tokens | None:
         """Return the pair from before a renewal that failed, ``None`` to try again; raise where neither helps."""
         if (pair := self._still_valid(refused)) is not None:
-            progress.tell(_notice(self._account, problem))
+            progress.tell(_not_renewed(self._account, problem))
             return pair
         if tries <= 0 or not isinstance(problem, Retryable):
             raise problem
@@ -292,7 +292,8 @@ class SharedLogin:
         self._checkpoint("login_kept")
         until = f"{tokens.expires_at:%H:%M:%S} UTC"
         if is_kept:
-            progress.tell(Notice("login_renewed", f"{account}: renewed, valid until {until}", {"until": until}))
+            message = f"{account}: renewed, valid until {until}"
+            progress.tell(LogLine("info", "login_renewed", message, {"until": until}))
         return None
 
     async def _may_send(self, leased: Leased, used: str) -> None:
@@ -370,6 +371,6 @@ def _refusal(error: LoginNeeded, before: LoginState | None) -> str:
     return f"{error.message} ({lost})"
 
 
-def _notice(account: str, problem: ComportaError) -> Notice:
+def _not_renewed(account: str, problem: ComportaError) -> LogLine:
     message = f"{account}: the login was not renewed, the present one still holds: {problem.message}"
-    return Notice("login_not_renewed", message, {"code": problem.code, "error": problem.message}, level="warning")
+    return LogLine("warning", "login_not_renewed", message, {"code": problem.code, "error": problem.message})

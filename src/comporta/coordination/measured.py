@@ -16,8 +16,8 @@ from comporta.core.run import Run, RunState
 from comporta.core.ticket import successor
 from comporta.observability.meter import Meter
 from comporta.ports.events import Unwatched
-from comporta.ports.progress import Progress, Requests
-from comporta.ports.store import LogLine, Occupied
+from comporta.ports.progress import LogLine, Progress, Requests
+from comporta.ports.store import Occupied
 
 OPERATIONS_MAX = 50
 """Kinds of requests that are told apart for one account; what is more, is "other"."""

@@ -28,7 +28,8 @@ from comporta.core.window import GIVEN, Kind, Request
 from comporta.errors import Busy, ComportaError, LeaseLost, Retryable, TooManyDeleted, UnknownAccount
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
-from comporta.ports.store import LogLine, Occupied, Store
+from comporta.ports.progress import LogLine
+from comporta.ports.store import Occupied, Store
 
 POLL = timedelta(seconds=1)
 """How often a waiting run looks whether the scope is free."""

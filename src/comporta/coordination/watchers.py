@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from comporta.core.run import Run
 from comporta.ports.events import Observer
-from comporta.ports.progress import Progress
-from comporta.ports.store import Change, LogLine, Occupied
+from comporta.ports.progress import LogLine, Progress
+from comporta.ports.store import Change, Occupied
 
 
 class Watchers:

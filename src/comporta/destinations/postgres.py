@@ -42,8 +42,9 @@ from comporta.destinations.sort import newest, set_aside, sort_batch
 from comporta.destinations.tally import change, foreseen, gone, total
 from comporta.destinations.upsert import placed
 from comporta.ports.destination import Written
+from comporta.ports.progress import LogLine
 from comporta.ports.rows import Among
-from comporta.ports.store import Batch, Change, LogLine
+from comporta.ports.store import Batch, Change
 
 
 class PostgresDestination:

@@ -39,7 +39,7 @@ from comporta.destinations.postgres_tables import (
 )
 from comporta.destinations.postgres_views import digest
 from comporta.destinations.told import view_left, view_made
-from comporta.ports.store import LogLine
+from comporta.ports.progress import LogLine
 
 _FOR = " for "
 _OWNED = """

@@ -26,7 +26,7 @@ from comporta.destinations.postgres_tables import (
 )
 from comporta.destinations.told import column_widened, columns_made, table_made
 from comporta.destinations.upsert import add_columns, create_table
-from comporta.ports.store import LogLine
+from comporta.ports.progress import LogLine
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from comporta.destinations.postgres_tables import (
 )
 from comporta.destinations.told import view_made
 from comporta.destinations.views import VIEWS, Speech, selects, tables
-from comporta.ports.store import LogLine
+from comporta.ports.progress import LogLine
 
 _KINDS: Mapping[str, ColumnType] = {
     "total_minor": ColumnType.INTEGER,

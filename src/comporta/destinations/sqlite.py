@@ -36,8 +36,9 @@ from comporta.destinations.upsert import (
 )
 from comporta.errors import NameTaken
 from comporta.ports.destination import Written
+from comporta.ports.progress import LogLine
 from comporta.ports.rows import Among
-from comporta.ports.store import Batch, Change, LogLine
+from comporta.ports.store import Batch, Change
 
 SPARSE_MAX = 4
 """Rows passed over for each one wanted: up to here one range is quicker than a list of keys."""

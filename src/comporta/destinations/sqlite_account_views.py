@@ -23,7 +23,7 @@ from comporta.destinations.account_views import (
 )
 from comporta.destinations.sqlite_views import MARK, make
 from comporta.destinations.upsert import quoted
-from comporta.ports.store import LogLine
+from comporta.ports.progress import LogLine
 
 ColumnsOf = Callable[[sqlite3.Connection, str], Mapping[str, Column]]
 _OWNED = "SELECT name, sql FROM sqlite_master WHERE type = 'view' AND instr(sql, ?)"

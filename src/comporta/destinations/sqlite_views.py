@@ -12,7 +12,7 @@ from comporta.destinations.told import view_made
 from comporta.destinations.upsert import quoted
 from comporta.destinations.views import Speech, selects, tables
 from comporta.errors import NameTaken
-from comporta.ports.store import LogLine
+from comporta.ports.progress import LogLine
 
 MARK = "/* made by comporta */"
 # SQLite's names do not know upper case from lower; triggers have names of their own.

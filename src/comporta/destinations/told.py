@@ -5,7 +5,7 @@ The message is what is stored; the fields are what it is said of in other langua
 
 from collections.abc import Iterable, Mapping
 
-from comporta.ports.store import LogLine
+from comporta.ports.progress import LogLine
 
 
 def table_made(table: str, columns: int) -> LogLine:

@@ -13,8 +13,8 @@ from comporta.core.lease import Lease
 from comporta.core.run import Run
 from comporta.errors import CommitOutcomeUnknown, ComportaError, LeaseLost
 from comporta.ports.events import Observer
-from comporta.ports.progress import Progress
-from comporta.ports.store import LogLine, Store
+from comporta.ports.progress import LogLine, Progress
+from comporta.ports.store import Store
 
 T = TypeVar("T")
 
@@ -90,9 +90,8 @@ class RunLog:
                     self._put_back(lines)
 
     def _taken(self) -> Sequence[LogLine]:
-        while self._progress.notices:
-            notice = self._progress.notices.popleft()
-            self.tell(notice.step, notice.message, notice.fields, level=notice.level)
+        while self._progress.told:
+            self.tell_line(self._progress.told.popleft())
         lines, self._lines = tuple(self._lines), []
         return lines
 

@@ -19,10 +19,10 @@ from comporta.errors import CommitOutcomeUnknown, LeaseLost
 from comporta.ports.clock import Clock
 from comporta.ports.events import Observer
 from comporta.ports.guard import UNGUARDED, Guard
-from comporta.ports.progress import Progress
+from comporta.ports.progress import LogLine, Progress
 from comporta.ports.rows import Among
 from comporta.ports.source import Reader
-from comporta.ports.store import Batch, Committed, Ending, LogLine, Store
+from comporta.ports.store import Batch, Committed, Ending, Store
 
 COMMIT_TRIES = 5
 """How often a commit of unknown outcome is settled before the attempt ends."""

@@ -21,8 +21,8 @@ from comporta.ledger import leases
 from comporta.ledger.rows import coverage_from, instant_of, text_of
 from comporta.ledger.session import Session
 from comporta.ports.destination import Destination, Written
-from comporta.ports.progress import Requests
-from comporta.ports.store import Batch, Committed, Ending, LogLine
+from comporta.ports.progress import LogLine, Requests
+from comporta.ports.store import Batch, Committed, Ending
 
 
 class Batches:

@@ -14,7 +14,7 @@ from comporta.errors import RunCancelled
 from comporta.ledger.batches import append_log
 from comporta.ledger.rows import instant_of, run_from, text_of
 from comporta.ledger.session import Row, Session
-from comporta.ports.store import LogLine
+from comporta.ports.progress import LogLine
 
 
 def skip(session: Session, run: Run, error: Mapping[str, str]) -> Run:

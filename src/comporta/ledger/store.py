@@ -41,6 +41,7 @@ from comporta.ledger.rows import (
 from comporta.ledger.session import Database, Row, Session, Values, settled
 from comporta.ledger.stream_states import stream_states
 from comporta.ports.destination import Destination
+from comporta.ports.progress import LogLine
 from comporta.ports.rows import Among
 from comporta.ports.store import (
     Batch,
@@ -51,7 +52,6 @@ from comporta.ports.store import (
     Granted,
     Instance,
     LeaseRow,
-    LogLine,
     Occupied,
     Pass,
     Quarantined,

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 from comporta.core.counts import Counts
 from comporta.core.record import Bucket, Key, Rejected, Shape, Value
+from comporta.ports.progress import LogLine
 from comporta.ports.rows import Among
-from comporta.ports.store import Batch, Change, LogLine
+from comporta.ports.store import Batch, Change
 
 Connection = Any
 

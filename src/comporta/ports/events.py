@@ -9,8 +9,8 @@ from typing import Protocol
 
 from comporta.core.instant import short_text
 from comporta.core.run import Run
-from comporta.ports.progress import Progress
-from comporta.ports.store import Change, LogLine, Occupied
+from comporta.ports.progress import LogLine, Progress
+from comporta.ports.store import Change, Occupied
 
 
 class Observer(Protocol):

@@ -11,7 +11,7 @@ from typing import Protocol
 from comporta.core.guard import KeyState
 from comporta.core.run import Run
 from comporta.errors import StandDown
-from comporta.ports.store import LogLine
+from comporta.ports.progress import LogLine
 
 
 class Guard(Protocol):

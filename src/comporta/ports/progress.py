@@ -14,7 +14,7 @@ from comporta.core.rate import Rate
 from comporta.observability.trace import UNTRACED, Trace
 from comporta.ports.clock import Clock
 
-NOTICES_MAX = 100
+TOLD_MAX = 100
 """Notices kept until the run takes them, at once unless its database is busy; a storm of retries loses the oldest."""
 
 
@@ -27,13 +27,13 @@ class Priority(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that people should read in the run's log, said by whoever is below the run."""
+class LogLine:
+    """One step of a run, told to people; ``step`` is from the closed list of events."""
 
+    level: str
     step: str
     message: str
     fields: Mapping[str, object] = field(default_factory=dict)
-    level: str = "info"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Progress:
         self.requests = Requests(rate=rate)
         self.rows_read = 0
         self.rows_expected: int | None = None
-        self.notices: deque[Notice] = deque(maxlen=NOTICES_MAX)
+        self.told: deque[LogLine] = deque(maxlen=TOLD_MAX)
         self.has_news = asyncio.Event()
         self.trace: Trace = UNTRACED
 
@@ -108,7 +108,7 @@ class Progress:
             failures = {**seen.failures, operation: seen.failures.get(operation, 0) + times}
             self.requests = replace(seen, failures=failures)
 
-    def tell(self, notice: Notice) -> None:
+    def tell(self, line: LogLine) -> None:
         """Leave something for the run's log; on the event loop's thread."""
-        self.notices.append(notice)
+        self.told.append(line)
         self.has_news.set()

@@ -20,7 +20,7 @@ from comporta.core.run import Run, RunState
 from comporta.core.ticket import Ticket
 from comporta.core.window import Request, Window
 from comporta.errors import ComportaError
-from comporta.ports.progress import Requests
+from comporta.ports.progress import LogLine, Requests
 from comporta.ports.rows import Rows
 from comporta.ports.stream_state import StreamFacts, StreamState
 
@@ -77,16 +77,6 @@ class Pass:
     fingerprint: str
     position: str | None = None
     read: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """One step of a run, told to people; ``step`` is from the closed list of events."""
-
-    level: str
-    step: str
-    message: str
-    fields: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from comporta.errors import (
 )
 from comporta.ports.budget import Budget
 from comporta.ports.clock import Clock
-from comporta.ports.progress import Notice, Progress
+from comporta.ports.progress import LogLine, Progress
 from comporta.sources.answers import SECRET_LEAST, Answer, Ask, quote
 from comporta.sources.connections import Connections
 from comporta.sources.retries import Retry, Tried
@@ -134,14 +134,14 @@ class Transport:
             pause = await self._budget.throttled(asked, error.message, age=age)
             if not self._retry.is_worth_its_turn(tried, asked=asked):
                 raise error if isinstance(error, RateLimited) else RateLimited(error.message, retry_after=asked)
-            progress.tell(_notice(ask, error, pause, of=(tried.throttles + 1, self._retry.throttles_max)))
+            progress.tell(_again(ask, error, pause, of=(tried.throttles + 1, self._retry.throttles_max)))
             return tried
         tried = replace(tried, failures=tried.failures + 1, spent=tried.spent + age)
         rest = self._retry.pause(error, tried, dice=self._dice)
         if rest is None:
             raise error
         attempt, attempts = tried.failures + 1, self._retry.tries(error)
-        progress.tell(_notice(ask, error, rest, of=(attempt, attempts)))
+        progress.tell(_again(ask, error, rest, of=(attempt, attempts)))
         progress.wait(rest.total_seconds(), f"attempt {attempt} of {attempts}: {error.message}")
         await self._clock.sleep(rest)
         return replace(tried, spent=tried.spent + rest)
@@ -220,13 +220,13 @@ def _obey(before: int) -> None:
         raise asyncio.CancelledError
 
 
-def _notice(ask: Ask, error: ComportaError, pause: timedelta, *, of: tuple[int, int]) -> Notice:
+def _again(ask: Ask, error: ComportaError, pause: timedelta, *, of: tuple[int, int]) -> LogLine:
     """Return the line in the run's log that says what went wrong and when it is tried again."""
     (attempt, attempts), delay_s = of, round(pause.total_seconds(), 1)
     fields: dict[str, object] = {"operation": ask.what, "code": error.code, "error": error.message}
     fields |= {"attempt": attempt, "attempts": attempts, "delay_s": delay_s}
     message = f"attempt {attempt} of {attempts} in {delay_s:.1f} s: {error.message}"
-    return Notice("request_retried", message, fields, level="warning")
+    return LogLine("warning", "request_retried", message, fields)
 
 
 def _attributes(ask: Ask) -> dict[str, str | int | float | bool]:

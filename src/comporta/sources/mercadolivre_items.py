@@ -24,7 +24,7 @@ from comporta.errors import (
     SourceTruncated,
 )
 from comporta.errors_mercadolivre import ItemsUntold, PolicyRefused
-from comporta.ports.progress import Notice, Progress
+from comporta.ports.progress import LogLine, Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.answers import Answer, quote
 from comporta.sources.mercadolivre_errors import FORBIDDEN, NOT_FOUND, POLICIES, RIGHT, TOO_MANY, refuse
@@ -334,7 +334,7 @@ class ItemsReader:
         if unpriced:
             fields = {"items": len(unpriced), "first": unpriced[0]}
             message = f"{len(unpriced)} items came without a price (first: {unpriced[0]}); the price that is here stays"
-            self._progress.tell(Notice("prices_missing", message, fields, level="warning"))
+            self._progress.tell(LogLine("warning", "prices_missing", message, fields))
         return [_with_price(each, prices.get(str(each["id"]))) for each in found], frozenset(unpriced), None
 
     def _projected(self, request: StreamRequest) -> str:

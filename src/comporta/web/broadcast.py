@@ -22,8 +22,8 @@ from comporta.core.run import TERMINAL, Run, RunState
 from comporta.errors import ComportaError
 from comporta.ports.clock import Clock
 from comporta.ports.events import Unwatched, line_json
-from comporta.ports.progress import Progress
-from comporta.ports.store import LogLine, Store
+from comporta.ports.progress import LogLine, Progress
+from comporta.ports.store import Store
 
 LOOK_EVERY_S = 1.0
 """How soon a change of another process is seen."""
