@@ -146,6 +146,21 @@ async def test_too_many_deletions_stop_and_ask(workshop: Workshop) -> None:
     assert await workshop.queued() == []
 
 
+async def test_a_list_that_left_out_many_that_live_asks_nobody(workshop: Workshop) -> None:
+    """Of the few that are looked at first some are there, so each is looked at, and only what is gone is marked."""
+    orders = workshop.source.stream()
+    orders.put_many(range(1, 101), stamp=at(9))
+    await workshop.run()
+    orders.remove(98, 99)
+    workshop.source.script.on("listing", times=None, answers=lambda part: part[::2])
+    workshop.passes(hours=1)
+
+    run = await workshop.run(Kind.FULL)
+
+    assert (run.error, run.counts.deleted) == (None, 2)
+    assert workshop.deleted() == [98, 99]
+
+
 async def test_a_few_deletions_ask_nobody(workshop: Workshop) -> None:
     """Twenty rows are marked whatever their share: small tables would ask all the time."""
     orders = workshop.source.stream()
