@@ -68,7 +68,7 @@ class SourceBadGateway(SourceUnavailable):
 
     code = "CMP-NET-003"
     is_of_one = True
-    next_step = "It is tried again by itself. See the server's log if it is yours: it may lack time or memory."
+    next_step = "It is tried again by itself. If the server is yours, see its log: a worker may lack time or memory."
 
 
 class SourceTruncated(SourceUnavailable):

@@ -211,4 +211,4 @@ async def test_nobody_is_sent_to_a_log_that_only_the_vendor_has(
     with pytest.raises(SourceUnavailable) as caught:
         await deals.count(since=None, until=None)
 
-    assert "if it is yours" in caught.value.next_step
+    assert "is yours" in caught.value.next_step

@@ -283,7 +283,7 @@ _ADVICES = (
     ),
     (
         ("reset", "closed", "broken pipe"),
-        "The server or a proxy hung up. See its log if it is yours: it may have hit a time or memory limit.",
+        "The server or a proxy hung up. If it is yours, see its log: a worker may lack time or memory.",
     ),
 )
 
