@@ -10,6 +10,7 @@ from tests.acceptance.conftest import MakeProject, Open
 from tests.acceptance.project import Project, told, until
 
 from comporta.core.instant import parse_instant
+from comporta.sandbox.activecampaign import ActiveCampaignSandbox
 
 pytestmark = pytest.mark.timeout(60)  # processes start, and the machine may be busy
 
@@ -69,6 +70,38 @@ def test_seven_healthy_accounts_finish_as_if_the_three_that_are_not_were_absent(
     assert ends["refused"] == ("failed", "CMP-AUTH-001")
     assert ends["throttled"] == ("failed", "CMP-NET-006")
     assert all(all_differences(company, together.database, name) == [] for name, company in healthy.items())
+    ratio = took_s(together) / took_s(alone)
+    assert ratio <= 1.3, f"{took_s(together):.1f} s, {took_s(alone):.1f} s alone"
+
+
+@pytest.mark.full
+@pytest.mark.timeout(180)
+def test_seven_healthy_accounts_of_activecampaign_have_all_of_their_limits(make_project: MakeProject) -> None:
+    """Beside one that hangs, one with a wrong key and one throttled to zero.
+
+    They keep below the vendor's five a second, so that a busy machine's haste costs nobody a pause.
+    """
+    with ActiveCampaignSandbox(records=100, faults=("hang=1@hanging", "throttled=1@throttled")) as crm:
+        healthy = [f"fine{number}" for number in range(7)]
+        usual: dict[str, Any] = {"source": "activecampaign", "api_key": "file:key", "page_size": 10, "limit": "4/1s"}
+        accounts: dict[str, Any] = {name: usual | {"url": f"{crm.url}/{name}"} for name in healthy}
+        alone, together = make_project("alone", "sqlite"), make_project("together", "sqlite")
+        alone.configure(accounts)
+        assert alone.command("sync", *(f"{name}/deals" for name in healthy)).code == 0
+        bad = {name: usual | {"url": f"{crm.url}/{name}"} for name in ("hanging", "refused", "throttled")}
+        bad["hanging"]["stall_timeout"] = "4s"
+        bad["refused"]["api_key"] = "file:wrong"
+        (together.folder / "wrong").write_text("nonsense", encoding="utf-8")
+        together.configure(bad | accounts)
+        with together.started("sync", *(f"{name}/deals" for name in (*bad, *healthy))) as process:
+            ends = {name: until(partial(end_of, together, name), f"{name} ends", patience_s=60) for name in bad}
+            until(lambda: len(finished(together)) == len(healthy), "the healthy are done", patience_s=60)
+            still_at_work = process.poll() is None
+
+    assert still_at_work
+    codes = {"hanging": "CMP-RUN-003", "refused": "CMP-AUTH-001", "throttled": "CMP-NET-006"}
+    assert {name: (end or ("", ""))[1] for name, end in ends.items()} == codes
+    assert together.value("SELECT count(*) FROM activecampaign_deals") == 7 * 100
     ratio = took_s(together) / took_s(alone)
     assert ratio <= 1.3, f"{took_s(together):.1f} s, {took_s(alone):.1f} s alone"
 
