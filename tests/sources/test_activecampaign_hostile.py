@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http
+from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http, page
 
 from comporta.coordination.budgets import SharedBudgets
 from comporta.errors import FilterIgnored, SourceBadGateway, SourceChangedShape, SourceUnavailable, UnconfirmedEmpty
@@ -73,6 +73,19 @@ async def test_a_page_that_comes_for_ever_ends_the_run(
         [page async for page in deals.pages(since=None, until=None, after=None)]
     assert len(server.received) < 20
     assert "`comporta sync crm/deals --full`" in caught.value.next_step
+
+
+@pytest.mark.parametrize("answer", [page("404 Not Found", status=404), http("Not Found", status=404)])
+async def test_a_404_of_somebody_else_says_of_no_record_that_it_is_gone(
+    source: ActiveCampaignSource, server: ScriptedServer, clock: SteppingClock, answer: bytes
+) -> None:
+    """A maintenance page, or a proxy that lost its way: who took it for the API's would delete what lives."""
+    server.overrides = Always(answer)
+    deals = await source.read(StreamRequest("deals"), Progress(clock))
+    values = await source.read(StreamRequest("dealCustomFieldData"), Progress(clock))
+
+    assert await deals.existing([3, 4]) == {3, 4}
+    assert [each.key for each in (await values.fetch_children([3, 4])).unseen] == ["3", "4"]
 
 
 class Overcounted(Always):
