@@ -88,6 +88,34 @@ async def test_a_404_of_somebody_else_says_of_no_record_that_it_is_gone(
     assert [each.key for each in (await values.fetch_children([3, 4])).unseen] == ["3", "4"]
 
 
+async def test_another_record_than_the_one_asked_for_is_not_written_in_its_place(
+    deals: ActiveCampaignReader, server: ScriptedServer
+) -> None:
+    """It waits in quarantine with what was said, and is not taken for gone."""
+    server.overrides = Always(http({"deal": {"id": "4", "mdate": STAMP, "cdate": STAMP, "title": "another"}}))
+
+    found = await deals.fetch([3])
+
+    assert (list(found.rows), [each.key for each in found.unseen]) == ([], ["3"])
+    assert await deals.existing([3]) == {3}
+
+
+async def test_a_contact_is_the_same_alone_and_in_a_list(
+    source: ActiveCampaignSource, server: ScriptedServer, clock: SteppingClock
+) -> None:
+    """One field has two names; beside its row none of them is left over."""
+    contacts = await source.read(StreamRequest("contacts"), Progress(clock))
+    told = {"id": "1", "udate": STAMP}
+    server.overrides = Always(http({"contacts": [{**told, "email_domain": "example.com"}], "meta": {"total": "1"}}))
+    (listed,) = [page async for page in contacts.pages(since=None, until=None, after=None)]
+    server.overrides = Always(http({"contact": {**told, "emailDomain": "example.com"}}))
+
+    alone = await contacts.fetch([1])
+
+    assert (list(alone.rows), alone.extras) == (list(listed.rows), {})
+    assert listed.rows[0][contacts.shape.index("email_domain")] == "example.com"
+
+
 class Overcounted(Always):
     """A list of so many contacts, deals or pipelines, whose total is always higher."""
 
