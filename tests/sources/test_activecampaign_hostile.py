@@ -116,6 +116,16 @@ async def test_a_contact_is_the_same_alone_and_in_a_list(
     assert listed.rows[0][contacts.shape.index("email_domain")] == "example.com"
 
 
+async def test_a_page_of_more_records_than_were_asked_for_ends_the_run(
+    deals: ActiveCampaignReader, server: ScriptedServer
+) -> None:
+    """Whoever drops the limit drops the offset too, and pages would not meet where they should."""
+    server.overrides = Always(said(SIZE + 1))
+
+    with pytest.raises(FilterIgnored, match="at most the 20 asked"):
+        await deals.count(since=None, until=None)
+
+
 class Overcounted(Always):
     """A list of so many contacts, deals or pipelines, whose total is always higher."""
 
