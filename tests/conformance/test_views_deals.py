@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.conformance.tables import Tables
@@ -258,6 +259,22 @@ def test_the_view_follows_the_definitions_in_the_transaction_that_writes_them(cr
     assert [each.message for each in told.log] == ["view deals_crm made again"]
     assert custom(crm) == ["canal", "meta", "novo"]
     assert (column(crm, "canal")[0], column(crm, "meta")[0]) == ("Site", 7.5)
+
+
+@pytest.mark.parametrize("gone", [{"deleted": [2]}, {"removed": [2]}])
+def test_a_field_that_goes_takes_its_column_along_though_nothing_else_changed(
+    crm: Tables, gone: dict[str, Any]
+) -> None:
+    """The batch that ends a pass holds no row, only what the source has no more; its name is free for another field."""
+    crm.prepare(META)
+    define(crm, (1, "Origem", "text"), (2, "Meta", "text"))
+
+    told = crm.write(Batch(META, **gone), account="crm")
+    after = custom(crm)
+    define(crm, (3, "Meta", "number"))
+
+    assert [each.message for each in told.log] == ["view deals_crm made again"]
+    assert (after, custom(crm)) == (["origem"], ["origem", "meta"])
 
 
 def test_the_order_in_which_the_streams_come_does_not_matter(tables: Tables) -> None:
