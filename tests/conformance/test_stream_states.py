@@ -12,7 +12,8 @@ from comporta.core.coverage import Coverage
 from comporta.core.record import Rejected
 from comporta.core.run import RunState, Trigger
 from comporta.core.ticket import Ticket
-from comporta.core.window import Request
+from comporta.core.window import Kind, Request
+from comporta.errors import Busy
 from comporta.ledger import alert_sight
 from comporta.ledger.alert_sight import sight_of
 from comporta.ledger.session import Row, Session, Values
@@ -74,7 +75,7 @@ async def test_many_streams_are_looked_at_in_as_many_statements_as_two(
     states = asked(store, lambda session: stream_states(session, scopes))
     sights = asked(store, lambda session: sight_of(session, {}, scopes, depth=DEPTH))
 
-    assert (states, sights) == (5, 10)
+    assert (states, sights) == (6, 10)
 
 
 async def test_all_that_is_known_of_a_stream_is_told(store: LedgerStore, clock: FakeClock) -> None:
@@ -129,6 +130,25 @@ async def test_runs_of_a_clock_that_was_ahead_hide_none_that_came_after(store: L
     assert last.id == after.run.id
     assert sight.newest == {SCOPE: after.run.id}
     assert sight.histories[SCOPE].streak is None
+
+
+async def test_who_found_a_stream_busy_does_not_hide_who_works_on_it(store: LedgerStore, clock: FakeClock) -> None:
+    """A click, or a `sync`, during the first load of hours; what waits for it is shown as waiting."""
+    granted = await start(store)
+    clock.advance(timedelta(seconds=1))
+    refused = await store.enqueue(Ticket("shop", "thing", Request(Kind.FULL), Trigger.MANUAL))
+    waiting = (await store.states([SCOPE]))[SCOPE].last
+    await store.skip(refused, Busy("held").as_json())
+    during = (await store.states([SCOPE]))[SCOPE].last
+    await store.finish(granted.lease, Ending(RunState.SUCCEEDED))
+    after = (await store.states([SCOPE]))[SCOPE].last
+
+    shown = [each and (each.id, each.state) for each in (waiting, during, after)]
+    assert shown == [
+        (refused.id, RunState.QUEUED),
+        (granted.run.id, RunState.RUNNING),
+        (refused.id, RunState.SKIPPED),
+    ]
 
 
 async def test_more_streams_than_one_look_can_take_have_their_turns(

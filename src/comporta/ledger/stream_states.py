@@ -4,13 +4,14 @@ Each statement takes the names of the streams as one JSON list, so that its text
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from comporta.core.coverage import Coverage, Interval
+from comporta.core.run import TERMINAL, Run
 from comporta.errors import RecordAbsent
 from comporta.ledger.rows import facts_from, instant_from, instant_of, run_from, text_of
-from comporta.ledger.session import Session
+from comporta.ledger.session import Row, Session
 from comporta.ports.stream_state import StreamFacts, StreamState
 
 LATELY = timedelta(days=1)
@@ -21,8 +22,11 @@ LATE = timedelta(hours=1)
 def stream_states(session: Session, scopes: Sequence[str]) -> Mapping[str, StreamState]:
     """Return how each of these streams stands."""
     values = {"scopes": json.dumps(scopes), "now": text_of(session.now)}
-    runs = [run_from(row) for row in session.all("latest_runs", values)]
-    last = {f"{run.account}/{run.stream}": run for run in runs}
+    last = _by_scope(session.all("latest_runs", values))
+    # Whoever found a stream busy came after the run that works on it, and says nothing of how the stream stands.
+    for scope, run in _by_scope(session.all("living_runs", {"now": values["now"]})).items():
+        if scope not in last or last[scope].state in TERMINAL:
+            last[scope] = run
     coverage, facts, waiting = coverage_of(session, scopes), facts_of(session, scopes), quarantined_in(session)
     ticks = session.all("latest_ticks", values)
     ticked_at = {row["scope"]: instant_from(row["tick"]) for row in ticks}
@@ -36,6 +40,11 @@ def stream_states(session: Session, scopes: Sequence[str]) -> Mapping[str, Strea
         )
         for scope in scopes
     }
+
+
+def _by_scope(rows: Iterable[Row]) -> dict[str, Run]:
+    runs = map(run_from, rows)
+    return {f"{run.account}/{run.stream}": run for run in runs}
 
 
 def coverage_of(session: Session, scopes: Sequence[str]) -> Mapping[str, Coverage]:
