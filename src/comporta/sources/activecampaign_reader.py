@@ -78,7 +78,7 @@ class ActiveCampaignReader:
             self._total_after = None
             return total
         leaf = await self._leaf(bounds, self._plan, {}, self._session.config.page_size, "the first page")
-        if not leaf.keys and leaf.total and await self._counts_falsely(bounds, leaf.total):
+        if not leaf.keys and leaf.total and await self._counts_falsely(bounds, leaf.total, seen=0):
             self._is_total_false, leaf = True, replace(leaf, total=None)
         self._ahead = (bounds, leaf, self._session.clock.monotonic())
         return leaf.total
@@ -262,7 +262,7 @@ class ActiveCampaignReader:
                 raise self._session.ignored(self.endpoint, message)
         return replace(leaf, total=None) if self._is_total_false else leaf
 
-    async def _counts_falsely(self, bounds: Bounds, total: int) -> bool:
+    async def _counts_falsely(self, bounds: Bounds, total: int, *, seen: int) -> bool:
         """Say whether a total is no evidence that an empty answer lacks records: nor is it right of the whole list.
 
         That list must be there, and its total count what lies beside the window, or more than there is.
@@ -270,6 +270,8 @@ class ActiveCampaignReader:
         size, plan = self._session.config.page_size, self._listing_plan
         first = await self._leaf(Bounds(), plan, {"offset": 0}, size, "its beginning")
         if not first.keys or first.total is None:
+            return False
+        if bounds == Bounds() and not seen:  # the very list that was empty a moment ago
             return False
         if bounds != Bounds() and first.total == total:
             return any(bounds.excluded([stamp]) for _, stamp in self._stamped(first.batch))
@@ -326,7 +328,7 @@ class ActiveCampaignReader:
         """Raise for a last page without a record where the total says that some are left, unless the total is wrong."""
         if leaf.keys or leaf.total is None or leaf.total <= seen:
             return
-        self._is_total_false = await self._counts_falsely(bounds, leaf.total)
+        self._is_total_false = await self._counts_falsely(bounds, leaf.total, seen=seen)
         if not self._is_total_false:
             message = f"{self._subject('the last page')} answered no records, twice; its total says {leaf.total}"
             raise UnconfirmedEmpty(message)
