@@ -91,7 +91,7 @@ class RateLimited(SourceUnavailable):
     """The source asks for fewer requests; ``retry_after`` is its own wish, if it gave one."""
 
     code = "CMP-NET-006"
-    next_step = "Nothing to do: the requests go on when the pause is over."
+    next_step = "Wait until the pause is over: a server goes on by itself, without one the next `comporta sync` does."
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None, next_step: str | None = None) -> None:
         super().__init__(message, next_step=next_step)

@@ -15,7 +15,7 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
         "CMP-NET-004": "Um proxy ou o servidor cortou a resposta: tente um page_size menor na conta.",
         "CMP-NET-005": "Abra o url da conta num navegador: quem responde é um proxy, uma página de manutenção ou um"
         " caminho errado.",
-        "CMP-NET-006": "Nada a fazer: as requisições continuam quando a pausa acabar.",
+        "CMP-NET-006": "Espere a pausa acabar: o servidor continua sozinho; sem ele, o próximo `comporta sync`.",
         "CMP-NET-007": "Nada a fazer: é tentado mais uma vez sozinho.",
         "CMP-NET-008": 'Inicie o Redis ou corrija `redis`; sem o outro: legacy_lock_without_redis = "database".',
         "CMP-NET-009": "Nada a fazer: são pedidos um a um; se todos falham, o problema está na fonte.",
