@@ -52,10 +52,10 @@ async def drive(work: Work) -> None:
     """Read a window, write it, and close it; raise what stopped it, claiming nothing."""
     plan, known = await plan_pass(work)
     if not work.run.dry_run:
-        plan = await _prepared(work, plan, known)
+        plan = await _fit_the_table(work, plan, known)
     if work.shape.stamp is None and plan.read == 0:
         work.seen = set()
-    answered = await _to_be_answered(work, plan)
+    answered = await _hints_that_it_answers(work, plan)
     before = await work.reader.count(since=plan.window.asked_since, until=plan.window.asked_until)
     if before != 0 and not work.run.dry_run:
         await _write_lookups(work)
@@ -72,7 +72,7 @@ async def drive(work: Work) -> None:
     await _close(work, plan, answered, is_agreed=is_agreed)
 
 
-async def _to_be_answered(work: Work, plan: Pass) -> Sequence[Hint]:
+async def _hints_that_it_answers(work: Work, plan: Pass) -> Sequence[Hint]:
     """Return the hints that the pass will answer: those written before its first request, if it reads everything.
 
     Only where rows bear no stamp, so that nothing but such a pass, or a look at each parent, reads them.
@@ -82,7 +82,7 @@ async def _to_be_answered(work: Work, plan: Pass) -> Sequence[Hint]:
     return await work.store.hints(work.scope, ANSWERED_MAX, due=EVER)  # postponed ones too
 
 
-async def _prepared(work: Work, plan: Pass, known: Known) -> Pass:
+async def _fit_the_table(work: Work, plan: Pass, known: Known) -> Pass:
     """Make the table fit and return the pass to work on: another where rows that were covered are gone."""
     had_rows = plan.position is not None or plan.window.since > BEGINNING
     is_made = await make_fit(work, known, plan)
@@ -163,12 +163,12 @@ async def _compared_whole(work: Work, plan: Pass, *, is_agreed: bool) -> dict[st
     Not one that was asked for by hand and read its first part in an earlier run, nor one that rows are hidden from.
     """
     is_patched = plan.read > 0 and work.request.kind is not Kind.INCREMENTAL
-    if plan.window.kind not in WHOLE or is_patched or not await _was_shown_all(work, plan, is_agreed=is_agreed):
+    if plan.window.kind not in WHOLE or is_patched or not await _met_every_row(work, plan, is_agreed=is_agreed):
         return None
     return {"checked_at": short_text(work.clock.now()), "mode": "full", "identical_percent": 100.0, "repaired": True}
 
 
-async def _was_shown_all(work: Work, plan: Pass, *, is_agreed: bool) -> bool:
+async def _met_every_row(work: Work, plan: Pass, *, is_agreed: bool) -> bool:
     """Say whether the pass met every row that is here; those that its source hides nobody has looked at."""
     if work.shape.settled is None:
         return True

@@ -56,8 +56,8 @@ async def plan_pass(work: Work) -> tuple[Pass, Known]:
     query = _fingerprint(work)
     is_other = known.facts.fingerprint not in {None, query} and work.request.max_records is None
     if is_claiming(work):
-        known = await _doubted(work, known, clock)
-        known = await _learnt(work, known, query, clock, is_other=is_other)
+        known = await _cut_what_a_clock_ahead_claimed(work, known, clock)
+        known = await _learn(work, known, query, clock, is_other=is_other)
     unfinished = await _unfinished(work, query, clock)
     if unfinished is not None:
         _tell_resumed(work, unfinished)
@@ -82,7 +82,7 @@ async def plan_gathering(work: Work) -> tuple[Pass, bool]:
     query = _fingerprint(work)
     if is_claiming(work):
         is_other = known.facts.fingerprint not in {None, query}
-        known = await _learnt(work, known, query, clock, is_other=is_other)
+        known = await _learn(work, known, query, clock, is_other=is_other)
     await make_fit(work, known)
     is_first = work.request.kind is not Kind.NOTIFICATION and not known.covered.intervals
     is_whole = is_first or work.request.kind in WHOLE
@@ -187,7 +187,7 @@ def _refuse_clock(work: Work, clock: datetime) -> None:
         raise SourceChangedShape(message, next_step="Set the clock of the source's server, or of this machine.")
 
 
-async def _doubted(work: Work, known: Known, clock: datetime) -> Known:
+async def _cut_what_a_clock_ahead_claimed(work: Work, known: Known, clock: datetime) -> Known:
     """Take back what was claimed by a clock that was ahead: only what that run could have seen stays covered."""
     offset, covered = clock - work.clock.now(), known.covered
     is_back = went_back(known_offset_s=known.facts.clock_offset_s, offset_s=offset.total_seconds())
@@ -208,7 +208,7 @@ async def _doubted(work: Work, known: Known, clock: datetime) -> Known:
     return replace(known, covered=covered.cut(at))
 
 
-async def _learnt(work: Work, known: Known, query: str, clock: datetime, *, is_other: bool) -> Known:
+async def _learn(work: Work, known: Known, query: str, clock: datetime, *, is_other: bool) -> Known:
     """Start from nothing when the query changed; keep what was learnt of the source."""
     if is_other and (known.covered.intervals or work.request.kind not in WHOLE):
         tell_of_voiding(work, QUERY)
