@@ -79,3 +79,18 @@ def test_postgres_tells_of_its_pool(ledger_url: str) -> None:
     assert kept.counted == {"comporta_database_pool_timeouts_total": 1}
     assert len(kept.observed[WAITED]) == 1
     assert len(kept.observed["comporta_database_pool_wait_seconds"]) >= 2
+
+
+def test_of_many_that_wait_for_a_locked_file_none_waits_for_the_others(tmp_path: Path) -> None:
+    """A click behind twenty heartbeats would wait twenty times as long as a lock is waited for."""
+    meter, path = Kept(), tmp_path / "c.db"
+    pragmas = Pragmas(busy_timeout_s=0.2)
+    with closing(SqliteDatabase(path, pragmas, SystemClock(), meter=meter)) as database:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            waiting = [database.write(lambda _: None, is_brief=True) for _ in range(20)]
+            errors = [each.exception(PATIENCE_S) for each in waiting]
+        database.write(lambda _: None, is_brief=True).result(PATIENCE_S)
+
+    assert {type(error) for error in errors} == {DestinationBusy}
+    assert meter.counted["comporta_database_busy_total"] <= 3

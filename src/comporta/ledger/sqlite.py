@@ -245,12 +245,26 @@ class SqliteDatabase:
             reason = explained(error, self.path) if isinstance(error, sqlite3.Error) else error
             if isinstance(reason, DestinationBusy):
                 self._meter.count("comporta_database_busy_total")
+                group += self._worn_out()
             for each in group:
                 with suppress(InvalidStateError):
                     each.future.set_exception(reason)
             return
         for future, result in done:
             future.set_result(result)
+
+    def _worn_out(self) -> Iterator[Job]:
+        """Take what is brief and has waited as long as a lock is waited for: in its turn it would wait again."""
+        while True:
+            try:
+                entry = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            job = entry[2]
+            if job is None or not job.is_brief or self._clock.monotonic() - job.since < self._pragmas.busy_timeout_s:
+                self._jobs.put(entry)
+                return
+            yield job
 
     def _companion(self, group: list[Job], begun: float) -> Job | None:
         """Add the next job to a group, if it is of the same kind and the transaction is not long yet."""
