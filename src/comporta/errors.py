@@ -230,7 +230,7 @@ class DestinationRefused(StopRun):
     """The database cannot take what we write."""
 
     code = "CMP-DB-002"
-    next_step = "Check disk space and the database's health (`comporta doctor`)."
+    next_step = "Check the disk and the database (`comporta doctor`), then `comporta sync`, or wait for the next tick."
 
 
 class NewerSchema(DestinationRefused):
