@@ -33,7 +33,7 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 SOURCES = ("odoo", "activecampaign", "mercadolivre")
-MINOR_MAX = 10**15
+MINOR_MAX = 10**16
 """Nothing that is sold costs so much; where a slip of the finger does, one row would break a view for all accounts."""
 _MINOR = re.compile(r"minor(_sum)?{(.*?)}")
 Tables = Mapping[str, Mapping[str, Column]]
