@@ -3,16 +3,13 @@
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
-from random import Random
-from zoneinfo import ZoneInfo
 
 import pytest
+from tests.sources.crm import open_crm
 from tests.sources.scripted import SteppingClock
 
 import comporta
-from comporta.coordination.budgets import SharedBudgets
 from comporta.core.record import Page
 from comporta.core.run import Run, RunState
 from comporta.destinations.upsert import SQLITE, create_table
@@ -20,11 +17,8 @@ from comporta.errors import AccessRefused, FilterIgnored, SourceBadGateway
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
-from comporta.sources.activecampaign import ActiveCampaignSource
-from comporta.sources.activecampaign_config import ActiveCampaignConfig
 from comporta.sources.activecampaign_reader import ActiveCampaignReader
 from comporta.sources.activecampaign_shape import fields_of, shape_of
-from comporta.testing import MemoryLog
 
 VALUES = "dealCustomFieldData"
 DEALS, PAGE, WIDE = 60, 20, 50
@@ -42,11 +36,8 @@ def crm(clock: SteppingClock) -> Iterator[ActiveCampaignSandbox]:
 @pytest.fixture
 async def reader(crm: ActiveCampaignSandbox, clock: SteppingClock) -> AsyncIterator[ActiveCampaignReader]:
     """Return the reader of the values."""
-    config = ActiveCampaignConfig(crm.url, "demo", ZoneInfo("UTC"), page_size=WIDE, rate=(1_000, timedelta(seconds=1)))
-    budgets = SharedBudgets(MemoryLog(clock), clock)
-    source = ActiveCampaignSource(config, account="crm", clock=clock, budgets=budgets, dice=Random(1))
-    yield await source.read(StreamRequest(VALUES, fields=("fieldValue",)), Progress(clock))
-    await source.aclose()
+    async with open_crm(crm.url, clock, page_size=WIDE) as source:
+        yield await source.read(StreamRequest(VALUES, fields=("fieldValue",)), Progress(clock))
 
 
 def of(crm: ActiveCampaignSandbox, *deals: int) -> list[int]:
@@ -242,20 +233,17 @@ def test_a_sync_of_the_account_reads_values_after_their_deals_and_asks_for_none_
 
 async def test_an_outage_costs_few_requests(crm: ActiveCampaignSandbox, clock: SteppingClock) -> None:
     """Nobody says of a record that it lives, or is gone, while the server fails for all of many."""
-    config = ActiveCampaignConfig(crm.url, "demo", ZoneInfo("UTC"), rate=(1_000, timedelta(seconds=1)))
-    budgets = SharedBudgets(MemoryLog(clock), clock)
-    source = ActiveCampaignSource(config, account="crm", clock=clock, budgets=budgets, dice=Random(1))
-    reader = await source.read(StreamRequest("deals"), Progress(clock))
-    crm.faults.add("error_500=1")
-    before = sum(crm.stats.calls.values())
+    async with open_crm(crm.url, clock) as source:
+        reader = await source.read(StreamRequest("deals"), Progress(clock))
+        crm.faults.add("error_500=1")
+        before = sum(crm.stats.calls.values())
 
-    page = await reader.fetch(range(1, 301))
-    with pytest.raises(SourceBadGateway):
-        await reader.existing(range(1, 301))
-    with pytest.raises(SourceBadGateway):
-        await reader.existing(range(1, 6))
-    living = await reader.existing(range(1, 5))
-    await source.aclose()
+        page = await reader.fetch(range(1, 301))
+        with pytest.raises(SourceBadGateway):
+            await reader.existing(range(1, 301))
+        with pytest.raises(SourceBadGateway):
+            await reader.existing(range(1, 6))
+        living = await reader.existing(range(1, 5))
 
     assert [each.code for each in page.unseen] == [SourceBadGateway.code] * 300
     assert living == {1, 2, 3, 4}

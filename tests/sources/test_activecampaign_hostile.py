@@ -2,23 +2,20 @@
 
 import socket
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
-from random import Random
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from zoneinfo import ZoneInfo
 
 import pytest
+from tests.sources.crm import open_crm
 from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http, page
 
-from comporta.coordination.budgets import SharedBudgets
 from comporta.errors import FilterIgnored, SourceBadGateway, SourceChangedShape, SourceUnavailable, UnconfirmedEmpty
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sources.activecampaign import ActiveCampaignSource
-from comporta.sources.activecampaign_config import TIMEOUT, ActiveCampaignConfig
+from comporta.sources.activecampaign_config import TIMEOUT
 from comporta.sources.activecampaign_reader import ActiveCampaignReader
-from comporta.testing import MemoryLog
 
 SIZE = 20
 STAMP = "2026-03-01T08:00:00-06:00"
@@ -41,13 +38,8 @@ class Always(dict[str, Reply]):
 @pytest.fixture
 async def source(server: ScriptedServer, clock: SteppingClock) -> AsyncIterator[ActiveCampaignSource]:
     """Return an account at a server that says what a test wrote."""
-    config = ActiveCampaignConfig(
-        server.url, "s3cret-key", ZoneInfo("UTC"), page_size=SIZE, rate=(1_000, timedelta(seconds=1))
-    )
-    budgets = SharedBudgets(MemoryLog(clock), clock)
-    source = ActiveCampaignSource(config, account="crm", clock=clock, budgets=budgets, dice=Random(1))
-    yield source
-    await source.aclose()
+    async with open_crm(server.url, clock, key="s3cret-key", page_size=SIZE) as source:
+        yield source
 
 
 @pytest.fixture

@@ -1,21 +1,16 @@
 """A key that stops being good while streams are read: a list says 403 of it, and of a missing right."""
 
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
-from random import Random
-from zoneinfo import ZoneInfo
 
 import pytest
+from tests.sources.crm import open_crm
 from tests.sources.scripted import SteppingClock
 
-from comporta.coordination.budgets import SharedBudgets
 from comporta.errors import AccessRefused, LoginRefused
 from comporta.ports.progress import Progress
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.activecampaign import ActiveCampaignSandbox
 from comporta.sources.activecampaign import ActiveCampaignSource
-from comporta.sources.activecampaign_config import ActiveCampaignConfig
-from comporta.testing import MemoryLog
 
 DEALS, PAGE = 60, 20
 
@@ -30,11 +25,8 @@ def crm(clock: SteppingClock) -> Iterator[ActiveCampaignSandbox]:
 @pytest.fixture
 async def source(crm: ActiveCampaignSandbox, clock: SteppingClock) -> AsyncIterator[ActiveCampaignSource]:
     """Return what reads it with that key."""
-    config = ActiveCampaignConfig(crm.url, "demo", ZoneInfo("UTC"), page_size=PAGE, rate=(1_000, timedelta(seconds=1)))
-    budgets = SharedBudgets(MemoryLog(clock), clock)
-    source = ActiveCampaignSource(config, account="crm", clock=clock, budgets=budgets, dice=Random(1))
-    yield source
-    await source.aclose()
+    async with open_crm(crm.url, clock, page_size=PAGE) as source:
+        yield source
 
 
 async def test_a_key_that_was_changed_under_a_run_is_called_the_key(
@@ -77,12 +69,8 @@ async def test_a_key_that_no_header_takes_is_refused_without_being_shown(
     crm: ActiveCampaignSandbox, clock: SteppingClock
 ) -> None:
     """However it came here; the HTTP library would say it aloud, and call it a fault nobody foresaw."""
-    config = ActiveCampaignConfig(crm.url, "s3cret\nkey", ZoneInfo("UTC"))
-    budgets = SharedBudgets(MemoryLog(clock), clock)
-    source = ActiveCampaignSource(config, account="crm", clock=clock, budgets=budgets, dice=Random(1))
-
-    (finding,) = await source.check([StreamRequest("deals")])
-    await source.aclose()
+    async with open_crm(crm.url, clock, key="s3cret\nkey") as source:
+        (finding,) = await source.check([StreamRequest("deals")])
 
     assert (finding.ok, finding.details["code"]) == (False, "CMP-SET-003")
     assert "s3cret" not in finding.message
