@@ -48,7 +48,7 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
         "CMP-DB-001": "Feche os programas que mantêm o banco aberto para escrita (um visualizador, uma cópia); depois"
         " continua sozinho.",
         "CMP-DB-002": "Confira o espaço em disco e a saúde do banco (`comporta doctor`); se o arquivo foi trocado,"
-        " reinicie `comporta serve`. Depois faça `comporta sync`, ou espere a próxima hora marcada.",
+        " reinicie `comporta serve`. Depois faça `comporta sync`, ou espere o próximo horário agendado.",
         "CMP-DB-003": "Instale a Comporta mais nova também nesta máquina; o banco não foi tocado.",
         "CMP-DB-004": "Ponha o arquivo SQLite num disco local, ou use PostgreSQL.",
         "CMP-DB-005": "Crie a pasta, ou dê a este usuário permissão de escrita no arquivo e na pasta dele.",
