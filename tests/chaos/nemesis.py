@@ -63,11 +63,11 @@ class Nemesis:
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
     _asleep: set[int] = field(default_factory=set)
 
-    def play(self, seconds: float, is_over: Callable[[], bool] = lambda: False) -> None:
+    def play(self, seconds: float, is_over: Callable[[], bool]) -> None:
         """Strike for so long, or until it is over, and leave everything healed behind."""
         end = time.monotonic() + seconds
         strike_at = time.monotonic()
-        while time.monotonic() < end and not self.faults and not is_over():
+        while time.monotonic() < end and not is_over():
             if time.monotonic() >= strike_at:
                 self._strike()
                 strike_at += self.dice.expovariate(1 / self.every_s)

@@ -15,7 +15,7 @@ pytestmark = [
 ]
 MUTANTS = ("no-fence", "repeats-blindly", "static-lease", "stealing-heartbeat", "old-epoch", "forgets")
 CAUGHT_WITHIN_S = 240
-"""Most are caught within seconds; a story ends at the first claim that is broken."""
+"""Most are caught within seconds; a story ends when the claim that its mutant must break is broken."""
 
 
 @pytest.mark.timeout(7200)
