@@ -189,7 +189,8 @@ async def test_orders_are_read_by_key_whether_shown_or_not(desk: Desk, sandbox: 
 
 async def test_what_the_account_bought_is_no_order_of_its(server: ScriptedServer, clock: SteppingClock) -> None:
     """A buyer may see an order, and is told of it: it is another seller's, as if there were none."""
-    sold = {"id": 5, "order_items": [{"item": {"id": "MLB1"}}], "seller": {"id": str(SELLER)}}
+    sold = {"id": 5, "last_updated": "2026-11-22T10:00:00Z", "order_items": [{"item": {"id": "MLB1"}}]}
+    sold["seller"] = {"id": str(SELLER)}
     bought = {**sold, "id": 6, "seller": {"id": OTHER}, "buyer": {"id": SELLER}}
     server.overrides = Spoken(lambda path, query: http(bought if path.endswith("/6") else sold))
     desk = Desk(server.url, clock, StandIn(lambda: "APP_USR-token", clock))

@@ -8,7 +8,7 @@ import pytest
 from tests.sources.mercadolivre_desk import cells
 
 from comporta.core.record import Page
-from comporta.errors import BadValue, SourceChangedShape, UnknownField, UnknownStream
+from comporta.errors import BadValue, UnknownField, UnknownStream
 from comporta.ports.source import StreamRequest
 from comporta.sandbox.mercadolivre import MercadoLivreSandbox
 from comporta.sandbox.mercadolivre_orders import order_row
@@ -174,10 +174,10 @@ def test_unknown_words_are_kept() -> None:
     assert inside(page, "order_payments")[0]["status"] == "under_new_review"
 
 
-@pytest.mark.parametrize("name", sorted(set(ORDER) - {"id", "order_items"}))
+@pytest.mark.parametrize("name", sorted(set(ORDER) - {"id", "order_items", "last_updated"}))
 @pytest.mark.parametrize("is_null", [True, False])
 def test_what_is_missing_is_null(name: str, *, is_null: bool) -> None:
-    """Whatever it is but the id and what was bought, absent or null: the order is a row, the others' values stay."""
+    """Whatever it is but id, version and what was bought, absent or null: the order is a row, the others stay."""
     odd = {**ORDER, name: None} if is_null else {each: value for each, value in ORDER.items() if each != name}
 
     page = read(odd)
@@ -268,10 +268,35 @@ def test_a_record_that_nobody_can_type_waits_and_the_others_go_on(oddity: dict[s
 
 
 @pytest.mark.parametrize("key", [None, "", 1.5, True])
-def test_a_record_without_an_id_is_no_record(key: object) -> None:
-    """It could wait under no name."""
-    with pytest.raises(SourceChangedShape, match="without an id"):
-        read({**ORDER, "id": key})
+def test_a_record_without_an_id_waits_and_the_others_go_on(key: object) -> None:
+    """Under a name that is made of what it holds: the same each time that it comes."""
+    page = read({**ORDER, "id": 1}, {**ORDER, "id": key}, {**ORDER, "id": 3})
+    (again,) = read({**ORDER, "id": key}).rejected
+
+    (rejected,) = page.rejected
+    assert [each[0] for each in page.rows] == [1, 3]
+    assert rejected.key.startswith("without-id-")
+    assert "the record has no id" in rejected.reason
+    assert rejected == again
+
+
+@pytest.mark.parametrize("stamp", [None, ""])
+def test_an_order_that_does_not_say_when_it_changed_waits(stamp: object) -> None:
+    """Nobody can say whether it is newer than what is here: to call it unchanged would be a guess."""
+    page = read({**ORDER, "id": 1}, {**ORDER, "last_updated": stamp})
+
+    (rejected,) = page.rejected
+    assert [each[0] for each in page.rows] == [1]
+    assert "last_updated is missing" in rejected.reason
+
+
+@pytest.mark.parametrize("nothing", [0, "0"])
+def test_the_id_0_names_no_shipment_and_no_pack(nothing: object) -> None:
+    """It would be looked for for ever."""
+    page = read({**ORDER, "shipping": {"id": nothing}, "pack_id": nothing})
+
+    told = row(page)
+    assert (told["shipping_id"], told["pack_id"]) == (None, None)
 
 
 def test_payments_that_have_no_id_do_not_take_each_others_place() -> None:

@@ -31,6 +31,7 @@ from comporta.engine.plan import (
     plan_pass,
     tell_of_voiding,
 )
+from comporta.engine.refusals import REJECTED_LEAST
 from comporta.engine.verify import gone_at_source, verify
 from comporta.engine.work import Work, well
 from comporta.errors import TooManyRejected
@@ -39,8 +40,6 @@ from comporta.ports.store import Batch, Pass
 
 AHEAD = timedelta(minutes=5)
 """A stamp further than this ahead of the source's clock is worth a warning."""
-REJECTED_LEAST = 20
-"""Fewer rejected records than this never fail a run, whatever their share."""
 RUNS_MAX = 200
 """Runs that are looked at for those of one pass."""
 EVER = datetime(9999, 1, 1, tzinfo=UTC)

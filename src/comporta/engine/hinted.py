@@ -25,7 +25,7 @@ from comporta.engine import recheck
 from comporta.engine.named import hint_at_named, is_named
 from comporta.engine.plan import first_run_of, is_claiming, make_fit, plan_gathering, recall
 from comporta.engine.recheck import RECHECKED_UPTO, known_upto, next_slice, remember
-from comporta.engine.refusals import all_refused, failed
+from comporta.engine.refusals import all_refused, failed, too_many_unfit
 from comporta.engine.strangers import Strangers, keys_here
 from comporta.engine.verify import confirmed_gone, refuse_mass_deletion
 from comporta.engine.work import Work, well
@@ -208,6 +208,10 @@ async def _write(work: Work, page: Page, *, hints: Sequence[Hint], wanted: Seque
     if (refused := await all_refused(work, page, wanted)) is not None:
         refusal = refused
         _wait_for_all(work, missing, wanted)
+    unfit, too_many = await too_many_unfit(work, page)
+    if too_many is not None:
+        refusal = too_many
+        missing.look_again((each for each in wanted if each.key in unfit), work.clock.now())
     page = replace(page, rejected=[*page.rejected, *missing.shown])
     work.progress.rows_read += len(page.rows) + len(page.rejected)
     postponed = {each.key for each, _ in missing.later}

@@ -9,6 +9,7 @@ that it failed, each time it is asked, is said whoever told of the records.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from comporta.core.counts import too_many
 from comporta.core.hint import Hint
 from comporta.core.record import REFUSED_LEAST, Key, Page, Rejected, key_from_text
 from comporta.core.ticket import successor
@@ -22,10 +23,14 @@ from comporta.errors import (
     SourceChangedShape,
     SourceRefused,
     SourceUnavailable,
+    TooManyRejected,
 )
 
 RAISED = {each.code: each for each in (AccessRefused, SourceRefused, SourceChangedShape, SourceBadGateway)}
 """What a run ends with if all said the same; else, as where they broke off, it may pass."""
+
+REJECTED_LEAST = 20
+"""Fewer rejected records than this never fail a run, whatever their share."""
 
 
 async def fetched(work: Work, keys: Sequence[Key]) -> tuple[Page, ComportaError | None]:
@@ -74,6 +79,23 @@ async def all_refused(work: Work, page: Page, wanted: Sequence[Hint]) -> Comport
     ours = set(map(str, await work.here([key_from_text(each.key) for each in new])))
     new = [each for each in new if each.told_at is None or each.key in ours]
     return _error(work, why, [each.key for each in new]) if len(new) >= REFUSED_LEAST else None
+
+
+async def too_many_unfit(work: Work, page: Page) -> tuple[frozenset[str], ComportaError | None]:
+    """Return what of a page cannot be written, and what ends the run, where that is too much of it.
+
+    What waits in quarantine already was said before, and stops nobody a second time.
+    """
+    waiting = {each.key for each in await work.store.quarantine(work.scope)} if page.rejected else set()
+    unfit = [each for each in page.rejected if each.code == RecordRejected.code and each.key not in waiting]
+    read, share = len(page.rows) + len(page.rejected), work.rules.rejected_share
+    if not too_many(len(unfit), read, share=share, at_least=REJECTED_LEAST):
+        return frozenset(), None
+    message = (
+        f"{work.scope}: {len(unfit)} of {read} records that were asked for by key cannot be written, more than the"
+        f" allowed {share:.0%} (first: {unfit[0].reason}); they are looked for again"
+    )
+    return frozenset(each.key for each in unfit), TooManyRejected(message)
 
 
 def _without(page: Page, keys: Collection[str]) -> Page:

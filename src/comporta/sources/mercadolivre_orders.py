@@ -29,7 +29,7 @@ from comporta.ports.progress import Progress
 from comporta.ports.source import Identity, StreamRequest
 from comporta.sources.id_set import IdSet
 from comporta.sources.mercadolivre_hours import LATER_MAX, Hours, around, floor
-from comporta.sources.mercadolivre_rows import Plan, Record
+from comporta.sources.mercadolivre_rows import Plan, Record, digest
 from comporta.sources.mercadolivre_scroll import scanned
 from comporta.sources.mercadolivre_session import MercadoLivreSession
 from comporta.sources.mercadolivre_shape import table_for
@@ -51,6 +51,8 @@ RISING, FALLING = "date_asc", "date_desc"
 """The orders in which a search can be asked; the date is that of an order's making."""
 LISTED = 10_000
 """Keys in one part of a listing."""
+NO_ID = 2**63
+"""From here on no number is an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +134,9 @@ class OrdersReader:
         async with aclosing(self._walk(around(since, until), self._session.config.page_size)) as parts:
             async for _, records, _ in parts:
                 for record in records:
-                    stamp = instant_of(record.get("last_updated"))
-                    if _is_within(stamp, since, until):
-                        keys.append(_key(record, self._subject("its ids")))
+                    key, stamp = _key(record), instant_of(record.get("last_updated"))
+                    if key < NO_ID and _is_within(stamp, since, until):
+                        keys.append(key)
                         stamps.append(None if stamp is None else instant_text(stamp))
         places = sorted(range(len(keys)), key=keys.__getitem__)
         for start in range(0, len(places), LISTED):
@@ -350,18 +352,16 @@ def _sheet(told: object, subject: str) -> Sheet:
     paging = paging if isinstance(paging, Mapping) else {}
     total, scroll = paging.get("total"), paging.get("scroll_id")
     is_total = isinstance(total, int) and not isinstance(total, bool) and total >= 0
-    keys = [_key(each, subject) for each in results]
+    keys = [_key(each) for each in results]
     return Sheet(results, keys, total if is_total else None, scroll if isinstance(scroll, str) and scroll else None)
 
 
-def _key(record: Record, subject: str) -> int:
+def _key(record: Record) -> int:
+    """Return an order's id; of one without a sound id a number that none has: it waits in quarantine."""
     key = record.get("id")
     if isinstance(key, str) and key.isascii() and key.isdecimal():
         key = int(key)
-    if type(key) is int and 0 <= key < 2**63:
-        return key
-    message = f"{subject} answered an order with id {str(key)[:40]!r}; expected a whole number"
-    raise SourceChangedShape(message)
+    return key if type(key) is int and abs(key) < NO_ID else NO_ID + digest(record)
 
 
 def _is_within(stamp: datetime | None, since: datetime | None, until: datetime | None) -> bool:

@@ -7,10 +7,11 @@ payment or buyer, in its column ``more``.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 from comporta.core.record import ColumnType, Key, Lookup, Nested, Page, Rejected, Row, Shape, Value
-from comporta.errors import RecordRejected, SourceChangedShape
+from comporta.errors import RecordRejected
 from comporta.sources.answers import quote
 from comporta.sources.mercadolivre_shape import (
     DROPPED,
@@ -24,7 +25,7 @@ from comporta.sources.mercadolivre_shape import (
     shape_of,
     table,
 )
-from comporta.sources.mercadolivre_streams import ITEMS, ORDERS, SHIPMENTS
+from comporta.sources.mercadolivre_streams import ITEMS, ORDERS, REFERENCES, SHIPMENTS
 from comporta.sources.mercadolivre_values import read_value
 from comporta.sources.values import UnfitError, compact, refuse_halves
 
@@ -35,6 +36,8 @@ LISTS: Mapping[str, Mapping[str, str]] = {
 }
 """By stream: the tables inside its records, and the field that each comes from."""
 SKU = "SELLER_SKU"
+REFERRING = frozenset(column for told in REFERENCES.values() for _, column in told)
+"""Columns whose values are looked for as records; an id of 0 is none."""
 
 
 @dataclass(slots=True)
@@ -64,7 +67,7 @@ class Plan:
         self._lists = LISTS.get(stream, {})
 
     def page(self, records: Sequence[Record]) -> Page:
-        """Return the records as a page; raise for what has no id, and so can be no record."""
+        """Return the records as a page."""
         done = _Written(nested={name: [] for name in self._lists}, untold={name: set() for name in self._lists})
         for record in records:
             self._add(done, record)
@@ -75,12 +78,8 @@ class Plan:
         return Page(done.rows, done.rejected, done.extras, nested=nested, lookups=named)
 
     def _add(self, done: _Written, record: Record) -> None:
-        key = record.get(KEY)
-        if not isinstance(key, int | str) or isinstance(key, bool) or key == "":
-            seen = quote(compact(record, ascii_only=True))
-            message = f"mercadolivre {self._stream}: a record without an id ({seen}); expected one"
-            raise SourceChangedShape(message)
         try:
+            _refuse_unsound(self._stream, record)
             row = row_of(record, self.fields)
             extra = self._beside(record)
             nested = {name: self._inner(name, record, row) for name in self._lists}
@@ -88,7 +87,8 @@ class Plan:
             buyer = _buyer(record) if self._stream == ORDERS else None
         except (UnfitError, RecursionError) as error:
             text = compact(record, ascii_only=True)
-            done.rejected.append(Rejected(str(key), RecordRejected.code, str(error), text))
+            name = str(record[KEY]) if has_id(record) else f"without-id-{digest(record):x}"
+            done.rejected.append(Rejected(name, RecordRejected.code, str(error), text))
             return
         if extra:
             done.extras[len(done.rows)] = extra
@@ -137,6 +137,17 @@ class Plan:
         ]
 
 
+def has_id(record: Record) -> bool:
+    """Say whether a record has what may be an id."""
+    key = record.get(KEY)
+    return isinstance(key, int | str) and not isinstance(key, bool) and key != ""
+
+
+def digest(record: Record) -> int:
+    """Return a number for a record that has no other: the same as long as it holds the same."""
+    return int.from_bytes(blake2b(compact(record, ascii_only=True).encode(), digest_size=6).digest())
+
+
 def row_of(record: Record, fields: Sequence[Field]) -> Row:
     """Return a record's row, in the order of the fields; raise ``UnfitError`` for what is not of its column's type."""
     return tuple(_value(record, each, fields) for each in fields)
@@ -172,7 +183,18 @@ def _value(record: Record, each: Field, fields: Sequence[Field]) -> Value:
     if name == MORE and not each.path:
         more = _unknown(record, [one.path for one in fields if one.path])
         return compact(more) if more else None
-    return read_value(name, each.column.type, _at(record, each.path))
+    value = read_value(name, each.column.type, _at(record, each.path))
+    return None if value == 0 and name in REFERRING else value
+
+
+def _refuse_unsound(stream: str, record: Record) -> None:
+    """Raise for what has no id, and for an order of which nobody can say whether it is newer than what is here."""
+    if not has_id(record):
+        message = "the record has no id; expected one"
+        raise UnfitError(message)
+    if stream == ORDERS and not record.get("last_updated"):
+        message = "last_updated is missing; expected when the order last changed"
+        raise UnfitError(message)
 
 
 def _is_record(value: object) -> bool:
