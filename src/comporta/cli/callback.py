@@ -85,10 +85,11 @@ def query_of(pasted: str, state: str) -> Query:
     >>> query_of("https://example.com/back?code=TG-1&state=s", "s")["code"], query_of(" TG-2 ", "s")["code"]
     ('TG-1', 'TG-2')
     """
-    text = pasted.strip()
-    if "?" not in text and "=" not in text:
+    text = pasted.strip().strip("\"'<>")
+    if not {"?", "=", "/"} & set(text):
         return {"code": text, "state": state}
-    return {name: values[0] for name, values in parse_qs(text.partition("?")[2] or text).items()}
+    query = (text.partition("?")[2] or text).partition("#")[0]
+    return {name: values[0] for name, values in parse_qs(query).items()}
 
 
 def is_loopback(redirect_uri: str) -> bool:
