@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from comporta.core.coverage import Coverage
 from comporta.core.hint import Hint, Version, is_answered, is_slow, looked_in_vain, told_in_part
 from comporta.core.instant import short_text
-from comporta.core.record import Key, Page, Rejected, key_from_text
+from comporta.core.record import Key, Page, Rejected, Shape, key_from_text
 from comporta.core.schema import WRITTEN_BY
 from comporta.core.window import EVERYTHING, WHOLE, Kind
 from comporta.engine import recheck
@@ -57,7 +57,10 @@ async def gather(work: Work) -> None:
             await _refer(work, is_whole=is_whole)
         is_resumable = is_whole or (is_new and work.request.kind is Kind.RECONCILE)
         await work.store.begin_pass(work.lease, plan, resumable=is_resumable and is_claiming(work))
-    await _drain(work)
+    if work.run.dry_run and (is_whole or work.request.kind is Kind.RECONCILE):
+        await _compare_dry(work, is_whole=is_whole)
+    else:
+        await _drain(work)
     is_first = plan.window.kind in WHOLE and work.request.kind is Kind.INCREMENTAL  # gone on with, too
     is_compared = (is_whole or is_first or work.request.kind is Kind.RECONCILE) and is_claiming(work)
     # A first pass stands until there is anything to claim, so that the next run does not hint at everything again.
@@ -84,12 +87,9 @@ async def _compared(work: Work, *, is_whole: bool) -> dict[str, object]:
 
 async def _refer(work: Work, *, is_whole: bool) -> None:
     """Hint at everything that is referred to, or, when it is time to compare, at what may have changed since."""
-    shape = work.shape
-    assert shape.parent_stream is not None, "what cannot be listed another stream refers to"  # noqa: S101  for mypy
-    assert shape.referred_by is not None, "as was said, in a column"  # noqa: S101  for mypy
-    parents = replace(shape, stream=shape.parent_stream, settled=None)
+    shape, (parents, column) = work.shape, _named_by(work.shape)
     if is_whole:
-        found = await work.store.refer(work.lease, parents, shape.referred_by)
+        found = await work.store.refer(work.lease, parents, column)
         await work.store.wake(work.lease)
         fields = {"referred": found, "by": shape.parent_stream}
         work.tell("pass_started", f"{found} records that {shape.parent_stream} refer to", fields)
@@ -97,12 +97,36 @@ async def _refer(work: Work, *, is_whole: bool) -> None:
         again = await next_slice(work, recheck.GATHERED_MAX)
         await work.store.look_again(work.lease, again)
         await remember(work, again[-1] if len(again) == recheck.GATHERED_MAX else None)
-        found = len(again) + await work.store.refer(work.lease, parents, shape.referred_by, lacking=shape)
-        if gone := await work.store.let_go(work.lease, shape, parents, shape.referred_by):
+        found = len(again) + await work.store.refer(work.lease, parents, column, lacking=shape)
+        if gone := await work.store.let_go(work.lease, shape, parents, column):
             message = f"{gone} records that were looked for in vain are named by no {shape.parent_stream} any more"
             work.tell("hints_let_go", message, {"hints": gone, "by": shape.parent_stream})
         await work.store.wake(work.lease)
         work.tell("pass_started", f"{found} records that may still change", {"changeable": found})
+
+
+def _named_by(shape: Shape) -> tuple[Shape, str]:
+    """Return the stream that refers to this one, and the column in which it does."""
+    assert shape.parent_stream is not None, "what cannot be listed another stream refers to"  # noqa: S101  for mypy
+    assert shape.referred_by is not None, "as was said, in a column"  # noqa: S101  for mypy
+    return replace(shape, stream=shape.parent_stream, settled=None), shape.referred_by
+
+
+async def _compare_dry(work: Work, *, is_whole: bool) -> None:
+    """Look at what a run that writes would hint at first, and at what is hinted at: a dry one leaves no hint."""
+    parents, column = _named_by(work.shape)
+    again = [] if is_whole else await next_slice(work, recheck.GATHERED_MAX)
+    named = await work.store.named(work.account, parents, column, lacking=None if is_whole else work.shape)
+    told = await work.store.hints(work.scope, KNOWN_MAX, due=work.clock.now())
+    known = {each.key for each in told}
+    wanted = [*told, *(Hint(str(key)) for key in (*again, *named) if str(key) not in known)]
+    wanted = wanted[: work.request.max_records]
+    for start in range(0, len(wanted), PORTION):
+        part = wanted[start : start + PORTION]
+        page = await work.reader.fetch([key_from_text(each.key) for each in part])
+        await _write(work, page, hints=part, wanted=part)
+        if page.failure is not None:
+            raise page.failure
 
 
 async def _drain(work: Work) -> None:

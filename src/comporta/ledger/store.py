@@ -1,8 +1,7 @@
 """The store: the ledger's half and the destination's half over one connection, whichever the database.
 
-Every write is a function of the session, run by the database in one of its threads; every read goes to
-another thread. Nothing here decides: the protocol is in ``leases``, the batch
-transaction in ``batches``, the rows in the destination.
+Every write is a function of the session, run by the database in one of its threads; every read goes to another thread.
+Nothing here decides: the protocol is in ``leases``, the batch transaction in ``batches``, the rows in the destination.
 """
 # ruff: noqa: D102  ports.store.Store says what each method promises
 
@@ -267,20 +266,23 @@ class LedgerStore:
         account = lease.scope.partition("/")[0]
 
         def work(session: Session) -> int:
-            table = session.connection, account, shape, column
-            found = self._destination.values(*table, lacking=lacking)
+            found = self._destination.values(session.connection, account, shape, column, lacking=lacking)
             session.each("refer", [{"scope": lease.scope, "parent": str(key)} for key in found])
             return len(found)
 
         return await self._held(lease, work)
+
+    async def named(self, account: str, shape: Shape, column: str, *, lacking: Shape | None = None) -> Sequence[Key]:
+        values = self._destination.values
+        return await self._read(lambda s: values(s.connection, account, shape, column, lacking=lacking))
 
     async def let_go(self, lease: Lease, shape: Shape, parents: Shape, column: str) -> int:
         account = lease.scope.partition("/")[0]
 
         def work(session: Session) -> int:
             vain = [row["parent"] for row in session.all("vain_hints", {"scope": lease.scope})]
-            table = session.connection, account, parents, column
-            named = self._destination.values(*table, lacking=shape) if vain else ()
+            values = self._destination.values
+            named = values(session.connection, account, parents, column, lacking=shape) if vain else ()
             left = set(vain).difference(map(str, named))
             keys = [key_from_text(each) for each in sorted(left)]
             here = self._destination.stamps(session.connection, account, shape, Among(keys=keys)) if keys else {}

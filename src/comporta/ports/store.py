@@ -329,6 +329,9 @@ class Store(Rows, Protocol):
         ``lacking`` leaves out what is a living row of that table.
         """
 
+    async def named(self, account: str, shape: Shape, column: str, *, lacking: Shape | None = None) -> Sequence[Key]:
+        """Return what ``refer`` would hint at."""
+
     async def let_go(self, lease: Lease, shape: Shape, parents: Shape, column: str) -> int:
         """Forget what was looked for in vain, is not here and no living row of ``parents`` names; return how many."""
 
