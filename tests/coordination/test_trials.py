@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,12 +11,15 @@ from tests.core.runs import make_run
 from tests.engine.workshop import ORDERS, Workshop, at
 
 from comporta.cli.compare import markdown, verdicts
+from comporta.coordination.budgets import SharedBudgets
 from comporta.coordination.sync import Wish
 from comporta.coordination.trials import Comparison, Seen, Trial, compared, watched
 from comporta.core.record import Page
 from comporta.core.run import RunState, Trigger
 from comporta.core.window import Kind, Request
 from comporta.errors import SourceRefused
+from comporta.ports.budget import BudgetTerms
+from comporta.testing import MemoryLog
 from comporta.testing.reader import FakeReader
 
 
@@ -61,6 +66,20 @@ async def test_each_size_is_read_one_page_after_another_and_then_several_at_once
     assert [(each["size"], each["identical"], each["different"]) for each in told] == [(5, True, 0), (15, True, 0)]
     assert [(each.sequential.in_flight, each.parallel.in_flight) for each in both] == [(1, 4)] * 2
     assert (refused.sequential.run.state, refused.is_identical) == (RunState.FAILED, False)
+
+
+async def test_no_trial_pays_for_the_requests_of_another(workshop: Workshop) -> None:
+    """Each begins when all of the limit is free: else the later way waits for what the earlier one used."""
+    workshop.source.stream().put_many(range(1, 36), stamp=at(9))
+    budgets = SharedBudgets(MemoryLog(workshop.clock), workshop.clock)
+    budget = budgets.of(BudgetTerms("shop", (5, timedelta(seconds=2))))
+    account = replace(workshop.account(), budget=budget)
+
+    both = await compared(workshop.syncer(), account, ORDERS, [5, 15], in_flight=4, clock=workshop.clock)
+
+    runs = [trial.run for each in both for trial in (each.sequential, each.parallel)]
+    rests = [after.started_at - before.finished_at for before, after in pairwise(runs)]  # type: ignore[operator]
+    assert min(rests) > timedelta(seconds=2)
 
 
 async def test_whoever_has_enough_leaves_no_request_behind(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

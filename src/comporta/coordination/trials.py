@@ -20,6 +20,8 @@ from comporta.ports.clock import Clock
 from comporta.ports.progress import Progress
 from comporta.ports.source import Finding, Reader, Source, StreamRequest
 
+REST = 1.1
+"""Spans of the limit that pass before each trial, so that none waits for the requests of the one before."""
 Seen = dict[Key, bytes]
 
 
@@ -101,6 +103,9 @@ async def compared(
         await reader.clock()  # connects and logs in, which only the first way would pay for
 
     async def trial(size: int, concurrency: int | None) -> Trial:
+        rate = account.budget.rate if account.budget is not None else None
+        if rate is not None:
+            await clock.sleep(rate[1] * REST)
         plan, seen = watched(account, size)
         wish = Wish(Request(Kind.FULL, max_records=size), dry_run=True, concurrency=concurrency)
         runs = await syncer.run_one(account.name, stream, wish, Trigger.MANUAL, instead=plan)
