@@ -94,6 +94,29 @@ async def test_one_place_is_spared_for_accounts_that_may_come() -> None:
     assert seen == ["a", "a", "b"]
 
 
+async def test_an_account_that_had_a_place_stands_behind_one_that_had_none() -> None:
+    """Though it has wanted a second one for longer: where all hang, the others wait for one run, not for nine."""
+    workers = Workers(2)
+    seen: list[str] = []
+    ends = {name: asyncio.Event() for name in "abc"}
+
+    async def run(account: str) -> None:
+        async with workers.place(account):
+            seen.append(account)
+            await ends[account].wait()
+
+    tasks = [asyncio.ensure_future(run(account)) for account in "ababc"]
+    await settle()
+    before = list(seen)
+    ends["a"].set()
+    await settle()
+    for end in ends.values():
+        end.set()
+    await asyncio.gather(*tasks)
+
+    assert (before, seen[2]) == (["a", "b"], "c")
+
+
 @pytest.mark.parametrize("is_called", [False, True], ids=["waiting", "just called"])
 async def test_who_is_cancelled_leaves_no_place_behind(is_called: bool) -> None:
     """While it waits, and in the very instant in which it was called."""

@@ -61,10 +61,12 @@ class Workers:
 
     def _leave(self, account: str) -> None:
         _take_off(self._running, account)
+        if account in self._waiting:
+            self._waiting[account] = self._waiting.pop(account)  # behind those that had no place meanwhile
         self._call_next()
 
     def _call_next(self) -> None:
-        """Give every place that may be given; accounts stand in the order in which they began to wait."""
+        """Give every place that may be given; accounts stand in the order in which they came or last had one."""
         while True:
             chosen = next_account(
                 places=self._places,

@@ -4,7 +4,7 @@ The one thing to get right is what is *not* given: a free place that one account
 is kept while another account is at work here and has none, for that account may be in a pause between two
 attempts, and would come back to find every place taken by a run that hangs. So:
 
-- a place goes to the account that waits and runs the fewest; of two, to the one that has waited longer;
+- a place goes to the account that waits and runs the fewest; of two, to the one that came, or last had one, longer ago;
 - its first place an account gets whenever one is free;
 - a further one only while a place stays free for each account that is at work and has none, and ``spare`` besides,
   which are for accounts that come later.
@@ -27,8 +27,8 @@ def next_account(
 ) -> str | None:
     """Return which account gets a place now, ``None`` when nobody does.
 
-    ``waiting`` are the accounts that want one, each once, the longest waiting first. ``at_work`` are those that have
-    anything left to do here, whether they want a place at this moment or not.
+    ``waiting`` are the accounts that want one, each once, the longest without one first. ``at_work`` are those that
+    have anything left to do here, whether they want a place at this moment or not.
 
     >>> next_account(places=3, running={"a": 1}, waiting=["a", "b"], at_work=["a", "b"])
     'b'
