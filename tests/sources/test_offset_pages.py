@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from comporta.sources.offset_pages import AHEAD, OVERLAP, EndlessError, OffsetPages
@@ -163,8 +163,9 @@ def test_what_is_there_all_the_time_comes_and_nothing_comes_twice(
 def test_a_still_list_is_read_whole_whatever_the_total_says(
     count: int, seed: int, flight: int, tell: str, cap: int
 ) -> None:
-    """Also by a server that cuts pages, when a total tells that something follows."""
-    still = shelf(count, seed, tell=TELLS[tell], cap=SIZE if tell == "low" else cap)
+    """Also by a server that cuts pages, unless the total is by chance what was read up to a page's end."""
+    still = shelf(count, seed, tell=TELLS[tell], cap=cap)
+    assume(tell != "low" or cap == SIZE or (count // 2 - 1) % (cap - 1))
 
     found, pages = asyncio.run(read(still, in_flight=flight))
 

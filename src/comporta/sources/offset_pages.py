@@ -208,7 +208,7 @@ class OffsetPages(Generic[S]):
         if is_confirmed and 0 < self._longest <= self._overlap and not self._looks_past:
             self._looks_past = True
             return False
-        return is_confirmed or (sheet.total is not None and sheet.total <= end)
+        return is_confirmed or sheet.total == end
 
     def _refuse_repetition(self, sheet: S, fresh: Sequence[int]) -> None:
         """Raise when twice as many records as there are came again, and not one that is new."""
