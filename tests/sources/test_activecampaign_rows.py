@@ -141,6 +141,24 @@ def test_odd_forms_of_the_usual_are_read_like_the_usual() -> None:
     assert cells(batch, place=1) == {**cells(batch), "title": "7"}
 
 
+@pytest.mark.parametrize(
+    "oddity",
+    [
+        {"value": "1e3"},
+        {"owner": "null"},
+        {"isDisabled": "TRUE"},
+        {"cdate": "2026-03-01t08:00:00z"},
+        {"cdate": "2026-03-01T08:00:00.1234567Z"},
+    ],
+)
+def test_what_is_read_in_a_good_page_is_read_beside_an_odd_record(oddity: dict[str, object]) -> None:
+    """Else a row would wait in quarantine as long as another record of its page does."""
+    alone = read({**DEAL, **oddity})
+    beside = read({**DEAL, **oddity}, {**DEAL, "id": "47", "value": "much"})
+
+    assert (beside.rows, [each.key for each in beside.rejected]) == (alone.rows, ["47"])
+
+
 def test_a_time_whose_zone_is_guessed_says_what_came() -> None:
     """Where a time with an offset is usual: the text stays beside the row."""
     batch = read({**DEAL, "nextdate": "2026-04-01 08:00:00"})

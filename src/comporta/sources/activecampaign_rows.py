@@ -146,7 +146,7 @@ class Plan:
         guessed: dict[str, object] = {}
         for each in self.fields:
             name = each.name.removesuffix(UTC_SUFFIX) if each.kind is Kind.LOCAL_TIME_UTC else each.name
-            cell, is_guess = read_value(each, record.get(name), self._zone)
+            cell, is_guess = self._cell(each, record.get(name))
             if is_guess and name == self._stamp:
                 message = f"{name} is {quote(repr(record.get(name)))}, without a zone; expected a time with its offset"
                 raise UnfitError(message)
@@ -154,6 +154,13 @@ class Plan:
                 guessed[name] = record[name]
             cells.append(cell)
         return tuple(cells), self._beside(record, guessed)
+
+    def _cell(self, each: Field, value: object) -> tuple[Value, bool]:
+        """Return what a column would make of a value; only what it refuses is looked at more closely."""
+        try:
+            return _COLUMN[each.kind]([value], self._zone)[0], False
+        except (UnfitError, *UNFIT):
+            return read_value(each, value, self._zone)
 
     def _beside(self, record: Record, more: Mapping[str, object] | None = None) -> str:
         """Return what no column holds, as JSON text."""
