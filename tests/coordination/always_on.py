@@ -138,7 +138,7 @@ class Server:
             clock=self.workshop.clock,
             observer=self.workshop.witness,
             executor=self.executor,
-            workers=Workers(self.workers, known=self.workshop.plans),
+            workers=Workers(self.workers, self.workshop.clock, known=self.workshop.plans),
             following=Following(self.workshop.store, self.workshop.clock, self.workshop.conduct),
             accounts=self.workshop.plans,
             resting=lambda: self.paused,

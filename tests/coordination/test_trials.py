@@ -78,7 +78,7 @@ async def test_no_trial_pays_for_the_requests_of_another(workshop: Workshop) -> 
     both = await compared(workshop.syncer(), account, ORDERS, [5, 15], in_flight=4, clock=workshop.clock)
 
     runs = [trial.run for each in both for trial in (each.sequential, each.parallel)]
-    rests = [after.started_at - before.finished_at for before, after in pairwise(runs)]  # type: ignore[operator]
+    rests = [after.started_at - before.finished_at for before, after in pairwise(runs)]  # type: ignore[operator]  # they ended
     assert min(rests) > timedelta(seconds=2)
 
 

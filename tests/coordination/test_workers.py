@@ -2,10 +2,12 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 
 from comporta.coordination.workers import Workers
+from comporta.testing import FakeClock
 
 
 class Work:
@@ -33,7 +35,7 @@ async def settle() -> None:
 
 async def test_no_more_runs_than_places() -> None:
     """The rest wait, and follow as places come free."""
-    work = Work(Workers(2))
+    work = Work(Workers(2, FakeClock()))
     tasks = work.begin("a", "a", "a", "b")
     await settle()
     first = list(work.seen)
@@ -46,7 +48,7 @@ async def test_no_more_runs_than_places() -> None:
 
 async def test_an_account_with_many_streams_keeps_no_other_waiting() -> None:
     """Both are at work: the second finds its place although the first wanted all of them before."""
-    workers = Workers(3)
+    workers = Workers(3, FakeClock())
     work = Work(workers)
     with workers.at_work("many"), workers.at_work("one"):
         tasks = work.begin(*["many"] * 5)
@@ -64,7 +66,7 @@ async def test_an_account_with_many_streams_keeps_no_other_waiting() -> None:
 
 async def test_a_place_that_was_kept_is_given_when_it_is_of_no_use_any_more() -> None:
     """The other account has ended: its place goes to who waits."""
-    workers = Workers(2)
+    workers = Workers(2, FakeClock())
     work = Work(workers)
     async with AsyncExitStack() as stack:
         stack.enter_context(workers.at_work("many"))
@@ -82,7 +84,7 @@ async def test_a_place_that_was_kept_is_given_when_it_is_of_no_use_any_more() ->
 
 async def test_one_place_is_spared_for_accounts_that_may_come() -> None:
     """They are not at work yet, and find a place all the same."""
-    work = Work(Workers(3, known=("first", "second")))
+    work = Work(Workers(3, FakeClock(), known=("first", "second")))
     tasks = work.begin(*["a"] * 5)
     await settle()
     tasks += work.begin("b")
@@ -96,7 +98,7 @@ async def test_one_place_is_spared_for_accounts_that_may_come() -> None:
 
 async def test_an_account_that_had_a_place_stands_behind_one_that_had_none() -> None:
     """Though it has wanted a second one for longer: where all hang, the others wait for one run, not for nine."""
-    workers = Workers(2)
+    workers = Workers(2, FakeClock())
     seen: list[str] = []
     ends = {name: asyncio.Event() for name in "abc"}
 
@@ -117,10 +119,37 @@ async def test_an_account_that_had_a_place_stands_behind_one_that_had_none() -> 
     assert (before, seen[2]) == (["a", "b"], "c")
 
 
+async def test_an_account_whose_runs_hang_stands_behind_one_whose_runs_do_not() -> None:
+    """A healthy account does all of its runs while others hang, though each had as many places as it."""
+    clock = FakeClock(is_jumping=False)
+    workers = Workers(2, clock)
+    hangs = asyncio.Event()
+    done: list[str] = []
+
+    async def run(account: str, hanging: asyncio.Event | None) -> None:
+        async with workers.place(account):
+            if hanging is not None:
+                await hanging.wait()
+            done.append(account)
+
+    bad = [asyncio.ensure_future(run(account, hangs)) for account in "ababab"]
+    await settle()
+    good = [asyncio.ensure_future(run("c", None)) for _ in range(3)]
+    await settle()
+    clock.advance(timedelta(minutes=5))
+    bad[0].cancel()
+    await settle()
+    finished = list(done)
+    hangs.set()
+    await asyncio.gather(*bad, *good, return_exceptions=True)
+
+    assert finished == ["c", "c", "c"]
+
+
 @pytest.mark.parametrize("is_called", [False, True], ids=["waiting", "just called"])
 async def test_who_is_cancelled_leaves_no_place_behind(is_called: bool) -> None:
     """While it waits, and in the very instant in which it was called."""
-    work = Work(Workers(1))
+    work = Work(Workers(1, FakeClock()))
     (holder,) = work.begin("a")
     await settle()
     (waiting,) = work.begin("b")
@@ -142,7 +171,7 @@ async def test_who_is_cancelled_leaves_no_place_behind(is_called: bool) -> None:
 
 async def test_who_is_called_and_cancelled_in_the_same_instant_gives_the_place_back() -> None:
     """It was given, and is never entered."""
-    workers = Workers(1)
+    workers = Workers(1, FakeClock())
     async with workers.place("a"):
         waiting = asyncio.ensure_future(Work(workers).run("b"))
         await settle()

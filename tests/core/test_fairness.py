@@ -86,3 +86,10 @@ def test_an_account_alone_has_every_place(total: int, streams: int) -> None:
 def test_of_two_who_run_as_many_the_longer_waiting_goes_first() -> None:
     """The order of waiting decides, not the name."""
     assert next_account(places=2, running={}, waiting=["b", "a"], at_work=["a", "b"]) == "b"
+
+
+def test_of_two_who_run_as_many_the_one_that_had_places_for_a_shorter_time_goes_first() -> None:
+    """However long the other has waited: its runs may hang."""
+    held_s = {"hangs": 275.0, "works": 0.2}
+
+    assert next_account(places=1, running={}, waiting=["hangs", "works"], at_work=held_s, held_s=held_s) == "works"

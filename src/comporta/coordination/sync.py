@@ -75,7 +75,7 @@ class Syncer:
         self._executor = executor
         self._accounts = accounts
         self._following = Following(store, clock, conduct)
-        self.workers = Workers(conduct.workers, known=accounts)
+        self.workers = Workers(conduct.workers, clock, known=accounts)
 
     async def sync(self, targets: Sequence[tuple[str, str]], wish: Wish) -> list[Run]:
         """Bring every target (account, stream) up to date and return the runs, in order of account."""

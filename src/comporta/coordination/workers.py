@@ -10,21 +10,25 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from comporta.core.fairness import for_people, next_account
+from comporta.ports.clock import Clock
 
 
 class Workers:
     """So many places. Of several accounts that are ``known`` others may come, and one place is spared for them."""
 
-    def __init__(self, places: int, *, known: Collection[str] = ()) -> None:
+    def __init__(self, places: int, clock: Clock, *, known: Collection[str] = ()) -> None:
         self._places = places
+        self._clock = clock
         self._known = known
+        self._held_s: dict[str, float] = {}
+        """For how long each account that is at work has had places, all together."""
         self._running: Counter[str] = Counter()
         self._at_work: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     def for_people(self) -> "Workers":
         """Return other places, a few, for what people ask for while these are taken."""
-        return Workers(for_people(self._places))
+        return Workers(for_people(self._places), self._clock)
 
     @contextmanager
     def at_work(self, account: str) -> Iterator[None]:
@@ -34,15 +38,20 @@ class Workers:
             yield
         finally:
             _take_off(self._at_work, account)
+            if account not in self._at_work:
+                self._held_s.pop(account, None)
             self._call_next()
 
     @asynccontextmanager
     async def place(self, account: str) -> AsyncIterator[bool]:
         """Wait for a place and hold it; say whether it had to be waited for."""
         is_late = await self._turn(account)
+        began_s = self._clock.monotonic()
         try:
             yield is_late
         finally:
+            held_s = self._clock.monotonic() - began_s
+            self._held_s[account] = self._held_s.get(account, 0.0) + held_s
             self._leave(account)
 
     async def _turn(self, account: str) -> bool:
@@ -62,7 +71,7 @@ class Workers:
     def _leave(self, account: str) -> None:
         _take_off(self._running, account)
         if account in self._waiting:
-            self._waiting[account] = self._waiting.pop(account)  # behind those that had no place meanwhile
+            self._waiting[account] = self._waiting.pop(account)  # behind those that had none
         self._call_next()
 
     def _call_next(self) -> None:
@@ -73,6 +82,7 @@ class Workers:
                 running=self._running,
                 waiting=tuple(self._waiting),
                 at_work=self._at_work,
+                held_s=self._held_s,
                 spare=int(len(self._known) > 1),
             )
             if chosen is None:

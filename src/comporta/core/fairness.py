@@ -4,12 +4,13 @@ The one thing to get right is what is *not* given: a free place that one account
 is kept while another account is at work here and has none, for that account may be in a pause between two
 attempts, and would come back to find every place taken by a run that hangs. So:
 
-- a place goes to the account that waits and runs the fewest; of two, to the one that came, or last had one, longer ago;
+- a place goes to the account that waits and runs the fewest; of two, to the one that had places for a shorter time;
 - its first place an account gets whenever one is free;
 - a further one only while a place stays free for each account that is at work and has none, and ``spare`` besides,
   which are for accounts that come later.
 
-With fewer places than accounts that hang, the others wait: for their turn, at most a stall timeout long.
+With fewer places than accounts that hang, the others wait: for the first of these runs to end, at most a stall
+timeout long. Then they are first, for whoever hangs had a place for longer.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,12 +24,18 @@ def for_people(places: int) -> int:
 
 
 def next_account(
-    *, places: int, running: Mapping[str, int], waiting: Sequence[str], at_work: Collection[str], spare: int = 0
+    *,
+    places: int,
+    running: Mapping[str, int],
+    waiting: Sequence[str],
+    at_work: Collection[str],
+    held_s: Mapping[str, float] | None = None,
+    spare: int = 0,
 ) -> str | None:
     """Return which account gets a place now, ``None`` when nobody does.
 
-    ``waiting`` are the accounts that want one, each once, the longest without one first. ``at_work`` are those that
-    have anything left to do here, whether they want a place at this moment or not.
+    ``waiting`` are the accounts that want one, each once, the longest waiting first. ``at_work`` are those that have
+    anything left to do here, whether they want a place at this moment or not, ``held_s`` for how long each had places.
 
     >>> next_account(places=3, running={"a": 1}, waiting=["a", "b"], at_work=["a", "b"])
     'b'
@@ -38,7 +45,8 @@ def next_account(
     free = places - sum(running.values())
     if free <= 0 or not waiting:
         return None
-    chosen = min(waiting, key=lambda account: running.get(account, 0))
+    had_s = held_s or {}
+    chosen = min(waiting, key=lambda account: (running.get(account, 0), had_s.get(account, 0.0)))
     if not running.get(chosen):
         return chosen
     # Everybody who waits runs something already, so whoever has nothing is in a pause and will be back.
