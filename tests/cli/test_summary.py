@@ -4,6 +4,7 @@ from tests.core.runs import make_run
 
 from comporta.cli.sync import summary
 from comporta.core.counts import Counts
+from comporta.core.language import Language
 from comporta.core.run import RunState
 
 ERROR = {"code": "CMP-NET-001", "message": "nobody listens", "next_step": "Start it."}
@@ -28,3 +29,11 @@ def test_what_an_attempt_wrote_before_it_failed_is_not_left_out() -> None:
         "  Next: Start it.",
         "sale.order: 1 new",
     ]
+
+
+def test_what_kind_of_run_it_was_is_said_in_the_language_that_was_asked_for() -> None:
+    """Whoever reads Portuguese finds no word of the JSON between two of their own."""
+    run = make_run(state=RunState.SUCCEEDED, window_kind="clear_first", counts=Counts(read=1, inserted=1))
+
+    assert summary([run]) == ["sale.order (clear-first): 1 new"]
+    assert summary([run], Language.PT) == ["sale.order (carga completa com limpeza): 1 novos"]

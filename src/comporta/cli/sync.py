@@ -24,6 +24,7 @@ from comporta.core.run import Run, RunState
 from comporta.core.totals import Totals, totals
 from comporta.core.window import Request
 from comporta.errors import SettingsError, WrongUse
+from comporta.observability.words import term
 from comporta.ports.system_clock import SystemClock
 from comporta.settings.reading import read_settings
 from comporta.settings.tree import Settings
@@ -159,8 +160,8 @@ def summary(runs: Sequence[Run], language: Language = Language.EN) -> list[str]:
     last = {run.id for run in last_attempts(runs)}
     lines = []
     for run in (run for run in runs if run.state is RunState.SUCCEEDED or run.counts.read or run.id in last):
-        kind = (run.window_kind or run.request.partition(" ")[0]).replace("_", "-")
-        which = "" if kind in {"incremental", "full"} else f" ({kind})"
+        kind = run.window_kind or run.request.partition(" ")[0]
+        which = "" if kind in {"incremental", "full"} else f" ({term(kind, language)})"
         lines.append(f"{f'{run.account}/' if with_account else ''}{run.stream}{which}: {ended_text(run, language)}")
         if run.error and run.error.get("next_step"):
             lines.append(f"  {following}: {step_of(run.error['code'], run.error['next_step'], language)}")

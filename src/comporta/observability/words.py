@@ -363,11 +363,19 @@ def placeholders(phrase: str) -> frozenset[str]:
 
 def _shown(name: str, value: object, language: Language) -> str:
     if name in TERM_FIELDS and isinstance(value, str):
-        word = value if name == "changed" else value.partition(" ")[0]
-        return TERMS_PT.get(word, word) if language is PT else word.replace("_", "-")
+        return term(value if name == "changed" else value.partition(" ")[0], language)
     if isinstance(value, int | float) and not isinstance(value, bool) and name not in {"epoch", "page", "pages"}:
         return figure_text(value, language)
     return str(value)
+
+
+def term(word: str, language: Language) -> str:
+    """Say a word of ours that stands in a field.
+
+    >>> term("clear_first", Language.EN), term("clear_first", Language.PT)
+    ('clear-first', 'carga completa com limpeza')
+    """
+    return TERMS_PT.get(word, word) if language is PT else word.replace("_", "-")
 
 
 def figure_text(value: float, language: Language) -> str:
