@@ -15,6 +15,7 @@ from html import escape
 from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
+from comporta.core.rate import duration_text
 from comporta.errors import WrongUse
 
 WAIT = timedelta(minutes=10)
@@ -72,7 +73,7 @@ async def brought_back(
             step = (
                 f"Start again. If that page refuses the redirect URI: the application's must be {redirect_uri} exactly."
             )
-            raise WrongUse(f"nobody came back from Mercado Livre's page within {wait}", next_step=step)
+            raise WrongUse(f"nobody came back from Mercado Livre's page within {duration_text(wait)}", next_step=step)
         return answer.result()
     finally:
         if server is not None:
