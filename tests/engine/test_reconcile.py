@@ -315,6 +315,22 @@ async def test_only_a_large_table_may_miss_a_stamp_that_moved_within_its_hour(
     assert run.counts.updated == found
 
 
+@pytest.mark.parametrize(
+    ("rows_max", "told"),
+    [(0, "2 records of 2 hours are looked at again"), (100, "1 records are looked at again")],
+    ids=["by hours", "every stamp"],
+)
+async def test_hours_are_told_of_only_where_they_were_compared(workshop: Workshop, rows_max: int, told: str) -> None:
+    """Who reads "in 0 hours" looks for what went wrong."""
+    await a_loaded_table(workshop)
+    workshop.source.stream().put(4, stamp=at(9, 30), name="late, in another hour")
+
+    run = await workshop.run(Kind.RECONCILE, executor=workshop.executor(exact_rows_max=rows_max))
+    lines = [line.message for _, _, line in await workshop.store.log(run.id) if line.step == "reconcile_compared"]
+
+    assert told in lines
+
+
 async def test_a_stream_without_stamps_is_told_apart_from_one_that_was_never_read(workshop: Workshop) -> None:
     """Its every sync compares everything, so there is nothing else to do; and that is what is said."""
     workshop.source.stream(is_stamped=False).put_many(range(1, 6))

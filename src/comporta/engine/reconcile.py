@@ -55,9 +55,9 @@ async def reconcile(work: Work) -> None:
     else:
         found, hours = await _by_hour(work, until)
     found = await _still_missing(work, found, is_exact=is_exact)
-    work.tell(
-        "reconcile_compared", f"{found.total} suspects in {hours} hours", {"suspects": found.total, "hours": hours}
-    )
+    where, compared = ("", {}) if is_exact else (f" of {hours} hours", {"hours": hours})
+    message = f"{found.total} records{where} are looked at again"
+    work.tell("reconcile_compared", message, {"suspects": found.total, **compared})
     suspects = {*found.absent, *found.stale, *found.extra}
     counts = await _settle(work, suspects, instant_text(until))
     again = await next_slice(work, recheck.RECHECKED_MAX, settled_for=recheck.SETTLED_FOR)

@@ -265,11 +265,13 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
         "reconcile_compared": _words(
             (
                 "{missing} are missing, {different} different, {extra} gone at the source; {identical_percent} % equal",
-                "{suspects} suspects in {hours} hours",
+                "{suspects} records of {hours} hours are looked at again",
+                "{suspects} records are looked at again",
             ),
             (
                 "{missing} faltam, {different} diferentes, {extra} sumiram da fonte; {identical_percent} % iguais",
-                "{suspects} suspeitos em {hours} horas",
+                "{suspects} registros de {hours} horas são vistos de novo",
+                "{suspects} registros são vistos de novo",
             ),
         ),
         "reconcile_repaired": _words(
