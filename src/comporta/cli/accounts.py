@@ -46,6 +46,7 @@ timezone = "UTC"                          # how people read times, such as "Amer
 
 # Streams not named here use the source's defaults.
 # [accounts.matriz.streams."sale.order"]
+# every = "30m"                           # how often `comporta serve` runs it
 # overlap = "10m"                         # how far before the end of coverage each window starts
 # timeout = "2h"
 
@@ -63,6 +64,15 @@ timezone = "UTC"                          # how people read times, such as "Amer
 # source = "mercadolivre"
 # client_id = "env:ML_CLIENT_ID"          # your application's
 # client_secret = "env:ML_CLIENT_SECRET"
+
+# Whom `comporta serve` tells when something needs a person; `comporta alerts test` tries it.
+
+# [alerts.email]
+# host = "smtp.example.com"
+# user = "comporta@example.com"
+# password = "env:SMTP_PASSWORD"
+# sender = "comporta@example.com"
+# to = ["ana@example.com"]
 """
 connect_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
@@ -98,7 +108,8 @@ def init(
             draft.unlink(missing_ok=True)
     console.document({"ok": True, "path": str(path)})
     console.say(
-        f"Wrote {path}.\n  Next: edit the account in it, or run `comporta connect SOURCE NAME`; then `comporta check`."
+        f"Wrote {path}.\n  Next: take the # away before an account in it and write yours, or run"
+        " `comporta connect SOURCE NAME`; then `comporta check`."
     )
     return ExitCode.DONE
 
