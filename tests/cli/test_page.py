@@ -1,11 +1,15 @@
 """docs/reference/commands.md names the commands that exist."""
 
 import re
+from enum import StrEnum
 from pathlib import Path
 
+import pytest
 from typer.main import get_command
 
 from comporta.cli.app import SCREEN, app
+from comporta.core.run import RunState, Trigger
+from comporta.core.window import Kind
 
 PAGE = Path(__file__).parent.parent.parent / "docs/reference/commands.md"
 
@@ -32,6 +36,15 @@ def test_the_page_names_every_flag_of_sync() -> None:
     }
 
     assert {flag for flag in flags if f"`{flag}" not in PAGE.read_text(encoding="utf-8")} <= {"--until"}
+
+
+@pytest.mark.parametrize(("field", "words"), [("state", RunState), ("trigger", Trigger), ("window.kind", Kind)])
+def test_the_page_names_every_word_of_a_run_and_no_other(field: str, words: type[StrEnum]) -> None:
+    """A script that branches on them must know which there are."""
+    row = re.search(rf"^\| `{field}` \| (.+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert row is not None
+    assert set(re.findall(r"`([a-z_]+)`", row[1])) == set(words)
 
 
 def test_where_config_is_refused_is_said() -> None:
