@@ -1,7 +1,9 @@
 """``comporta.sync``, the call for scripts and notebooks."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ api_key = "file:key"
 limit = "50/1s"
 """
 START = datetime(2026, 3, 1, tzinfo=UTC)
+PAGE = Path(__file__).parent.parent / "docs/reference/python.md"
 
 
 @pytest.fixture
@@ -59,3 +62,23 @@ def test_what_does_not_go_together_is_refused(asked: dict[str, object], said: st
     """In the same words as on the command line, before anything is opened."""
     with pytest.raises(WrongUse, match=said):
         comporta.sync(**asked)  # type: ignore[arg-type]  # one case at a time
+
+
+def test_the_page_names_every_argument() -> None:
+    """``names`` are what is given without a name."""
+    named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.+?) \|", PAGE.read_text("utf-8"), re.MULTILINE)))
+
+    assert {"names", *named} == set(signature(comporta.sync).parameters)
+
+
+def test_the_example_on_the_page_works(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it stands there, in the folder of comporta.toml."""
+    [example] = re.findall(r"^```py\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(config.parent)
+    with OdooSandbox(records=5) as odoo:
+        config.write_text(TOML.format(url=odoo.url).replace("loja", "matriz"), encoding="utf-8")
+        exec(example, {})
+
+    assert capsys.readouterr().out.startswith("matriz sale.order succeeded ")
