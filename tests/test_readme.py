@@ -39,6 +39,15 @@ def test_links_between_documents_lead_somewhere(page: str) -> None:
     assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
 
 
+def test_the_table_of_pages_leads_to_each() -> None:
+    """Who does not know what a page is called finds it there; decisions are listed by their folder."""
+    index = ROOT / "docs/README.md"
+    named = re.findall(r"\]\(([^)#:]+)", index.read_text(encoding="utf-8"))
+    pages = {page for page in ROOT.glob("docs/**/*.md") if page.parent.name != "decisions"}
+
+    assert pages - {index.parent.joinpath(target).resolve() for target in named} == {index}
+
+
 def test_pages_that_the_code_sends_people_to_are_there() -> None:
     """A message or a comment that names a page names one of the checkout, by its path."""
     files = [

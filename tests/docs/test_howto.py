@@ -17,8 +17,8 @@ from comporta.sandbox.odoo import OdooSandbox
 
 HOWTO = Path(__file__).parent.parent.parent / "docs/howto"
 PAGES = ("deploy", "upgrade", "troubleshooting", "from-your-scripts")
-TRANSLATED = (*PAGES, "connect-mercadolivre")
-"""The last one is about a person at a browser, and is not executed."""
+TRANSLATED = (*PAGES, "connect-mercadolivre", "connect-odoo")
+"""The last ones are about a person at a browser or another's server, and are not executed."""
 LANGUAGES = ("", "pt-BR/")
 TOML = """
 database = "sqlite:///comporta.db"
