@@ -81,3 +81,13 @@ def test_the_portuguese_page_says_what_to_do_as_the_alerts_say_it() -> None:
 
     assert len(rows) >= 12
     assert [step for _, step in rows if not any(re.fullmatch(pattern, step.strip()) for pattern in patterns)] == []
+
+
+def test_one_word_means_one_thing() -> None:
+    """In both languages: what may be two things tells a reader neither."""
+    text = (ROOT / "docs/explanation/glossary.md").read_text("utf-8")
+    rows = [row.strip("|").split("|") for row in re.findall(r"^\|.+\|.+\|.+\|.+\|$", text, re.MULTILINE)][2:]
+    words = [[word.strip() for word in (row[column] for row in rows)] for column in (0, 1)]
+
+    assert len(rows) > 30
+    assert [[word for word in each if each.count(word) > 1] for each in words] == [[], []]
