@@ -4,6 +4,7 @@ import pytest
 
 from comporta.cli.changes import Changes
 from comporta.core.counts import Counts
+from comporta.core.language import Language
 from comporta.core.run import Run, RunState, Trigger
 from comporta.ports.store import Change
 
@@ -45,7 +46,8 @@ def test_only_what_is_shown_is_kept() -> None:
     changes.add(run("s"), SIXTY)
 
     assert [each["run"] for each in changes.as_json()] == ["r"] * 50 + ["s"] * 50
-    assert changes.lines([run("r")])[-1].startswith("  … and 59950 more")
+    assert changes.lines([run("r")])[-1].startswith("  … and 59,950 more")
+    assert changes.lines([run("r")], Language.PT)[-1] == "  … e mais 59.950; --json mostra até 20.000 mudanças"
 
 
 @pytest.mark.parametrize(("kept_max", "kept", "is_truncated"), [(120, 120, False), (119, 119, True), (10, 10, True)])

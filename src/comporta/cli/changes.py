@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from comporta.cli.words import fields_text, row_text
 from comporta.core.language import Language
 from comporta.core.run import Run
+from comporta.observability.words import figure_text
 from comporta.ports.store import Change
 
 SHOWN_MAX = 50
@@ -17,7 +18,7 @@ SHOWN_MAX = 50
 KEPT_MAX = 20_000
 """Changes in one JSON document. A new order is 4 kB here (measured) and as much again, twice, as JSON."""
 MORE = {
-    Language.EN: "… and {more} more; --json shows up to {most:,} changes",
+    Language.EN: "… and {more} more; --json shows up to {most} changes",
     Language.PT: "… e mais {more}; --json mostra até {most} mudanças",
 }
 SIGNS = {"inserted": "+", "updated": "~", "deleted": "-", "removed": "-"}
@@ -57,7 +58,8 @@ class Changes:
             own = [change for each, change in self._kept if each.id == run.id]
             lines += [_line(change) for change in own]
             if (more := self._heard[run.id] - len(own)) > 0:
-                lines.append(f"  {MORE[language].format(more=more, most=KEPT_MAX)}")
+                figures = {"more": figure_text(more, language), "most": figure_text(KEPT_MAX, language)}
+                lines.append(f"  {MORE[language].format(**figures)}")
         return lines
 
 
