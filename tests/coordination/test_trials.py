@@ -82,6 +82,18 @@ async def test_no_trial_pays_for_the_requests_of_another(workshop: Workshop) -> 
     assert min(rests) > timedelta(seconds=2)
 
 
+async def test_nobody_waits_for_an_hour_between_two_trials(workshop: Workshop) -> None:
+    """Where the limit is so many in an hour, a comparison begins while some of it is used."""
+    workshop.source.stream().put_many(range(1, 36), stamp=at(9))
+    budgets = SharedBudgets(MemoryLog(workshop.clock), workshop.clock)
+    account = replace(workshop.account(), budget=budgets.of(BudgetTerms("shop", (3600, timedelta(hours=1)))))
+    began = workshop.clock.now()
+
+    await compared(workshop.syncer(), account, ORDERS, [5], in_flight=4, clock=workshop.clock)
+
+    assert workshop.clock.now() - began < timedelta(minutes=1)
+
+
 async def test_whoever_has_enough_leaves_no_request_behind(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages that were asked for ahead are given up before the run ends, not when the garbage is collected."""
     opened: list[Any] = []

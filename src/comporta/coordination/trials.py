@@ -7,6 +7,7 @@ pass by. The database is not asked, so a trial says nothing of rows that differ 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from hashlib import blake2b
 from typing import Any, cast
 
@@ -22,6 +23,8 @@ from comporta.ports.source import Finding, Reader, Source, StreamRequest
 
 REST = 1.1
 """Spans of the limit that pass before each trial, so that none waits for the requests of the one before."""
+REST_MAX = timedelta(seconds=10)
+"""Nobody waits an hour for a limit of so many in an hour to be free."""
 Seen = dict[Key, bytes]
 
 
@@ -105,7 +108,7 @@ async def compared(
     async def trial(size: int, concurrency: int | None) -> Trial:
         rate = account.budget.rate if account.budget is not None else None
         if rate is not None:
-            await clock.sleep(rate[1] * REST)
+            await clock.sleep(min(rate[1] * REST, REST_MAX))
         plan, seen = watched(account, size)
         wish = Wish(Request(Kind.FULL, max_records=size), dry_run=True, concurrency=concurrency)
         runs = await syncer.run_one(account.name, stream, wish, Trigger.MANUAL, instead=plan)
