@@ -1,5 +1,6 @@
 """What a demo says beside its server: where it will listen, and what runs brought."""
 
+import re
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from comporta.cli.console import Console
-from comporta.cli.demo import OWN_DATABASE, Servers, prepare
+from comporta.cli.demo import DEALS, ITEMS, OWN_DATABASE, SALES, Servers, prepare
 from comporta.cli.demo_server import News, place_for
 from comporta.core.counts import Counts
 from comporta.core.run import Run, RunState, Trigger
@@ -36,6 +37,26 @@ def test_a_company_so_small_may_lose_what_its_people_delete(tmp_path: Path) -> N
     servers = Servers("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "token", is_live=True)
 
     assert read_settings(prepare(tmp_path, servers, OWN_DATABASE), environ={}).deleted_share == 1
+
+
+def test_the_servers_of_a_demo_are_started_again_as_its_settings_say(tmp_path: Path) -> None:
+    """With the same invented data: whoever copies the commands goes on where the demo ended."""
+    servers = Servers("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "token", records=50, seed=7)
+    text = prepare(tmp_path, servers, OWN_DATABASE).read_text("utf-8")
+
+    assert re.findall(r"^# `comporta (sandbox [^`]+)`", text, re.MULTILINE) == [
+        "sandbox odoo --port 1 --records 50 --seed 7",
+        f"sandbox activecampaign --port 2 --records {DEALS} --seed 7",
+        f"sandbox mercadolivre --port 3 --records {SALES} --items {ITEMS} --seed 7",
+    ]
+
+
+def test_a_seller_of_the_demo_agrees_at_the_simulator(tmp_path: Path) -> None:
+    """At the real address nobody knows the application of a demo."""
+    servers = Servers("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "token")
+    accounts = read_settings(prepare(tmp_path, servers, OWN_DATABASE), environ={}).accounts
+
+    assert [accounts[name].options["auth_url"] for name in ("loja1", "loja2")] == ["http://127.0.0.1:3"] * 2
 
 
 @pytest.mark.parametrize(

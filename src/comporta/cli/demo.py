@@ -35,6 +35,7 @@ ACCOUNT = "demo"
 KEY_FILE = "demo.key"
 DATABASE_FILE = "comporta-demo.db"
 OWN_DATABASE = f"sqlite:///{DATABASE_FILE}"
+RECORDS, SEED = 1_000, 1
 ACTIVITY = 2.0
 DEALS = 60
 """So many that the account's five requests a second are felt, and so few that nobody waits for long."""
@@ -52,10 +53,10 @@ VIEWS = {
 MARK = "# Made by `comporta demo`."
 TOML = """\
 {mark} The data are invented. The servers are
-# `comporta sandbox odoo --port {port}`,
-# `comporta sandbox activecampaign --port {crm_port} --records {deals}` and
-# `comporta sandbox mercadolivre --port {market_port} --records {sales}`; the last grants access anew with
-# `comporta connect mercadolivre loja1`.
+# `comporta sandbox odoo --port {port} --records {records} --seed {seed}`,
+# `comporta sandbox activecampaign --port {crm_port} --records {deals} --seed {seed}` and
+# `comporta sandbox mercadolivre --port {market_port} --records {sales} --items {items} --seed {seed}`; the last
+# grants access anew with `comporta connect mercadolivre loja1`, and loja2 with &seller=1002 behind the address.
 
 database = "{database}"
 state_dir = "."
@@ -79,6 +80,7 @@ SELLER = """
 [accounts.loja{number}]
 source = "mercadolivre"
 url = "{url}"
+auth_url = "{url}"
 client_id = "file:demo.key"
 client_secret = "file:demo.key"
 refresh_token = "file:loja{number}.token"
@@ -89,8 +91,8 @@ Records = Annotated[int, typer.Option(min=1, max=1_000_000, metavar="N", help="H
 def demo(
     *,
     once: Annotated[bool, typer.Option("--once", help="Sync everything once, show the result, end.")] = False,
-    records: Records = 1_000,
-    seed: Seed = 1,
+    records: Records = RECORDS,
+    seed: Seed = SEED,
     folder: Annotated[Path, typer.Option("--dir", metavar="FOLDER", help="Where to put it.")] = Path("comporta-demo"),
     database: Annotated[
         str, typer.Option(metavar="URL", help="A database of yours, postgresql://…, instead of a file in the folder.")
@@ -115,7 +117,8 @@ def demo(
         ActiveCampaignSandbox(records=DEALS, seed=seed, limit=LIMIT) as crm,
         MercadoLivreSandbox(records=SALES, items=ITEMS, seed=seed, first_token=token) as market,
     ):
-        config = prepare(folder, Servers(erp.url, crm.url, market.url, token, is_live=not once), database)
+        servers = Servers(erp.url, crm.url, market.url, token, records=records, seed=seed, is_live=not once)
+        config = prepare(folder, servers, database)
         settings = read_settings(config, environ={})
         refuse_strangers(settings)
         address = None if once else place_for(settings, port, console)
@@ -147,13 +150,15 @@ def let_work(
 class Servers:
     """Where the simulators answer; ``token`` is what the sellers' first refresh tokens begin with.
 
-    ``is_live``: a server will look at them again and again.
+    ``records`` and ``seed`` are those of the command. ``is_live``: a server will look at them again and again.
     """
 
     erp: str
     crm: str
     market: str
     token: str
+    records: int = RECORDS
+    seed: int = SEED
     is_live: bool = False
 
     def toml(self, database: str) -> str:
@@ -169,8 +174,11 @@ class Servers:
             crm_url=self.crm,
             crm_port=_port(self.crm),
             market_port=_port(self.market),
+            records=self.records,
+            seed=self.seed,
             deals=DEALS,
             sales=SALES,
+            items=ITEMS,
             limit=LIMIT,
             erp_often=self._often("odoo"),
             crm_often=self._often("activecampaign"),
