@@ -76,6 +76,18 @@ def test_a_backup_is_its_owners_and_not_over_another(shop: Shop, said: Said) -> 
     assert stat.S_IMODE((shop.folder / "taken").stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="rights are no bits there")
+def test_who_may_read_the_file_may_read_what_was_restored(shop: Shop, said: Said) -> None:
+    """A spreadsheet of another user's goes on; a backup's own file stays its owner's."""
+    home, shelf = shop.folder / "shop.db", shop.folder / "shelf.db"
+    home.chmod(0o664)
+    said("backup", "shelf.db")
+    code, _ = said("restore", "shelf.db", "--yes")
+
+    assert code == ExitCode.DONE
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (home, shelf)] == [0o664, 0o600]
+
+
 @pytest.mark.parametrize("name", ["shop.db", "shop.db-budgets", "link.db", "comporta.toml"])
 def test_a_backup_never_takes_the_place_of_what_it_copies(shop: Shop, said: Said, name: str) -> None:
     """A server at work would go on in the file that was replaced, and what it commits would be lost."""

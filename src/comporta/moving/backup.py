@@ -119,6 +119,8 @@ def _put_sqlite(settings: Settings, path: Path, clock: Clock, suffix: str) -> tu
         _doubt(there, clock)
         sqlite_copy.finish(draft)
         refuse_living(settings, clock)
+        if home.exists():
+            sqlite_copy.let_the_same(draft, home)
         before = sqlite_copy.set_aside(home, home.with_name(home.name + suffix))
         place(draft, home, force=False)
     finally:

@@ -6,6 +6,8 @@ side files: a copy that needs its log beside it is a copy that somebody will mov
 
 import os
 import sqlite3
+import stat
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -79,6 +81,15 @@ def finish(path: Path) -> None:
     with closing(_opened(path, "rw")) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     flush(path)
+
+
+def let_the_same(path: Path, other: Path) -> None:
+    """Give a file the owner, group and rights of another; where we may not, it stays ours alone."""
+    known = other.stat()
+    with suppress(OSError):
+        if sys.platform != "win32":
+            os.chown(path, known.st_uid, known.st_gid)
+        path.chmod(stat.S_IMODE(known.st_mode))
 
 
 def flush(path: Path) -> None:
