@@ -4,6 +4,7 @@ It lies at the root, not in tests/, because the code blocks of README and docs a
 """
 
 import sys
+from collections.abc import Iterator
 from random import SystemRandom
 
 import pytest
@@ -45,6 +46,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--chaos-seed", type=int, default=None, help="the dice of the chaos stories; a new seed without it"
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Leave alone what belongs to the person whose machine this is: the master key, and what alerts told."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture
