@@ -36,4 +36,11 @@ def test_what_kind_of_run_it_was_is_said_in_the_language_that_was_asked_for() ->
     run = make_run(state=RunState.SUCCEEDED, window_kind="clear_first", counts=Counts(read=1, inserted=1))
 
     assert summary([run]) == ["sale.order (clear-first): 1 new"]
-    assert summary([run], Language.PT) == ["sale.order (carga completa com limpeza): 1 novos"]
+    assert summary([run], Language.PT) == ["sale.order (carga completa com limpeza): 1 novo"]
+
+
+def test_one_record_is_told_as_one() -> None:
+    """In Portuguese each of these words has a form for it."""
+    one = make_run(state=RunState.SUCCEEDED, counts=Counts(4, 1, 1, 1, 1, deleted=1))
+
+    assert summary([one], Language.PT) == ["sale.order: 1 novo, 1 alterado, 1 igual, 1 rejeitado, 1 excluído"]

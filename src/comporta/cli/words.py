@@ -15,20 +15,14 @@ from comporta.core.totals import Totals
 from comporta.observability.words import figure_text, said
 from comporta.ports.progress import LogLine
 
-COUNT_WORDS = (
-    ("inserted", "new"),
-    ("updated", "changed"),
-    ("unchanged", "unchanged"),
-    ("rejected", "rejected"),
-    ("deleted", "deleted"),
-)
-COUNT_WORDS_PT = (
-    ("inserted", "novos"),
-    ("updated", "alterados"),
-    ("unchanged", "iguais"),
-    ("rejected", "rejeitados"),
-    ("deleted", "excluídos"),
-)
+COUNT_WORDS = {
+    "inserted": {Language.EN: ("new", "new"), Language.PT: ("novo", "novos")},
+    "updated": {Language.EN: ("changed", "changed"), Language.PT: ("alterado", "alterados")},
+    "unchanged": {Language.EN: ("unchanged", "unchanged"), Language.PT: ("igual", "iguais")},
+    "rejected": {Language.EN: ("rejected", "rejected"), Language.PT: ("rejeitado", "rejeitados")},
+    "deleted": {Language.EN: ("deleted", "deleted"), Language.PT: ("excluído", "excluídos")},
+}
+"""What one record is called, and what several are."""
 STATES_PT = {
     RunState.QUEUED: "na fila",
     RunState.RUNNING: "em execução",
@@ -70,10 +64,12 @@ def counts_text(counts: Counts, language: Language = Language.EN) -> str:
     ('nothing new', '1.000 novos')
     """
     figures = counts.as_json()
-    is_english = language is Language.EN
-    words = COUNT_WORDS if is_english else COUNT_WORDS_PT
-    told = [f"{figure_text(figures[name], language)} {word}" for name, word in words if figures[name]]
-    return ", ".join(told) or ("nothing new" if is_english else "nada novo")
+    told = [
+        f"{figure_text(figures[name], language)} {words[language][figures[name] != 1]}"
+        for name, words in COUNT_WORDS.items()
+        if figures[name]
+    ]
+    return ", ".join(told) or ("nothing new" if language is Language.EN else "nada novo")
 
 
 def line_text(line: LogLine, language: Language) -> str:
