@@ -10,9 +10,12 @@ from tests.test_errors import RAISED
 from comporta import errors
 from comporta.cli.app import commands
 from comporta.core.alert import LEVELS, Kind
-from comporta.core.alert_steps import STEPS_PT
-from comporta.core.alert_words import LABELS, PHRASES
+from comporta.core.alert_steps import SOURCE_STEPS_PT, STEPS_PT
+from comporta.core.alert_words import LABELS, PHRASES, step_of
 from comporta.core.language import Language
+from comporta.sources.activecampaign_errors import ignored, refuse
+from comporta.sources.answers import Answer
+from comporta.testing.clock import BEGUN
 
 UNTOLD = {
     "CMP-ROW-001": "a record, not a run",
@@ -58,7 +61,30 @@ def test_every_error_that_can_be_told_has_its_next_step_in_portuguese() -> None:
     assert set(STEPS_PT) - known == set()
 
 
-@pytest.mark.parametrize("step", sorted({*STEPS_PT.values(), *(each.next_step for each in RAISED)}))
+@pytest.mark.parametrize(
+    ("status", "word"), [(403, "ActiveCampaign"), (401, "api_key"), (402, "assinatura"), (400, "comporta check")]
+)
+def test_what_activecampaign_refuses_is_not_mended_at_odoo(status: int, word: str) -> None:
+    """What a source says of its own is told in Portuguese too: one code stands for many reasons."""
+    with pytest.raises(errors.SourceRefused) as refused:
+        refuse(Answer(status, {}, b"{}"), subject="deals", now=BEGUN)
+    step = step_of(refused.value.code, refused.value.next_step, Language.PT)
+
+    assert word in step
+    assert "Odoo" not in step
+    assert step != refused.value.next_step
+
+
+def test_a_filter_that_activecampaign_ignores_is_reported() -> None:
+    """Nobody's module stands before that service."""
+    error = ignored("other records came", scope="crm/deals")
+
+    assert "--full" in step_of(error.code, error.next_step, Language.PT)
+
+
+@pytest.mark.parametrize(
+    "step", sorted({*STEPS_PT.values(), *SOURCE_STEPS_PT.values(), *(each.next_step for each in RAISED)})
+)
 def test_a_command_that_a_next_step_names_can_be_given_as_it_is_named(step: str) -> None:
     """With all that it cannot do without: who copies it is not sent to --help."""
     for named in re.findall(r"`comporta ([^`]+)`", step):

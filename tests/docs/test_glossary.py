@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from comporta.cli.words import STATES_PT
-from comporta.core.alert_steps import STEPS_PT
+from comporta.core.alert_steps import SOURCE_STEPS_PT, STEPS_PT
 from comporta.core.alert_words import LABELS, PHRASES
 from comporta.core.language import Language
 from comporta.observability import gap_words, words
@@ -32,6 +32,7 @@ def told() -> Iterator[tuple[str, str]]:
     """Return every Portuguese text of the product, and where it stands."""
     pt = Language.PT
     yield from STEPS_PT.items()
+    yield from SOURCE_STEPS_PT.items()
     for name, phrase in PHRASES.items():
         yield from ((name, text) for text in phrase[pt])
     yield from ((name, label[pt]) for name, label in LABELS.items())

@@ -22,7 +22,8 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
         "CMP-SRC-001": "Rode `comporta check`; se a fonte foi atualizada, procure uma Comporta mais nova.",
         "CMP-SRC-002": "Confira o nome do fluxo e se o aplicativo que o traz está instalado na fonte.",
         "CMP-SRC-003": "Confira `fields` e `domain` do fluxo com a lista de campos da fonte.",
-        "CMP-SRC-004": "Um módulo ou proxy na fonte altera a consulta; nada foi dado por lido. Avise quem o mantém.",
+        "CMP-SRC-004": "Nada foi dado por lido. Se um módulo ou proxy na fonte altera a consulta, avise quem o mantém;"
+        " senão, rode `comporta sync CONTA/FLUXO --full` e relate isto.",
         "CMP-SRC-005": "É tentada de novo sozinha; se continuar, veja `comporta reconcile CONTA/FLUXO`.",
         "CMP-SRC-006": "Confira as permissões e o domain da conta na fonte: ela conta registros que não lista.",
         "CMP-SRC-007": "Veja se a conta perdeu acesso a uma empresa ou equipe; a execução é tentada de novo sozinha.",
@@ -107,3 +108,22 @@ STEPS_PT: Mapping[str, str] = MappingProxyType(
     }
 )
 """The next step of each error, by its code."""
+
+SOURCE_STEPS_PT: Mapping[str, str] = MappingProxyType(
+    {
+        "Check api_key of the account: in ActiveCampaign it stands under Settings, Developer; each user has a key.": (
+            "Confira api_key da conta: no ActiveCampaign ela está em Configurações, Desenvolvedor; cada usuário tem a"
+            " sua."
+        ),
+        "Give the key's user the right to see this at ActiveCampaign, or set `paused = true` for the stream.": (
+            "Dê ao usuário da chave o direito de ver isto no ActiveCampaign, ou ponha `paused = true` no fluxo."
+        ),
+        "Look at the account's subscription: it is suspended, or its plan has no deals.": (
+            "Confira a assinatura da conta: está suspensa, ou o plano não tem negócios."
+        ),
+        "Run `comporta check`; if the API has changed, look for a newer Comporta.": (
+            "Rode `comporta check`; se a API mudou, procure uma Comporta mais nova."
+        ),
+    }
+)
+"""The next steps that a source says itself, because the error's code does not tell enough: by the English."""

@@ -7,7 +7,7 @@ was written, because that is what one looks for in a log; its next step is trans
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from comporta.core.alert_steps import STEPS_PT
+from comporta.core.alert_steps import SOURCE_STEPS_PT, STEPS_PT
 from comporta.core.language import Language
 
 Phrase = tuple[str, str]
@@ -277,12 +277,14 @@ def said(phrase: str, language: Language, fields: Mapping[str, object]) -> Phras
 
 
 def step_of(code: str, written: str, language: Language) -> str:
-    """Return an error's next step: as it was written, or by its code in the language of the alerts.
+    """Return an error's next step: as it was written, or in Portuguese, by its words or else by its code.
 
     >>> step_of("CMP-NET-006", "Nothing to do.", Language.EN)
     'Nothing to do.'
     """
-    return STEPS_PT.get(code, written) if language is Language.PT else written
+    if language is not Language.PT:
+        return written
+    return SOURCE_STEPS_PT.get(written) or STEPS_PT.get(code, written)
 
 
 def label(word: str, language: Language) -> str:
