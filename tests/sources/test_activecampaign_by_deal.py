@@ -201,6 +201,22 @@ def test_values_of_changed_deals_follow_a_run_of_the_deals(
     assert stored(tmp_path)[unseen] == (7, "later")
 
 
+def test_a_deal_whose_values_are_refused_is_not_said_to_wait_in_quarantine(
+    crm: ActiveCampaignSandbox, sync: Sync, tmp_path: Path
+) -> None:
+    """Nothing waits there: it is asked for again, and whoever reads the log is told when."""
+    crm.faults.add("forbidden=1@deals/5/")
+    crm.world.update("deals", 5, {"title": "changed"})
+
+    sync("crm/deals")
+
+    with closing(sqlite3.connect(tmp_path / "crm.db")) as connection:
+        said = dict(connection.execute("SELECT step, message FROM cmp_log WHERE level = 'warning'"))
+        (waiting,) = connection.execute("SELECT count(*) FROM cmp_quarantine").fetchone()
+    assert (waiting, "records_rejected" in said) == (0, False)
+    assert said["children_untold"].startswith("5: ")
+
+
 def test_an_import_of_deals_costs_no_more_than_a_sweep(crm: ActiveCampaignSandbox, sync: Sync, tmp_path: Path) -> None:
     """Every deal changes and gets a value: all values are read in pages, once, and nothing is left to be looked at."""
     for deal in range(1, DEALS + 1):

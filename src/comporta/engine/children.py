@@ -10,6 +10,7 @@ away the hints that were written before it began. What comes while parents are a
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from comporta.core.coverage import Coverage
 from comporta.core.hint import SLOW, Hint, is_sweep_cheaper
@@ -89,7 +90,8 @@ async def _relist(work: Work, hints: Sequence[Hint]) -> tuple[list[Key], Sequenc
     work.progress.rows_read += len(page.rows)
     refused = {each.key: each for each in page.unseen}
     for each in page.unseen:
-        work.tell_rejected(each)
+        fields = {"key": each.key, "reason": each.reason, "hours": SLOW // timedelta(hours=1)}
+        work.tell("children_untold", f"{each.key}: {each.reason}", fields, level="warning")
     answered = [each for each in hints if each.key not in refused]
     keys = [key_from_text(each.key) for each in answered]
     listed = work.came_in(page)

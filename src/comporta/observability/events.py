@@ -44,6 +44,7 @@ EVENTS = MappingProxyType(
         "records_untold": "Records came without a part that the source should tell; what is known of it stays.",
         "records_deleted": "Rows that are gone at the source were marked deleted.",
         "children_relisted": "What belongs to changed records, as an order's lines, was listed again.",
+        "children_untold": "What belongs to a changed record was refused, or told oddly; it is asked for again.",
         "sweep_chosen": "So many records changed that their whole stream is read instead of what belongs to each.",
         "hints_handled": "Single records that were told of, by a notification or by another stream, were read by key.",
         "hints_let_go": "What was told of or looked for in vain, and no record of ours names, is let go.",

@@ -190,6 +190,10 @@ WORDS: Mapping[str, Mapping[Language, Phrases]] = MappingProxyType(
             "of {parents} changed parents: {inserted} new, {updated} changed, {gone} gone",
             "de {parents} registros pais alterados: {inserted} novos, {updated} alterados, {gone} removidos",
         ),
+        "children_untold": _words(
+            "what belongs to {key} was not told, and is asked for again in {hours} hours: {reason}",
+            "o que pertence a {key} não foi informado, e é pedido de novo em {hours} horas: {reason}",
+        ),
         "sweep_chosen": _words(
             "{parents} changed records would be a request each; to read all {rows} of this stream takes fewer",
             "{parents} registros alterados seriam uma requisição cada; ler todos os {rows} deste fluxo custa menos",
