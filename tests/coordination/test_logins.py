@@ -37,6 +37,16 @@ async def test_a_first_token_becomes_a_pair_that_is_used_for_half_of_its_life(wo
     assert world.server.uses == ["TG-0"]
 
 
+async def test_who_never_granted_access_is_not_told_to_do_so_again(world: LoginWorld) -> None:
+    """The account stands in the settings, and nobody has connected it yet."""
+    world.first = None
+
+    with pytest.raises(LoginNeeded, match="no access was granted yet") as told:
+        await world.process().tokens(world.progress)
+
+    assert told.value.next_step.startswith("Grant access: `comporta connect")
+
+
 async def test_it_is_renewed_when_half_of_its_life_is_over(world: LoginWorld) -> None:
     """Long before it ends, so that trouble has time to pass."""
     login = world.process()

@@ -165,7 +165,7 @@ class SharedLogin:
             if step is Step.USE:
                 return self._in_use(login)
             if step is Step.ASK:
-                raise self._needed(login.state.reason if login else "no access was granted yet")
+                raise self._needed(login)
             if step is Step.PAUSE:
                 await self._pause(login, progress, until)
                 continue
@@ -358,9 +358,12 @@ class SharedLogin:
         if self._is_ending:
             raise SourceUnavailable(f"{self._account}: the login was not renewed, for the process is ending")
 
-    def _needed(self, reason: str | None) -> LoginNeeded:
+    def _needed(self, login: KeptLogin | None) -> LoginNeeded:
+        if login is None:
+            message = f"{self._account} needs login: no access was granted yet"
+            return LoginNeeded(message, next_step=f"Grant access: `{self._command}`.")
         step = f"Grant access again: `{self._command}`. Nothing is lost; the next run goes on."
-        return LoginNeeded(f"{self._account} needs login: {reason}", next_step=step)
+        return LoginNeeded(f"{self._account} needs login: {login.state.reason}", next_step=step)
 
 
 def _refusal(error: LoginNeeded, before: LoginState | None) -> str:
