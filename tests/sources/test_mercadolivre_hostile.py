@@ -1,12 +1,14 @@
 """Searches for orders that no decent server would answer so: no page, no total, the same page for ever."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from tests.sources.mercadolivre_desk import SELLER, Desk, Spoken, StandIn, keys_of, pages_of
 from tests.sources.scripted import Reply, ScriptedServer, SteppingClock, http
 
+from comporta.core.instant import instant_text
 from comporta.errors import FilterIgnored, SourceChangedShape
 
 
@@ -95,4 +97,24 @@ async def test_the_same_page_for_ever_ends_the_run(server: ScriptedServer, clock
 
     with pytest.raises(FilterIgnored, match="none but the 10 records"):
         await pages_of(await desk.read(concurrency=1))
+    await desk.source.aclose()
+
+
+async def test_an_order_that_changes_between_index_and_answer_is_no_ignored_filter(
+    server: ScriptedServer, clock: SteppingClock
+) -> None:
+    """A search may find it by what it was, and show it as it is; one that changed before we began is another matter."""
+    since = datetime(2026, 3, 1, 10, tzinfo=UTC)
+    answer = search(3, 0, total=3)
+    for row in answer["results"]:
+        row["last_updated"] = row["date_last_updated"] = instant_text(since)
+    desk = await told_by(server, clock, [answer])
+    reader = await desk.read(concurrency=1)
+    begun = await reader.clock()
+
+    answer["results"][1]["date_last_updated"] = instant_text(begun + timedelta(seconds=1))
+    assert keys_of(*await pages_of(reader, since, since + timedelta(hours=1))) == [1_000, 1_001, 1_002]
+    answer["results"][1]["date_last_updated"] = instant_text(begun - timedelta(days=1))
+    with pytest.raises(FilterIgnored):
+        await pages_of(reader, since, since + timedelta(hours=1))
     await desk.source.aclose()

@@ -89,6 +89,7 @@ class OrdersReader:
         self._concurrency = request.concurrency
         self._ahead: tuple[Hours, Sheet, float] | None = None
         self._total: int | None = None
+        self._begun: datetime | None = None
 
     @property
     def query(self) -> Mapping[str, object]:
@@ -98,6 +99,7 @@ class OrdersReader:
     async def clock(self) -> datetime:
         """Return the source's clock."""
         now = await self._session.time(self._progress)
+        self._begun = self._begun or now
         self.oldest = now - KEPT + EDGE
         return now
 
@@ -332,11 +334,15 @@ class OrdersReader:
                 message = f"{self._subject(what)} answered an order of seller {other}; expected {self._seller}'s only"
                 raise FilterIgnored(message)
             stamp = instant_of(record.get("date_last_updated")) or instant_of(record.get("last_updated"))
-            if stamp is not None and hours.excludes(stamp):
+            if stamp is not None and hours.excludes(stamp) and not self._changed_meanwhile(stamp):
                 asked = dict(hours.query())
                 message = f"{self._subject(what)} answered an order changed at {instant_text(stamp)}; expected {asked}"
                 raise FilterIgnored(message)
         return sheet
+
+    def _changed_meanwhile(self, stamp: datetime) -> bool:
+        """Say whether an order changed since we began: it may be found by what it was, and shown as it is."""
+        return self._begun is not None and stamp >= self._begun
 
     def _subject(self, what: str) -> str:
         return self._session.subject("orders", what)
