@@ -192,6 +192,8 @@ class Work:
                     raise LeaseLost(message) from error
                 committed = await self._recovered()
             self.lease = committed.lease
+            for line in committed.log:
+                self.observer.stepped(self.run, line)
             return committed
         message = f"{self.lease.scope}: the outcome of a commit stayed unknown after {COMMIT_TRIES} tries"
         raise CommitOutcomeUnknown(message)

@@ -61,7 +61,7 @@ class Batches:
         self._checkpoint("before_fence")
         advanced = leases.fence(session, lease, ttl, release=ending is not None)
         self._checkpoint("after_fence")
-        return Committed(advanced, written.counts, written.nested)
+        return Committed(advanced, written.counts, written.nested, written.log)
 
 
 def finish(session: Session, lease: Lease, ending: Ending) -> Run:

@@ -146,12 +146,14 @@ class Ending:
 class Committed:
     """What a batch did; ``lease`` is the lease to go on with.
 
-    ``nested``: how many rows of the lists inside the records were written or marked, by table.
+    ``nested``: how many rows of the lists inside the records were written or marked, by table. ``log``: what the
+    transaction told and kept itself, as what became of a view.
     """
 
     lease: Lease
     counts: Counts
     nested: Mapping[str, int] = field(default_factory=dict)
+    log: Sequence[LogLine] = ()
 
 
 @dataclass(frozen=True, slots=True)
