@@ -4,6 +4,7 @@ Whatever of this writes rows is a run, with lease, fence and counts, like any ot
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,7 +52,7 @@ def reconcile(
     watcher = watcher_for(console)
     with watcher:
         runs, result = with_workspace(config, work, console=console, observer=watcher, hand_over=True)
-    code, is_left = exit_code(runs), not repair and any(result.get(each) for each in DIFFERENCES)
+    code, is_left = exit_code(runs), not repair and _differs(runs, result)
     if code is ExitCode.DONE and is_left:  # looked at, and not well: what calls this from cron goes by it
         code = ExitCode.FAILED
     console.document({"ok": code is ExitCode.DONE, "reconcile": result, "runs": [run.as_json() for run in runs]})
@@ -60,12 +61,18 @@ def reconcile(
             f"{stream}: {result['rows']:,} rows, {result['missing']} missing, {result['different']} different,"
             f" {result['extra']} gone at the source; {result['identical_percent']} % identical"
         )
-        if is_left:
-            console.say(f"  Next: comporta reconcile {stream} --repair")
     else:
         for line in summary(runs):
             console.say(line)
+    if is_left:
+        console.say(f"  Next: comporta reconcile {stream} --repair")
     return code
+
+
+def _differs(runs: Sequence[Run], result: Mapping[str, object]) -> bool:
+    """Say whether a comparison found anything; where records cannot be listed, what it would write says so."""
+    would_write = any(run.counts.inserted or run.counts.updated for run in runs)
+    return would_write or any(result.get(each) for each in DIFFERENCES)
 
 
 def unlock(
