@@ -5,7 +5,7 @@ The tokens are not this session's: they are asked for before each request, becau
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from comporta.errors import AccessRefused, SourceChangedShape, SourceTruncated
+from comporta.errors import AccessRefused, ComportaError, SourceChangedShape, SourceTruncated
 from comporta.errors_mercadolivre import TokenRefused
 from comporta.ports.budget import Budget
 from comporta.ports.clock import Clock
@@ -106,13 +106,13 @@ class MercadoLivreSession:
         Some records of others may be refused as a token is. One that was renewed for that, and opens something else, is
         good: the refusal is about what was asked for, and as long as the token is good it is not renewed for another.
         """
-        tokens = await self._login.tokens(progress)
+        tokens = await _logged_in(self._login.tokens(progress))
         try:
             return await self._send(wanted, accept, tokens, progress)
         except TokenRefused as error:
             if tokens.access == self._proven and await self._is_good(tokens, progress):
                 raise AccessRefused(error.message, next_step=RIGHT) from error
-            tokens = await self._login.refused(tokens, progress)
+            tokens = await _logged_in(self._login.refused(tokens, progress))
         try:
             return await self._send(wanted, accept, tokens, progress)
         except TokenRefused as error:
@@ -180,6 +180,15 @@ class MercadoLivreSession:
     def _parsed(self, answer: Answer, subject: str) -> Any:  # noqa: ANN401 - JSON
         refuse(answer, subject=subject, now=self.clock.now())
         return None if answer.status == NO_CONTENT else decoded(answer, subject)
+
+
+async def _logged_in(asking: Awaitable[Tokens]) -> Tokens:
+    """Return a pair of tokens; what keeps us from one is about all records, whatever one was to be asked for."""
+    try:
+        return await asking
+    except ComportaError as error:
+        error.is_of_one = False
+        raise
 
 
 def decoded(answer: Answer, subject: str) -> Any:  # noqa: ANN401 - JSON
