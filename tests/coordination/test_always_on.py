@@ -194,6 +194,33 @@ async def test_what_runs_at_a_deploy_is_gone_on_with_at_once(workshop: Workshop)
     assert interrupted.counts.read + successor.counts.read == 40
 
 
+async def test_a_long_queue_does_not_hold_up_the_end(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who wait for a place look into the queue no more; each look at a long one takes a while."""
+    names = [f"loja{number}" for number in range(12)]
+    open_shop(workshop, "busy", *names)
+    turn = workshop.plans["busy"].source.script.on("page", waits=True)  # type: ignore[attr-defined]  # a fake
+    server = Server(workshop, workers=1, has_scheduler=False).start()
+    await workshop.store.enqueue(ticket("busy", Kind.INCREMENTAL, Trigger.SCHEDULE))
+    await turn.reached.wait()
+    for name in names:
+        await workshop.store.enqueue(ticket(name, Kind.INCREMENTAL, Trigger.SCHEDULE))
+    server.dispatcher.wake()
+    await workshop.clock.sleep(timedelta(seconds=5))
+    looks: list[int] = []
+
+    async def looked(limit: int, _: object) -> list[Run]:
+        looks.append(limit)
+        return []
+
+    monkeypatch.setattr(workshop.store, "due", looked)
+    server.executor.stop()
+    turn.release()
+    await asyncio.gather(*server.tasks)
+
+    assert not looks
+    assert len(await workshop.queued()) == len(names) + 1  # and the one that was handed over
+
+
 @pytest.mark.full
 async def test_a_paused_account_is_left_alone_but_by_name(workshop: Workshop) -> None:
     """Also by runs that were queued before."""

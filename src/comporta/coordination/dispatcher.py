@@ -146,6 +146,8 @@ class Dispatcher:
                 async with workers.place(account) as is_late:
                     self._waiting[account, is_asked] -= 1
                     is_counted = False
+                    if self._executor.stopping.is_set():
+                        return  # thousands may wait, and each would look into the queue
                     free = self._free(await self._due() if is_late else self._seen)
                     own = (run for run in free if run.account == account and (_is_asked(run) or not is_asked))
                     most_urgent = next(own, None)
