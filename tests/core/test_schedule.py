@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from comporta.coordination.cron import Cron
 from comporta.core.run import Trigger
 from comporta.core.schedule import ANCHOR, SPREAD_MAX, Every, spread, urgency
+from comporta.workspace.alarms import TICKS_MAX, interval_of
 
 HALF_HOUR = timedelta(minutes=30)
 NEW_YORK, SAO_PAULO = ZoneInfo("America/New_York"), ZoneInfo("America/Sao_Paulo")
@@ -129,3 +130,20 @@ def test_streams_are_spread() -> None:
 def test_a_person_goes_first_and_what_reads_everything_last(trigger: Trigger, request_text: str, priority: int) -> None:
     """A backfill that somebody started stands with the schedule's."""
     assert urgency(trigger, request_text) == priority
+
+
+def test_the_longest_wait_of_equal_schedules_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of streams have the same few; each takes hundreds of ticks, and a server that counts answers nobody."""
+    asked: list[datetime] = []
+    following = Cron.following
+
+    def counted(self: Cron, now: datetime) -> datetime | None:
+        asked.append(now)
+        return following(self, now)
+
+    monkeypatch.setattr(Cron, "following", counted)
+    now = datetime(2026, 5, 4, 8, 1, tzinfo=UTC)
+    waits = [interval_of(Cron("*/30 8-17 * * 1-5", NEW_YORK), now + timedelta(seconds=each)) for each in range(9)]
+
+    assert set(waits) == {timedelta(hours=62, minutes=30)}
+    assert len(asked) <= TICKS_MAX

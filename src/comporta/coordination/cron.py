@@ -5,6 +5,7 @@ that comes twice a fixed time is taken once; so does Debian's cron, whose rules 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,21 +14,24 @@ from cronsim import CronSim
 SECOND = timedelta(seconds=1)
 
 
+@dataclass(frozen=True, slots=True)
 class Cron:
     """Implements ``core.schedule.Schedule``; the settings see to it that the expression is of a time that comes."""
 
-    def __init__(self, expression: str, zone: ZoneInfo) -> None:
-        self._expression = expression
-        self._zone = zone
-        ticks = CronSim(expression, datetime(2026, 1, 1, tzinfo=zone))
+    expression: str
+    zone: ZoneInfo
+    usual: timedelta = field(init=False)
+
+    def __post_init__(self) -> None:
+        ticks = CronSim(self.expression, datetime(2026, 1, 1, tzinfo=self.zone))
         first, second = next(ticks), next(ticks)
-        self.usual = second.astimezone(UTC) - first.astimezone(UTC)
+        object.__setattr__(self, "usual", second.astimezone(UTC) - first.astimezone(UTC))
 
     def last(self, now: datetime) -> datetime | None:
         """Return the latest tick at or before an instant."""
         # The library looks at whole minutes strictly before what it is given.
-        begin = (now + SECOND).astimezone(self._zone)
-        tick = _first(CronSim(self._expression, begin, reverse=True))
+        begin = (now + SECOND).astimezone(self.zone)
+        tick = _first(CronSim(self.expression, begin, reverse=True))
         # Backwards it goes by the wall clock: in an hour that comes again it misses what the first one had behind it.
         while tick is not None and (later := self.following(tick)) is not None and later <= now:
             tick = later
@@ -35,7 +39,7 @@ class Cron:
 
     def following(self, now: datetime) -> datetime | None:
         """Return the first tick after an instant."""
-        found = CronSim(self._expression, now.astimezone(self._zone))
+        found = CronSim(self.expression, now.astimezone(self.zone))
         # In an hour that comes again the library begins with what the first one had, and that is past.
         return _first(tick for tick in found if tick.astimezone(UTC) > now)
 

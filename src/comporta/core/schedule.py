@@ -7,6 +7,7 @@ end of coverage anyway. A run bears the tick it serves, and the ledger takes eac
 Streams that are due at the same instant begin a little apart, each always by the same time (``spread``).
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -23,8 +24,8 @@ PERSON, SCHEDULED, BULK = 2, 1, 0
 """Priorities of queued runs: the higher goes first."""
 
 
-class Schedule(Protocol):
-    """When a stream is due."""
+class Schedule(Hashable, Protocol):
+    """When a stream is due; equal ones have the same ticks."""
 
     @property
     def usual(self) -> timedelta:

@@ -92,7 +92,12 @@ def allowed(workspace: Workspace, account: str, stream: str, oldest: timedelta) 
 
 
 def interval_of(schedule: Schedule, now: datetime) -> timedelta:
-    """Return how far apart the ticks of a schedule are at most, in the days that follow."""
+    """Return how far apart the ticks of a schedule are at most, in the days that follow this hour's beginning."""
+    return _interval_from(schedule, now.replace(minute=0, second=0, microsecond=0))
+
+
+@lru_cache(maxsize=1_000)  # thousands of streams have the same few schedules, and a server that counts answers nobody
+def _interval_from(schedule: Schedule, now: datetime) -> timedelta:
     longest, tick, end = schedule.usual, now, now + LOOKED_AHEAD
     for _ in range(TICKS_MAX):
         following = schedule.following(tick)
