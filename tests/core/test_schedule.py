@@ -132,6 +132,14 @@ def test_a_person_goes_first_and_what_reads_everything_last(trigger: Trigger, re
     assert urgency(trigger, request_text) == priority
 
 
+@pytest.mark.parametrize("fraction_s", [0.0, 0.001, 0.5, 0.999])
+def test_a_tick_of_cron_is_not_there_before_its_time(fraction_s: float) -> None:
+    """Nor in the last second before it: the hour has fractions."""
+    now = datetime(2026, 3, 2, 8, 29, 59, tzinfo=UTC) + timedelta(seconds=fraction_s)
+
+    assert Cron("*/30 * * * *", SAO_PAULO).last(now) == datetime(2026, 3, 2, 8, tzinfo=UTC)
+
+
 def test_the_longest_wait_of_equal_schedules_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thousands of streams have the same few; each takes hundreds of ticks, and a server that counts answers nobody."""
     asked: list[datetime] = []

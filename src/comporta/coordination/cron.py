@@ -30,7 +30,7 @@ class Cron:
     def last(self, now: datetime) -> datetime | None:
         """Return the latest tick at or before an instant."""
         # The library looks at whole minutes strictly before what it is given.
-        begin = (now + SECOND).astimezone(self.zone)
+        begin = (now.replace(microsecond=0) + SECOND).astimezone(self.zone)
         tick = _first(CronSim(self.expression, begin, reverse=True))
         # Backwards it goes by the wall clock: in an hour that comes again it misses what the first one had behind it.
         while tick is not None and (later := self.following(tick)) is not None and later <= now:
