@@ -117,10 +117,11 @@ class Talk:
 
 @dataclass
 class HookServer:
-    """Takes webhooks, and answers the statuses it is told to before it answers 200."""
+    """Takes webhooks, and answers the statuses it is told to before it answers 200; to GET always 200."""
 
     statuses: list[int] = field(default_factory=list)
     secret: str = SECRET
+    moved_to: str = ""
     taken: list[dict[str, Any]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     forged: int = 0
@@ -140,6 +141,12 @@ class HookServer:
                     owner.taken.append(json.loads(body))
                     owner.names.append(self.headers["Comporta-Alert"])
                 self.send_response(status)
+                if 300 <= status < 400:
+                    self.send_header("Location", f"{owner.moved_to}{self.path}")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                self.send_response(200)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:

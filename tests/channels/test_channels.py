@@ -169,6 +169,32 @@ async def test_what_a_webhook_took_is_not_posted_again_with_the_rest() -> None:
     assert [each["key"] for each in server.taken] == ["stale/loja", "disk/box"]
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_receiver_that_has_moved_took_nothing(status: int) -> None:
+    """Who follows it asks for a page, such as that of a login, and has posted nothing."""
+    with HookServer(statuses=[status, status]) as server:
+        channel = WebhookChannel(server.url, lambda: SECRET, SystemClock())
+        with pytest.raises(ChannelFailed, match=f"answered {status}: ''; expected 2xx"):
+            await channel.send(letter())
+        server.moved_to = "https://hooks.example.com"
+        with pytest.raises(ChannelFailed, match=rf"answered {status} \(moved to https://hooks.example.com\)"):
+            await channel.send(letter())
+
+    assert server.taken == []
+
+
+@pytest.mark.parametrize("statuses", [[404], [308], None])
+async def test_what_a_webhooks_address_has_beside_its_host_is_not_told(statuses: list[int] | None) -> None:
+    """Path and query of many receivers are the key to them, and what failed is mailed and logged."""
+    with HookServer(statuses=statuses or [], moved_to="https://example.com") as server:
+        url = server.url if statuses else "http://127.0.0.1:1/alerts"
+        with pytest.raises(ChannelFailed) as caught:
+            await WebhookChannel(f"{url}/T0K3N?key=T0K3N", lambda: SECRET, SystemClock()).send(letter())
+
+    assert "127.0.0.1" in str(caught.value)
+    assert "T0K3N" not in str(caught.value)
+
+
 @pytest.mark.parametrize("answer", [b"garbage\r\n\r\n", b""])
 async def test_a_receiver_that_speaks_no_http_is_said(answer: bytes) -> None:
     """Whatever listens there."""

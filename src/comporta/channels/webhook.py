@@ -13,6 +13,8 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.client import HTTPException
+from typing import Any
+from urllib.parse import urlsplit
 
 from comporta import __version__
 from comporta.channels.threads import in_thread
@@ -25,6 +27,16 @@ TIMEOUT_S = 15.0
 SEEN_LETTERS = 200
 
 
+class _Unfollowed(urllib.request.HTTPRedirectHandler):
+    """Refuses to go where a receiver points to: the library would ask there for a page, and post nothing."""
+
+    def redirect_request(self, *_: Any) -> None:  # noqa: ANN401  as the library has it
+        """Let the answer be an error."""
+
+
+OPENER = urllib.request.build_opener(_Unfollowed)
+
+
 class WebhookChannel:
     """Implements ``ports.alerts.Channel`` by HTTP."""
 
@@ -32,6 +44,7 @@ class WebhookChannel:
 
     def __init__(self, url: str, secret: Callable[[], str], clock: Clock) -> None:
         self._url = url
+        self._shown = _host(url)
         self._secret = secret
         self._clock = clock
         self._taken: set[str] = set()
@@ -58,16 +71,27 @@ class WebhookChannel:
         }
         request = urllib.request.Request(self._url, body, headers, method="POST")  # noqa: S310  the settings allow http(s) only
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310  as above
+            with OPENER.open(request, timeout=TIMEOUT_S) as answer:
                 status = answer.status
         except urllib.error.HTTPError as error:
             with error:
                 seen = error.read(SEEN_LETTERS).decode("utf-8", "replace")
-            raise ChannelFailed(f"webhook {self._url}: answered {error.code}: {seen!r}; expected 2xx") from error
+            raise ChannelFailed(f"webhook {self._shown}: answered {_answer(error)}: {seen!r}; expected 2xx") from error
         except (OSError, HTTPException) as error:
-            raise ChannelFailed(f"webhook {self._url}: {type(error).__name__}: {error}") from error
+            raise ChannelFailed(f"webhook {self._shown}: {type(error).__name__}: {error}") from error
         if status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise ChannelFailed(f"webhook {self._url}: answered {status}; expected 2xx")
+            raise ChannelFailed(f"webhook {self._shown}: answered {status}; expected 2xx")
+
+
+def _host(url: str) -> str:
+    """Return where an address points to; the rest of it may be the key to the receiver."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _answer(error: urllib.error.HTTPError) -> str:
+    """Return a status, and of who has moved where to: most often from http to https."""
+    where = error.headers.get("Location", "")
+    return f"{error.code} (moved to {urlsplit(where).scheme}://{_host(where)})" if _host(where) else str(error.code)
 
 
 def signed(body: bytes, timestamp: str, secret: str) -> Mapping[str, str]:
