@@ -106,6 +106,17 @@ def test_status_says_when_the_last_run_ended_and_who_schedules(folder: Path, com
     assert "Nobody schedules" not in beside
 
 
+def test_nobody_is_asked_to_restart_the_server_for_a_paused_account(folder: Path, comporta: Command) -> None:
+    """That the scheduler does not know its streams is as it should be."""
+    asyncio.run(be_seen(folder, "shelf:4711"))
+    before = comporta("status", "--json").json["streams"]
+    comporta("account", "pause", "loja")
+    after = comporta("status", "--json").json["streams"]
+
+    assert all(line["next_step"].startswith("restart comporta serve") for line in before)
+    assert {(line["state"], line["next_run_at"], line["next_step"]) for line in after} == {("paused", None, "")}
+
+
 async def be_seen(folder: Path, instance: str) -> None:
     """Write what a scheduler writes that is alive."""
     async with open_workspace(read_settings(folder / "comporta.toml")) as workspace:

@@ -60,6 +60,21 @@ async def test_no_stream_means_every_stream_that_is_not_paused(office: Office) -
     assert [run["stream"] for run in named["runs"]] == ["archive"]
 
 
+async def test_what_is_at_work_in_a_paused_account_is_called_that(office: Office) -> None:
+    """A pause ends no run; it is the next that nobody begins."""
+    hanging = office.workshop.source.script.on("page", waits=True)
+    running = (await office.post("/runs", {"account": "matriz", "stream": ORDERS}))["runs"][0]["id"]
+    await hanging.reached.wait()
+    await office.workspace.store.beat("here:1", roles="scheduler", version="1")
+    await office.workspace.store.pause("matriz")
+    told = {line["stream"]: line for line in (await office.get("/streams?account=matriz"))["streams"]}
+    hanging.release()
+
+    assert {name: told[name]["state"] for name in (ORDERS, LINES)} == {ORDERS: "running", LINES: "paused"}
+    assert [told[name]["next_step"] for name in (ORDERS, LINES)] == ["", ""]  # no server is to be restarted for it
+    await happened(office, running, "succeeded")
+
+
 @pytest.mark.full
 async def test_a_run_is_cancelled(office: Office) -> None:
     """One that waits at once, one that runs within seconds, one that has ended not at all."""

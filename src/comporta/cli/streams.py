@@ -28,9 +28,7 @@ from comporta.workspace.reports import (
     is_paused,
     lease_json,
     login_json,
-    status_json,
-    with_login,
-    with_next,
+    status_lines,
 )
 
 if TYPE_CHECKING:
@@ -63,17 +61,13 @@ def status(
     async def work(workspace: "Workspace") -> int:
         found = await workspace.status()
         resting = await workspace.paused()
-        paused = {f"{each.account}/{each.stream}" for each in found if is_paused(workspace, each, resting)}
+        paused = [is_paused(workspace, each, resting) for each in found]
         logins = {name: login_json(name, state) for name, state in (await workspace.logins()).items()}
-        lines = [
-            with_login(status_json(each, paused=f"{each.account}/{each.stream}" in paused), logins.get(each.account))
-            for each in found
-        ]
-        judged = [each for each in found if f"{each.account}/{each.stream}" not in paused]
+        judged = [each for each, rests in zip(found, paused, strict=True) if not rests]
         stale = stale_texts(workspace, judged, oldest, known) if oldest is not None else []
         limits = await workspace.limits()
         schedulers = await workspace.schedulers()
-        lines = [with_next(line, each, is_scheduled=bool(schedulers)) for line, each in zip(lines, found, strict=True)]
+        lines = status_lines(found, paused, logins, is_scheduled=bool(schedulers))
         told = [{"account": account, **state.as_json()} for account, state in limits]
         alive = [{"instance": each.instance, "seen_at": short_text(each.seen_at)} for each in schedulers]
         wrong = await workspace.reach.book.alerts()

@@ -26,9 +26,7 @@ from comporta.workspace.reports import (
     is_paused,
     lease_json,
     login_json,
-    status_json,
-    with_login,
-    with_next,
+    status_lines,
 )
 from comporta.workspace.workspace import Workspace
 
@@ -116,11 +114,8 @@ class WorkspaceReception:
         resting = await self._workspace.paused()
         logins = {name: login_json(name, state) for name, state in (await self._workspace.logins()).items()}
         is_scheduled = bool(await self._workspace.schedulers())
-        lines = [status_json(each, paused=is_paused(self._workspace, each, resting)) for each in found]
-        return [
-            with_next(with_login(line, logins.get(each.account)), each, is_scheduled=is_scheduled)
-            for line, each in zip(lines, found, strict=True)
-        ]
+        paused = [is_paused(self._workspace, each, resting) for each in found]
+        return status_lines(found, paused, logins, is_scheduled=is_scheduled)
 
     async def coverage(self, account: str, stream: str) -> Document:
         each = await self._workspace.status_of(_scope(account, stream))

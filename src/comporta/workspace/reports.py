@@ -16,7 +16,7 @@ from comporta.errors import LoginNeeded
 from comporta.ports.store import LeaseRow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from comporta.workspace.stream_status import StreamStatus, Waiting
     from comporta.workspace.workspace import Workspace
@@ -47,8 +47,8 @@ def status_json(each: "StreamStatus", *, paused: bool) -> dict[str, object]:
 
 
 def state_word(each: "StreamStatus", *, paused: bool) -> str:
-    """Return the state people see."""
-    if paused:
+    """Return the state people see; who pauses an account does not end what is at work there."""
+    if paused and (each.last is None or each.last.state is not RunState.RUNNING):
         return "paused"
     if each.last is None:
         return "never"
@@ -114,13 +114,32 @@ def with_login(line: dict[str, object], login: dict[str, object] | None) -> dict
     return {**line, "next_step": step, "login": login}
 
 
-def with_next(line: dict[str, object], each: "StreamStatus", *, is_scheduled: bool) -> dict[str, object]:
+def status_lines(
+    found: "Sequence[StreamStatus]",
+    paused: "Sequence[bool]",
+    logins: "Mapping[str, dict[str, object]]",
+    *,
+    is_scheduled: bool,
+) -> list[dict[str, object]]:
+    """Return the whole status of streams as JSON; ``paused`` are those that are left alone, in the same order."""
+    return [
+        with_next(
+            with_login(status_json(each, paused=rests), logins.get(each.account)),
+            each,
+            is_scheduled=is_scheduled,
+            paused=rests,
+        )
+        for each, rests in zip(found, paused, strict=True)
+    ]
+
+
+def with_next(line: dict[str, object], each: "StreamStatus", *, is_scheduled: bool, paused: bool) -> dict[str, object]:
     """Return a stream's status with when its next run begins, ``None`` where nobody would begin it.
 
     A server at work that does not know the stream begins nothing of it, and a person hears that, unless there is an
     error to mend first.
     """
-    is_due = is_scheduled and line["state"] != "paused"
+    is_due = is_scheduled and not paused
     if is_due and not each.is_offered:
         is_first = not (each.last is not None and each.last.error) and not _needs_login(line)
         return {**line, "next_run_at": None, "next_step": NOT_SCHEDULED if is_first else line["next_step"]}
