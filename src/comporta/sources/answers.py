@@ -32,6 +32,9 @@ SECRET_MAX = 1024
 WAIT_MAX = timedelta(days=1)
 """The longest wait a server may ask for: a wrong date would stop an account for years."""
 
+UNIX_TIME = {10: 1, 13: 1_000}
+"""Digits of an instant in seconds and in milliseconds since 1970, which some servers write where a wait is due."""
+
 _TITLE = re.compile(rb"<title[^>]*>\s*(.{0,200}?)\s*</title", re.IGNORECASE | re.DOTALL)
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -89,12 +92,18 @@ class Answer:
         return start.startswith(_PAGE_OPENINGS) or (is_html and not start.startswith((b"{", b"[", b"<?xml")))
 
     def retry_after(self, now: datetime) -> timedelta | None:
-        """Return how long the server asks us to wait, a day at most, written as seconds or as a date of its clock."""
+        """Return how long the server asks us to wait, a day at most, written as seconds or as a date of its clock.
+
+        No wait, or a date that is past, is no wish: who has just refused would refuse again.
+        """
         text = self.headers.get("retry-after", "").strip()
-        if text.isascii() and text.isdigit():
-            return min(timedelta(seconds=int(text)), WAIT_MAX) if len(text) <= 6 else WAIT_MAX
-        when = _http_date(text)
-        return None if when is None else min(max(when - (self.date or now), timedelta(0)), WAIT_MAX)
+        is_number = text.isascii() and text.isdigit()
+        if is_number and len(text) not in UNIX_TIME:
+            wait = timedelta(seconds=int(text)) if len(text) <= 6 else WAIT_MAX
+        else:
+            when = datetime.fromtimestamp(int(text) / UNIX_TIME[len(text)], UTC) if is_number else _http_date(text)
+            wait = timedelta(0) if when is None else when - (self.date or now)
+        return min(wait, WAIT_MAX) if wait > timedelta(0) else None
 
 
 def _http_date(text: str) -> datetime | None:
