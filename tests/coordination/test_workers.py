@@ -98,7 +98,8 @@ async def test_one_place_is_spared_for_accounts_that_may_come() -> None:
 
 async def test_an_account_that_had_a_place_stands_behind_one_that_had_none() -> None:
     """Though it has wanted a second one for longer: where all hang, the others wait for one run, not for nine."""
-    workers = Workers(2, FakeClock())
+    clock = FakeClock(is_jumping=False)
+    workers = Workers(2, clock)
     seen: list[str] = []
     ends = {name: asyncio.Event() for name in "abc"}
 
@@ -110,6 +111,7 @@ async def test_an_account_that_had_a_place_stands_behind_one_that_had_none() -> 
     tasks = [asyncio.ensure_future(run(account)) for account in "ababc"]
     await settle()
     before = list(seen)
+    clock.advance(timedelta(minutes=5))
     ends["a"].set()
     await settle()
     for end in ends.values():

@@ -20,8 +20,7 @@ class Workers:
         self._places = places
         self._clock = clock
         self._known = known
-        self._held_s: dict[str, float] = {}
-        """For how long each account that is at work has had places, all together."""
+        self._held_s: dict[str, float] = {}  # by account that is at work, of all its places together
         self._running: Counter[str] = Counter()
         self._at_work: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
@@ -70,12 +69,10 @@ class Workers:
 
     def _leave(self, account: str) -> None:
         _take_off(self._running, account)
-        if account in self._waiting:
-            self._waiting[account] = self._waiting.pop(account)  # behind those that had none
         self._call_next()
 
     def _call_next(self) -> None:
-        """Give every place that may be given; accounts stand in the order in which they came or last had one."""
+        """Give every place that may be given; accounts stand in the order in which they began to wait."""
         while True:
             chosen = next_account(
                 places=self._places,
