@@ -300,6 +300,12 @@ def told(shop: Shop, *orders: int) -> None:
     shop.database.write(lambda session: session.each("hint", rows)).result()
 
 
+def named_shipments(shop: Shop) -> list[int]:
+    """Return the ids of the shipments that orders name."""
+    named = "SELECT DISTINCT shipping_id FROM mercadolivre_orders WHERE shipping_id IS NOT NULL ORDER BY 1"
+    return [key for (key,) in shop.query(named)]
+
+
 def quarantined(shop: Shop) -> list[tuple[str, str]]:
     """Return key and code of what waits in quarantine."""
     return [(key, code) for key, code in shop.query("SELECT key, code FROM cmp_quarantine ORDER BY key")]
@@ -310,8 +316,7 @@ async def test_a_shipment_that_is_gone_for_good_stops_no_other(tmp_path: Path) -
     with MercadoLivreSandbox(records=40, items=8, sellers=1) as sandbox:
         async with open_shop(tmp_path, sandbox) as shop:
             await shop.run()
-            named = "SELECT DISTINCT shipping_id FROM mercadolivre_orders WHERE shipping_id IS NOT NULL ORDER BY 1"
-            keys = [key for (key,) in shop.query(named)]
+            keys = named_shipments(shop)
             answers_oddly(sandbox, ["shipments", str(keys[3])], 410)
 
             run = await shop.run("shipments")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.sources.mercadolivre_shop import agreed, open_shop
-from tests.sources.test_mercadolivre_odd import answers_oddly, quarantined
+from tests.sources.test_mercadolivre_odd import answers_oddly, named_shipments, quarantined
 
 from comporta.core.run import RunState
 from comporta.core.window import Kind
@@ -47,8 +47,7 @@ async def test_shipments_that_cannot_be_written_any_more_are_no_success(tmp_path
     with MercadoLivreSandbox(records=60, items=8, sellers=1) as sandbox:
         async with open_shop(tmp_path, sandbox) as shop:
             await shop.run()
-            named = "SELECT DISTINCT shipping_id FROM mercadolivre_orders WHERE shipping_id IS NOT NULL"
-            keys = [key for (key,) in shop.query(named)]
+            keys = named_shipments(shop)
             for key in keys:
                 answers_oddly(sandbox, ["shipments", str(key)], 200, {"id": key, "last_updated": "today"})
 

@@ -31,7 +31,7 @@ def is_paused(workspace: "Workspace", each: "StreamStatus", accounts: "Collectio
     return each.account in accounts or told is None or told.stream(each.stream).paused
 
 
-def status_json(each: "StreamStatus", *, paused: bool) -> dict[str, object]:
+def _status_json(each: "StreamStatus", *, paused: bool) -> dict[str, object]:
     """Return one stream's status as JSON."""
     return {
         "account": each.account,
@@ -98,12 +98,12 @@ def login_json(account: str, state: LoginState) -> dict[str, object]:
     }
 
 
-def with_login(line: dict[str, object], login: dict[str, object] | None) -> dict[str, object]:
+def _with_login(line: dict[str, object], login: dict[str, object] | None) -> dict[str, object]:
     """Return a stream's status with its account's login, which comes before whatever else a person could do.
 
     >>> failed = {"last_run": {"error": {"code": "CMP-AUTH-005"}}, "next_step": "Grant access again."}
     >>> line = {"account": "loja", "stream": "orders", **failed}
-    >>> with_login(line, {"state": "good", "next_step": ""})["next_step"]
+    >>> _with_login(line, {"state": "good", "next_step": ""})["next_step"]
     'comporta sync loja/orders'
     """
     if login is None:
@@ -123,8 +123,8 @@ def status_lines(
 ) -> list[dict[str, object]]:
     """Return the whole status of streams as JSON; ``paused`` are those that are left alone, in the same order."""
     return [
-        with_next(
-            with_login(status_json(each, paused=rests), logins.get(each.account)),
+        _with_next(
+            _with_login(_status_json(each, paused=rests), logins.get(each.account)),
             each,
             is_scheduled=is_scheduled,
             paused=rests,
@@ -133,7 +133,7 @@ def status_lines(
     ]
 
 
-def with_next(line: dict[str, object], each: "StreamStatus", *, is_scheduled: bool, paused: bool) -> dict[str, object]:
+def _with_next(line: dict[str, object], each: "StreamStatus", *, is_scheduled: bool, paused: bool) -> dict[str, object]:
     """Return a stream's status with when its next run begins, ``None`` where nobody would begin it.
 
     A server at work that does not know the stream begins nothing of it, and a person hears that, unless there is an
