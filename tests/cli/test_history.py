@@ -106,6 +106,20 @@ def test_status_says_when_the_last_run_ended_and_who_schedules(folder: Path, com
     assert "Nobody schedules" not in beside
 
 
+@pytest.mark.parametrize("command", ["status", "accounts", "check"])
+def test_who_has_a_settings_file_is_not_sent_to_make_one(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comporta: Command
+) -> None:
+    """What is missing is an account in it."""
+    monkeypatch.chdir(tmp_path)
+    before = comporta(command).out
+    comporta("init")
+    after = comporta(command).out
+
+    assert "No account yet.\n  Next: `comporta init`, or" in before
+    assert "No account yet.\n  Next: `comporta connect SOURCE NAME`, or write an account into" in after
+
+
 def test_nobody_is_asked_to_restart_the_server_for_a_paused_account(folder: Path, comporta: Command) -> None:
     """That the scheduler does not know its streams is as it should be."""
     asyncio.run(be_seen(folder, "shelf:4711"))

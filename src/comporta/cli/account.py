@@ -11,7 +11,7 @@ import typer
 
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose, Yes, expect_command
-from comporta.cli.session import read_workspace, with_workspace
+from comporta.cli.session import first_step, read_workspace, with_workspace
 from comporta.cli.words import columns, local_text
 from comporta.core.instant import short_text
 from comporta.core.outcome import ExitCode
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from comporta.workspace.workspace import Workspace
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name, as `comporta accounts` shows it.")]
-NO_ACCOUNT = "No account yet. Next: comporta init, or comporta connect SOURCE NAME"
 account_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 
@@ -47,7 +46,9 @@ def accounts(config: Config = None, as_json: Json = False, verbose: Verbose = Fa
             (name, each.source, each.url, pause_text(name, paused, zone), login_text(logins.get(name)))
             for name, each in known.items()
         ]
-        console.say(columns(("account", "source", "url", "paused", "login"), rows, width=console.width) or NO_ACCOUNT)
+        heads = ("account", "source", "url", "paused", "login")
+        none = f"No account yet.\n  Next: {first_step(workspace.settings)}"
+        console.say(columns(heads, rows, width=console.width) or none)
 
     read_workspace(config, work, console=console)
     return ExitCode.DONE

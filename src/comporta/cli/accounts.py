@@ -15,7 +15,7 @@ import typer
 
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Verbose, expect_command
-from comporta.cli.session import read_workspace, with_workspace
+from comporta.cli.session import first_step, read_workspace, with_workspace
 from comporta.core.outcome import ExitCode
 from comporta.errors import ComportaError, SettingsError, WrongUse
 from comporta.ports.source import Finding
@@ -234,7 +234,7 @@ def check(
     for name, findings in found.items():
         show(console, name, findings)
     if not found:
-        console.say("No account yet. Next: comporta init, or comporta connect SOURCE NAME")
+        console.say(f"No account yet.\n  Next: {first_step(settings)}")
     if all(fine):
         return ExitCode.DONE
     return ExitCode.PARTLY_FAILED if any(fine) else ExitCode.FAILED

@@ -13,7 +13,7 @@ import typer
 
 from comporta.cli.console import Console
 from comporta.cli.options import Config, Json, Stream, Told, Verbose
-from comporta.cli.session import read_workspace
+from comporta.cli.session import first_step, read_workspace
 from comporta.cli.words import age_text, clock_text, columns, local_text
 from comporta.core.alert import Level
 from comporta.core.instant import short_text
@@ -75,7 +75,7 @@ def status(
         console.document({"ok": not stale, "streams": lines, "limits": told, **counted})
         rows = [row_of(each, line, workspace) for each, line in zip(found, lines, strict=True)]
         heads = ("stream", "last run", "at", "fresh", "holes", "next run", "next")
-        console.say(columns(heads, rows, width=console.width) or "No account yet: `comporta init`.")
+        console.say(columns(heads, rows, width=console.width) or f"No account yet.\n  Next: {first_step(known)}")
         if found:
             console.say(schedulers_text(schedulers, workspace.clock.now()))
         if text := limits_text(limits, width=console.width):
